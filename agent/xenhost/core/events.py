@@ -1,0 +1,38 @@
+"""What changed: references and revisions, never the objects themselves."""
+
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+
+class ObjectKind(StrEnum):
+    """Classes of objects that have events."""
+
+    HOST = auto()
+    VM = auto()
+    DOMAIN = auto()
+    OPERATION = auto()
+
+
+class ChangeKind(StrEnum):
+    """What happened to the object."""
+
+    ADDED = auto()
+    MODIFIED = auto()
+    DELETED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """One object: its class and its id within it (a UUID, a domid, an operation id)."""
+
+    kind: ObjectKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the event log."""
+
+    revision: int
+    ref: ObjectRef
+    kind: ChangeKind

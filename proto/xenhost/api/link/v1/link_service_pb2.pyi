@@ -1,0 +1,85 @@
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from xenhost.api.host.v1 import event_service_pb2 as _event_service_pb2
+from xenhost.api.host.v1 import host_service_pb2 as _host_service_pb2
+from xenhost.api.host.v1 import vm_pb2 as _vm_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Changes(_message.Message):
+    __slots__ = ["events", "resume_token", "vms"]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    VMS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[_event_service_pb2.Event]
+    resume_token: str
+    vms: _containers.RepeatedCompositeFieldContainer[_vm_pb2.Vm]
+    def __init__(self, events: _Optional[_Iterable[_Union[_event_service_pb2.Event, _Mapping]]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., resume_token: _Optional[str] = ...) -> None: ...
+
+class Heartbeat(_message.Message):
+    __slots__ = ["memory_free_bytes", "operations", "running_vms", "time"]
+    MEMORY_FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_VMS_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    memory_free_bytes: int
+    operations: int
+    running_vms: int
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., memory_free_bytes: _Optional[int] = ..., running_vms: _Optional[int] = ..., operations: _Optional[int] = ...) -> None: ...
+
+class RegisterRequest(_message.Message):
+    __slots__ = ["endpoints", "host"]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    endpoints: _containers.RepeatedScalarFieldContainer[str]
+    host: _host_service_pb2.Host
+    def __init__(self, host: _Optional[_Union[_host_service_pb2.Host, _Mapping]] = ..., endpoints: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RegisterResponse(_message.Message):
+    __slots__ = ["heartbeat_interval", "lease", "session"]
+    HEARTBEAT_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    heartbeat_interval: _duration_pb2.Duration
+    lease: _duration_pb2.Duration
+    session: str
+    def __init__(self, session: _Optional[str] = ..., heartbeat_interval: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., lease: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class ReportRequest(_message.Message):
+    __slots__ = ["changes", "heartbeat", "sequence", "session", "snapshot"]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    changes: Changes
+    heartbeat: Heartbeat
+    sequence: int
+    session: str
+    snapshot: Snapshot
+    def __init__(self, session: _Optional[str] = ..., sequence: _Optional[int] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., changes: _Optional[_Union[Changes, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
+
+class ReportResponse(_message.Message):
+    __slots__ = ["acknowledged", "lease_until"]
+    ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
+    LEASE_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    acknowledged: int
+    lease_until: _timestamp_pb2.Timestamp
+    def __init__(self, acknowledged: _Optional[int] = ..., lease_until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Snapshot(_message.Message):
+    __slots__ = ["domains", "host", "resume_token", "vms"]
+    DOMAINS_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    VMS_FIELD_NUMBER: _ClassVar[int]
+    domains: _containers.RepeatedCompositeFieldContainer[_host_service_pb2.Domain]
+    host: _host_service_pb2.Host
+    resume_token: str
+    vms: _containers.RepeatedCompositeFieldContainer[_vm_pb2.Vm]
+    def __init__(self, host: _Optional[_Union[_host_service_pb2.Host, _Mapping]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., domains: _Optional[_Iterable[_Union[_host_service_pb2.Domain, _Mapping]]] = ..., resume_token: _Optional[str] = ...) -> None: ...
