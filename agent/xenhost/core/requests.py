@@ -1,0 +1,160 @@
+"""What may be asked of a VM: one frozen dataclass for each operation. Timeouts in seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from xenhost.core.devices import Source, Vbd, Vif
+from xenhost.core.errors import InvalidValue
+from xenhost.core.ids import DevId, VmId
+
+MAX_TIMEOUT: Final = 24 * 3600.0
+"""Seconds any request may wait for a guest."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartVm:
+    """Make the domain of a halted VM and let it run, or leave it paused."""
+
+    kind: ClassVar[str] = "vm.start"
+    vm: VmId
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownVm:
+    """End the domain: clean asks the guest and waits up to `timeout`, hard does not ask."""
+
+    kind: ClassVar[str] = "vm.shutdown"
+    vm: VmId
+    hard: bool = False
+    timeout: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class RebootVm:
+    """End the domain like ShutdownVm, then start the VM again from its specification."""
+
+    kind: ClassVar[str] = "vm.reboot"
+    vm: VmId
+    hard: bool = False
+    timeout: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class PauseVm:
+    """Stop the vCPUs of a running VM."""
+
+    kind: ClassVar[str] = "vm.pause"
+    vm: VmId
+
+
+@dataclass(frozen=True, slots=True)
+class UnpauseVm:
+    """Let the vCPUs of a paused VM run."""
+
+    kind: ClassVar[str] = "vm.unpause"
+    vm: VmId
+
+
+@dataclass(frozen=True, slots=True)
+class PlugVbd:
+    """Add a VBD to the specification of a running VM and connect it."""
+
+    kind: ClassVar[str] = "vbd.plug"
+    vm: VmId
+    vbd: Vbd
+
+
+@dataclass(frozen=True, slots=True)
+class UnplugVbd:
+    """Disconnect a VBD of a running VM and take it out of its specification."""
+
+    kind: ClassVar[str] = "vbd.unplug"
+    vm: VmId
+    devid: DevId
+    force: bool = False
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class InsertVbd:
+    """Put a medium into an empty CD drive."""
+
+    kind: ClassVar[str] = "vbd.insert"
+    vm: VmId
+    devid: DevId
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class EjectVbd:
+    """Take the medium out of a CD drive."""
+
+    kind: ClassVar[str] = "vbd.eject"
+    vm: VmId
+    devid: DevId
+
+
+@dataclass(frozen=True, slots=True)
+class PlugVif:
+    """Add a VIF to the specification of a running VM and connect it."""
+
+    kind: ClassVar[str] = "vif.plug"
+    vm: VmId
+    vif: Vif
+
+
+@dataclass(frozen=True, slots=True)
+class UnplugVif:
+    """Disconnect a VIF of a running VM and take it out of its specification."""
+
+    kind: ClassVar[str] = "vif.unplug"
+    vm: VmId
+    devid: DevId
+    force: bool = False
+    timeout: float = 30.0
+
+
+Request = (
+    StartVm
+    | ShutdownVm
+    | RebootVm
+    | PauseVm
+    | UnpauseVm
+    | PlugVbd
+    | UnplugVbd
+    | InsertVbd
+    | EjectVbd
+    | PlugVif
+    | UnplugVif
+)
+
+REQUESTS: Final[Mapping[str, type[Request]]] = {
+    request.kind: request
+    for request in (
+        StartVm,
+        ShutdownVm,
+        RebootVm,
+        PauseVm,
+        UnpauseVm,
+        PlugVbd,
+        UnplugVbd,
+        InsertVbd,
+        EjectVbd,
+        PlugVif,
+        UnplugVif,
+    )
+}
+"""Every request by its kind."""
+
+
+def checked_timeout(timeout: float) -> float:
+    """The same number of seconds, proven sensible. Raises InvalidValue."""
+    if not 0 <= timeout <= MAX_TIMEOUT:
+        raise InvalidValue(
+            f"timeout is {timeout}; it must be 0 to {MAX_TIMEOUT:.0f} seconds",
+            field="timeout",
+            value=str(timeout),
+        )
+    return timeout
