@@ -22,6 +22,7 @@ class Code(StrEnum):
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
     NOT_FOUND = "NOT_FOUND"
     OUT_OF_RANGE = "OUT_OF_RANGE"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
     RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
     UNAVAILABLE = "UNAVAILABLE"
     UNIMPLEMENTED = "UNIMPLEMENTED"
@@ -322,3 +323,35 @@ class TooBusy(XenhostError):
     reason = "TOO_BUSY"
     code = Code.RESOURCE_EXHAUSTED
     fields = ()
+
+
+class PermissionDenied(XenhostError):
+    """The caller's certificate is of the pool, but its name is not among those that may call."""
+
+    reason = "PERMISSION_DENIED"
+    code = Code.PERMISSION_DENIED
+    fields = ("message",)
+
+
+class HostStillBooting(XenhostError):
+    """The agent is still recovering from its last life; try again shortly."""
+
+    reason = "HOST_STILL_BOOTING"
+    code = Code.UNAVAILABLE
+    fields = ()
+
+
+class AgentStopping(XenhostError):
+    """The agent is about to stop; running VMs are not touched. Connect again shortly."""
+
+    reason = "AGENT_STOPPING"
+    code = Code.UNAVAILABLE
+    fields = ()
+
+
+class CallTimeout(XenhostError):
+    """The agent did not answer in time. A change may still be carried out: repeat it with the same request_id."""
+
+    reason = "CALL_TIMEOUT"
+    code = Code.DEADLINE_EXCEEDED
+    fields = ("method", "seconds")
