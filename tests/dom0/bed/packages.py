@@ -1,0 +1,51 @@
+"""Debian packages of the test bed's dom0, with the reason each group is there."""
+
+from pathlib import Path
+from typing import Final
+
+SUITE: Final = "bookworm"
+APT_SOURCES: Final = Path("/etc/apt/sources.list.d/debian.sources")
+
+XEN: Final = ("xen-utils-4.17", "xenstore-utils", "qemu-system-xen", "libxen-dev")
+SYSTEM: Final = (
+    "python3",
+    "python3-venv",
+    "iproute2",
+    "kmod",
+    "udev",
+    "iputils-ping",
+    "procps",
+    "psmisc",
+    "bridge-utils",
+    "ethtool",
+    "e2fsprogs",
+    "lvm2",
+    "dbus",
+    "pciutils",
+    "usbutils",
+    "kpartx",
+    "strace",
+    "socat",
+    "netcat-openbsd",
+    "less",
+)
+COMPILER: Final = ("gcc", "libc6-dev", "python3-dev", "python3-cffi")
+STORAGE: Final = (
+    "open-iscsi",
+    "tgt",
+    "targetcli-fb",
+    "nfs-kernel-server",
+    "nfs-common",
+    "nbd-client",
+    "nbd-server",
+    "qemu-utils",
+    "thin-provisioning-tools",
+)
+NETWORK: Final = ("openvswitch-switch", "iperf3")
+DEVICES: Final = ("swtpm", "swtpm-tools", "usbip")
+PEERS: Final = ("libvirt-daemon", "libvirt-daemon-driver-xen", "libvirt-clients", "rrdtool")  # for the benchmarks
+
+DOM0: Final = (*XEN, *SYSTEM, *COMPILER, *STORAGE, *NETWORK, *DEVICES, *PEERS)
+HYPERVISOR: Final = "xen-hypervisor-4.17-amd64"
+KERNEL_META: Final = "linux-image-amd64"
+BUSYBOX: Final = "busybox-static"

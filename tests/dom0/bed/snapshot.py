@@ -1,0 +1,75 @@
+"""Saved states: a machine that has booted dom0 to the point where the agent answers."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bed import machine as machines
+from bed import spec as specs
+from bed.cache import Cache, key_of
+from bed.channel import Channel
+from bed.command import run
+from bed.image import LIBRARIES, Image
+from bed.machine import QEMU, Machine
+from bed.report import BedError, Progress
+from bed.spec import Spec
+
+VERSION = "1"
+TAG = "booted"
+BOOT_SECONDS = 240.0
+# what tests import first: read before saving, so that it is in dom0's page cache
+WARM_UP = "import asyncio, grpc, pytest, _pytest.main, sqlite3, google.protobuf, pyroute2, xml.etree"
+
+
+def snapshot(cache: Cache, image: Image, spec: Spec, progress: Progress) -> list[Path]:
+    """Disks (root first) with the saved state ``TAG`` in them. To be copied, never written to."""
+    modules = [Path(str(module.__file__)) for module in (machines, specs)]
+    version = run([QEMU, "--version"], timeout=20)
+    key = key_of(VERSION, image.key, spec.key, version, WARM_UP, *modules)
+
+    def make(entry: Path) -> None:
+        progress.say("cold boot of Xen and dom0, to save its state")
+        disks = new_disks(entry, image, spec)
+        share = entry / "share"
+        share.mkdir()
+        machine = Machine(spec, image.kernel, entry / "m", disks, share, entry / "serial.log")
+        channel = Channel(machine.agent_socket)
+        try:
+            machine.start()
+            channel.connect(time.monotonic() + BOOT_SECONDS, machine.check)
+            channel.check([f"/{LIBRARIES}/bin/python", "-c", WARM_UP])
+            channel.check(["sync"])
+            channel.close()
+            machine.monitor.command(f"savevm {TAG}", timeout=120)
+            machine.stop(flush=True)
+        except BedError as error:
+            log = (entry / "serial.log").read_text(errors="replace")
+            raise BedError(f"{error}\nend of the serial log:\n{log[-3000:]}") from error
+        finally:
+            machine.stop()
+        shutil.rmtree(machine.directory)
+
+    return _disks(cache.get("snapshot", key, make), spec)
+
+
+def new_disks(directory: Path, image: Image, spec: Spec) -> list[Path]:
+    """Fresh disks: the root disk on top of the image, the others empty."""
+    disks = _disks(directory, spec)
+    backing = ["-b", image.disk, "-F", "raw"]
+    run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, disks[0]], timeout=30)
+    for disk, size in zip(disks[1:], spec.disks, strict=True):
+        run(["qemu-img", "create", "-q", "-f", "qcow2", disk, str(size)], timeout=30)
+    return disks
+
+
+def copy_disks(disks: Sequence[Path], directory: Path) -> list[Path]:
+    """Copies for one run."""
+    copies = [directory / disk.name for disk in disks]
+    for disk, copy in zip(disks, copies, strict=True):
+        run(["cp", "--reflink=auto", "--sparse=always", disk, copy], timeout=120)
+    return copies
+
+
+def _disks(directory: Path, spec: Spec) -> list[Path]:
+    return [directory / f"disk{number}.qcow2" for number in range(len(spec.disks) + 1)]

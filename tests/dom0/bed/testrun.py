@@ -1,0 +1,164 @@
+"""Run the tests marked ``xen`` in dom0: most of them together, those with PVH or HVM guests each on a machine of its own."""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bed import flake, results
+from bed.bed import Bed
+from bed.channel import Output
+from bed.dom0 import PYTHON, SOURCE, Dom0
+from bed.image import Image
+from bed.report import BedError, Progress
+from bed.results import Outcome, Result, Session
+from bed.spec import Spec
+
+DEFAULT_PATHS = ("tests/xen", "tests/contract")
+NO_TESTS = 5  # pytest's exit status
+RESULTS = "results.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds, and how often a test spoiled by the emulator is tried again."""
+
+    whole: float = 2400.0
+    test: float = 240.0
+    retries: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TestRun:
+    """One ``bed test``."""
+
+    bed: Bed
+    image: Image
+    spec: Spec
+    files: Path  # the run's directory on the host
+    arguments: Sequence[str]  # for pytest
+    limits: Limits
+    peer: bool
+    output: Output
+
+    def run(self) -> int:
+        """Run everything; the exit status for the tool."""
+        deadline = time.monotonic() + self.limits.whole
+        archive = self.bed.archive(self.files / "project.tar")
+        try:
+            together = self._session("together", archive, self._selection(), deadline)
+            every = dict(together.results)
+            for number, node in enumerate(together.alone, start=1):
+                every[node] = self._alone(number, node, archive, deadline)
+        finally:
+            archive.unlink(missing_ok=True)
+        return self._conclude(together, list(every.values()))
+
+    def _selection(self) -> list[str]:
+        if any(word.split("::")[0].startswith("tests/") for word in self.arguments):
+            return list(self.arguments)
+        paths = [path for path in DEFAULT_PATHS if (self.bed.project / path).is_dir()]
+        return [*self.arguments, *paths]
+
+    def _session(self, name: str, archive: Path, arguments: Sequence[str], deadline: float) -> Session:
+        files = self.files / name
+        files.mkdir(parents=True)
+        left = deadline - time.monotonic()
+        phase = "together" if name == "together" else "alone"
+        try:
+            if left <= 0:
+                raise BedError(f"the time for the whole run ({self.limits.whole:.0f} s) is over")
+            if self.peer:
+                with self.bed.pair(self.image, self.spec, files, archive) as (dom0, other):
+                    self._pytest(dom0, phase, arguments, left)
+                    other.gather_logs()
+            else:
+                with self.bed.dom0(self.image, self.spec, files, archive) as dom0:
+                    self._pytest(dom0, phase, arguments, left)
+        except BedError as error:
+            self.bed.progress.say(f"{name}: {error}")
+        return results.read(files / RESULTS)
+
+    def _pytest(self, dom0: Dom0, phase: str, arguments: Sequence[str], left: float) -> None:
+        argv = [PYTHON, "-u", "-m", "pytest", "-p", "bed_plugin", "-p", "no:cacheprovider"]
+        argv += ["-m", "xen", f"--timeout={self.limits.test}", "--basetemp=/tmp/bed-tests"]
+        if phase == "together":
+            argv.append("-v")
+        else:
+            argv += ["-q", "--no-header", "--no-summary"]
+        if sys.stdout.isatty():
+            argv.append("--color=yes")
+        env = {
+            "BED_RESULTS": f"/mnt/host/{RESULTS}",
+            "BED_PHASE": phase,
+            "PYTHONPATH": "/opt/xenhost/bed",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self.peer:
+            env["XENHOST_BED_PEER"] = "10.0.0.2"
+        try:
+            dom0.run([*argv, *arguments], timeout=left, output=self.output, env=env, cwd=SOURCE)
+        finally:
+            dom0.gather_logs()
+
+    def _alone(self, number: int, node: str, archive: Path, deadline: float) -> Result:
+        flakes = 0
+        while True:
+            name = f"alone-{number:02d}" + (f"-again-{flakes}" if flakes else "")
+            self.bed.progress.say(f"{node}: alone on a fresh machine")
+            session = self._session(name, archive, [node], deadline)
+            result = session.results.get(node) or Result(node, Outcome.FAILED, text="it did not run")
+            signs = flake.signs(self.files / name / "xen-console.log")
+            if result.outcome is not Outcome.FAILED or not signs:
+                break
+            flakes += 1
+            self.bed.progress.say(f"{node}: emulator flake {flakes}: {signs[0]}")
+            if flakes > self.limits.retries:
+                result.text += f"\nspoiled by the emulator {flakes} times in a row; given up"
+                break
+        result.flakes = flakes
+        return result
+
+    def _conclude(self, together: Session, every: list[Result]) -> int:
+        results.write_junit(every, self.files / "junit.xml")
+        failed = [r for r in every if r.outcome is Outcome.FAILED]
+        for result in failed:
+            self.output(f"FAILED {result.node}\n".encode())
+        finished = together.status in (0, 1, NO_TESTS)
+        if not finished:
+            self.output(f"pytest did not finish properly: status {together.status}\n".encode())
+        self.output(f"results and logs: {self.files}\n".encode())
+        self.output(f"{results.summary(every)}\n".encode())
+        if failed or not finished:
+            return 1
+        return 0 if every else NO_TESTS
+
+
+def new_directory(build: Path, progress: Progress) -> Path:
+    """A directory for one run's results under ``build/xen``, also reached as ``latest``; old ones go."""
+    parent = build / "xen"
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 0
+    while True:
+        stamp = time.strftime("%Y%m%d-%H%M%S") + (f"-{number}" if number else "")
+        try:
+            (parent / stamp).mkdir()
+            break
+        except FileExistsError:
+            number += 1
+    latest = parent / "latest"
+    if latest.is_symlink() or not latest.exists():
+        latest.unlink(missing_ok=True)
+        latest.symlink_to(stamp)
+    _forget_old(parent, progress)
+    return parent / stamp
+
+
+def _forget_old(parent: Path, progress: Progress, keep: int = 20) -> None:
+    import shutil
+
+    runs = sorted(p for p in parent.iterdir() if p.is_dir() and not p.is_symlink())
+    for old in runs[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+        progress.say(f"removed the results of {old.name}")
