@@ -116,6 +116,14 @@ PARTS: Final[tuple[Part, ...]] = (
         libraries=("xenevtchn", "xentoollog"),
         system_headers=("xenevtchn.h",),
     ),
+    Program(
+        "xh-domain-helper",
+        sources=tuple(
+            f"helper/{name}.c" for name in ("main", "proto", "request", "files", "build", "hvm", "acpi", "xlog")
+        ),
+        libraries=("xenctrl", "xenguest", "xentoollog"),
+        system_headers=("xenctrl.h", "xenguest.h"),
+    ),
 )
 
 

@@ -1,0 +1,40 @@
+/* build.h - put a guest into a domain that was created. */
+#ifndef XH_BUILD_H
+#define XH_BUILD_H
+
+#include <stdint.h>
+
+#include <xenctrl.h>
+#include <xenguest.h>
+
+#include "request.h"
+
+/* What failed; the text, if any, is the library's last error message (xlog.h). */
+struct build_failure {
+    const char *call;
+    int errnum;
+};
+
+struct build_result {
+    uint32_t store_port, console_port;
+    uint64_t store_frame, console_frame; /* PV: machine frames; PVH, HVM: guest frames */
+    char guest_os[32];
+    uint64_t prepare_us, parse_us, memory_us, image_us, boot_us;
+};
+
+/* 0, or -1 and *failure. The caller destroys the domain after a failure. */
+int build_domain(xc_interface *xch, const struct build_request *request,
+                 struct build_result *result, struct build_failure *failure);
+
+/* Remember the call and errno; returns -1. */
+int build_failed(struct build_failure *failure, const char *call);
+
+/* hvm.c: what PVH and HVM need besides. */
+int hvm_prepare(xc_interface *xch, const struct build_request *r, struct build_failure *failure);
+int hvm_layout(struct xc_dom_image *dom, const struct build_request *r,
+               struct build_failure *failure);
+int hvm_describe(xc_interface *xch, struct xc_dom_image *dom, const struct build_request *r,
+                 struct build_failure *failure);
+int hvm_finish(xc_interface *xch, const struct build_request *r, struct build_failure *failure);
+
+#endif
