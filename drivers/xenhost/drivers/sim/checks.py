@@ -1,0 +1,53 @@
+"""What the simulated host checks before it takes a kernel, a disk or a network card."""
+
+import asyncio
+import os
+import stat
+from typing import Final
+
+from xenhost.core.devices import Source, SourceKind, Vbd, VbdMode, Vif
+from xenhost.core.errors import DeviceAttachFailed, DomainBuildFailed
+from xenhost.core.vm import DirectBoot, VmSpec
+from xenhost.drivers.sim.config import SimConfig
+from xenhost.drivers.sim.domain import SimDomain
+from xenhost.drivers.sim.world import World
+
+_RIGHT: Final = {SourceKind.FILE: (stat.S_ISREG, "file"), SourceKind.BLOCK: (stat.S_ISBLK, "block device")}
+
+
+async def check_kernel(vm: VmSpec) -> None:
+    """Raises DomainBuildFailed if kernel or ramdisk is no file of this machine."""
+    if not isinstance(vm.boot, DirectBoot):
+        return
+    for path in filter(None, (vm.boot.kernel, vm.boot.ramdisk)):
+        if not await asyncio.to_thread(os.path.isfile, path):
+            message = f"there is no file {path}"
+            raise DomainBuildFailed(f"cannot load the kernel: {message}", vm=vm.id, function="open", msg=message)
+
+
+async def check_source(world: World, domain: SimDomain, vbd: Vbd) -> None:
+    """Raises DeviceAttachFailed if the medium is missing, of another kind, or in use by another VBD."""
+    problem = await asyncio.to_thread(_problem, vbd.source)
+    others = {key: writes for key, writes in world.users(vbd.source.path).items() if key != (domain.domid, vbd.devid)}
+    if problem is None and (any(others.values()) or (others and vbd.mode is VbdMode.RW)):
+        problem = f"{vbd.source.path} is in use by domain {next(iter(others))[0]}"
+    if problem is not None:
+        raise DeviceAttachFailed(f"cannot attach {vbd.device}: {problem}", device=vbd.device, msg=problem)
+
+
+def check_bridge(config: SimConfig, vif: Vif) -> None:
+    """Raises DeviceAttachFailed if there is no such bridge."""
+    if vif.bridge not in config.bridges:
+        problem = f"there is no bridge {vif.bridge}"
+        raise DeviceAttachFailed(f"cannot attach VIF {vif.devid}: {problem}", device=str(vif.devid), msg=problem)
+
+
+def _problem(source: Source) -> str | None:
+    if source.kind is SourceKind.EMPTY:
+        return None
+    is_right, noun = _RIGHT[source.kind]
+    try:
+        found = os.stat(source.path)
+    except OSError as error:
+        return f"{source.path}: {error.strerror}"
+    return None if is_right(found.st_mode) else f"{source.path} is not a {noun}"
