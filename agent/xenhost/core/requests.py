@@ -28,7 +28,7 @@ class ShutdownVm:
     kind: ClassVar[str] = "vm.shutdown"
     vm: VmId
     hard: bool = False
-    timeout: float = 300.0
+    timeout: float = 1200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class RebootVm:
     kind: ClassVar[str] = "vm.reboot"
     vm: VmId
     hard: bool = False
-    timeout: float = 300.0
+    timeout: float = 1200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class UnpauseVm:
 
 @dataclass(frozen=True, slots=True)
 class PlugVbd:
-    """Add a VBD to the specification of a running VM and connect it."""
+    """Add a VBD to the specification of a VM, and connect it if the VM runs."""
 
     kind: ClassVar[str] = "vbd.plug"
     vm: VmId
@@ -68,13 +68,13 @@ class PlugVbd:
 
 @dataclass(frozen=True, slots=True)
 class UnplugVbd:
-    """Disconnect a VBD of a running VM and take it out of its specification."""
+    """Disconnect a VBD if the VM runs, and take it out of the specification."""
 
     kind: ClassVar[str] = "vbd.unplug"
     vm: VmId
     devid: DevId
     force: bool = False
-    timeout: float = 30.0
+    timeout: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class EjectVbd:
 
 @dataclass(frozen=True, slots=True)
 class PlugVif:
-    """Add a VIF to the specification of a running VM and connect it."""
+    """Add a VIF to the specification of a VM, and connect it if the VM runs."""
 
     kind: ClassVar[str] = "vif.plug"
     vm: VmId
@@ -107,13 +107,13 @@ class PlugVif:
 
 @dataclass(frozen=True, slots=True)
 class UnplugVif:
-    """Disconnect a VIF of a running VM and take it out of its specification."""
+    """Disconnect a VIF if the VM runs, and take it out of the specification."""
 
     kind: ClassVar[str] = "vif.unplug"
     vm: VmId
     devid: DevId
     force: bool = False
-    timeout: float = 30.0
+    timeout: float = 60.0
 
 
 Request = (
