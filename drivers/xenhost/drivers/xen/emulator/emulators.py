@@ -1,0 +1,200 @@
+"""Supervision of QEMU: one process for each HVM domain, found again after a restart of the agent."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from xenhost.core.errors import DeviceAttachFailed, EmulatorFailed
+from xenhost.core.ids import DevId, DomId, device_name
+from xenhost.core.vm import VmSpec
+from xenhost.drivers.xen.emulator.command_line import EmulatorPlaces, cd_device, emulator_command
+from xenhost.drivers.xen.emulator.process import LongLivedProcess
+from xenhost.drivers.xen.emulator.qmp import Qmp, QmpError
+
+READY_TIMEOUT: Final = 60.0
+"""Seconds until QMP must answer; xl's device-model start time-out."""
+LOG_TAIL: Final = 2000
+
+logger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorConfig:
+    """Where things are."""
+
+    binary: str = "/usr/libexec/xen-qemu-system-i386"
+    run_dir: Path = Path("/run/xenhost/emulator")
+    log_dir: Path = Path("/var/log/xenhost")
+
+
+@dataclass(slots=True)
+class _Running:
+    process: LongLivedProcess
+    qmp: Qmp
+    stopping: bool = False
+
+
+class Emulators:
+    """All device models of this host. `on_lost(domid)` is called when one ends that was not told to."""
+
+    def __init__(self, config: EmulatorConfig, on_lost: Callable[[DomId], None]) -> None:
+        self._config = config
+        self._on_lost = on_lost
+        self._running: dict[DomId, _Running] = {}
+
+    async def start(self, domid: DomId, vm: VmSpec, media: Mapping[DevId, str]) -> None:
+        """Start the emulator of a built domain and wait until it serves it. No-op if it runs.
+
+        `media`: the path in dom0 of what is in each VBD. Raises EmulatorFailed with the end of QEMU's log. Cancelled
+        or failed: not running, nothing left.
+        """
+        if await self.adopt(domid):
+            return
+        process = LongLivedProcess(self._folder(domid))
+        log = self._config.log_dir / f"qemu-{vm.id}.log"
+        try:
+            await self._spawn(process, domid, vm, media, log)
+            async with asyncio.timeout(READY_TIMEOUT):
+                qmp = await Qmp.connect(str(self._qmp(domid)), READY_TIMEOUT)
+                await qmp.run("cont")  # -S: it emulates nothing before this
+        except (OSError, QmpError, TimeoutError) as error:
+            await process.stop()
+            said = await asyncio.to_thread(_tail, log)
+            why = str(error) or "no answer in time"
+            raise EmulatorFailed(
+                f"the emulator of {vm.name} did not start: {why}; it said: {said or 'nothing'}",
+                vm=vm.id,
+                name="qemu",
+                msg=said or why,
+            ) from error
+        except BaseException:
+            await asyncio.shield(process.stop())
+            raise
+        self._supervise(domid, process, qmp)
+
+    async def adopt(self, domid: DomId) -> bool:
+        """Take up the emulator that an earlier life of the agent started; whether one runs."""
+        if domid in self._running:
+            return self._running[domid].process.alive()
+        process = LongLivedProcess(self._folder(domid))
+        if not await process.find():
+            return False
+        try:
+            qmp = await Qmp.connect(str(self._qmp(domid)))
+        except QmpError as error:
+            logger.warning(
+                "an emulator does not answer; it will be stopped with its domain", domid=domid, error=str(error)
+            )
+            process.forget()
+            return False
+        # one that was started but never let go on: its domain is still paused
+        with contextlib.suppress(QmpError):
+            await qmp.run("cont")
+        self._supervise(domid, process, qmp)
+        return True
+
+    async def stop(self, domid: DomId) -> None:
+        """End the emulator and remove what it left. No-op if there is none, whoever started it."""
+        running = self._running.pop(domid, None)
+        if running is None:
+            process = LongLivedProcess(self._folder(domid))
+        else:
+            running.stopping = True
+            process = running.process
+            await running.qmp.close()
+        await process.stop()
+
+    async def close(self) -> None:
+        """Let go of every emulator; they run on."""
+        for running in self._running.values():
+            running.stopping = True
+            await running.qmp.close()
+            running.process.forget()
+        self._running.clear()
+
+    async def change_medium(self, domid: DomId, devid: DevId, path: str | None) -> None:
+        """Put the file or block device into the emulated drive, or empty it (None). No-op if the VBD is not emulated.
+
+        Raises DeviceAttachFailed with QEMU's words.
+        """
+        running = self._running.get(domid)
+        if running is None:
+            return
+        id = cd_device(devid)
+        try:
+            if path is None:
+                await running.qmp.run("eject", {"id": id, "force": True})
+            else:
+                medium = {"id": id, "filename": path, "format": "raw", "read-only-mode": "read-only"}
+                await running.qmp.run("blockdev-change-medium", medium)
+        except QmpError as error:
+            name = device_name(devid)
+            raise DeviceAttachFailed(f"the emulated drive {name}: {error}", device=name, msg=str(error)) from error
+
+    async def serial_tty(self, domid: DomId) -> str:
+        """The pseudo-terminal of the emulated serial port, empty if there is none."""
+        running = self._running.get(domid)
+        if running is None:
+            return ""
+        try:
+            untrusted_chardevs = await running.qmp.run("query-chardev")
+        except QmpError:
+            return ""
+        for chardev in untrusted_chardevs if isinstance(untrusted_chardevs, list) else []:
+            match chardev:
+                case {"label": "serial0", "filename": str() as name} if name.startswith("pty:/dev/pts/"):
+                    return name.removeprefix("pty:") if name.removeprefix("pty:/dev/pts/").isdigit() else ""
+        return ""
+
+    def vnc_socket(self, domid: DomId) -> str:
+        """The unix socket that speaks RFB, empty if no emulator runs."""
+        return str(self._folder(domid) / "vnc") if domid in self._running else ""
+
+    async def _spawn(
+        self, process: LongLivedProcess, domid: DomId, vm: VmSpec, media: Mapping[DevId, str], log: Path
+    ) -> None:
+        folder = self._folder(domid)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with socket.socket(socket.AF_UNIX) as listener:
+            self._qmp(domid).unlink(missing_ok=True)
+            listener.bind(str(self._qmp(domid)))
+            os.chmod(self._qmp(domid), 0o600)
+            listener.listen(1)
+            places = EmulatorPlaces(listener.fileno(), str(folder / "vnc"), str(process.pidfile))
+            command = emulator_command(self._config.binary, domid, vm, places, media)
+            logger.debug("starting the emulator", domid=domid, vm=vm.id, command=command)
+            await asyncio.to_thread(process.start, command, log, [listener.fileno()])
+
+    def _supervise(self, domid: DomId, process: LongLivedProcess, qmp: Qmp) -> None:
+        running = _Running(process, qmp)
+        self._running[domid] = running
+
+        def ended() -> None:
+            if not running.stopping:
+                logger.error("an emulator ended by itself", domid=domid)
+                self._running.pop(domid, None)
+                process.forget()
+                self._on_lost(domid)
+
+        process.watch(ended)
+
+    def _folder(self, domid: DomId) -> Path:
+        return self._config.run_dir / str(domid)
+
+    def _qmp(self, domid: DomId) -> Path:
+        return self._folder(domid) / "qmp"
+
+
+def _tail(log: Path) -> str:
+    try:
+        text = log.read_bytes()[-LOG_TAIL:].decode(errors="replace")
+    except OSError:
+        return ""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

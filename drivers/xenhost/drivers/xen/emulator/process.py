@@ -1,0 +1,145 @@
+"""A process that outlives the agent and is found again by the next one.
+
+Its folder holds a lock file. The agent locks it and lets the process inherit the open file, so the lock is held for
+exactly as long as the process lives, however agent or process end. That makes three things certain after a `kill -9`
+at any moment: whether there is a process, that the pid in the pid file is still it, and that none is leaked.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+TERM_GRACE: Final = 5.0
+"""Seconds between SIGTERM and SIGKILL."""
+PID_WAIT: Final = 5.0
+"""Seconds a process that holds the lock may take until its pid file is written."""
+
+
+class LongLivedProcess:
+    """One process in its folder. `start` or `find` it, then `watch` or `stop` it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pidfile = folder / "pid"
+        self._lockfile = folder / "lock"
+        self._pidfd = -1
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self, command: Sequence[str], log: Path, inherit: Sequence[int]) -> None:
+        """Start it, in a session of its own, with the lock. Blocks for the length of a fork. Raises OSError.
+
+        The process must write its pid to `pidfile` by itself.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.pidfile.unlink(missing_ok=True)
+        lock = os.open(self._lockfile, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("wb") as output:
+                self._child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=[lock, *inherit],
+                    start_new_session=True,
+                )
+            self._pidfd = os.pidfd_open(self._child.pid)
+        finally:
+            os.close(lock)
+
+    async def find(self) -> bool:
+        """Whether it lives; afterwards it can be watched and stopped."""
+        if self._pidfd >= 0:
+            return self.alive()
+        deadline = asyncio.get_running_loop().time() + PID_WAIT
+        while self._locked():
+            if (pid := self._read_pid()) is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    pidfd = os.pidfd_open(pid)
+                    if self._locked():  # it held the lock before and after: the pid was not reused
+                        self._pidfd = pidfd
+                        return True
+                    os.close(pidfd)
+            if asyncio.get_running_loop().time() > deadline:
+                raise TimeoutError(f"{self._lockfile} is held, but {self.pidfile} names no process")
+            await asyncio.sleep(0.02)  # it was started a moment ago and is about to write its pid
+        return False
+
+    def alive(self) -> bool:
+        """Whether the process that was started or found still runs."""
+        return self._locked()
+
+    def watch(self, on_exit: Callable[[], None]) -> None:
+        """Call `on_exit` once, from the event loop, when it has ended."""
+        loop = asyncio.get_running_loop()
+
+        def ended() -> None:
+            loop.remove_reader(self._pidfd)
+            on_exit()
+
+        loop.add_reader(self._pidfd, ended)
+
+    async def stop(self) -> None:
+        """End it and remove its folder. No-op if there is none. Safe to call again."""
+        if await self.find():
+            for number, patience in ((signal.SIGTERM, TERM_GRACE), (signal.SIGKILL, TERM_GRACE)):
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self._pidfd, number)
+                if await self._ended(patience):
+                    break
+        self.forget()
+        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def forget(self) -> None:
+        """Stop watching; the process goes on if it lives. A dead child is reaped."""
+        if self._pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+        if self._child is not None and self._child.poll() is None:
+            self._child.returncode = 0  # it is meant to outlive us: no ResourceWarning, no wait
+        self._child = None
+
+    async def _ended(self, within: float) -> bool:
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        loop.add_reader(self._pidfd, ended.set)
+        try:
+            async with asyncio.timeout(within):
+                await ended.wait()
+        except TimeoutError:
+            return False
+        finally:
+            loop.remove_reader(self._pidfd)
+        if self._child is not None:
+            self._child.poll()
+        return True
+
+    def _locked(self) -> bool:
+        try:
+            lock = os.open(self._lockfile, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    def _read_pid(self) -> int | None:
+        try:
+            untrusted_text = self.pidfile.read_text()[:32].strip()
+        except OSError:
+            return None
+        return int(untrusted_text) if untrusted_text.isdigit() else None
