@@ -1,16 +1,13 @@
 """The hypervisor port on a simulated host. See `xenhost.core.ports.hypervisor` for what each verb promises."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from xenhost.core.devices import DeviceClass, DeviceState, DeviceStatus, Vbd, VbdMode, VbdType, Vif
+from xenhost.core.devices import DeviceStatus, Vbd, Vif
 from xenhost.core.errors import (
-    DeviceDetachRejected,
-    DeviceDetachTimeout,
     DomainBuildFailed,
     DomainExists,
-    DomainGone,
     EmulatorFailed,
     HostNotEnoughFreeMemory,
     InvalidValue,
@@ -23,10 +20,12 @@ from xenhost.core.memory import plan_memory
 from xenhost.core.ports.hypervisor import Console, DomainEventKind
 from xenhost.core.ports.hypervisor import DomainEvent as Event
 from xenhost.core.vm import Domain, ShutdownReason, VmSpec, VmType
-from xenhost.drivers.sim.checks import check_bridge, check_kernel, check_source
+from xenhost.drivers.sim.checks import check_kernel
 from xenhost.drivers.sim.console import SimConsole
-from xenhost.drivers.sim.domain import SimDevice, SimDomain
+from xenhost.drivers.sim.devices import SimDevices
+from xenhost.drivers.sim.domain import SimDomain
 from xenhost.drivers.sim.faults import Killed, When
+from xenhost.drivers.sim.life import Life, exists
 from xenhost.drivers.sim.subscriptions import Subscriptions
 from xenhost.drivers.sim.world import World
 
@@ -39,16 +38,17 @@ class SimHypervisor:
         self._owns_world: Final = owns_world
         self._events: Final = Subscriptions()
         self._consoles: dict[DomId, SimConsole] = {}
-        self._dead = False
+        self._life: Final = Life(world, self._let_go)
+        self._devices: Final = SimDevices(self._life)
 
     # Life of the driver itself
 
     async def open(self) -> None:
         """Read the store, if the world has one. Raises HypervisorUnavailable if it is damaged."""
-        await self._reach("open", When.BEFORE)
+        await self._life.reach("open", When.BEFORE)
         await self._world.load()
         self._world.listeners.add(self._heard)
-        await self._reach("open", When.AFTER)
+        await self._life.reach("open", When.AFTER)
 
     async def close(self) -> None:
         """End subscriptions and consoles; the world stays, unless it was made for this driver alone."""
@@ -58,14 +58,13 @@ class SimHypervisor:
 
     def kill(self) -> None:
         """As `kill -9` of the agent: from now on nothing that this object does reaches the world."""
-        self._dead = True
-        self._let_go()
+        self._life.kill()
 
     # Host
 
     async def host(self) -> HostInfo:
         """The simulated machine, with the kernel of this one."""
-        await self._reach("host", When.BEFORE)
+        await self._life.reach("host", When.BEFORE)
         config = self._world.config
         return HostInfo(
             name=config.name,
@@ -86,25 +85,25 @@ class SimHypervisor:
 
     async def domains(self) -> Sequence[Domain]:
         """All of them, by number."""
-        await self._reach("domains", When.BEFORE)
+        await self._life.reach("domains", When.BEFORE)
         now = self._world.clock.now()
         return [domain.view(now) for _, domain in sorted(self._world.domains.items()) if domain.in_xen]
 
     async def domain(self, domid: DomId) -> Domain | None:
         """One of them."""
-        await self._reach("domain", When.BEFORE)
+        await self._life.reach("domain", When.BEFORE)
         domain = self._world.domains.get(domid)
         return domain.view(self._world.clock.now()) if domain is not None and domain.in_xen else None
 
     async def create_domain(self, vm: VmSpec) -> DomId:
         """Claim the memory it will need, at once, so that two starts cannot both believe there is enough."""
-        await self._reach("create_domain", When.BEFORE)
-        await self._sleep(self._world.config.delays.create)
+        await self._life.reach("create_domain", When.BEFORE)
+        await self._life.sleep(self._world.config.delays.create)
         for domain in self._world.of_vm(vm.id):
             if domain.managed and not domain.built and not domain.dying:
                 return domain.domid
             if not domain.managed or not domain.dying:
-                raise _exists(domain)
+                raise exists(domain)
         footprint = plan_memory(vm).footprint
         free = self._world.memory_free
         if footprint > free:
@@ -117,25 +116,25 @@ class SimHypervisor:
         domain.xenstore_data = dict(vm.xenstore_data)
         domain.vcpus_max = vm.vcpus.maximum
         self._world.add(domain, footprint)
-        await self._reach("create_domain", When.DURING)
-        await self._reach("create_domain", When.AFTER)
+        await self._life.reach("create_domain", When.DURING)
+        await self._life.reach("create_domain", When.AFTER)
         return domain.domid
 
     async def build_domain(self, domid: DomId, vm: VmSpec) -> None:
         """Check that the kernel exists; then it has its memory."""
-        await self._reach("build_domain", When.BEFORE)
-        domain = self._managed(domid)
+        await self._life.reach("build_domain", When.BEFORE)
+        domain = self._life.managed(domid)
         if domain.built:
             return
         if domain.spoiled:
             message = "an earlier build of this domain was cut short; destroy it"
             raise DomainBuildFailed(message, vm=vm.id, function="build", msg=message)
         domain.spoiled = True
-        await self._reach("build_domain", When.DURING)
+        await self._life.reach("build_domain", When.DURING)
         if self._world.config.check_paths:
             await check_kernel(vm)
-        await self._sleep(self._world.config.delays.build)
-        domain = self._managed(domid)
+        await self._life.sleep(self._world.config.delays.build)
+        domain = self._life.managed(domid)
         plan = plan_memory(vm)
         domain.memory = domain.memory_target = vm.memory.dynamic_max
         domain.memory_max = plan.build_max
@@ -144,7 +143,7 @@ class SimHypervisor:
         domain.built, domain.spoiled = True, False
         self._world.changed(domain)
         try:
-            await self._reach("build_domain", When.AFTER)
+            await self._life.reach("build_domain", When.AFTER)
         except Killed:
             raise
         except BaseException:
@@ -153,19 +152,19 @@ class SimHypervisor:
 
     async def start_device_model(self, domid: DomId, vm: VmSpec) -> None:
         """Nothing but a flag."""
-        await self._reach("start_device_model", When.BEFORE)
-        domain = self._managed(domid)
+        await self._life.reach("start_device_model", When.BEFORE)
+        domain = self._life.managed(domid)
         if vm.type is not VmType.HVM or domain.emulator:
             return
         if not domain.built:
             message = "the domain is not built"
             raise EmulatorFailed(f"cannot start the emulator: {message}", vm=vm.id, name="sim", msg=message)
-        await self._sleep(self._world.config.delays.emulator)
-        domain = self._managed(domid)
+        await self._life.sleep(self._world.config.delays.emulator)
+        domain = self._life.managed(domid)
         domain.emulator = True
         self._world.changed(domain)
         try:
-            await self._reach("start_device_model", When.AFTER)
+            await self._life.reach("start_device_model", When.AFTER)
         except Killed:
             raise
         except BaseException:
@@ -174,18 +173,18 @@ class SimHypervisor:
 
     async def pause_domain(self, domid: DomId) -> None:
         """The guest answers nothing while paused."""
-        await self._reach("pause_domain", When.BEFORE)
-        domain = self._managed(domid)
+        await self._life.reach("pause_domain", When.BEFORE)
+        domain = self._life.managed(domid)
         if not domain.paused:
             self._world.guest(domid).account()
             domain.paused = True
             self._world.changed(domain)
-        await self._reach("pause_domain", When.AFTER)
+        await self._life.reach("pause_domain", When.AFTER)
 
     async def unpause_domain(self, domid: DomId) -> None:
         """The guest boots, or goes on."""
-        await self._reach("unpause_domain", When.BEFORE)
-        domain = self._managed(domid)
+        await self._life.reach("unpause_domain", When.BEFORE)
+        domain = self._life.managed(domid)
         if not domain.built:
             message = "the domain is not built; there is nothing to run"
             raise OperationNotAllowed(message, reason_text=message)
@@ -193,19 +192,19 @@ class SimHypervisor:
             domain.paused = False
             self._world.changed(domain)
             self._world.guest(domid).resume()
-        await self._reach("unpause_domain", When.AFTER)
+        await self._life.reach("unpause_domain", When.AFTER)
 
     async def request_shutdown(self, domid: DomId, reason: ShutdownReason, ack_within: float) -> None:
         """The guest answers as its manners are."""
-        await self._reach("request_shutdown", When.BEFORE)
+        await self._life.reach("request_shutdown", When.BEFORE)
         if reason not in {ShutdownReason.POWEROFF, ShutdownReason.REBOOT}:
             raise InvalidValue("a guest can be asked for poweroff or reboot", field="reason", value=reason)
-        domain = self._managed(domid)
+        domain = self._life.managed(domid)
         guest = self._world.guest(domid)
         if domain.shutdown is None and domain.type is VmType.HVM and not domain.manners.pv_drivers and domain.built:
             guest.stop(reason)
         delay = self._world.config.delays.acknowledge
-        answered = await self._ask(
+        answered = await self._life.ask(
             domid, lambda at: at.shutdown is not None or (at.runs and at.manners.acknowledges), delay, ack_within
         )
         if not answered:
@@ -214,11 +213,11 @@ class SimHypervisor:
             )
         if domain.shutdown is None:
             guest.acknowledge(reason)
-        await self._reach("request_shutdown", When.AFTER)
+        await self._life.reach("request_shutdown", When.AFTER)
 
     async def wait_stopped(self, domid: DomId) -> ShutdownReason | None:
         """Wakes up only when that domain changes."""
-        await self._reach("wait_stopped", When.BEFORE)
+        await self._life.reach("wait_stopped", When.BEFORE)
         while True:
             domain = self._world.domains.get(domid)
             if domain is None or not domain.in_xen:
@@ -226,35 +225,35 @@ class SimHypervisor:
             if domain.shutdown is not None:
                 return domain.shutdown
             await self._world.pulse(domid, None)
-            self._check_alive()
+            self._life.check_alive()
 
     async def destroy_domain(self, domid: DomId) -> None:
         """First Xen forgets it, then what we made for it goes."""
-        await self._reach("destroy_domain", When.BEFORE)
+        await self._life.reach("destroy_domain", When.BEFORE)
         domain = self._world.domains.get(domid)
         if domid == 0:
             raise DomainExists("domain 0 is the host itself", vm="", domid="0")
         if domain is None:
             return
         if not domain.managed:
-            raise _exists(domain)
+            raise exists(domain)
         if domain.in_xen:
             domain.dying = True
             self._world.changed(domain)
-            await self._sleep(self._world.config.delays.destroy)
+            await self._life.sleep(self._world.config.delays.destroy)
             if domain.in_xen:
                 self._world.forget(domain)
-        await self._reach("destroy_domain", When.DURING)
+        await self._life.reach("destroy_domain", When.DURING)
         if self._world.domains.get(domid) is domain:
             self._world.remove(domain)
-        await self._reach("destroy_domain", When.AFTER)
+        await self._life.reach("destroy_domain", When.AFTER)
 
     # Running adjustments
 
     async def set_vcpus(self, domid: DomId, online: int) -> None:
         """The guest follows when it runs."""
-        await self._reach("set_vcpus", When.BEFORE)
-        domain = self._managed(domid)
+        await self._life.reach("set_vcpus", When.BEFORE)
+        domain = self._life.managed(domid)
         if not 1 <= online <= domain.vcpus_max:
             raise InvalidValue(
                 f"{online} vCPUs online; it must be 1 to {domain.vcpus_max}", field="vcpus", value=str(online)
@@ -262,20 +261,20 @@ class SimHypervisor:
         domain.vcpus_target = online
         self._world.changed(domain)
         self._world.guest(domid).follow_targets()
-        await self._reach("set_vcpus", When.AFTER)
+        await self._life.reach("set_vcpus", When.AFTER)
 
     async def set_scheduling(self, domid: DomId, vm: VmSpec) -> None:
         """Kept; nothing is scheduled here."""
-        await self._reach("set_scheduling", When.BEFORE)
-        domain = self._managed(domid)
+        await self._life.reach("set_scheduling", When.BEFORE)
+        domain = self._life.managed(domid)
         self._schedule(domain, vm)
         self._world.changed(domain)
-        await self._reach("set_scheduling", When.AFTER)
+        await self._life.reach("set_scheduling", When.AFTER)
 
     async def set_memory_target(self, domid: DomId, target: int) -> None:
         """The guest follows when it runs, as far as the host has memory."""
-        await self._reach("set_memory_target", When.BEFORE)
-        domain = self._managed(domid)
+        await self._life.reach("set_memory_target", When.BEFORE)
+        domain = self._life.managed(domid)
         if not 0 < target <= max(domain.memory_max, domain.memory):
             raise InvalidValue(
                 f"memory target is {target} bytes; it must be at most {domain.memory_max}",
@@ -285,79 +284,40 @@ class SimHypervisor:
         domain.memory_target = target
         self._world.changed(domain)
         self._world.guest(domid).follow_targets()
-        await self._reach("set_memory_target", When.AFTER)
+        await self._life.reach("set_memory_target", When.AFTER)
 
     # Devices
 
     async def plug_vbd(self, domid: DomId, vbd: Vbd) -> None:
         """Check its path (if so configured) and take a loop device for a file."""
-        await self._reach("plug_vbd", When.BEFORE)
-        domain = self._managed(domid)
-        if self._world.device(domain, DeviceClass.VBD, vbd.devid) is not None:
-            return
-        if self._world.config.check_paths:
-            await check_source(self._world, domain, vbd)
-        device = SimDevice(DeviceClass.VBD, vbd.devid, source=vbd.source)
-        device.writable = vbd.mode is VbdMode.RW
-        device.removable = vbd.type is VbdType.CD
-        await self._plug("plug_vbd", domid, device)
+        await self._devices.plug_vbd(domid, vbd)
 
     async def unplug_vbd(self, domid: DomId, devid: DevId, force: bool, within: float) -> None:
         """The guest answers as its manners are."""
-        await self._unplug("unplug_vbd", domid, DeviceClass.VBD, devid, force, within)
+        await self._devices.unplug_vbd(domid, devid, force, within)
 
     async def change_medium(self, domid: DomId, vbd: Vbd) -> None:
         """Take the old one out, then put the new one in."""
-        await self._reach("change_medium", When.BEFORE)
-        domain = self._managed(domid)
-        old = self._world.device(domain, DeviceClass.VBD, vbd.devid)
-        if old is None or not old.removable:
-            message = f"{vbd.device} is not a plugged CD drive"
-            raise OperationNotAllowed(message, reason_text=message)
-        if old.source == vbd.source:
-            return
-        self._world.change_source(domain, old, None)
-        if self._world.config.check_paths:
-            await check_source(self._world, domain, vbd)
-        await self._reach("change_medium", When.DURING)
-        domain = self._managed(domid)
-        if self._world.device(domain, DeviceClass.VBD, vbd.devid) is old:
-            self._world.change_source(domain, old, vbd.source)
-            try:
-                await self._reach("change_medium", When.AFTER)
-            except Killed:
-                raise
-            except BaseException:
-                self._world.change_source(domain, old, None)
-                raise
+        await self._devices.change_medium(domid, vbd)
 
     async def plug_vif(self, domid: DomId, vif: Vif) -> None:
         """Check that the bridge is one of the configured ones."""
-        await self._reach("plug_vif", When.BEFORE)
-        domain = self._managed(domid)
-        if self._world.device(domain, DeviceClass.VIF, vif.devid) is not None:
-            return
-        check_bridge(self._world.config, vif)
-        await self._plug("plug_vif", domid, SimDevice(DeviceClass.VIF, vif.devid, bridge=vif.bridge, mac=vif.mac))
+        await self._devices.plug_vif(domid, vif)
 
     async def unplug_vif(self, domid: DomId, devid: DevId, force: bool, within: float) -> None:
         """The guest answers as its manners are."""
-        await self._unplug("unplug_vif", domid, DeviceClass.VIF, devid, force, within)
+        await self._devices.unplug_vif(domid, devid, force, within)
 
     async def devices(self, domid: DomId) -> Sequence[DeviceStatus]:
         """Those that are plugged, in the order of plugging."""
-        await self._reach("devices", When.BEFORE)
-        domain = self._world.domains.get(domid)
-        if domain is None or not domain.in_xen:
-            return []
-        return [device.status() for device in domain.devices.values() if device.ready]
+        return await self._devices.devices(domid)
 
     # Consoles and events
 
     async def console(self, domid: DomId) -> Console:
         """A terminal is made when first asked for: thousands of guests do not need thousands of them."""
-        await self._reach("console", When.BEFORE)
-        domain = self._managed(domid)
+        await self._life.reach("console", When.BEFORE)
+        domain = self._life.managed(domid)
         if not domain.built or domain.dying:
             return Console("", "")
         console = self._consoles.get(domid)
@@ -372,35 +332,6 @@ class SimHypervisor:
 
     # Inside
 
-    async def _reach(self, verb: str, when: When) -> None:
-        """A point where a failure may be planned, and where a killed agent stops."""
-        self._check_alive()
-        if when is not When.BEFORE:
-            await self._world.sync()
-        try:
-            await self._world.faults.reach(verb, when)
-        except Killed:
-            self.kill()
-            raise
-        self._check_alive()
-
-    def _check_alive(self) -> None:
-        if self._dead:
-            raise Killed
-
-    async def _sleep(self, seconds: float) -> None:
-        if seconds > 0:
-            await self._world.clock.sleep(seconds)
-            self._check_alive()
-
-    def _managed(self, domid: DomId) -> SimDomain:
-        domain = self._world.domains.get(domid)
-        if domain is None or not domain.in_xen or domain.dying:
-            raise DomainGone(f"domain {domid} is gone", vm="" if domain is None else domain.vm)
-        if not domain.managed:
-            raise _exists(domain)
-        return domain
-
     def _schedule(self, domain: SimDomain, vm: VmSpec) -> None:
         for cpus in vm.vcpus.affinity:
             if any(cpu >= self._world.config.cpus for cpu in cpus):
@@ -410,98 +341,6 @@ class SimHypervisor:
                     value=str(cpus),
                 )
         domain.weight, domain.cap, domain.affinity = vm.vcpus.weight, vm.vcpus.cap, vm.vcpus.affinity
-
-    async def _ask(self, domid: DomId, answer: Callable[[SimDomain], bool], delay: float, within: float) -> bool:
-        """Has the guest answered, at the earliest after `delay` seconds and within `within`? Raises DomainGone."""
-        clock = self._world.clock
-        asked = clock.monotonic()
-        while True:
-            domain = self._managed(domid)
-            waited = clock.monotonic() - asked
-            if waited >= delay and answer(domain):
-                return True
-            if waited >= within:
-                return False
-            await self._world.pulse(domid, min(delay if waited < delay else within, within) - waited)
-            self._check_alive()
-
-    async def _plug(self, verb: str, domid: DomId, device: SimDevice) -> None:
-        domain = self._managed(domid)
-        half = domain.devices.get((device.cls, device.devid))
-        if half is not None:
-            self._world.detach(domain, half)
-        self._world.attach(domain, device)
-        try:
-            await self._reach(verb, When.DURING)
-            await self._sleep(self._world.config.delays.plug)
-            domain = self._managed(domid)
-            device.ready = True
-            self._world.changed(domain)
-            if domain.runs:
-                self._world.guest(domid).connect()
-            await self._reach(verb, When.AFTER)
-        except Killed:
-            raise
-        except BaseException:
-            if not self._dead and domain.devices.get((device.cls, device.devid)) is device:
-                self._world.detach(domain, device)
-                self._world.changed(domain)
-                self._world.save_soon()
-            raise
-
-    async def _unplug(
-        self, verb: str, domid: DomId, cls: DeviceClass, devid: DevId, force: bool, within: float
-    ) -> None:
-        await self._reach(verb, When.BEFORE)
-        domain = self._world.domains.get(domid)
-        if domain is None or not domain.in_xen:
-            return
-        device = self._managed(domid).devices.get((cls, devid))
-        if device is None:
-            return
-        if device.ready and not force:
-            await self._release(domid, device, within)
-        if domain.devices.get((cls, devid)) is device:
-            await self._reach(verb, When.DURING)
-            self._world.detach(domain, device)
-            self._world.changed(domain)
-        await self._reach(verb, When.AFTER)
-
-    async def _release(self, domid: DomId, device: SimDevice, within: float) -> None:
-        """Ask the guest to let it go. A device that stays is as it was before."""
-        domain = self._managed(domid)
-        before, device.state = device.state, DeviceState.DETACHING
-        if before is DeviceState.DETACHING:
-            before = DeviceState.ATTACHED
-        self._world.changed(domain)
-        kind, name = device.cls.upper(), f"{device.cls} {device.devid}"
-        try:
-            answered = await self._ask(
-                domid,
-                lambda at: at.shutdown is not None or (at.runs and (at.manners.lets_go or bool(at.manners.refusal))),
-                self._world.config.delays.release,
-                within,
-            )
-            if not answered:
-                raise DeviceDetachTimeout(
-                    f"the guest did not release {name} within {within:g} s; a forced unplug does not ask it",
-                    type=kind,
-                    ref=str(device.devid),
-                )
-            refusal = domain.manners.refusal
-            if refusal and domain.shutdown is None:
-                raise DeviceDetachRejected(
-                    f"the guest refuses to release {name}: {refusal}",
-                    type=kind,
-                    ref=str(device.devid),
-                    msg=refusal,
-                )
-        except BaseException:
-            if not self._dead:
-                device.state = before
-                self._world.changed(domain)
-                self._world.save_soon()
-            raise
 
     def _heard(self, event: Event) -> None:
         self._events.publish(event)
@@ -516,8 +355,3 @@ class SimHypervisor:
         for console in self._consoles.values():
             console.close()
         self._consoles.clear()
-
-
-def _exists(domain: SimDomain) -> DomainExists:
-    whose = "is built already" if domain.managed else "was not started by xenhost"
-    return DomainExists(f"domain {domain.domid} of VM {domain.vm} {whose}", vm=domain.vm, domid=str(domain.domid))
