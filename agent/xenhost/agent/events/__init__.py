@@ -1,0 +1,1 @@
+"""The event hub: what changed, by reference and revision."""

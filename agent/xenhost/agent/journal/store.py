@@ -1,0 +1,255 @@
+"""The database of the agent: SQLite in its own thread, with group commit.
+
+Whatever is waiting when the thread looks goes into one transaction, so many operations share one fsync. Writes keep
+their order; a write that nobody waits for goes out with the next that somebody does, or after LAZY seconds.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from xenhost.agent.journal.record import Write
+from xenhost.core.errors import InternalError
+
+SCHEMA: Final = 1
+"""A store with a higher number was written by a newer version, and is not touched."""
+LAZY: Final = 0.5
+"""Seconds that a write may wait which nobody waits for."""
+
+_TABLES: Final = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE vm(id TEXT PRIMARY KEY, spec TEXT NOT NULL, domid INTEGER, started REAL, last_stop TEXT) WITHOUT ROWID;
+CREATE TABLE operation(
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, request_id TEXT NOT NULL, kind TEXT NOT NULL, vm TEXT NOT NULL,
+    vm_name TEXT NOT NULL, started REAL NOT NULL, body TEXT NOT NULL, cancelled INTEGER NOT NULL DEFAULT 0,
+    state TEXT, ended REAL, error TEXT, settled INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE record(seq INTEGER PRIMARY KEY, operation TEXT NOT NULL, step INTEGER NOT NULL, event TEXT NOT NULL,
+    domid INTEGER);
+CREATE INDEX record_operation ON record(operation);
+CREATE TABLE call(request_id TEXT NOT NULL UNIQUE, content TEXT NOT NULL, at REAL NOT NULL);
+"""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class VmRow:
+    """A VM as stored: nothing is parsed yet."""
+
+    id: str
+    spec: str
+    domid: int | None
+    started: float | None
+    last_stop: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRow:
+    """An operation as stored, with its step records as (step, event, domid)."""
+
+    id: str
+    request_id: str
+    kind: str
+    vm: str
+    vm_name: str
+    started: float
+    body: str
+    cancelled: int
+    state: str | None
+    ended: float | None
+    error: str | None
+    settled: int
+    records: tuple[tuple[int, str, int | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Everything in the store, in the order it was written."""
+
+    meta: dict[str, str]
+    vms: tuple[VmRow, ...]
+    operations: tuple[OperationRow, ...]
+    calls: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class _Batch:
+    writes: Sequence[Write]
+    done: asyncio.Future[None] | None
+
+
+class Store:
+    """One SQLite file. Only the thread it starts touches the database."""
+
+    def __init__(self, path: Path, synchronous: bool = True) -> None:
+        """`synchronous=False` gives up durability against power loss: for tests only."""
+        self._path: Final = path
+        self._synchronous: Final = synchronous
+        self._lock: Final = threading.Condition()
+        self._batches: Final[deque[_Batch]] = deque()
+        self._urgent = False
+        self._closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Is somebody waiting for a transaction?"""
+        with self._lock:
+            return self._urgent
+
+    async def open(self) -> Stored:
+        """Open or make the file, start the thread, and read everything. Raises InternalError."""
+        self._loop = asyncio.get_running_loop()
+        opened: asyncio.Future[Stored] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, args=(opened,), name="store", daemon=True)
+        self._thread.start()
+        return await opened
+
+    async def write(self, *writes: Write) -> None:
+        """All of it in one transaction, on disk when this returns. Raises InternalError, and keeps nothing.
+
+        Cancelling gives up the waiting, not the writing.
+        """
+        await self.enqueue(*writes)
+
+    def enqueue(self, *writes: Write) -> asyncio.Future[None]:
+        """The same, as a future."""
+        assert self._loop is not None, "the store is not open"
+        done = self._loop.create_future()
+        done.add_done_callback(_retrieve)
+        self._put(_Batch(writes, done), urgent=True)
+        return done
+
+    def note(self, *writes: Write) -> None:
+        """Write it soon, after what was written before, and with it or after it."""
+        self._put(_Batch(writes, None), urgent=False)
+
+    async def close(self) -> None:
+        """Write what is waiting, and end the thread."""
+        if self._thread is None:
+            return
+        with self._lock:
+            self._closing = True
+            self._lock.notify()
+        thread = self._thread
+        await asyncio.get_running_loop().run_in_executor(None, thread.join)
+        self._thread = None
+
+    def _put(self, batch: _Batch, urgent: bool) -> None:
+        with self._lock:
+            if self._closing:
+                raise InternalError("the store is closed", message="the store is closed")
+            self._batches.append(batch)
+            self._urgent |= urgent
+            # For a lazy write the thread has only to begin to count.
+            if urgent or len(self._batches) == 1:
+                self._lock.notify()
+
+    # In the thread
+
+    def _run(self, opened: asyncio.Future[Stored]) -> None:
+        try:
+            db = _connect(self._path, self._synchronous)
+            stored = _load(db)
+        except (sqlite3.Error, InternalError) as error:
+            failure = error if isinstance(error, InternalError) else _failure(f"{self._path}", error)
+            self._answer(lambda: opened.set_exception(failure), opened)
+            return
+        self._answer(lambda: opened.set_result(stored), opened)
+        while self._next():
+            self._commit(db)
+        db.close()
+
+    def _next(self) -> bool:
+        with self._lock:
+            self._lock.wait_for(lambda: self._batches or self._closing)
+            self._lock.wait_for(lambda: self._urgent or self._closing, LAZY)
+            return bool(self._batches) or not self._closing
+
+    def _commit(self, db: sqlite3.Connection) -> None:
+        with self._lock:
+            batches = tuple(self._batches)
+            self._batches.clear()
+            self._urgent = False
+        waiting = [batch.done for batch in batches if batch.done is not None]
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            for batch in batches:
+                for write in batch.writes:
+                    write.run(db)
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            failure = _failure("a transaction failed", error)
+            with self._lock:
+                if not self._closing:  # what nobody waits for is tried again, still before what comes after it
+                    self._batches.extendleft(reversed([batch for batch in batches if batch.done is None]))
+            self._answer(lambda: _each(waiting, lambda done: done.set_exception(failure)))
+        else:
+            self._answer(lambda: _each(waiting, lambda done: done.set_result(None)))
+
+    def _answer(self, act: Callable[[], None], only_for: "asyncio.Future[Stored] | None" = None) -> None:
+        def answer() -> None:
+            if only_for is None or not only_for.done():
+                act()
+
+        assert self._loop is not None
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(answer)
+
+
+def _each(futures: Sequence[asyncio.Future[None]], act: Callable[[asyncio.Future[None]], None]) -> None:
+    for future in futures:
+        if not future.done():
+            act(future)
+
+
+def _retrieve(future: asyncio.Future[None]) -> None:
+    """Somebody has given up waiting; the error, if there is one, concerns nobody else."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _connect(path: Path, synchronous: bool) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    db = sqlite3.connect(path, isolation_level=None, timeout=10)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA synchronous = {'FULL' if synchronous else 'OFF'}")
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA:
+        message = f"{path} was written by a newer version of xenhost (schema {version}, known is {SCHEMA})"
+        raise InternalError(message, message=message)
+    if version == 0:
+        db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+    return db
+
+
+def _load(db: sqlite3.Connection) -> Stored:
+    records: dict[str, list[tuple[int, str, int | None]]] = {}
+    for operation, step, event, domid in db.execute("SELECT operation, step, event, domid FROM record ORDER BY seq"):
+        records.setdefault(operation, []).append((step, event, domid))
+    operations = tuple(
+        OperationRow(*row, tuple(records.get(row[0], ())))
+        for row in db.execute(
+            "SELECT id, request_id, kind, vm, vm_name, started, body, cancelled, state, ended, error, settled"
+            " FROM operation ORDER BY seq"
+        )
+    )
+    vms = tuple(
+        VmRow(id, spec, domid, started, last_stop or "")
+        for id, spec, domid, started, last_stop in db.execute("SELECT id, spec, domid, started, last_stop FROM vm")
+    )
+    calls = tuple(db.execute("SELECT request_id, content FROM call ORDER BY rowid"))
+    return Stored(dict(db.execute("SELECT key, value FROM meta")), vms, operations, calls)
+
+
+def _failure(what: str, error: sqlite3.Error) -> InternalError:
+    message = f"{what}: {error}"
+    return InternalError(message, message=message)

@@ -1,0 +1,79 @@
+"""From an admitted request to its plan. Pure."""
+
+from typing import assert_never
+
+from xenhost.agent.plans import devices
+from xenhost.agent.plans.vm_start import start_stage
+from xenhost.agent.plans.vm_stop import ask_stage, destroy_stage
+from xenhost.agent.steps.domain import PauseDomain, UnpauseDomain
+from xenhost.core.devices import Source, SourceKind, Vbd
+from xenhost.core.errors import HandleInvalid
+from xenhost.core.ids import DevId, DomId, device_name
+from xenhost.core.requests import (
+    EjectVbd,
+    InsertVbd,
+    PauseVm,
+    PlugVbd,
+    PlugVif,
+    RebootVm,
+    Request,
+    ShutdownVm,
+    StartVm,
+    UnpauseVm,
+    UnplugVbd,
+    UnplugVif,
+)
+from xenhost.core.steps import OnFailure, OnRecovery, Plan, Planned, Stage, Step
+from xenhost.core.vm import ShutdownReason, VmSpec
+
+
+def plan_request(request: Request, spec: VmSpec, domid: DomId | None) -> Plan:
+    """What the request takes, for a VM with that domain (None: it has none)."""
+    exists = domid is not None
+    match request:
+        case StartVm(paused=paused):
+            return Plan((start_stage(spec, paused, OnRecovery.UNWIND),))
+        case ShutdownVm(hard=hard, timeout=timeout):
+            return Plan(_stop(spec, domid, ShutdownReason.POWEROFF, hard, timeout))
+        case RebootVm(hard=hard, timeout=timeout):
+            stop = _stop(spec, domid, ShutdownReason.REBOOT, hard, timeout)
+            return Plan((*stop, start_stage(spec, False, OnRecovery.RETRY)))
+        case PauseVm():
+            return Plan((_single(PauseDomain()),))
+        case UnpauseVm():
+            return Plan((_single(UnpauseDomain()),))
+        case PlugVbd(vbd=vbd):
+            return devices.plug_vbd(spec, vbd, exists)
+        case UnplugVbd(devid=devid, force=force, timeout=timeout):
+            return devices.unplug_vbd(spec, devid, force, timeout, exists)
+        case InsertVbd(devid=devid, source=source):
+            return devices.change_medium(spec, drive(spec, devid), source, exists, insert=True)
+        case EjectVbd(devid=devid):
+            return devices.change_medium(spec, drive(spec, devid), Source(SourceKind.EMPTY), exists, insert=False)
+        case PlugVif(vif=vif):
+            return devices.plug_vif(spec, vif, exists)
+        case UnplugVif(devid=devid, force=force, timeout=timeout):
+            return devices.unplug_vif(spec, devid, force, timeout, exists)
+        case _:
+            assert_never(request)
+
+
+def drive(spec: VmSpec, devid: DevId) -> Vbd:
+    """The VBD in that place. Raises HandleInvalid."""
+    vbd = spec.vbd(devid)
+    if vbd is None:
+        name = device_name(devid)
+        raise HandleInvalid(f"VM {spec.id} has no VBD {name}", class_name="VBD", handle=name)
+    return vbd
+
+
+def _stop(spec: VmSpec, domid: DomId | None, reason: ShutdownReason, hard: bool, timeout: float) -> tuple[Stage, ...]:
+    if domid is None:  # it was destroyed already, and would have been started again
+        return ()
+    if hard:
+        return (destroy_stage(domid, spec.id),)
+    return ask_stage(domid, spec.id, reason, timeout), destroy_stage(domid, spec.id)
+
+
+def _single(step: Step) -> Stage:
+    return Stage((Planned(step),), OnFailure.UNWIND, OnRecovery.FORWARD)

@@ -1,0 +1,39 @@
+"""What most steps share."""
+
+from math import inf
+from typing import ClassVar, Final
+
+from xenhost.core.errors import DomainGone
+from xenhost.core.ids import DomId
+from xenhost.core.steps import Work
+
+PORT_SECONDS: Final = 120.0
+"""How long a port call may take that waits for no guest."""
+
+
+class BaseStep:
+    """Defaults: a quick step whose undo does nothing."""
+
+    __slots__ = ()
+
+    weight: ClassVar[int] = 1
+    deadline: ClassVar[float] = PORT_SECONDS
+    waits: ClassVar[bool] = False
+
+    async def undo(self, work: Work) -> None:
+        """Nothing to take back."""
+
+    async def happened(self, work: Work) -> bool:
+        """Not known."""
+        return False
+
+
+NO_DEADLINE: Final = inf
+"""For steps that bound themselves."""
+
+
+def domid_of(work: Work) -> DomId:
+    """The domain to work on. Raises DomainGone if there is none."""
+    if work.domid is None:
+        raise DomainGone(f"VM {work.spec.id} has no domain any more", vm=work.spec.id)
+    return work.domid
