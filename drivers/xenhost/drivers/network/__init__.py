@@ -1,0 +1,1 @@
+"""Networking of dom0: the kernel's links and bridges."""

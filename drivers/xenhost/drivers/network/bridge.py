@@ -1,0 +1,163 @@
+"""Links of dom0's kernel: finding a bridge, putting an interface on it. By rtnetlink, one socket for each call.
+
+pyroute2 does this and all the rest too, but its import costs 26 MB and a quarter of a second, here for three messages.
+All functions block (on the kernel's lock over all links): call them in a thread.
+
+Sources: rtnetlink(7), netlink(7), linux/include/uapi/linux/if_link.h.
+"""
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+_HEADER: Final = struct.Struct("=IHHII")
+"""struct nlmsghdr: length, type, flags, sequence, port."""
+_LINK: Final = struct.Struct("=BxHiII")
+"""struct ifinfomsg: family, type, index, flags, change."""
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_NLMSG_ERROR: Final = 2
+_RTM_NEWLINK: Final = 16
+_RTM_GETLINK: Final = 18
+_RTM_SETLINK: Final = 19
+_NLM_F_REQUEST: Final = 1
+_NLM_F_ACK: Final = 4
+_IFLA_ADDRESS: Final = 1
+_IFLA_IFNAME: Final = 3
+_IFLA_MTU: Final = 4
+_IFLA_MASTER: Final = 10
+_IFLA_LINKINFO: Final = 18
+_IFLA_AF_SPEC: Final = 26
+_IFLA_INFO_KIND: Final = 1
+_IFLA_INET6_ADDR_GEN_MODE: Final = 8
+_ADDR_GEN_NONE: Final = 1
+_NESTED: Final = 0x8000
+_IFF_UP: Final = 1
+
+BACKEND_MAC: Final = bytes.fromhex("feffffffffff")
+"""The highest unicast address, so that no bridge takes it for its own."""
+_REPLY: Final = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network interface of dom0."""
+
+    index: int
+    name: str
+    kind: str
+    """`bridge`, `vif`...; empty for hardware."""
+    up: bool
+    mtu: int
+    master: int
+    """Index of the bridge it is on, 0 for none."""
+    mac: bytes
+
+
+def find(name: str) -> Link | None:
+    """The link of that name, None if there is none. Raises OSError."""
+    try:
+        replies = _request([(_RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0) + _text(_IFLA_IFNAME, name))])
+    except OSError as error:
+        if error.errno == errno.ENODEV:
+            return None
+        raise
+    return _parse_link(replies[0])
+
+
+def join(name: str, bridge: int, mtu: int) -> None:
+    """Put a backend interface on the bridge with that index, set it up as Xen's vif-bridge does, and bring it up.
+
+    Dom0 gets no IPv6 address on it. Raises OSError: ENODEV if the interface or the bridge is gone.
+    """
+    header = _LINK.pack(0, 0, 0, 0, 0) + _text(_IFLA_IFNAME, name)
+    inet6 = _nested(socket.AF_INET6, _attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_NONE])))
+    settings = [
+        _attribute(_IFLA_ADDRESS, BACKEND_MAC),
+        _attribute(_IFLA_MTU, struct.pack("=I", mtu)),
+        _attribute(_IFLA_MASTER, struct.pack("=I", bridge)),
+    ]
+    up = _LINK.pack(0, 0, 0, _IFF_UP, _IFF_UP) + _text(_IFLA_IFNAME, name)
+    _request(
+        [
+            (_RTM_SETLINK, header + _nested(_IFLA_AF_SPEC, inet6)),
+            (_RTM_SETLINK, up + b"".join(settings)),
+        ],
+        tolerated=frozenset({errno.EAFNOSUPPORT, errno.EOPNOTSUPP}),  # dom0 without IPv6
+    )
+
+
+def _request(messages: list[tuple[int, bytes]], tolerated: frozenset[int] = frozenset()) -> list[bytes]:
+    """Send requests together; the payload of each answer, b"" for an acknowledgement. Raises the first OSError."""
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+    with socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE) as sock:
+        sock.settimeout(30.0)
+        sock.bind((0, 0))
+        data = b""
+        for number, (type_, body) in enumerate(messages, 1):
+            flags = _NLM_F_REQUEST | (_NLM_F_ACK if type_ != _RTM_GETLINK else 0)
+            data += _HEADER.pack(_HEADER.size + len(body), type_, flags, number, 0) + _padded(body)
+        sock.send(data)
+        answers: dict[int, bytes] = {}
+        while len(answers) < len(messages):
+            for type_, number, body in _messages(sock.recv(_REPLY)):
+                if type_ == _NLMSG_ERROR:
+                    code = -int.from_bytes(body[:4], "little", signed=True)
+                    if code and code not in tolerated:
+                        raise OSError(code, os.strerror(code))
+                    body = b""
+                answers[number] = body
+        return [answers[number] for number in sorted(answers)]
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Type, sequence number and payload of each message."""
+    while len(data) >= _HEADER.size:
+        length, type_, _, number, _ = _HEADER.unpack_from(data)
+        if not _HEADER.size <= length <= len(data):
+            raise OSError(errno.EPROTO, "the kernel sent a malformed netlink message")
+        yield type_, number, data[_HEADER.size : length]
+        data = data[length + 3 & ~3 :]
+
+
+def _parse_link(body: bytes) -> Link:
+    _, _, index, flags, _ = _LINK.unpack_from(body)
+    found = dict(_attributes(body[_LINK.size :]))
+    info = dict(_attributes(found.get(_IFLA_LINKINFO, b"")))
+    return Link(
+        index=index,
+        name=found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode("ascii", "replace"),
+        kind=info.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode("ascii", "replace"),
+        up=bool(flags & _IFF_UP),
+        mtu=int.from_bytes(found.get(_IFLA_MTU, b""), "little"),
+        master=int.from_bytes(found.get(_IFLA_MASTER, b""), "little"),
+        mac=found.get(_IFLA_ADDRESS, b""),
+    )
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    while len(data) >= _ATTRIBUTE.size:
+        length, type_ = _ATTRIBUTE.unpack_from(data)
+        if length < _ATTRIBUTE.size:
+            return
+        yield type_ & ~_NESTED, data[_ATTRIBUTE.size : length]
+        data = data[length + 3 & ~3 :]
+
+
+def _attribute(type_: int, value: bytes) -> bytes:
+    return _padded(_ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), type_) + value)
+
+
+def _nested(type_: int, value: bytes) -> bytes:
+    return _attribute(type_ | _NESTED, value)
+
+
+def _text(type_: int, value: str) -> bytes:
+    return _attribute(type_, value.encode() + b"\0")
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)

@@ -1,0 +1,151 @@
+"""What goes into xenstore for a device. Pure.
+
+The keys are those of xen/include/public/io/{blkif,netif}.h, written by libxl too. `state` of the backend comes last: it
+is what makes dom0's kernel look at the device, and everything it reads has to be there by then. Nodes inherit the
+permissions of their parent, so each directory is made and given away before it is filled.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from xenhost.core.devices import DeviceClass, SourceKind, Vbd, VbdMode, VbdType, Vif
+from xenhost.core.ids import DevId, DomId
+from xenhost.drivers.xen import paths
+from xenhost.drivers.xen.devices.records import DeviceRecord, encode, path_of
+from xenhost.drivers.xen.devices.xenbus import XenbusState
+from xenhost.native.xenstore import Access, Batch, Perm
+
+RATE_INTERVAL_US: Final = 50_000
+"""How often netback gives a VIF new credit; libxl's and XenServer's default."""
+
+Keys = dict[str, str]
+
+
+def backend_path(record: DeviceRecord) -> str:
+    """Dom0's end."""
+    return paths.backend(record.domid, record.cls, record.devid)
+
+
+def frontend_path(record: DeviceRecord) -> str:
+    """The guest's end."""
+    return paths.frontend(record.domid, record.cls, record.devid)
+
+
+def backend_error(domid: DomId, cls: DeviceClass, devid: DevId) -> str:
+    """Where dom0's kernel says why it refuses a device."""
+    return f"{paths.HOMES}/0/error/backend/{cls}/{domid}/{devid}"
+
+
+def guest_error(domid: DomId, cls: DeviceClass, devid: DevId) -> str:
+    """Parent of where the guest says why it refuses a device."""
+    return paths.device_error(domid, cls, devid).removesuffix("/error")
+
+
+def plug_batch(record: DeviceRecord, backend: Keys, frontend: Keys) -> Batch:
+    """Our record, then both ends of the device, ready to be taken by the kernel."""
+    mine, theirs = backend_path(record), frontend_path(record)
+    batch = record_batch(record)
+    batch.rm(guest_error(record.domid, record.cls, record.devid))
+    batch.mkdir(mine).set_perms(mine, [Perm(0, Access.NONE), Perm(record.domid, Access.READ)])
+    for key, value in backend.items():
+        batch.write(f"{mine}/{key}", value)
+    batch.rm(theirs)
+    batch.mkdir(theirs).set_perms(theirs, [Perm(record.domid, Access.NONE), Perm(0, Access.READ)])
+    for key, value in frontend.items():
+        batch.write(f"{theirs}/{key}", value)
+    return batch.write(f"{mine}/state", _state(XenbusState.INITIALISING))
+
+
+def record_batch(record: DeviceRecord) -> Batch:
+    """Our record alone."""
+    where = path_of(record)
+    return Batch().mkdir(where).set_perms(where, [Perm(0, Access.NONE)]).write(where, encode(record))
+
+
+def unplug_batch(records: Iterable[DeviceRecord]) -> Batch:
+    """Take both ends of devices away, whatever the guest thinks of it; our records stay."""
+    batch = Batch()
+    for record in records:
+        place = record.domid, record.cls, record.devid
+        batch.rm(frontend_path(record)).rm(backend_path(record))
+        batch.rm(backend_error(*place)).rm(guest_error(*place))
+    return batch
+
+
+def ask_batch(record: DeviceRecord) -> Batch:
+    """Ask the guest to let the device go. An old refusal is forgotten first."""
+    mine = backend_path(record)
+    batch = Batch().rm(guest_error(record.domid, record.cls, record.devid))
+    return batch.write(f"{mine}/online", "0").write(f"{mine}/state", _state(XenbusState.CLOSING))
+
+
+def keep_batch(record: DeviceRecord) -> Batch:
+    """Withdraw what `ask_batch` asked."""
+    mine = backend_path(record)
+    return Batch().write(f"{mine}/online", "1").write(f"{mine}/state", _state(XenbusState.CONNECTED))
+
+
+def vbd_backend(domid: DomId, vbd: Vbd, device: str, number: tuple[int, int]) -> Keys:
+    """Dom0's end of a VBD; `device` is the block device that holds its data, `number` its major and minor."""
+    cd = vbd.type is VbdType.CD
+    return _backend(domid, DeviceClass.VBD, vbd.devid) | {
+        "removable": str(int(cd)),
+        "bootable": "1",
+        "dev": vbd.device,
+        "type": "phy",
+        "mode": "w" if vbd.mode is VbdMode.RW else "r",
+        "device-type": "cdrom" if cd else "disk",
+        "params": vbd.source.path,
+        "physical-device": f"{number[0]:x}:{number[1]:x}",
+        "physical-device-path": device,
+        "hotplug-status": "connected",
+    }
+
+
+def vbd_frontend(domid: DomId, vbd: Vbd) -> Keys:
+    """The guest's end of a VBD."""
+    return _frontend(domid, DeviceClass.VBD, vbd.devid) | {
+        "virtual-device": str(vbd.devid),
+        "device-type": "cdrom" if vbd.type is VbdType.CD else "disk",
+    }
+
+
+def vif_backend(domid: DomId, vif: Vif) -> Keys:
+    """Dom0's end of a VIF. `hotplug-status` is written when it is on its bridge: netback waits for it."""
+    keys = _backend(domid, DeviceClass.VIF, vif.devid) | {
+        "script": "",  # netback refuses a device without; nobody runs it
+        "mac": vif.mac,
+        "bridge": vif.bridge,
+        "handle": str(vif.devid),
+        "type": "vif",
+        "mtu": str(vif.mtu),
+    }
+    return keys | ({"rate": rate(vif.rate_kbps)} if vif.rate_kbps else {})
+
+
+def vif_frontend(domid: DomId, vif: Vif) -> Keys:
+    """The guest's end of a VIF."""
+    keys = {"handle": str(vif.devid), "mac": vif.mac, "mtu": str(vif.mtu)}
+    return _frontend(domid, DeviceClass.VIF, vif.devid) | keys
+
+
+def rate(kbps: int) -> str:
+    """Netback's credit, `bytes,microseconds`, for so many KiB a second."""
+    return f"{max(1, kbps * 1024 * RATE_INTERVAL_US // 1_000_000)},{RATE_INTERVAL_US}"
+
+
+def is_too_long(vbd: Vbd) -> bool:
+    """Whether the path does not fit into a node together with the rest of the record."""
+    return vbd.source.kind is not SourceKind.EMPTY and len(vbd.source.path.encode()) > 2048
+
+
+def _backend(domid: DomId, cls: DeviceClass, devid: DevId) -> Keys:
+    return {"frontend": paths.frontend(domid, cls, devid), "frontend-id": str(domid), "online": "1"}
+
+
+def _frontend(domid: DomId, cls: DeviceClass, devid: DevId) -> Keys:
+    return {"backend": paths.backend(domid, cls, devid), "backend-id": "0", "state": _state(XenbusState.INITIALISING)}
+
+
+def _state(state: XenbusState) -> str:
+    return str(int(state))

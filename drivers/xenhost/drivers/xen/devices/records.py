@@ -1,0 +1,158 @@
+"""Our private record of a device: written before its nodes, removed after everything else. Pure.
+
+Teardown goes by it alone; what stands in the guest's home is never believed.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from xenhost.core.devices import DeviceClass, DeviceState, DeviceStatus, Source, SourceKind, Vbd, VbdMode, VbdType, Vif
+from xenhost.core.errors import InternalError
+from xenhost.core.ids import DevId, DomId, device_name
+from xenhost.drivers.xen import paths
+from xenhost.drivers.xen.devices.xenbus import XenbusState
+
+_STATES: Final = {
+    XenbusState.INIT_WAIT: DeviceState.ATTACHING,
+    XenbusState.INITIALISED: DeviceState.ATTACHING,
+    XenbusState.CONNECTED: DeviceState.ATTACHED,
+    XenbusState.RECONFIGURING: DeviceState.ATTACHED,
+    XenbusState.RECONFIGURED: DeviceState.ATTACHED,
+    XenbusState.CLOSING: DeviceState.DETACHING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VbdRecord:
+    """A VBD that we plugged, or were about to."""
+
+    domid: DomId
+    vbd: Vbd
+    loop: str = ""
+    """The loop device in between, `/dev/loopN`; empty if there is none."""
+    backend: bool = True
+    """False for a drive without backend: an empty one, or one that the emulator serves alone."""
+
+    @property
+    def cls(self) -> DeviceClass:
+        """VBD."""
+        return DeviceClass.VBD
+
+    @property
+    def devid(self) -> DevId:
+        """Its number."""
+        return self.vbd.devid
+
+    @property
+    def name(self) -> str:
+        """What people call it: xvda."""
+        return self.vbd.device
+
+    @property
+    def device(self) -> str:
+        """The block device in dom0 that holds the data; empty if there is none."""
+        return self.loop or (self.vbd.source.path if self.vbd.source.kind is SourceKind.BLOCK else "")
+
+
+@dataclass(frozen=True, slots=True)
+class VifRecord:
+    """A VIF that we plugged, or were about to."""
+
+    domid: DomId
+    vif: Vif
+
+    @property
+    def cls(self) -> DeviceClass:
+        """VIF."""
+        return DeviceClass.VIF
+
+    @property
+    def devid(self) -> DevId:
+        """Its index."""
+        return self.vif.devid
+
+    @property
+    def name(self) -> str:
+        """What people call it: the index."""
+        return str(self.vif.devid)
+
+    @property
+    def backend(self) -> bool:
+        """A VIF always has one."""
+        return True
+
+    @property
+    def loop(self) -> str:
+        """None."""
+        return ""
+
+    @property
+    def interface(self) -> str:
+        """Its end in dom0, as netback names it."""
+        return f"vif{self.domid}.{self.devid}"
+
+
+DeviceRecord = VbdRecord | VifRecord
+
+
+def path_of(record: DeviceRecord) -> str:
+    """Where the record is kept."""
+    return paths.record_device(record.domid, record.cls, record.devid)
+
+
+def name_of(cls: DeviceClass, devid: DevId) -> str:
+    """What people call the device."""
+    return device_name(devid) if cls is DeviceClass.VBD else str(devid)
+
+
+def encode(record: DeviceRecord) -> bytes:
+    """The value of the record's node."""
+    match record:
+        case VbdRecord(_, vbd, loop, backend):
+            fields: dict[str, object] = {
+                "kind": vbd.source.kind,
+                "path": vbd.source.path,
+                "mode": vbd.mode,
+                "type": vbd.type,
+                "loop": loop,
+                "backend": backend,
+            }
+        case VifRecord(_, vif):
+            fields = {"mac": vif.mac, "bridge": vif.bridge, "mtu": vif.mtu, "rate": vif.rate_kbps}
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode(domid: DomId, cls: DeviceClass, devid: DevId, value: bytes) -> DeviceRecord:
+    """Read a record back. Raises InternalError if it is not ours or of another version: leave such a device alone."""
+    try:
+        fields = json.loads(value)
+        if cls is DeviceClass.VIF:
+            return VifRecord(domid, Vif(devid, fields["mac"], fields["bridge"], fields["mtu"], fields["rate"]))
+        source = Source(SourceKind(fields["kind"]), fields["path"])
+        vbd = Vbd(devid, source, VbdMode(fields["mode"]), VbdType(fields["type"]))
+        return VbdRecord(domid, vbd, fields["loop"], fields["backend"])
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"the record of {cls} {devid} of domain {domid} cannot be read: {error!r}"
+        raise InternalError(message, message=message) from error
+
+
+def status(record: DeviceRecord, backend: XenbusState, hotplug_status: bytes | None) -> DeviceStatus:
+    """The device as the port shows it. DETACHED: plugging was cut short, or the guest closed it by itself."""
+    source = record.vbd.source if isinstance(record, VbdRecord) else None
+    if not record.backend:
+        state = DeviceState.ATTACHED
+    elif hotplug_status != b"connected":
+        state = DeviceState.DETACHED
+    else:
+        state = _STATES.get(backend, DeviceState.DETACHED)
+    return DeviceStatus(record.cls, record.devid, state, source)
+
+
+def device_of(path: str) -> tuple[DomId, DeviceClass, DevId] | None:
+    """Whose backend node a path in dom0's home is, None if it is of no VBD or VIF: for whoever watches the backends."""
+    match path.split("/"):
+        case ["", "local", "domain", "0", "backend", "vbd" | "vif" as kind, domid, devid, *_]:
+            if domid.isascii() and domid.isdigit() and devid.isascii() and devid.isdigit():
+                return DomId(int(domid)), DeviceClass(kind), DevId(int(devid))
+    return None

@@ -1,0 +1,143 @@
+"""Virtual block devices: blkback on a block device, or on a loop device over a file.
+
+blkback cannot change a medium. So an empty drive of a PV or PVH guest is a record and nothing else, inserting a medium
+plugs a read-only CD device and ejecting it unplugs that: the guest sees the device come and go. The drives of an HVM
+guest are its emulator's; here they only have a record, and `change_medium` is told by `emulated` to leave the rest to
+QMP.
+"""
+
+import asyncio
+import contextlib
+from typing import Final
+
+from xenhost.core.devices import DeviceClass, Source, SourceKind, Vbd, VbdType, checked_vbd
+from xenhost.core.errors import (
+    DeviceAlreadyAttached,
+    DeviceAttachFailed,
+    DeviceAttachTimeout,
+    DeviceDetachRejected,
+    DeviceDetachTimeout,
+    VbdNotRemovableMedia,
+)
+from xenhost.core.ids import DomId
+from xenhost.drivers.xen.devices import loop, nodes
+from xenhost.drivers.xen.devices.medium import Medium, open_medium
+from xenhost.drivers.xen.devices.records import VbdRecord
+from xenhost.drivers.xen.devices.uevents import Uevents
+from xenhost.drivers.xen.devices.wiring import Seen, Wiring, completed
+from xenhost.drivers.xen.devices.xenbus import TAKEN, XenbusState
+
+EJECT_WITHIN: Final = 5.0
+"""Seconds a guest has to let go of a medium; then it is taken away."""
+
+
+class Vbds:
+    """Plugs VBDs and changes their media."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring: Final = wiring
+
+    async def plug(self, domid: DomId, vbd: Vbd, *, emulated: bool = False) -> None:
+        """See Hypervisor.plug_vbd. `emulated`: the guest has an emulator that serves its CD drives."""
+        vbd = checked_vbd(vbd)
+        if nodes.is_too_long(vbd):
+            raise _failure(vbd, "the path is longer than 2048 bytes")
+        seen = await self._wiring.look(domid, DeviceClass.VBD, vbd.devid)
+        if await self._is_plugged(seen, vbd):
+            return
+        await self._clean(domid, vbd, seen)
+        if vbd.source.kind is SourceKind.EMPTY or (emulated and vbd.type is VbdType.CD):
+            await self._wiring.xs.apply(nodes.record_batch(VbdRecord(domid, vbd, backend=False)))
+        else:
+            await self._attach(domid, vbd)
+
+    async def change_medium(self, domid: DomId, vbd: Vbd, *, emulated: bool = False) -> None:
+        """See Hypervisor.change_medium."""
+        vbd = checked_vbd(vbd)
+        if vbd.type is not VbdType.CD:
+            raise VbdNotRemovableMedia(f"{vbd.device} is a disk; only a CD drive has media", vbd=vbd.device)
+        seen = await self._wiring.look(domid, DeviceClass.VBD, vbd.devid)
+        if isinstance(seen.record, VbdRecord) and seen.record.vbd != vbd:
+            if seen.record.backend and seen.backend not in (XenbusState.UNKNOWN, XenbusState.CLOSED):
+                with contextlib.suppress(DeviceDetachRejected, DeviceDetachTimeout):
+                    await self._wiring.ask(seen.record, EJECT_WITHIN)
+            await completed(self._wiring.remove([seen.record]))
+        try:
+            await self.plug(domid, vbd, emulated=emulated)
+        except (DeviceAttachFailed, DeviceAttachTimeout):
+            empty = Vbd(vbd.devid, Source(SourceKind.EMPTY), vbd.mode, vbd.type)
+            await self._wiring.xs.apply(nodes.record_batch(VbdRecord(domid, empty, backend=False)))
+            raise
+
+    async def _is_plugged(self, seen: Seen, vbd: Vbd) -> bool:
+        """Whether it is plugged as wanted. Raises DeviceAlreadyAttached if something else is plugged there."""
+        record = seen.record
+        if not isinstance(record, VbdRecord):
+            return False
+        if not record.backend:
+            return record.vbd == vbd
+        if not seen.connected or seen.backend not in TAKEN or seen.error:
+            return False
+        if record.vbd != vbd:
+            raise DeviceAlreadyAttached(
+                f"{vbd.device} is plugged with {record.vbd.source.path}; unplug it first", device=vbd.device
+            )
+        # Nobody may have held the loop device between a crash of ours and blkback's opening it.
+        if record.loop and not await asyncio.to_thread(loop.backs, record.loop, vbd.source.path):
+            return False
+        await self._wiring.settle()
+        again = await self._wiring.taken(record)
+        return again.backend in TAKEN
+
+    async def _clean(self, domid: DomId, vbd: Vbd, seen: Seen) -> None:
+        """Remove what a plug that was cut short, or a guest that closed the device by itself, left behind."""
+        if seen.record is not None:
+            await completed(self._wiring.remove([seen.record]))
+        elif seen.backend is not XenbusState.UNKNOWN:
+            await completed(self._wiring.disconnect([VbdRecord(domid, vbd)]))
+
+    async def _attach(self, domid: DomId, vbd: Vbd) -> None:
+        medium = await _opened(vbd)
+        record = VbdRecord(domid, vbd, medium.loop)
+        try:
+            keys = nodes.vbd_backend(domid, vbd, medium.device, medium.number)
+            batch = nodes.plug_batch(record, keys, nodes.vbd_frontend(domid, vbd))
+        except BaseException:
+            medium.close()
+            raise
+        async with self._wiring.attaching(record, lambda: self._undo(record, medium)):
+            await self._wiring.apply(batch)  # now its driver was probed, and has watched physical-device
+            await self._wiring.settle()  # now that watch has fired, and the driver has opened the device
+            seen = await self._wiring.taken(record)
+            if seen.backend not in TAKEN:
+                raise _failure(vbd, f"blkback: {seen.error or 'no reason given'}")
+        medium.close()  # blkback has it
+
+    async def _undo(self, record: VbdRecord, medium: Medium) -> None:
+        """Leave nothing: no nodes before the loop device goes, as its number may soon be that of another file."""
+        with Uevents() as uevents:
+            try:
+                held = await self._wiring.loops_of([record])
+                await self._wiring.disconnect([record])
+            finally:
+                await asyncio.to_thread(medium.close)
+            await self._wiring.release([record], held, uevents)
+
+
+async def _opened(vbd: Vbd) -> Medium:
+    """Open the medium in a thread. Cancelled: it is closed as soon as the system lets go of the thread."""
+    opening = asyncio.get_running_loop().run_in_executor(None, open_medium, vbd)
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_late)
+        raise
+
+
+def _close_late(opening: "asyncio.Future[Medium]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def _failure(vbd: Vbd, why: str) -> DeviceAttachFailed:
+    return DeviceAttachFailed(f"{vbd.device} cannot be attached: {why}", device=vbd.device, msg=why)

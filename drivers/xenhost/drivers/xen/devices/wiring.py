@@ -1,0 +1,241 @@
+"""The steps that VBDs and VIFs share: looking, taking apart, asking the guest."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from xenhost.core.devices import DeviceClass
+from xenhost.core.errors import DeviceAttachTimeout, DeviceDetachRejected, DeviceDetachTimeout, DomainGone
+from xenhost.core.ids import DevId, DomId
+from xenhost.drivers.xen import paths
+from xenhost.drivers.xen.devices import loop, nodes
+from xenhost.drivers.xen.devices.kernel import Settling
+from xenhost.drivers.xen.devices.records import DeviceRecord, VbdRecord, decode, path_of
+from xenhost.drivers.xen.devices.uevents import Uevents
+from xenhost.drivers.xen.devices.xenbus import TAKEN, XenbusState, changes, guest_text, parse_state, wait_for
+from xenhost.native.xenstore import Batch, Xenstore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds to wait for dom0's own kernel."""
+
+    attach: float = 30.0
+    """Until a backend driver has taken a device."""
+    detach: float = 30.0
+    """Until it has let it go, guest or no guest."""
+    loop: float = 5.0
+    """Until a loop device is free: somebody else, such as udev, may be looking at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A device as it is now."""
+
+    record: DeviceRecord | None
+    backend: XenbusState
+    connected: bool
+    """`hotplug-status` says so: plugging it was completed."""
+    error: str
+    """Why dom0's kernel refused it, empty if it did not."""
+
+
+class Wiring:
+    """Devices of any class on one xenstored."""
+
+    def __init__(self, xs: Xenstore, kernel: Settling, patience: Patience) -> None:
+        self.xs: Final = xs
+        self.kernel: Final = kernel
+        self.patience: Final = patience
+
+    async def look(self, domid: DomId, cls: DeviceClass, devid: DevId) -> Seen:
+        """A device of a domain that is ours. Raises DomainGone if there is no such domain."""
+        backend = paths.backend(domid, cls, devid)
+        found = await self.xs.read_many(
+            [
+                paths.record_vm(domid),
+                paths.record_device(domid, cls, devid),
+                f"{backend}/state",
+                f"{backend}/hotplug-status",
+                f"{nodes.backend_error(domid, cls, devid)}/error",
+            ]
+        )
+        if not isinstance(found[0], bytes):
+            raise DomainGone(f"domain {domid} is gone, or not one of ours", vm="")
+        record = decode(domid, cls, devid, found[1]) if isinstance(found[1], bytes) else None
+        return Seen(record, parse_state(found[2]), found[3] == b"connected", guest_text(found[4]))
+
+    async def apply(self, batch: Batch) -> None:
+        """Write, and return when dom0's kernel has handled all of it."""
+        settled = asyncio.ensure_future(self.kernel.mark(batch))
+        try:
+            await self.xs.apply(batch)
+            await settled
+        finally:
+            settled.cancel()
+
+    async def settle(self) -> None:
+        """Return when dom0's kernel has handled everything written before."""
+        await self.apply(Batch())
+
+    async def taken(self, record: DeviceRecord) -> Seen:
+        """The device when the backend driver has made up its mind: its state is in TAKEN, or it was refused."""
+        seen = await self.look(record.domid, record.cls, record.devid)
+        if seen.backend is XenbusState.INITIALISING:  # its module is only just being loaded, or not there at all
+            await wait_for(self.xs, f"{nodes.backend_path(record)}/state", TAKEN, self.patience.attach)
+            await self.settle()
+            seen = await self.look(record.domid, record.cls, record.devid)
+        return seen
+
+    @contextlib.asynccontextmanager
+    async def attaching(
+        self, record: DeviceRecord, undo: Callable[[], Coroutine[Any, Any, None]]
+    ) -> AsyncIterator[None]:
+        """The body makes the device, in the time allowed; if it fails or is cancelled, `undo` leaves nothing of it.
+
+        Raises DeviceAttachTimeout.
+        """
+        try:
+            try:
+                async with asyncio.timeout(self.patience.attach):
+                    yield
+            except TimeoutError as error:
+                raise DeviceAttachTimeout(
+                    f"dom0's kernel did not take {record.name} of domain {record.domid} within"
+                    f" {self.patience.attach:g} s; is its backend driver loaded?",
+                    type=record.cls.upper(),
+                    ref=record.name,
+                ) from error
+        except BaseException:
+            await completed(undo())
+            raise
+
+    # Taking apart
+
+    async def remove(self, records: Sequence[DeviceRecord]) -> None:
+        """Take devices away, whatever their guests think of it, and forget them. Idempotent.
+
+        Raises DeviceDetachTimeout if dom0's kernel does not let go in time; their records then stay.
+        """
+        with Uevents() as uevents:
+            held = await self.loops_of(records)
+            await self.disconnect(records)
+            await self.release(records, held, uevents)
+
+    async def loops_of(self, records: Sequence[DeviceRecord]) -> dict[str, bytes]:
+        """The loop devices that are (still) those of the records, and what they are made of."""
+        used = [
+            (record.loop, record.vbd.source.path) for record in records if isinstance(record, VbdRecord) and record.loop
+        ]
+        return await asyncio.to_thread(_held, used) if used else {}
+
+    async def disconnect(self, records: Sequence[DeviceRecord]) -> None:
+        """Remove both ends and return when the kernel has let go of the devices. Raises DeviceDetachTimeout."""
+        wired = [record for record in records if record.backend]
+        if not wired:
+            return
+        try:
+            async with asyncio.timeout(self.patience.detach):
+                await self.apply(nodes.unplug_batch(wired))
+        except TimeoutError as error:
+            names = ", ".join(record.name for record in records)
+            raise DeviceDetachTimeout(
+                f"dom0's kernel still holds {names} of domain {records[0].domid}; it may have I/O under way that"
+                " does not end",
+                type=records[0].cls.upper(),
+                ref=names,
+            ) from error
+
+    async def release(self, records: Sequence[DeviceRecord], held: dict[str, bytes], uevents: Uevents) -> None:
+        """Wait until the loop devices are free (they free themselves once nobody looks at them), then forget all."""
+        for device, file in held.items():
+            name = device.removeprefix("/dev/")
+            await uevents.until(lambda d=device, f=file: loop.backing(d) != f, name, self.patience.loop)  # type: ignore[misc]  # defaults bind the loop variables
+        await self.xs.rm_many([path_of(record) for record in records])
+
+    # Asking the guest
+
+    async def ask(self, record: DeviceRecord, within: float) -> None:
+        """Have the guest let go of the device, waiting up to `within` seconds. Both ends are then to be removed.
+
+        Raises DeviceDetachRejected with the guest's words, or DeviceDetachTimeout; these, and a cancel, leave the
+        device plugged unless the guest has closed it all the same.
+        """
+        try:
+            async with asyncio.timeout(within):
+                refusal = await self._answer(record)
+        except BaseException as error:
+            closed = await completed(self._keep(record))
+            if not isinstance(error, TimeoutError):
+                raise
+            if closed:
+                return
+            raise DeviceDetachTimeout(
+                f"the guest did not let go of {record.name} within {within:g} s; a forced unplug does not ask it",
+                type=record.cls.upper(),
+                ref=record.name,
+            ) from error
+        if refusal and not await completed(self._keep(record)):
+            raise DeviceDetachRejected(
+                f"the guest refuses to let go of {record.name}: {refusal}",
+                type=record.cls.upper(),
+                ref=record.name,
+                msg=refusal,
+            )
+
+    async def _answer(self, record: DeviceRecord) -> str:
+        """Ask; empty when the device is closed, else the guest's refusal (bounded)."""
+        await self.xs.apply(nodes.ask_batch(record))
+        state = f"{nodes.frontend_path(record)}/state"
+        error = f"{nodes.guest_error(record.domid, record.cls, record.devid)}/error"
+        async with changes(self.xs, state, error) as changed:
+            while True:
+                await changed.wait()
+                changed.clear()
+                if await self._is_closed(record):
+                    return ""
+                if refusal := guest_text(await self.xs.get(error)):
+                    return refusal
+
+    async def _keep(self, record: DeviceRecord) -> bool:
+        """Withdraw the request; True if the guest had closed the device before."""
+        await self.xs.apply(nodes.keep_batch(record))
+        return await self._is_closed(record)
+
+    async def _is_closed(self, record: DeviceRecord) -> bool:
+        """Whether the device is of no use any more: closed by either end, or its nodes are gone with the domain.
+
+        It is the guest's own affair if it calls a device closed that is not.
+        """
+        ends = nodes.frontend_path(record), nodes.backend_path(record)
+        states = map(parse_state, await self.xs.read_many([f"{end}/state" for end in ends]))
+        return any(state in (XenbusState.CLOSED, XenbusState.UNKNOWN) for state in states)
+
+
+def _held(used: Sequence[tuple[str, str]]) -> dict[str, bytes]:
+    """Of (loop device, file) pairs those that belong together, with the kernel's name of the file. Blocks."""
+    found = {device: loop.backing(device) for device, path in used if loop.backs(device, path)}
+    return {device: file for device, file in found.items() if file is not None}
+
+
+async def completed(work: Coroutine[Any, Any, T]) -> T:
+    """Run something to its end even if the caller is cancelled meanwhile; the cancel then comes afterwards.
+
+    For short work with a deadline of its own.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # it is superseded, and would be reported as never retrieved
+        raise cancelled
+    return task.result()
