@@ -140,7 +140,7 @@ uint32_t xh_xs_decode(const uint8_t *buf, size_t len, uint32_t max, uint32_t *ty
         struct header h;
 
         memcpy(&h, buf + at, sizeof(h));
-        if (h.len > XH_XS_PAYLOAD_MAX) {
+        if (h.len > XH_XS_REPLY_MAX) {
             *bad_len = h.len;
             break;
         }

@@ -14,7 +14,9 @@
 #include <stdint.h>
 
 #define XH_XS_HEADER 16u        /* struct xsd_sockmsg: type, req_id, tx_id, len; host order */
-#define XH_XS_PAYLOAD_MAX 4096u /* beyond this the daemon drops the connection */
+#define XH_XS_PAYLOAD_MAX 4096u /* of a request: beyond it the daemon drops the connection */
+/* Over a socket oxenstored sends whole directories as one reply, whatever their size. */
+#define XH_XS_REPLY_MAX (1024u * 1024u)
 #define XH_XS_ABS_PATH_MAX 3072u
 #define XH_XS_REL_PATH_MAX 2048u
 #define XH_XS_NO_PATH 0xffffffffu /* in path_lens[]: this request has a body only */
@@ -60,8 +62,8 @@ int xh_xs_encode_parts(uint8_t *out, size_t room, const uint8_t *types, uint32_t
 /*
  * Find the complete messages in buf[0..len), at most `max`. Message i has types[i], ids[i] and
  * payload buf[starts[i]..ends[i]). *used is where the first incomplete (or bad) message begins.
- * Returns the count; if the message after the last one announces an illegal length, *bad_len is
- * that length, else 0.
+ * Returns the count; if the message after the last one announces more than XH_XS_REPLY_MAX
+ * bytes, *bad_len is that number, else 0.
  */
 uint32_t xh_xs_decode(const uint8_t *buf, size_t len, uint32_t max, uint32_t *types, uint32_t *ids,
                       uint32_t *starts, uint32_t *ends, size_t *used, uint32_t *bad_len);

@@ -141,6 +141,11 @@ class Xenstore(Connection):
 
     # --- watches --------------------------------------------------------------------------
 
+    @property
+    def watching(self) -> int:
+        """How many watches are open."""
+        return len(self._watches)
+
     @contextlib.asynccontextmanager
     async def watch(self, path: str, *, limit: int = QUEUE) -> AsyncIterator[Watch]:
         """Watch a node and all below it, or a special path. The daemon fires once at once.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-from xenhost.native.xenstore_errors import ConnectionLost, XenstoreError
+from xenhost.native.xenstore_errors import ConnectionLost, ProtocolViolation, XenstoreError
 from xenhost.native.xenstore_link import Link, open_link
 from xenhost.native.xenstore_ops import Operations
 from xenhost.native.xenstore_proto import WINDOW, Call, Result, WatchFired, XenstoreProtocol
@@ -185,6 +185,8 @@ class Connection(Operations):
                 watch = self._watches.get(event.token)
                 if watch is not None:
                     watch.fire(event.path)
+            elif isinstance(event, ProtocolViolation):
+                self._on_lost(event)
             elif event.abandoned:
                 self._undo_abandoned(event)
             else:
@@ -196,8 +198,8 @@ class Connection(Operations):
     def _undo_abandoned(self, call: Call) -> None:
         """If that was the start of a transaction: nobody will use it, so end it."""
         started = call.results[0] if call.op is Op.TRANSACTION_START else None
-        if isinstance(started, bytes):
-            tx = TxRef(int(started.rstrip(b"\0")), self.generation)
+        if isinstance(started, bytes) and (digits := started.rstrip(b"\0")).isdigit():
+            tx = TxRef(int(digits), self.generation)
             self.post(Request(Op.TRANSACTION_END, None, strings("F")), tx)
 
     def _on_lost(self, error: OSError) -> None:

@@ -139,9 +139,12 @@ class SocketLink:
         """Tell once, from the loop: the caller is in the middle of something."""
         self._backlog.clear()
         self._loop.remove_writer(self._sock)
-        if self._on_lost is not None:
-            self._loop.call_soon(self._on_lost, error)
-            self._on_lost = None
+        self._loop.call_soon(self._tell, error)
+
+    def _tell(self, error: OSError) -> None:
+        on_lost, self._on_lost = self._on_lost, None
+        if on_lost is not None:
+            on_lost(error)
 
 
 class DeviceLink:
@@ -169,9 +172,7 @@ class DeviceLink:
             try:
                 os.write(self._fd, view)
             except OSError as error:
-                if self._on_lost is not None:
-                    self._loop.call_soon(self._on_lost, error)
-                    self._on_lost = None
+                self._loop.call_soon(self._tell, error)
                 return
 
     def receive(self) -> bytes | None:
@@ -188,3 +189,8 @@ class DeviceLink:
             self._loop.remove_reader(self._fd)
             os.close(self._fd)
             self._fd = -1
+
+    def _tell(self, error: OSError) -> None:
+        on_lost, self._on_lost = self._on_lost, None
+        if on_lost is not None:
+            on_lost(error)

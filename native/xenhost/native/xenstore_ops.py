@@ -92,7 +92,7 @@ class Operations:
         await self._one(Op.SET_PERMS, path, perms_body(perms))
 
     async def ls(self, path: str) -> list[str]:
-        """Names of a node's children, of any number (DIRECTORY_PART is used where needed)."""
+        """Names of a node's children, of any number and in no particular order."""
         try:
             return split_strings(await self._one(Op.DIRECTORY, path))
         except TooBig:

@@ -18,7 +18,8 @@ from xenhost.native.xenstore_errors import ProtocolViolation, XenstoreError, err
 from xenhost.native.xs_wire import (
     HEADER,
     MESSAGES_PER_DECODE,
-    PAYLOAD_MAX,
+    REPLY_MAX,
+    Decoded,
     Decoder,
     Encoded,
     Op,
@@ -96,8 +97,9 @@ class WatchFired:
     token: str
 
 
-Event = Call | WatchFired
-"""A call whose replies are all there (also an abandoned one), or a watch event."""
+Event = Call | WatchFired | ProtocolViolation
+"""A call whose replies are all there (also an abandoned one), a watch event, or, as the last of
+all, that the other side does not speak the protocol: then the connection is to be dropped."""
 
 
 class XenstoreProtocol:
@@ -169,39 +171,47 @@ class XenstoreProtocol:
         return views
 
     def receive(self, untrusted: bytes) -> list[Event]:
-        """Take what came in. Raises ProtocolViolation: then the connection is to be dropped."""
+        """Take what came in."""
         data = self._rest + untrusted if self._rest else untrusted
         events: list[Event] = []
-        pending = self._pending
         while True:
             decoded = self._decoder.decode(data)
-            for kind, reply_id, start, end in decoded:
-                if kind == Op.WATCH_EVENT:
-                    events.append(_watch_fired(data[start:end]))
-                    continue
-                call = pending.pop(reply_id, None)
-                if call is None:
-                    raise _violation(f"reply {reply_id} answers no request")
-                index = reply_id - call.first_id
-                expected = call.op if call.op is not None else call.describe(index)[0]
-                if kind == expected:
-                    call.results[index] = data[start:end]
-                elif kind == Op.ERROR:
-                    op, path = call.describe(index)
-                    call.results[index] = error_from_wire(data[start:end], op.name, path)
-                else:
-                    raise _violation(f"reply of type {kind} to {call.describe(index)[0].name}")
-                call.answered += 1
-                if call.answered == call.total:
-                    events.append(call)
-            if decoded.bad_length:
-                raise _violation(f"a message of {decoded.bad_length} bytes; {PAYLOAD_MAX} is most")
+            try:
+                self._sort(data, decoded, events)
+                if decoded.bad_length:
+                    raise _violation(f"a message of {decoded.bad_length} bytes; {REPLY_MAX} is most")
+            except ProtocolViolation as violation:
+                return [*events, violation]
             data = data[decoded.used :]
             if len(decoded.types) < MESSAGES_PER_DECODE:
                 break
-        assert len(data) < HEADER + PAYLOAD_MAX
+        assert len(data) < HEADER + REPLY_MAX
         self._rest = data
         return events
+
+    def _sort(self, untrusted: bytes, decoded: Decoded, events: list[Event]) -> None:
+        """Give each message to its call; add to `events` what is complete."""
+        pending = self._pending
+        for kind, reply_id, start, end in decoded:
+            if kind == Op.WATCH_EVENT:
+                events.append(_watch_fired(untrusted[start:end]))
+                continue
+            call = pending.get(reply_id)
+            if call is None:
+                raise _violation(f"reply {reply_id} answers no request")
+            index = reply_id - call.first_id
+            expected = call.op if call.op is not None else call.describe(index)[0]
+            if kind == expected:
+                call.results[index] = untrusted[start:end]
+            elif kind == Op.ERROR:
+                op, path = call.describe(index)
+                call.results[index] = error_from_wire(untrusted[start:end], op.name, path)
+            else:
+                raise _violation(f"reply of type {kind} to {call.describe(index)[0].name}")
+            del pending[reply_id]
+            call.answered += 1
+            if call.answered == call.total:
+                events.append(call)
 
     def abandon(self, call: Call) -> bool:
         """Nobody waits for the call any more: send no more of it and swallow late replies.

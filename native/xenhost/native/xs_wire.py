@@ -18,6 +18,7 @@ class _Lib(Protocol):
 
     XH_XS_HEADER: int
     XH_XS_PAYLOAD_MAX: int
+    XH_XS_REPLY_MAX: int
     XH_XS_ABS_PATH_MAX: int
     XH_XS_REL_PATH_MAX: int
     XH_XS_NO_PATH: int
@@ -38,6 +39,9 @@ _lib: Final = cast("_Lib", _xs_wire.lib)
 
 HEADER: Final = _lib.XH_XS_HEADER
 PAYLOAD_MAX: Final = _lib.XH_XS_PAYLOAD_MAX
+"""Most bytes of a request's payload."""
+REPLY_MAX: Final = _lib.XH_XS_REPLY_MAX
+"""Most bytes of a reply's payload we take."""
 ABS_PATH_MAX: Final = _lib.XH_XS_ABS_PATH_MAX
 REL_PATH_MAX: Final = _lib.XH_XS_REL_PATH_MAX
 MESSAGES_PER_DECODE: Final = 1024
@@ -90,8 +94,8 @@ class Encoded:
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """Complete messages of one receive buffer, as parallel lists; payload i is
-    buffer[starts[i]:ends[i]]. `bad_length` is not 0 if what follows announces that impossible
-    payload length."""
+    buffer[starts[i]:ends[i]]. `bad_length` is not 0 if what follows announces that payload
+    length, beyond REPLY_MAX."""
 
     types: list[int]
     ids: list[int]
@@ -109,7 +113,7 @@ def encode_paths(op: Op, paths: Sequence[str], tx: int, first_id: int) -> Encode
     """Encode requests of one type that carry a path each. Raises InvalidRequest or TooBig."""
     joined = "\0".join(paths).encode("ascii", "replace")
     count = len(paths)
-    room = len(joined) + (HEADER + 1) * count
+    room = len(joined) + 1 + HEADER * count if count else 0
     out = bytearray(room)
     ends = _ffi.new("uint32_t[]", count)
     fault = _ffi.new("struct xh_xs_fault *")
@@ -126,7 +130,10 @@ def encode_paths(op: Op, paths: Sequence[str], tx: int, first_id: int) -> Encode
         fault,
     )
     if rc:
-        raise _explain(rc, fault, [(op, path) for path in paths[fault.index : fault.index + 1]])
+        # A NUL inside a path shifts all that follow: find it first.
+        index = next((i for i, path in enumerate(paths) if "\0" in path), fault.index)
+        rc = _lib.XH_XS_COUNT if "\0" in paths[index] else rc
+        raise _explain(rc, op, paths[index], index, fault.offset)
     return Encoded(memoryview(out), _ffi.unpack(ends, count) if count else [])
 
 
@@ -163,8 +170,8 @@ def encode(requests: Sequence[Request], tx: int, first_id: int) -> Encoded:
         fault,
     )
     if rc:
-        bad = requests[fault.index : fault.index + 1]
-        raise _explain(rc, fault, [(request.op, request.path) for request in bad])
+        bad = requests[fault.index]
+        raise _explain(rc, bad.op, bad.path, fault.index, fault.offset)
     spans = _ffi.unpack(ends, count) if count else []
     return Encoded(memoryview(out)[: spans[-1] if spans else 0], spans)
 
@@ -197,10 +204,8 @@ class Decoder:
         return Decoded(types, ids, starts, ends, self._used[0], self._bad[0])
 
 
-def _explain(rc: int, fault: Any, culprit: list[tuple[Op, str | None]]) -> XenstoreError:
+def _explain(rc: int, op: Op, path: str | None, index: int, offset: int) -> XenstoreError:
     """The typed error for a fault the encoder found."""
-    index, offset = fault.index, fault.offset
-    op, path = culprit[0] if culprit else (Op.READ, None)
     call, shown = op.name, _shorten(path or "")
     if rc == _lib.XH_XS_PATH_LONG:
         limits = f"{ABS_PATH_MAX} bytes (relative: {REL_PATH_MAX})"
