@@ -1,0 +1,28 @@
+"""The channel to the master: TLS with our certificate; without TLS over a unix socket only."""
+
+from typing import Final
+
+import grpc
+
+from xenhost.agent.config import MasterConfig
+from xenhost.core.units import MIB
+
+OPTIONS: Final = (
+    ("grpc.use_local_subchannel_pool", 1),  # or a new channel inherits the old one's failed connection and its backoff
+    ("grpc.enable_retries", 0),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.max_receive_message_length", 1 * MIB),
+)
+
+
+def open_channel(config: MasterConfig) -> grpc.aio.Channel:
+    """An unconnected channel. Reads the certificates anew. Raises ConfigError. Blocks on files: call it in a thread
+    only if those may be slow; certificates lie in /etc.
+    """
+    if config.address.startswith("unix:"):
+        return grpc.aio.insecure_channel(config.address, options=OPTIONS)
+    cert, key, ca = config.tls.read()
+    credentials = grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=cert)
+    names = (("grpc.ssl_target_name_override", config.server_name),) if config.server_name else ()
+    return grpc.aio.secure_channel(config.address, credentials, options=(*OPTIONS, *names))

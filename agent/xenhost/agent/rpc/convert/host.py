@@ -1,0 +1,52 @@
+"""The host and its domains."""
+
+from typing import Final
+
+from xenhost.agent.rpc.convert.vm import VM_TYPE
+from xenhost.agent.version import VERSION
+from xenhost.api.host.v1 import host_service_pb2
+from xenhost.core.host import HostInfo
+from xenhost.core.requests import REQUESTS
+from xenhost.core.vm import Domain
+
+CAPABILITIES: Final = (*sorted(REQUESTS), "console.serial", "events.resume", "vm.update")
+"""What this agent can do, by name: the kinds of its operations, and what is not one."""
+
+
+def host_to_proto(info: HostInfo, host_id: str, instance_id: str) -> host_service_pb2.Host:
+    """The host now."""
+    return host_service_pb2.Host(
+        id=host_id,
+        name=info.name,
+        hypervisor=info.hypervisor,
+        hypervisor_version=info.version,
+        hypervisor_capabilities=info.capabilities,
+        cpus=info.cpus,
+        cpu_khz=info.cpu_khz,
+        cores_per_socket=info.cores_per_socket,
+        threads_per_core=info.threads_per_core,
+        numa_nodes=info.numa_nodes,
+        memory_total_bytes=info.memory_total,
+        memory_free_bytes=info.memory_free,
+        kernel=info.kernel,
+        agent_version=VERSION,
+        instance_id=instance_id,
+        capabilities=CAPABILITIES,
+    )
+
+
+def domain_to_proto(domain: Domain) -> host_service_pb2.Domain:
+    """One domain, ours or not."""
+    return host_service_pb2.Domain(
+        domid=domain.domid,
+        vm_id=domain.vm,
+        name=domain.name,
+        type=VM_TYPE.to_wire(domain.type),
+        managed=domain.managed,
+        paused=domain.paused,
+        dying=domain.dying,
+        shutdown=domain.shutdown or "",
+        memory_bytes=domain.memory,
+        vcpus_online=domain.vcpus_online,
+        cpu_time_ns=domain.cpu_time_ns,
+    )

@@ -1,0 +1,69 @@
+"""What a request leaves to be found out: which VM it means, and what kind of thing a path is."""
+
+import asyncio
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from xenhost.agent.engine.engine import Engine
+from xenhost.agent.rpc.convert.device import untyped_paths
+from xenhost.api.host.v1 import vm_pb2
+from xenhost.core.devices import SourceKind
+from xenhost.core.errors import InvalidValue, UuidInvalid
+from xenhost.core.ids import VmId, parse_vm_id
+
+MAX_NAME: Final = 255
+LOOK_SECONDS: Final = 10.0
+"""How long one look at the paths of a request may take; a dead network file system answers never."""
+
+
+def vm_named(engine: Engine, untrusted_text: str, field: str) -> VmId:
+    """The VM with that UUID (it need not exist), or else the only one with that name.
+
+    Raises HandleInvalid, InvalidValue.
+    """
+    if not 0 < len(untrusted_text) <= MAX_NAME:
+        raise InvalidValue(
+            f"{field} must be the UUID of a VM, or a name that only one VM has",
+            field=field,
+            value=untrusted_text[:80],
+        )
+    try:
+        return parse_vm_id(untrusted_text)
+    except UuidInvalid:
+        return engine.find(untrusted_text)
+
+
+async def source_kinds(sources: Iterable[vm_pb2.Source]) -> Mapping[str, SourceKind]:
+    """What each path of unstated kind is, by a look in a thread. Raises InvalidValue for what cannot back a VBD."""
+    paths = sorted(untyped_paths(sources))
+    if not paths:
+        return {}
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            return await asyncio.to_thread(lambda: {path: _kind_of(path) for path in paths})
+    except TimeoutError:
+        raise InvalidValue(
+            f"none of {', '.join(paths)!r:.200} could be looked at within {LOOK_SECONDS:.0f} s; give source.kind",
+            field="vbd.source.path",
+            value=paths[0][:100],
+        ) from None
+
+
+def _kind_of(untrusted_path: str) -> SourceKind:
+    why = "give source.kind for one that is yet to appear"
+    try:
+        mode = os.stat(untrusted_path).st_mode if untrusted_path.startswith("/") else 0
+    except (OSError, ValueError) as error:
+        why = f"{getattr(error, 'strerror', None) or error}; {why}"
+        mode = 0
+    if stat.S_ISBLK(mode):
+        return SourceKind.BLOCK
+    if stat.S_ISREG(mode):
+        return SourceKind.FILE
+    raise InvalidValue(
+        f"{untrusted_path!r:.100} is neither a block device nor a file in dom0: {why}",
+        field="vbd.source.path",
+        value=untrusted_path[:100],
+    )

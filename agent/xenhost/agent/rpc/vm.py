@@ -1,0 +1,79 @@
+"""VmService: life of VMs."""
+
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+
+from xenhost.agent.engine.engine import Engine
+from xenhost.agent.rpc.context import Context
+from xenhost.agent.rpc.convert.update import fields_of, merged
+from xenhost.agent.rpc.convert.vm import spec_from_proto, vm_to_proto
+from xenhost.agent.rpc.resolve import source_kinds, vm_named
+from xenhost.agent.rpc.submit import seconds_or, submit
+from xenhost.api.host.v1 import vm_pb2, vm_service_pb2, vm_service_pb2_grpc
+from xenhost.core.errors import InvalidValue
+from xenhost.core.requests import PauseVm, RebootVm, ShutdownVm, StartVm, UnpauseVm
+
+SHUTDOWN_SECONDS = 1200.0
+
+
+class VmServicer(vm_service_pb2_grpc.VmServiceServicer):
+    """Answers by the engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def CreateVm(self, request: vm_service_pb2.CreateVmRequest, context: Context) -> vm_pb2.Vm:
+        """Record a VM."""
+        if not request.HasField("vm"):
+            raise InvalidValue("vm is required", field="vm", value="")
+        kinds = await source_kinds(vbd.source for vbd in request.vm.vbds)
+        spec = spec_from_proto(request.vm, request.request_id, kinds)
+        return vm_to_proto(await self._engine.create_vm(spec, request.request_id))
+
+    async def GetVm(self, request: vm_service_pb2.GetVmRequest, context: Context) -> vm_pb2.Vm:
+        """One VM."""
+        return vm_to_proto(self._engine.vm(vm_named(self._engine, request.id, "id")))
+
+    async def ListVms(self, request: vm_service_pb2.ListVmsRequest, context: Context) -> vm_service_pb2.ListVmsResponse:
+        """Every VM, by name, then id."""
+        views = sorted(self._engine.vms(), key=lambda view: (view.spec.name, view.spec.id))
+        return vm_service_pb2.ListVmsResponse(vms=[vm_to_proto(view) for view in views])
+
+    async def UpdateVm(self, request: vm_service_pb2.UpdateVmRequest, context: Context) -> vm_pb2.Vm:
+        """Change fields of a VM."""
+        fields = fields_of(request.update_mask)
+        current = self._engine.vm(vm_named(self._engine, request.vm.id, "vm.id"))
+        spec = merged(current.spec, request.vm, request.update_mask)
+        return vm_to_proto(await self._engine.update_vm(spec, fields, request.request_id))
+
+    async def DeleteVm(self, request: vm_service_pb2.DeleteVmRequest, context: Context) -> empty_pb2.Empty:
+        """Forget a VM."""
+        await self._engine.delete_vm(vm_named(self._engine, request.id, "id"), request.request_id)
+        return empty_pb2.Empty()
+
+    async def StartVm(self, request: vm_service_pb2.StartVmRequest, context: Context) -> operations_pb2.Operation:
+        """Start a VM."""
+        start = StartVm(vm_named(self._engine, request.id, "id"), request.paused)
+        return await submit(self._engine, start, request.request_id)
+
+    async def ShutdownVm(self, request: vm_service_pb2.ShutdownVmRequest, context: Context) -> operations_pb2.Operation:
+        """Shut a VM down."""
+        timeout = seconds_or(request.timeout_seconds, SHUTDOWN_SECONDS)
+        shutdown = ShutdownVm(vm_named(self._engine, request.id, "id"), request.hard, timeout)
+        return await submit(self._engine, shutdown, request.request_id)
+
+    async def RebootVm(self, request: vm_service_pb2.RebootVmRequest, context: Context) -> operations_pb2.Operation:
+        """Reboot a VM."""
+        timeout = seconds_or(request.timeout_seconds, SHUTDOWN_SECONDS)
+        reboot = RebootVm(vm_named(self._engine, request.id, "id"), request.hard, timeout)
+        return await submit(self._engine, reboot, request.request_id)
+
+    async def PauseVm(self, request: vm_service_pb2.PauseVmRequest, context: Context) -> operations_pb2.Operation:
+        """Stop the vCPUs of a VM."""
+        pause = PauseVm(vm_named(self._engine, request.id, "id"))
+        return await submit(self._engine, pause, request.request_id)
+
+    async def UnpauseVm(self, request: vm_service_pb2.UnpauseVmRequest, context: Context) -> operations_pb2.Operation:
+        """Let the vCPUs of a VM run."""
+        unpause = UnpauseVm(vm_named(self._engine, request.id, "id"))
+        return await submit(self._engine, unpause, request.request_id)
