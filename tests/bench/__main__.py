@@ -5,7 +5,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from bench import devices, domains, xenstore
@@ -14,36 +14,52 @@ from bench.meter import Meter
 from bench.stats import Row, as_json, table
 from xenhost.native.xenctrl import Xenctrl
 
+Job = Callable[[], Awaitable[list[Row]]]
+
 
 async def contest(options: argparse.Namespace) -> list[Row]:
+    """Run the chosen jobs, print each table when it is there, and all at the end."""
     rows: list[Row] = []
+
+    async def run(jobs: Mapping[str, Job]) -> None:
+        for name, job in jobs.items():
+            print(f"-- {name}", flush=True)
+            made = await job()
+            rows.extend(made)
+            print(table(made), flush=True)
+
+    def chosen(jobs: Mapping[str, Job]) -> dict[str, Job]:
+        return {name: job for name, job in jobs.items() if not options.only or any(w in name for w in options.only)}
+
     with tempfile.TemporaryDirectory(prefix="bench") as folder, Xenctrl() as xenctrl:
-        work, meter = Path(folder), Meter(xenctrl)
+        work, meter, rounds = Path(folder), Meter(xenctrl), options.rounds
         await prepare(work)
-        async with Contest(work, meter, options.rounds) as ring:
-            jobs = {
-                "xenstore tree": lambda: xenstore.tree_read(meter, options.rounds),
-                "xenstore reads": lambda: xenstore.small_reads(meter, options.rounds, work),
+        await run(
+            chosen(
+                {
+                    "xenstore tree": lambda: xenstore.tree_read(meter, rounds),
+                    "xenstore reads": lambda: xenstore.small_reads(meter, rounds, work),
+                }
+            )
+        )
+        ring = Contest(work, meter, rounds)
+        domain_jobs = chosen(
+            {
                 "start destroy pv": lambda: domains.start_and_destroy(ring, "pv"),
                 "start destroy pvh": lambda: domains.start_and_destroy(ring, "pvh"),
                 "plug unplug": lambda: devices.plug_and_unplug(ring),
                 "eight": lambda: domains.eight_at_once(ring),
                 "memory": lambda: domains.resident_memory(ring),
             }
-            for name, job in jobs.items():
-                if options.only and not any(word in name for word in options.only):
-                    continue
-                print(f"-- {name}", flush=True)
-                made = await job()
-                new: Sequence[Row] = [made] if isinstance(made, Row) else made
-                rows += new
-                print(table(new), flush=True)
-            notes = ring.notes
+        )
+        if domain_jobs:
+            async with ring:
+                await run(domain_jobs)
     print("\n== all\n" + table(rows))
-    for note in notes:
+    for note in ring.notes:
         print("note:", note)
     if options.out:
-        Path(options.out).write_text(json.dumps({"rows": as_json(rows), "notes": notes}, indent=1))
+        Path(options.out).write_text(json.dumps({"rows": as_json(rows), "notes": ring.notes}, indent=1))
     return rows
 
 

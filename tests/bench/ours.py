@@ -26,9 +26,9 @@ class Xenhost:
 
     def __init__(self, target: str) -> None:
         self._channel = grpc.aio.insecure_channel(target)
-        self._vms: Any = vm_service_pb2_grpc.VmServiceStub(self._channel)
-        self._vbds: Any = vbd_service_pb2_grpc.VbdServiceStub(self._channel)
-        self._vifs: Any = vif_service_pb2_grpc.VifServiceStub(self._channel)
+        self._vms: Any = vm_service_pb2_grpc.VmServiceStub(self._channel)  # type: ignore[no-untyped-call]  # generated code
+        self._vbds: Any = vbd_service_pb2_grpc.VbdServiceStub(self._channel)  # type: ignore[no-untyped-call]  # generated code
+        self._vifs: Any = vif_service_pb2_grpc.VifServiceStub(self._channel)  # type: ignore[no-untyped-call]  # generated code
         self._operations: Any = operations_pb2_grpc.OperationsStub(self._channel)
         self._ids: dict[str, str] = {}
 
@@ -44,7 +44,7 @@ class Xenhost:
                     return
 
     async def close(self) -> None:
-        await self._channel.close()
+        await self._channel.close(None)
 
     async def define(self, guest: Guest) -> None:
         """Record the VM: a pool master has done that long before a start."""

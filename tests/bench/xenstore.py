@@ -15,7 +15,7 @@ NODES = 5_000
 READS = 10_000
 
 
-async def tree_read(meter: Meter, rounds: int) -> Row:
+async def tree_read(meter: Meter, rounds: int) -> list[Row]:
     """Read a whole tree of 5,000 nodes."""
     samples: dict[str, list[Sample]] = {OURS: [], "xenstore-ls": []}
     async with Xenstore() as store:
@@ -27,10 +27,10 @@ async def tree_read(meter: Meter, rounds: int) -> Row:
         tree = await store.read_tree(ROOT)
         assert len(tree) >= NODES, len(tree)
         await store.rm(ROOT)
-    return Row(f"xenstore: read a tree of {NODES}", samples, {"xenstore-ls": 0.2})
+    return [Row(f"xenstore: read a tree of {NODES}", samples, {"xenstore-ls": 0.2})]
 
 
-async def small_reads(meter: Meter, rounds: int, work: Path) -> Row:
+async def small_reads(meter: Meter, rounds: int, work: Path) -> list[Row]:
     """Read 10,000 small values, one request each. The C client times itself: its start does not count."""
     samples: dict[str, list[Sample]] = {OURS: [], "libxenstore (C)": [], "pyxs": []}
     path = f"{ROOT}/value"
@@ -47,7 +47,7 @@ async def small_reads(meter: Meter, rounds: int, work: Path) -> Row:
             samples["libxenstore (C)"].append(Sample(seconds[0], sample.dom0_cpu))
             samples["pyxs"].append(await meter.measure(lambda: _pyxs_reads(path)))
         await store.rm(ROOT)
-    return Row(f"xenstore: {READS} small reads", samples, {"libxenstore (C)": 1 / 3})
+    return [Row(f"xenstore: {READS} small reads", samples, {"libxenstore (C)": 1 / 3})]
 
 
 async def _pyxs_reads(path: str) -> float:
