@@ -119,7 +119,7 @@ PARTS: Final[tuple[Part, ...]] = (
     Program(
         "xh-domain-helper",
         sources=tuple(
-            f"helper/{name}.c" for name in ("main", "proto", "request", "files", "build", "hvm", "acpi", "xlog")
+            f"helper/{name}.c" for name in ("main", "proto", "request", "files", "build", "hvm", "acpi", "xlog", "bulk")
         ),
         libraries=("xenctrl", "xenguest", "xentoollog"),
         system_headers=("xenctrl.h", "xenguest.h"),
