@@ -1,0 +1,76 @@
+"""How the client fails: one line, a hint, and an exit code that scripts can rely on."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Final
+
+import click
+
+
+class ExitCode(IntEnum):
+    """Documented in xenhost(1)."""
+
+    OK = 0
+    FAILED = 1
+    """The operation was tried and failed."""
+    USAGE = 2
+    """The command line or a value on it is wrong."""
+    UNREACHABLE = 3
+    """The agent does not answer, or does not let us in."""
+    NOT_FOUND = 4
+    REFUSED = 5
+    """The agent refused: wrong state, exists already, busy."""
+    INTERRUPTED = 130
+
+
+class Failure(click.ClickException):
+    """An error of a command. Shown as `error: message`, then `hint: ...`."""
+
+    def __init__(self, message: str, exit_code: ExitCode, hint: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.exit_code = int(exit_code)
+        self.hint = hint
+        self.reason = reason
+        """The XenAPI error code, if the agent gave one."""
+
+    def show(self, file: object = None) -> None:
+        """Print it."""
+        click.echo(f"error: {self.message}", err=True)
+        if self.hint:
+            click.echo(f"hint: {self.hint}", err=True)
+
+
+_BY_CODE: Final[Mapping[str, ExitCode]] = {
+    "NOT_FOUND": ExitCode.NOT_FOUND,
+    "INVALID_ARGUMENT": ExitCode.USAGE,
+    "OUT_OF_RANGE": ExitCode.REFUSED,
+    "FAILED_PRECONDITION": ExitCode.REFUSED,
+    "ALREADY_EXISTS": ExitCode.REFUSED,
+    "ABORTED": ExitCode.REFUSED,
+    "RESOURCE_EXHAUSTED": ExitCode.REFUSED,
+    "PERMISSION_DENIED": ExitCode.UNREACHABLE,
+    "UNAUTHENTICATED": ExitCode.UNREACHABLE,
+}
+
+_HINTS: Final[Mapping[str, str]] = {
+    "HANDLE_INVALID": "`xenhost vm list` shows what there is",
+    "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT": "--hard does not ask the guest",
+    "VM_SHUTDOWN_TIMEOUT": "--hard does not wait for the guest",
+    "DEVICE_DETACH_REJECTED": "let the guest stop using it, or add --force",
+    "DEVICE_DETACH_TIMEOUT": "--force does not ask the guest",
+    "OTHER_OPERATION_IN_PROGRESS": "`xenhost operation list` shows it; wait for it or cancel it",
+    "HOST_NOT_ENOUGH_FREE_MEMORY": "`xenhost host show` shows what is free",
+    "DOMAIN_EXISTS": "`xenhost host domains` shows it",
+    "EVENTS_LOST": "look at the objects again, and follow without --token",
+    "HYPERVISOR_UNAVAILABLE": "is this a Xen host? The agent's log says more: journalctl -u xenhostd",
+}
+
+
+def refused(code: str, reason: str, message: str) -> Failure:
+    """The failure for a call that the agent answered with an error of its table."""
+    return Failure(message, _BY_CODE.get(code, ExitCode.FAILED), _HINTS.get(reason, ""), reason)
+
+
+def failed(reason: str, message: str) -> Failure:
+    """The failure for an operation that ended with an error."""
+    return Failure(message, ExitCode.FAILED, _HINTS.get(reason, ""), reason)

@@ -1,0 +1,156 @@
+"""What is written on the command line: sizes, disks, network cards, CPU sets. Errors are usage errors."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+import click
+
+from xenhost.core.ids import MAX_DISKS, index_to_letters
+
+_UNITS: Final = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:iB|B)?", re.IGNORECASE)
+MIB: Final = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class DiskArg:
+    """A disk as written: `PATH[,device=xvda][,ro|rw][,cd][,file|block]`."""
+
+    path: str
+    device: str = ""
+    read_only: bool | None = None
+    is_cd: bool = False
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NicArg:
+    """A network card as written: `bridge=NAME[,mac=..][,mtu=..][,rate=..][,index=..]`."""
+
+    bridge: str
+    mac: str = ""
+    mtu: int = 0
+    rate_kbps: int = 0
+    index: int | None = None
+
+
+def parse_size(text: str) -> int:
+    """Bytes in `512M`, `1G`, `1.5GiB`, or a plain number of bytes. Raises ValueError."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r:.40} is not a size; write 512M or 2G (or bytes)")
+    size = float(match[1]) * _UNITS[match[2].upper()]
+    if size != int(size):
+        raise ValueError(f"{text!r:.40} is not a whole number of bytes")
+    return int(size)
+
+
+def parse_disk(text: str) -> DiskArg:
+    """A disk. Raises ValueError. A path with a comma can be given in a file (`--from`) only."""
+    path, *words = text.split(",")
+    disk: dict[str, Any] = {"path": path}
+    for word in words:
+        key, _, value = word.partition("=")
+        match key, value:
+            case "device", value if value:
+                disk["device"] = value
+            case "ro" | "rw", "":
+                disk["read_only"] = key == "ro"
+            case "cd", "":
+                disk["is_cd"] = True
+            case "file" | "block", "":
+                disk["kind"] = key
+            case _:
+                raise ValueError(
+                    f"{word!r:.40} means nothing for a disk; write PATH[,device=xvdb][,ro][,cd][,file|block]"
+                )
+    if not path and not disk.get("is_cd"):
+        raise ValueError("a disk needs a path first; only a CD drive may be empty (`,cd`)")
+    return DiskArg(**disk)
+
+
+def parse_nic(text: str) -> NicArg:
+    """A network card. Raises ValueError. A lone word is the bridge."""
+    nic: dict[str, Any] = {}
+    for word in text.split(","):
+        key, equals, value = word.partition("=")
+        if not equals and not nic:
+            key, value = "bridge", word
+        match key:
+            case "bridge" | "mac" if value:
+                nic[key] = value
+            case "mtu" | "index" if value.isdecimal():
+                nic[key] = int(value)
+            case "rate" if value:
+                nic["rate_kbps"] = _rate(value)
+            case _:
+                raise ValueError(
+                    f"{word!r:.40} means nothing for a network card; write "
+                    "bridge=xenbr0[,mac=00:16:3e:..][,mtu=1500][,rate=10M][,index=0]"
+                )
+    if "bridge" not in nic:
+        raise ValueError("a network card needs a bridge: bridge=xenbr0")
+    return NicArg(**nic)
+
+
+def parse_cpus(text: str) -> list[int]:
+    """Physical CPUs in `0-3,8`; `any` is the empty list. Raises ValueError."""
+    if text.strip() in {"any", ""}:
+        return []
+    cpus: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or int(last or first) > 4095:
+            raise ValueError(f"{text!r:.40} is not a set of CPUs; write 0-3,8 or any")
+        cpus.update(range(int(first), int(last or first) + 1))
+    return sorted(cpus)
+
+
+def parse_pair(text: str) -> tuple[str, str]:
+    """`key=value`. Raises ValueError."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ValueError(f"{text!r:.40} must be KEY=VALUE")
+    return key, value
+
+
+class Parsed(click.ParamType):
+    """A parameter type made of one of the functions above."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value; what is parsed already stays."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self._refuse(str(error), param, ctx)
+
+    def _refuse(self, message: str, param: click.Parameter | None, ctx: click.Context | None) -> NoReturn:
+        self.fail(message, param, ctx)
+
+
+SIZE: Final = Parsed("size", parse_size)
+DISK: Final = Parsed("disk", parse_disk)
+NIC: Final = Parsed("nic", parse_nic)
+CPUS: Final = Parsed("cpus", parse_cpus)
+PAIR: Final = Parsed("key=value", parse_pair)
+
+
+def free_devices(taken: set[str]) -> Iterator[str]:
+    """xvda, xvdb, ... that are not taken."""
+    for index in range(MAX_DISKS):
+        name = f"xvd{index_to_letters(index)}"
+        if name not in taken:
+            yield name
+
+
+def _rate(text: str) -> int:
+    """KiB/s in `10M` (bytes a second); a plain number is KiB/s already."""
+    return int(text) if text.isdecimal() else parse_size(text) // 1024

@@ -1,0 +1,184 @@
+"""Waiting for an operation: progress for people, Ctrl-C to cancel it, a second one to leave it alone."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+
+import click
+
+from xenhost.agent.cli.failure import ExitCode, Failure, failed
+
+if TYPE_CHECKING:
+    from xenhost.agent.cli.client import Client
+    from xenhost.agent.cli.session import Session
+
+LOOK_SECONDS: Final = 0.25
+"""Between two looks at the progress; the end of the operation is seen at once."""
+RECONNECT_SECONDS: Final = 15.0
+"""How long an agent that vanished while we wait (an upgrade, say) has to come back."""
+
+
+def carry_out(session: Session, client: Client, operation: Any, no_wait: bool, done: str) -> None:
+    """See an operation through and report it. `done` says what is true now, with the VM's fields in braces.
+
+    Raises Failure if it failed, was cancelled, or was left running.
+    """
+    from xenhost.agent.cli.shapes import operation_shape, shape
+
+    name = operation.name.removeprefix("operations/")
+    if no_wait:
+        if session.as_json:
+            session.line(operation_shape(operation))
+        else:
+            click.echo(name)
+        return
+    ended = wait_for(session, client, operation)
+    described = operation_shape(ended)
+    if described["error"] is None:
+        from xenhost.api.host.v1 import vm_pb2
+
+        vm = vm_pb2.Vm()
+        ended.response.Unpack(vm)
+        if session.as_json:
+            session.line(described | {"vm": shape(vm)})
+        else:
+            click.echo(done.format(name=vm.name, domid=vm.status.domid))
+
+
+def wait_for(session: Session, client: Client, operation: Any) -> Any:
+    """The operation once it has succeeded. Raises Failure otherwise."""
+    from xenhost.agent.cli.shapes import operation_shape
+
+    ended, interrupted = _wait(session, client, operation)
+    described = operation_shape(ended)
+    error = described["error"]
+    if error is None:
+        return ended
+    if session.as_json:
+        session.line(described)
+    if described["state"] == "cancelled" and interrupted:
+        raise Failure(f"{described['kind']} was cancelled", ExitCode.INTERRUPTED)
+    raise failed(error["reason"], error["message"])
+
+
+def _wait(session: Session, client: Client, operation: Any) -> tuple[Any, bool]:
+    name, short = operation.name, operation.name.removeprefix("operations/")
+    interrupted = asked = False
+    lost_since: float | None = None
+    with _view(session) as view:
+        while True:
+            try:
+                if interrupted and not asked:
+                    client.cancel(name)
+                    asked = True
+                view.show(operation)
+                if operation.done:
+                    return operation, interrupted
+                operation = client.wait(name, LOOK_SECONDS)
+                lost_since = None
+            except KeyboardInterrupt:
+                if interrupted:
+                    raise Failure(
+                        f"operation {short} was left running", ExitCode.INTERRUPTED, f"xenhost operation wait {short}"
+                    ) from None
+                interrupted = True
+                view.remark("cancelling; press Ctrl-C again to leave it running")
+            except Failure as failure:
+                if failure.exit_code != ExitCode.UNREACHABLE:
+                    raise
+                lost_since = lost_since or time.monotonic()
+                if time.monotonic() - lost_since > RECONNECT_SECONDS:
+                    failure.hint = f"the operation goes on when it is back: xenhost operation wait {short}"
+                    raise
+                time.sleep(LOOK_SECONDS)
+
+
+class _View(Protocol):
+    """How progress is shown."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def show(self, operation: Any) -> None:
+        """The operation as it stands."""
+        ...
+
+    def remark(self, text: str) -> None:
+        """A line of its own."""
+        ...
+
+
+class _Lines:
+    """One line for each step, to standard error; nothing if quiet."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet: Final = quiet
+        self._last = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, operation: Any) -> None:
+        """A line if the step is another one."""
+        step = _metadata(operation).step
+        if step and step != self._last and not self._quiet and not operation.done:
+            self._last = step
+            click.echo(f"... {step}", err=True)
+
+    def remark(self, text: str) -> None:
+        """A line."""
+        click.echo(text, err=True)
+
+
+class _Bar:
+    """A progress bar on a terminal, gone when the operation has ended."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._progress.add_task("", total=1.0)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, operation: Any) -> None:
+        """Move the bar."""
+        metadata = _metadata(operation)
+        text = f"{metadata.kind} {metadata.vm_name}: {metadata.step or 'waiting'}"
+        self._progress.update(self._task, completed=metadata.progress, description=text)
+
+    def remark(self, text: str) -> None:
+        """A line above the bar."""
+        self._progress.console.print(text, markup=False)
+
+
+def _view(session: Session) -> _View:
+    return _Bar() if sys.stderr.isatty() else _Lines(quiet=session.as_json)
+
+
+def _metadata(operation: Any) -> Any:
+    from xenhost.api.host.v1 import operation_pb2
+
+    metadata = operation_pb2.OperationMetadata()
+    operation.metadata.Unpack(metadata)
+    return metadata
