@@ -1,0 +1,291 @@
+"""XenHypervisor: the port, each verb handed to the part that does it. No logic of its own but the order of things."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+import structlog
+
+from xenhost.core.devices import DeviceStatus, SourceKind, Vbd, Vif
+from xenhost.core.errors import BootloaderFailed, HypervisorUnavailable, XenhostError
+from xenhost.core.host import HostInfo
+from xenhost.core.ids import DevId, DomId, VmId
+from xenhost.core.ports.hypervisor import Console, DomainEvent
+from xenhost.core.vm import BootloaderBoot, DirectBoot, Domain, ShutdownReason, VmSpec, VmType
+from xenhost.drivers.xen import control
+from xenhost.drivers.xen.bootloader import BootloaderConfig, Loaded, run_bootloader
+from xenhost.drivers.xen.console import Consoles
+from xenhost.drivers.xen.devices.plugs import Devices
+from xenhost.drivers.xen.domain import Domains
+from xenhost.drivers.xen.emulator.emulators import Emulators
+from xenhost.drivers.xen.fanout import Fanout
+from xenhost.drivers.xen.faults import translate, translated
+from xenhost.drivers.xen.helper import HelperLost, Helpers
+from xenhost.drivers.xen.host import look_at_host
+from xenhost.drivers.xen.hypercalls import Hypercalls
+from xenhost.drivers.xen.observed import handle, shutdown_reason
+from xenhost.drivers.xen.record import Record, read_record
+from xenhost.drivers.xen.shutdown import Shutdowns
+from xenhost.drivers.xen.watch import Watcher
+from xenhost.native.errors import NativeError, NativeUnavailable
+from xenhost.native.xenstore import Xenstore
+
+_log = structlog.get_logger()
+
+
+class XenHypervisor:
+    """Xen through libxenctrl, xenstore and the domain helper. See the port for every verb."""
+
+    def __init__(
+        self,
+        *,
+        xs: Xenstore,
+        xen: Hypercalls,
+        helpers: Helpers,
+        fanout: Fanout,
+        watcher: Watcher,
+        domains: Domains,
+        devices: Devices,
+        emulators: Emulators,
+        shutdowns: Shutdowns,
+        bootloader: BootloaderConfig,
+    ) -> None:
+        self._xs: Final = xs
+        self._xen: Final = xen
+        self._helpers: Final = helpers
+        self._fanout: Final = fanout
+        self._watcher: Final = watcher
+        self._domains: Final = domains
+        self._devices: Final = devices
+        self._emulators: Final = emulators
+        self._shutdowns: Final = shutdowns
+        self._bootloader: Final = bootloader
+        self._consoles: Final = Consoles(xs, emulators)
+
+    # Life of the driver itself
+
+    async def open(self) -> None:
+        """Connect, start helpers, remove what earlier lives left of dead domains, take up emulators that run."""
+        try:
+            with translated():
+                await self._xen.open()
+                await self._xs.connect()
+                await self._domains.open()
+                await asyncio.gather(self._helpers.open(), self._devices.open(), self._watcher.open())
+                await self._sweep()
+                for domain in await self._domains.domains():
+                    if domain.managed and domain.built and domain.type is VmType.HVM and not domain.dying:
+                        await self._emulators.adopt(domain.domid)
+        except HelperLost as error:
+            await self.close()
+            raise HypervisorUnavailable(str(error), msg=str(error)) from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let go of everything; domains and their emulators run on."""
+        await self._watcher.close()
+        self._fanout.close()
+        await self._helpers.close()
+        await self._emulators.close()
+        await self._devices.close()
+        await self._xs.close()
+        await self._xen.close()
+
+    async def _sweep(self) -> None:
+        for record in await self._domains.left_over():
+            _log.info("removing what is left of a dead domain", domid=record.domid, vm=record.vm)
+            try:
+                await self._end(record.domid, record)
+            except XenhostError as error:
+                _log.error("what is left of a dead domain could not be removed", domid=record.domid, error=str(error))
+
+    # Host
+
+    async def host(self) -> HostInfo:
+        """See the port."""
+        with translated():
+            return await self._xen.run(look_at_host)
+
+    # Domains
+
+    async def domains(self) -> Sequence[Domain]:
+        """See the port."""
+        with translated():
+            return await self._domains.domains()
+
+    async def domain(self, domid: DomId) -> Domain | None:
+        """See the port."""
+        with translated():
+            return await self._domains.domain(domid)
+
+    async def create_domain(self, vm: VmSpec) -> DomId:
+        """See the port."""
+        with translated(vm.id):
+            domid, new = await self._domains.create(vm)
+        if new:
+            self._watcher.made(domid, vm.id)
+        return domid
+
+    async def build_domain(self, domid: DomId, vm: VmSpec) -> None:
+        """See the port."""
+        with translated(vm.id):
+            info, record = await self._domains.owned(domid)
+            if record.built:
+                return
+            boot, loaded = await self._kernel(vm)
+            try:
+                await self._domains.build(domid, vm, record, boot)
+            finally:
+                if loaded is not None:
+                    await asyncio.to_thread(loaded.discard)
+            if control.wants_scheduling(vm.vcpus):
+                info, _ = await self._domains.owned(domid)
+                await control.set_scheduling(self._xen, info, vm.vcpus)
+
+    async def _kernel(self, vm: VmSpec) -> tuple[DirectBoot | None, Loaded | None]:
+        """The kernel in dom0, and what is to be discarded after the build."""
+        match vm.boot:
+            case DirectBoot() as boot:
+                return boot, None
+            case BootloaderBoot() as boot:
+                disk = next((vbd.source.path for vbd in vm.vbds if vbd.source.kind is not SourceKind.EMPTY), None)
+                if disk is None:
+                    raise BootloaderFailed(
+                        f"VM {vm.id} has no disk that a boot loader could look at", vm=vm.id, msg="no disk"
+                    )
+                loaded = await run_bootloader(self._bootloader, vm.id, boot, disk)
+                return loaded.boot, loaded
+            case _:
+                return None, None
+
+    async def start_device_model(self, domid: DomId, vm: VmSpec) -> None:
+        """See the port."""
+        if vm.type is not VmType.HVM:
+            return
+        with translated(vm.id):
+            await self._domains.owned(domid)
+            await self._emulators.start(domid, vm, await self._devices.media(domid))
+            await self._devices.join_emulated(domid, vm.vifs)
+
+    async def pause_domain(self, domid: DomId) -> None:
+        """See the port."""
+        with translated():
+            info, _ = await self._domains.owned(domid)
+            await control.pause(self._xen, info)
+
+    async def unpause_domain(self, domid: DomId) -> None:
+        """See the port."""
+        with translated():
+            info, _ = await self._domains.owned(domid)
+            await control.unpause(self._xen, info)
+
+    async def request_shutdown(self, domid: DomId, reason: ShutdownReason, ack_within: float) -> None:
+        """See the port."""
+        with translated():
+            info, record = await self._domains.owned(domid)
+            await self._shutdowns.request(info, record.vm, reason, ack_within)
+
+    async def wait_stopped(self, domid: DomId) -> ShutdownReason | None:
+        """See the port."""
+        vm: VmId | None = None
+        while True:
+            news = self._fanout.news(domid)
+            try:
+                with translated():
+                    info = await self._domains.info(domid)
+                if info is None or info.dying or (vm is not None and handle(info) != vm):
+                    return None
+                if info.shutdown:
+                    return shutdown_reason(info)
+                vm = handle(info)
+                await news
+            finally:
+                news.cancel()
+
+    async def destroy_domain(self, domid: DomId) -> None:
+        """See the port."""
+        with translated():
+            info, record = await asyncio.gather(self._domains.info(domid), read_record(self._xs, domid))
+            if info is not None and (record is None or record.vm != handle(info)):
+                await self._domains.owned(domid)  # says why not
+            if record is not None:
+                await self._end(domid, record)
+
+    async def _end(self, domid: DomId, record: Record) -> None:
+        """Everything at once, waiting for no guest. What fails keeps the record, so that the next call goes on."""
+        parts = [self._domains.kill(domid), self._devices.teardown(domid)]
+        if record.type is VmType.HVM:
+            parts.append(self._emulators.stop(domid))
+        for result in await asyncio.gather(*parts, return_exceptions=True):
+            if isinstance(result, NativeError | NativeUnavailable):
+                raise translate(result, record.vm) from result
+            if isinstance(result, BaseException):
+                raise result
+        await self._domains.forget(domid, record.vm)
+        self._watcher.look()
+
+    # Running adjustments
+
+    async def set_vcpus(self, domid: DomId, online: int) -> None:
+        """See the port."""
+        with translated():
+            info, _ = await self._domains.owned(domid)
+            await control.set_vcpus(self._xs, info, online)
+
+    async def set_scheduling(self, domid: DomId, vm: VmSpec) -> None:
+        """See the port."""
+        with translated(vm.id):
+            info, _ = await self._domains.owned(domid)
+            await control.set_scheduling(self._xen, info, vm.vcpus)
+
+    async def set_memory_target(self, domid: DomId, target: int) -> None:
+        """See the port."""
+        with translated():
+            info, _ = await self._domains.owned(domid)
+            await control.set_memory_target(self._xs, self._xen, info, target)
+
+    # Devices
+
+    async def plug_vbd(self, domid: DomId, vbd: Vbd) -> None:
+        """See the port."""
+        with translated():
+            await self._devices.plug_vbd(domid, vbd)
+
+    async def unplug_vbd(self, domid: DomId, devid: DevId, force: bool, within: float) -> None:
+        """See the port."""
+        with translated():
+            await self._devices.unplug_vbd(domid, devid, force, within)
+
+    async def change_medium(self, domid: DomId, vbd: Vbd) -> None:
+        """See the port."""
+        with translated():
+            await self._devices.change_medium(domid, vbd)
+
+    async def plug_vif(self, domid: DomId, vif: Vif) -> None:
+        """See the port."""
+        with translated():
+            await self._devices.plug_vif(domid, vif)
+
+    async def unplug_vif(self, domid: DomId, devid: DevId, force: bool, within: float) -> None:
+        """See the port."""
+        with translated():
+            await self._devices.unplug_vif(domid, devid, force, within)
+
+    async def devices(self, domid: DomId) -> Sequence[DeviceStatus]:
+        """See the port."""
+        with translated():
+            return await self._devices.devices(domid)
+
+    # Consoles and events
+
+    async def console(self, domid: DomId) -> Console:
+        """See the port."""
+        with translated():
+            _, record = await self._domains.owned(domid)
+            return await self._consoles.of(domid, record.type)
+
+    def events(self) -> AsyncIterator[DomainEvent]:
+        """See the port."""
+        return self._fanout.subscribe()
