@@ -23,6 +23,14 @@ XENBUS: Final = "/dev/xen/xenbus"
 class Settling(Protocol):
     """Something that tells when the backends have handled what was written."""
 
+    async def open(self) -> None:
+        """Before anything else."""
+        ...
+
+    async def close(self) -> None:
+        """Idempotent. Who still waits for a mark is cancelled."""
+        ...
+
     def mark(self, batch: Batch) -> Awaitable[None]:
         """Add a mark to a batch. Await the result after the batch was applied: it returns when everything in front of
         the mark was handled. Has no deadline of its own."""

@@ -57,9 +57,8 @@ def plug_batch(record: DeviceRecord, backend: Keys, frontend: Keys) -> Batch:
 
 
 def record_batch(record: DeviceRecord) -> Batch:
-    """Our record alone."""
-    where = path_of(record)
-    return Batch().mkdir(where).set_perms(where, [Perm(0, Access.NONE)]).write(where, encode(record))
+    """Our record alone. It inherits from its parent that nobody else may read it."""
+    return Batch().write(path_of(record), encode(record))
 
 
 def unplug_batch(records: Iterable[DeviceRecord]) -> Batch:

@@ -20,6 +20,7 @@ _STATES: Final = {
     XenbusState.RECONFIGURING: DeviceState.ATTACHED,
     XenbusState.RECONFIGURED: DeviceState.ATTACHED,
     XenbusState.CLOSING: DeviceState.DETACHING,
+    XenbusState.CLOSED: DeviceState.DETACHED,
 }
 
 
@@ -137,16 +138,17 @@ def decode(domid: DomId, cls: DeviceClass, devid: DevId, value: bytes) -> Device
         raise InternalError(message, message=message) from error
 
 
-def status(record: DeviceRecord, backend: XenbusState, hotplug_status: bytes | None) -> DeviceStatus:
-    """The device as the port shows it. DETACHED: plugging was cut short, or the guest closed it by itself."""
+def status(record: DeviceRecord, backend: XenbusState, connected: bool) -> DeviceStatus | None:
+    """The device as the port shows it; `connected` is what its `hotplug-status` says.
+
+    None if plugging it was cut short: to be plugged again, or unplugged. DETACHED if the guest closed it by itself.
+    """
     source = record.vbd.source if isinstance(record, VbdRecord) else None
     if not record.backend:
-        state = DeviceState.ATTACHED
-    elif hotplug_status != b"connected":
-        state = DeviceState.DETACHED
-    else:
-        state = _STATES.get(backend, DeviceState.DETACHED)
-    return DeviceStatus(record.cls, record.devid, state, source)
+        return DeviceStatus(record.cls, record.devid, DeviceState.ATTACHED, source)
+    if not connected or backend in (XenbusState.UNKNOWN, XenbusState.INITIALISING):
+        return None
+    return DeviceStatus(record.cls, record.devid, _STATES[backend], source)
 
 
 def device_of(path: str) -> tuple[DomId, DeviceClass, DevId] | None:

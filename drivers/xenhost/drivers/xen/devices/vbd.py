@@ -1,14 +1,14 @@
 """Virtual block devices: blkback on a block device, or on a loop device over a file.
 
 blkback cannot change a medium. So an empty drive of a PV or PVH guest is a record and nothing else, inserting a medium
-plugs a read-only CD device and ejecting it unplugs that: the guest sees the device come and go. The drives of an HVM
-guest are its emulator's; here they only have a record, and `change_medium` is told by `emulated` to leave the rest to
-QMP.
+plugs a read-only CD device and ejecting it unplugs that: the guest sees the device come and go. (libxl refuses media
+changes of such guests altogether.) The drives of an HVM guest are its emulator's: here they only have a record.
 """
 
 import asyncio
 import contextlib
-from typing import Final
+from dataclasses import replace
+from typing import Final, Protocol
 
 from xenhost.core.devices import DeviceClass, Source, SourceKind, Vbd, VbdType, checked_vbd
 from xenhost.core.errors import (
@@ -19,55 +19,87 @@ from xenhost.core.errors import (
     DeviceDetachTimeout,
     VbdNotRemovableMedia,
 )
-from xenhost.core.ids import DomId
+from xenhost.core.ids import DevId, DomId
+from xenhost.core.vm import VmType
 from xenhost.drivers.xen.devices import loop, nodes
 from xenhost.drivers.xen.devices.medium import Medium, open_medium
 from xenhost.drivers.xen.devices.records import VbdRecord
 from xenhost.drivers.xen.devices.uevents import Uevents
 from xenhost.drivers.xen.devices.wiring import Seen, Wiring, completed
-from xenhost.drivers.xen.devices.xenbus import TAKEN, XenbusState
+from xenhost.drivers.xen.devices.xenbus import ASKABLE, TAKEN, XenbusState
+from xenhost.drivers.xen.emulator.command_line import ide_position
 
 EJECT_WITHIN: Final = 5.0
 """Seconds a guest has to let go of a medium; then it is taken away."""
 
 
+class MediumChanger(Protocol):
+    """The emulators of HVM guests, as far as VBDs need them."""
+
+    async def change_medium(self, domid: DomId, devid: DevId, path: str | None) -> None:
+        """Put that file or block device into an emulated drive, None to eject. Raises DeviceAttachFailed."""
+        ...
+
+
 class Vbds:
     """Plugs VBDs and changes their media."""
 
-    def __init__(self, wiring: Wiring) -> None:
+    def __init__(self, wiring: Wiring, emulators: MediumChanger | None) -> None:
         self._wiring: Final = wiring
+        self._emulators: Final = emulators
 
-    async def plug(self, domid: DomId, vbd: Vbd, *, emulated: bool = False) -> None:
-        """See Hypervisor.plug_vbd. `emulated`: the guest has an emulator that serves its CD drives."""
+    async def plug(self, domid: DomId, vbd: Vbd) -> None:
+        """See Hypervisor.plug_vbd."""
         vbd = checked_vbd(vbd)
         if nodes.is_too_long(vbd):
             raise _failure(vbd, "the path is longer than 2048 bytes")
-        seen = await self._wiring.look(domid, DeviceClass.VBD, vbd.devid)
+        seen = await self._wiring.place(domid, DeviceClass.VBD, vbd.devid)
         if await self._is_plugged(seen, vbd):
             return
         await self._clean(domid, vbd, seen)
-        if vbd.source.kind is SourceKind.EMPTY or (emulated and vbd.type is VbdType.CD):
+        if vbd.source.kind is SourceKind.EMPTY or _is_emulated(seen, vbd):
+            if vbd.source.kind is not SourceKind.EMPTY:
+                (await _opened(vbd)).close()  # only to tell now what is wrong with it
             await self._wiring.xs.apply(nodes.record_batch(VbdRecord(domid, vbd, backend=False)))
         else:
             await self._attach(domid, vbd)
 
-    async def change_medium(self, domid: DomId, vbd: Vbd, *, emulated: bool = False) -> None:
+    async def change_medium(self, domid: DomId, vbd: Vbd) -> None:
         """See Hypervisor.change_medium."""
         vbd = checked_vbd(vbd)
         if vbd.type is not VbdType.CD:
             raise VbdNotRemovableMedia(f"{vbd.device} is a disk; only a CD drive has media", vbd=vbd.device)
-        seen = await self._wiring.look(domid, DeviceClass.VBD, vbd.devid)
-        if isinstance(seen.record, VbdRecord) and seen.record.vbd != vbd:
-            if seen.record.backend and seen.backend not in (XenbusState.UNKNOWN, XenbusState.CLOSED):
-                with contextlib.suppress(DeviceDetachRejected, DeviceDetachTimeout):
-                    await self._wiring.ask(seen.record, EJECT_WITHIN)
-            await completed(self._wiring.remove([seen.record]))
+        seen = await self._wiring.place(domid, DeviceClass.VBD, vbd.devid)
+        if await self._is_plugged(seen, vbd):
+            return
+        if isinstance(seen.record, VbdRecord) and seen.record.vbd.type is not VbdType.CD:
+            raise VbdNotRemovableMedia(f"{vbd.device} is a disk; only a CD drive has media", vbd=vbd.device)
+        empty = replace(vbd, source=Source(SourceKind.EMPTY))
         try:
-            await self.plug(domid, vbd, emulated=emulated)
+            if _is_emulated(seen, vbd):
+                await self._change_emulated(domid, vbd)
+            else:
+                if isinstance(seen.record, VbdRecord):
+                    await self._eject(seen, seen.record)
+                await self.plug(domid, vbd)
         except (DeviceAttachFailed, DeviceAttachTimeout):
-            empty = Vbd(vbd.devid, Source(SourceKind.EMPTY), vbd.mode, vbd.type)
             await self._wiring.xs.apply(nodes.record_batch(VbdRecord(domid, empty, backend=False)))
             raise
+
+    async def _change_emulated(self, domid: DomId, vbd: Vbd) -> None:
+        """Have the emulator change the medium. The record says what was asked for last."""
+        if vbd.source.kind is not SourceKind.EMPTY:
+            (await _opened(vbd)).close()
+        if self._emulators is not None:
+            await self._emulators.change_medium(domid, vbd.devid, vbd.source.path or None)
+        await self._wiring.xs.apply(nodes.record_batch(VbdRecord(domid, vbd, backend=False)))
+
+    async def _eject(self, seen: Seen, record: VbdRecord) -> None:
+        """Take the medium away; the guest is given a moment to let go by itself."""
+        if record.backend and seen.backend in ASKABLE:
+            with contextlib.suppress(DeviceDetachRejected, DeviceDetachTimeout):
+                await self._wiring.ask(record, EJECT_WITHIN)
+        await completed(self._wiring.remove([record]))
 
     async def _is_plugged(self, seen: Seen, vbd: Vbd) -> bool:
         """Whether it is plugged as wanted. Raises DeviceAlreadyAttached if something else is plugged there."""
@@ -79,6 +111,8 @@ class Vbds:
         if not seen.connected or seen.backend not in TAKEN or seen.error:
             return False
         if record.vbd != vbd:
+            if vbd.type is VbdType.CD:
+                return False
             raise DeviceAlreadyAttached(
                 f"{vbd.device} is plugged with {record.vbd.source.path}; unplug it first", device=vbd.device
             )
@@ -122,6 +156,11 @@ class Vbds:
             finally:
                 await asyncio.to_thread(medium.close)
             await self._wiring.release([record], held, uevents)
+
+
+def _is_emulated(seen: Seen, vbd: Vbd) -> bool:
+    """Whether the VBD is a drive of the guest's emulator, and of nobody else."""
+    return seen.guest is VmType.HVM and vbd.type is VbdType.CD and ide_position(vbd.devid) is not None
 
 
 async def _opened(vbd: Vbd) -> Medium:

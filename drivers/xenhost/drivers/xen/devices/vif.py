@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+from collections.abc import Sequence
 from typing import Final
 
 from xenhost.core.devices import DeviceClass, Vif, checked_vif
@@ -13,6 +14,7 @@ from xenhost.drivers.xen.devices import nodes
 from xenhost.drivers.xen.devices.records import VifRecord
 from xenhost.drivers.xen.devices.wiring import Seen, Wiring, completed
 from xenhost.drivers.xen.devices.xenbus import TAKEN, XenbusState
+from xenhost.drivers.xen.emulator.command_line import tap_name
 from xenhost.native.xenstore import Batch
 
 
@@ -26,7 +28,7 @@ class Vifs:
         """See Hypervisor.plug_vif."""
         vif = checked_vif(vif)
         record = VifRecord(domid, vif)
-        seen = await self._wiring.look(domid, DeviceClass.VIF, vif.devid)
+        seen = await self._wiring.place(domid, DeviceClass.VIF, vif.devid)
         if self._is_plugged(seen, vif):
             return
         if seen.record is not None or seen.backend is not XenbusState.UNKNOWN:
@@ -41,9 +43,22 @@ class Vifs:
                 await self._retry(record, index, error)
             status = f"{nodes.backend_path(record)}/hotplug-status"
             await self._wiring.xs.apply(Batch().write(status, "connected"))
-            seen = await self._wiring.look(domid, DeviceClass.VIF, vif.devid)
+            seen = await self._wiring.taken(record)
             if seen.backend not in TAKEN:
                 raise _failure(vif, f"netback: {seen.error or 'no reason given'}")
+
+    async def join_emulated(self, domid: DomId, vifs: Sequence[Vif]) -> None:
+        """Put the taps of a guest's emulated cards on the bridges. A tap that has vanished (the guest has switched its
+        emulated cards off) is no error. Raises DeviceAttachFailed if there is no such bridge."""
+        for vif in map(checked_vif, vifs):
+            index = await _bridge_index(vif)
+            tap = tap_name(domid, vif.devid)
+            try:
+                await asyncio.to_thread(bridge.join, tap, index, vif.mtu)
+            except OSError as error:
+                if error.errno != errno.ENODEV:
+                    why = os.strerror(error.errno or errno.EIO).lower()
+                    raise _failure(vif, f"{tap} cannot join {vif.bridge}: {why}") from error
 
     def _is_plugged(self, seen: Seen, vif: Vif) -> bool:
         """Whether it is plugged as wanted. Raises DeviceAlreadyAttached if another one is plugged there."""

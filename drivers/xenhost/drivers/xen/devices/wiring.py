@@ -9,13 +9,14 @@ from typing import Any, Final, TypeVar
 from xenhost.core.devices import DeviceClass
 from xenhost.core.errors import DeviceAttachTimeout, DeviceDetachRejected, DeviceDetachTimeout, DomainGone
 from xenhost.core.ids import DevId, DomId
+from xenhost.core.vm import VmType
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices import loop, nodes
 from xenhost.drivers.xen.devices.kernel import Settling
 from xenhost.drivers.xen.devices.records import DeviceRecord, VbdRecord, decode, path_of
 from xenhost.drivers.xen.devices.uevents import Uevents
 from xenhost.drivers.xen.devices.xenbus import TAKEN, XenbusState, changes, guest_text, parse_state, wait_for
-from xenhost.native.xenstore import Batch, Xenstore
+from xenhost.native.xenstore import Batch, Xenstore, XenstoreError
 
 T = TypeVar("T")
 
@@ -24,11 +25,11 @@ T = TypeVar("T")
 class Patience:
     """Seconds to wait for dom0's own kernel."""
 
-    attach: float = 30.0
+    attach: float = 20.0
     """Until a backend driver has taken a device."""
-    detach: float = 30.0
+    detach: float = 8.0
     """Until it has let it go, guest or no guest."""
-    loop: float = 5.0
+    loop: float = 2.0
     """Until a loop device is free: somebody else, such as udev, may be looking at it."""
 
 
@@ -36,6 +37,8 @@ class Patience:
 class Seen:
     """A device as it is now."""
 
+    guest: VmType | None
+    """Type of the domain; None if it is gone, or not one of ours."""
     record: DeviceRecord | None
     backend: XenbusState
     connected: bool
@@ -53,21 +56,30 @@ class Wiring:
         self.patience: Final = patience
 
     async def look(self, domid: DomId, cls: DeviceClass, devid: DevId) -> Seen:
-        """A device of a domain that is ours. Raises DomainGone if there is no such domain."""
+        """A device as it is now; also of a domain that is gone."""
         backend = paths.backend(domid, cls, devid)
         found = await self.xs.read_many(
             [
-                paths.record_vm(domid),
+                paths.record_type(domid),
                 paths.record_device(domid, cls, devid),
                 f"{backend}/state",
                 f"{backend}/hotplug-status",
                 f"{nodes.backend_error(domid, cls, devid)}/error",
             ]
         )
-        if not isinstance(found[0], bytes):
-            raise DomainGone(f"domain {domid} is gone, or not one of ours", vm="")
+        for value in found:
+            if isinstance(value, XenstoreError):
+                raise value
+        guest = VmType(found[0].decode()) if isinstance(found[0], bytes) else None
         record = decode(domid, cls, devid, found[1]) if isinstance(found[1], bytes) else None
-        return Seen(record, parse_state(found[2]), found[3] == b"connected", guest_text(found[4]))
+        return Seen(guest, record, parse_state(found[2]), found[3] == b"connected", guest_text(found[4]))
+
+    async def place(self, domid: DomId, cls: DeviceClass, devid: DevId) -> Seen:
+        """The place of a device in a domain that is ours. Raises DomainGone if it is not."""
+        seen = await self.look(domid, cls, devid)
+        if seen.guest is None:
+            raise DomainGone(f"domain {domid} is gone, or not one of ours", vm="")
+        return seen
 
     async def apply(self, batch: Batch) -> None:
         """Write, and return when dom0's kernel has handled all of it."""
@@ -83,12 +95,15 @@ class Wiring:
         await self.apply(Batch())
 
     async def taken(self, record: DeviceRecord) -> Seen:
-        """The device when the backend driver has made up its mind: its state is in TAKEN, or it was refused."""
-        seen = await self.look(record.domid, record.cls, record.devid)
+        """The device when the backend driver has made up its mind: its state is in TAKEN, or it was refused.
+
+        Raises DomainGone if the domain vanished meanwhile.
+        """
+        seen = await self.place(record.domid, record.cls, record.devid)
         if seen.backend is XenbusState.INITIALISING:  # its module is only just being loaded, or not there at all
             await wait_for(self.xs, f"{nodes.backend_path(record)}/state", TAKEN, self.patience.attach)
             await self.settle()
-            seen = await self.look(record.domid, record.cls, record.devid)
+            seen = await self.place(record.domid, record.cls, record.devid)
         return seen
 
     @contextlib.asynccontextmanager

@@ -5,12 +5,11 @@ Protocol source: xen/include/public/io/xenbus.h.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from enum import IntEnum
 from typing import Final
 
-from xenhost.core.errors import HypervisorUnavailable, InternalError
-from xenhost.native.xenstore import ConnectionLost, Watch, Xenstore, XenstoreError
+from xenhost.native.xenstore import Watch, Xenstore, XenstoreError
 
 
 class XenbusState(IntEnum):
@@ -45,6 +44,9 @@ BACKEND_NEXT: Final[Mapping[XenbusState, frozenset[XenbusState]]] = {
 
 TAKEN: Final = frozenset({_S.INIT_WAIT, _S.INITIALISED, _S.CONNECTED})
 """A backend in one of these has taken its device."""
+
+ASKABLE: Final = frozenset({_S.INITIALISED, _S.CONNECTED, _S.CLOSING, _S.RECONFIGURING, _S.RECONFIGURED})
+"""A backend in one of these has, or had just now, a frontend to talk to."""
 
 _TEXT_LIMIT: Final = 200
 
@@ -112,14 +114,3 @@ async def changes(xs: Xenstore, *paths: str) -> AsyncIterator[asyncio.Event]:
             pumps.append(asyncio.create_task(pump(watch), name=f"watch {path}"))
             stack.callback(pumps[-1].cancel)
         yield changed
-
-
-@contextlib.contextmanager
-def xenstore_failures() -> Iterator[None]:
-    """Turn what xenstore raises into errors of the port: HypervisorUnavailable or InternalError."""
-    try:
-        yield
-    except ConnectionLost as error:
-        raise HypervisorUnavailable(f"xenstored cannot be reached: {error}", msg=str(error)) from error
-    except XenstoreError as error:
-        raise InternalError(f"xenstored refused: {error}", message=str(error)) from error
