@@ -39,6 +39,7 @@ class Connection(Operations):
     def __init__(self, address: str | None = None, *, timeout: float = 30.0, window: int = WINDOW) -> None:
         self._address: Final = address
         self._timeout: Final = timeout
+        self._window: Final = window
         self._proto: Final = XenstoreProtocol(window)
         self._waiting: Final[dict[Call, asyncio.Future[None]]] = {}
         self._watches: Final[dict[str, Watch]] = {}
@@ -153,7 +154,7 @@ class Connection(Operations):
     def _flush(self) -> None:
         self._flush_due = False
         if self._link is not None:
-            views = self._proto.outgoing(whole_messages=self._link.whole_messages)
+            views = self._proto.outgoing()
             if views:
                 self._link.send(views)
 
@@ -161,6 +162,7 @@ class Connection(Operations):
 
     def _use(self, link: Link) -> None:
         self._link = link
+        self._proto.window = min(self._window, link.window)
         self.generation += 1
         self._progress = asyncio.get_running_loop().time()
         link.start(self._on_readable, self._on_lost)

@@ -19,8 +19,8 @@ _RECEIVE: Final = 64 * 1024
 class Link(Protocol):
     """Bytes to and from xenstored."""
 
-    whole_messages: bool
-    """Each view given to send() must be exactly one message."""
+    window: int
+    """Most requests that may be under way."""
 
     def start(self, on_readable: Callable[[], None], on_lost: Callable[[OSError], None]) -> None:
         """Watch for input. `on_lost` is called at most once, from the loop."""
@@ -72,9 +72,9 @@ async def open_link(address: str | None) -> Link:
 
 
 class SocketLink:
-    """A unix stream socket."""
+    """A unix stream socket. Takes any number of requests."""
 
-    whole_messages = False
+    window = 2**31
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
@@ -148,13 +148,18 @@ class SocketLink:
 
 
 class DeviceLink:
-    """/dev/xen/xenbus. The kernel takes one whole message a write, queues it and never has us
-    wait; it wakes readers through poll, but says nothing about writing, which needs no waiting.
+    """/dev/xen/xenbus: one request under way at a time.
 
-    Source: linux drivers/xen/xenbus/xenbus_dev_frontend.c.
+    The kernel takes one message a write and hands its own thread a pointer to the file's only
+    buffer; a second write before the first one's answer overwrites that request's payload,
+    silently (seen with Linux 6.1: reads answered for another path). Readers are woken through
+    poll; it says nothing about writing, which never has to wait.
+
+    Source: linux drivers/xen/xenbus/xenbus_dev_frontend.c, xenbus_xs.c
+    (xenbus_dev_request_and_reply).
     """
 
-    whole_messages = True
+    window = 1
 
     def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
         self._loop = loop

@@ -11,7 +11,6 @@ import errno
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from xenhost.native.xenstore_errors import ProtocolViolation, XenstoreError, error_from_wire
@@ -106,7 +105,8 @@ class XenstoreProtocol:
     """State of one connection, and the queue of calls, which outlives a connection."""
 
     def __init__(self, window: int = WINDOW) -> None:
-        self._window: Final = window
+        self.window = window
+        """Most requests under way at once."""
         self._queue: deque[Call] = deque()
         self._unsent = 0
         self._pending: dict[int, Call] = {}
@@ -143,27 +143,24 @@ class XenstoreProtocol:
             self._queue.append(call)
         self._unsent += call.total
 
-    def outgoing(self, *, whole_messages: bool = False) -> list[memoryview]:
-        """What to send now; it counts as sent. With `whole_messages`, one view per message.
+    def outgoing(self) -> list[memoryview]:
+        """What to send now; it counts as sent.
 
         A full window is refilled in halves, not one by one, so that both sides work in bursts.
         """
-        room = self._window - len(self._pending)
-        if not self._unsent or (room < self._unsent and room < self._window // 2):
+        room = self.window - len(self._pending)
+        if not self._unsent or (room < self._unsent and room < self.window // 2):
             return []
         views: list[memoryview] = []
-        while room and self._queue:
+        while room > 0 and self._queue:
             call = self._queue.popleft()
             first = call.sent
             count = min(room, CHUNK, call.total - first)
             call.sent += count
             base = call.first_id + first
             self._pending.update(dict.fromkeys(range(base, base + count), call))
-            spans = [call.encoded.ends[first - 1] if first else 0]
-            ends = call.encoded.ends[first : call.sent]
-            spans += ends if whole_messages else ends[-1:]
-            data = call.encoded.data
-            views += [data[start:end] for start, end in pairwise(spans)]
+            ends = call.encoded.ends
+            views.append(call.encoded.data[ends[first - 1] if first else 0 : ends[call.sent - 1]])
             room -= count
             self._unsent -= count
             if call.sent < call.total:
@@ -192,7 +189,7 @@ class XenstoreProtocol:
     def _sort(self, untrusted: bytes, decoded: Decoded, events: list[Event]) -> None:
         """Give each message to its call; add to `events` what is complete."""
         pending = self._pending
-        for kind, reply_id, start, end in decoded:
+        for kind, reply_id, start, end in decoded.messages():
             if kind == Op.WATCH_EVENT:
                 events.append(_watch_fired(untrusted[start:end]))
                 continue

@@ -7,7 +7,7 @@ import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from xenhost.native import _xs_wire  # type: ignore[attr-defined]  # generated, has no stubs
 from xenhost.native.xenstore_errors import InvalidRequest, TooBig, XenstoreError
@@ -91,11 +91,10 @@ class Encoded:
     ends: list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """Complete messages of one receive buffer, as parallel lists; payload i is
     buffer[starts[i]:ends[i]]. `bad_length` is not 0 if what follows announces that payload
-    length, beyond REPLY_MAX."""
+    length, beyond REPLY_MAX. A named tuple, as one is made for every wake-up."""
 
     types: list[int]
     ids: list[int]
@@ -104,7 +103,7 @@ class Decoded:
     used: int
     bad_length: int
 
-    def __iter__(self) -> Iterator[tuple[int, int, int, int]]:
+    def messages(self) -> Iterator[tuple[int, int, int, int]]:
         """(type, request id, start, end) of each."""
         return zip(self.types, self.ids, self.starts, self.ends, strict=True)
 

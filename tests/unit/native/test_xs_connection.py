@@ -17,6 +17,7 @@ from xenhost.native.xenstore import (
     Xenstore,
 )
 from xenhost.native.xenstore_link import XENBUS_DEVICE, default_address
+from xenhost.native.xenstore_proto import XenstoreProtocol
 from xenhost.native.xs_wire import Op
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -263,3 +264,15 @@ def test_the_default_address_is_where_libxenstore_goes(tmp_path: Path) -> None:
     assert default_address({"XENSTORED_RUNDIR": str(tmp_path)}) == f"{tmp_path}/socket"
     missing = default_address({"XENSTORED_RUNDIR": "/nowhere"})
     assert missing in ("/nowhere/socket", XENBUS_DEVICE)
+
+
+def test_a_window_of_one_sends_the_next_request_only_after_the_answer() -> None:
+    protocol = XenstoreProtocol(window=1)
+    call = protocol.call_paths(Op.READ, ["/a", "/b", "/c"])
+    protocol.submit(call)
+    for number in range(3):
+        (view,) = protocol.outgoing()
+        assert bytes(view[16:]) == b"/%c\0" % (ord("a") + number)
+        assert protocol.outgoing() == []
+        ended = protocol.receive(reply(Op.READ, call.first_id + number, b"x"))
+    assert ended == [call]

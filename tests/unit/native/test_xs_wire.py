@@ -71,8 +71,8 @@ def test_recorded_replies_are_taken_apart_whatever_way_they_are_cut() -> None:
     for cut in range(len(stream)):
         head = Decoder().decode(stream[:cut])
         tail = Decoder().decode(stream[head.used :])
-        found = [stream[start:end] for _, _, start, end in head]
-        found += [stream[head.used + start : head.used + end] for _, _, start, end in tail]
+        found = [stream[start:end] for _, _, start, end in head.messages()]
+        found += [stream[head.used + start : head.used + end] for _, _, start, end in tail.messages()]
         assert found == payloads
         assert not head.bad_length
         assert not tail.bad_length
