@@ -63,6 +63,8 @@ def cli(
 
 def main() -> None:
     """Run the client."""
+    # google.rpc imports pkg_resources if it is there and does without if not, which is what None stands for: 50 ms
+    sys.modules.setdefault("pkg_resources", None)  # type: ignore[arg-type] # the documented way to make an import fail
     try:
         cli.main(prog_name="xenhost", standalone_mode=False)
     except click.ClickException as error:
