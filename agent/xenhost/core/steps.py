@@ -49,6 +49,10 @@ class Step(Protocol):
         """Have the effect. Safe to repeat. Raises XenhostError."""
         ...
 
+    async def find(self, work: Work) -> None:
+        """Find out what the undo will need and `work` does not know yet, so that it can be journaled before."""
+        ...
+
     async def undo(self, work: Work) -> None:
         """Take the effect back. Safe to repeat, and if apply never ran. Raises XenhostError."""
         ...

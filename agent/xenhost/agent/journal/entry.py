@@ -31,8 +31,8 @@ class Entry:
     started: float
     request: Request | None
     """None for what the agent does by itself."""
-    spec: VmSpec | None
-    """As it was at planning; None for a domain whose VM is not known."""
+    spec: VmSpec
+    """As it was at planning."""
     plan: Plan
     domid: DomId | None
     """The domain it began with."""
@@ -78,7 +78,7 @@ def read(row: OperationRow) -> Found:
         row.vm_name,
         row.started,
         _request(body.get("request")),
-        None if body.get("spec") is None else decode(VmSpec, body["spec"]),
+        decode(VmSpec, body.get("spec")),
         decode_plan(body.get("plan")),
         _domid(body.get("domid")),
     )
@@ -87,7 +87,7 @@ def read(row: OperationRow) -> Found:
     try:
         for step, event, known in row.records:
             events.append((step, StepEvent(event)))
-            domid = domid if known is None else DomId(known)
+            domid = None if known is None else DomId(known)
         status = tuple(fold(events, entry.plan.size))
         state = None if row.state is None else OperationState(row.state)
     except (LookupError, ValueError) as error:

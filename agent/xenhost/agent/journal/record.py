@@ -26,7 +26,7 @@ class StepRecord:
     """Position in the plan, counted through its stages."""
     event: StepEvent
     domid: DomId | None = None
-    """The domain the operation works on, as far as it is known."""
+    """The domain the operation works on at that moment; None if it has none (yet, or any more)."""
 
     def run(self, db: sqlite3.Connection) -> None:
         """Append it."""

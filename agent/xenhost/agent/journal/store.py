@@ -128,7 +128,8 @@ class Store:
 
     def note(self, *writes: Write) -> None:
         """Write it soon, after what was written before, and with it or after it."""
-        self._put(_Batch(writes, None), urgent=False)
+        if writes:
+            self._put(_Batch(writes, None), urgent=False)
 
     async def close(self) -> None:
         """Write what is waiting, and end the thread."""
@@ -236,7 +237,7 @@ def _load(db: sqlite3.Connection) -> Stored:
     for operation, step, event, domid in db.execute("SELECT operation, step, event, domid FROM record ORDER BY seq"):
         records.setdefault(operation, []).append((step, event, domid))
     operations = tuple(
-        OperationRow(*row, tuple(records.get(row[0], ())))
+        OperationRow(*(*row, tuple(records.get(row[0], ()))))
         for row in db.execute(
             "SELECT id, request_id, kind, vm, vm_name, started, body, cancelled, state, ended, error, settled"
             " FROM operation ORDER BY seq"

@@ -20,6 +20,9 @@ class BaseStep:
     deadline: ClassVar[float] = PORT_SECONDS
     waits: ClassVar[bool] = False
 
+    async def find(self, work: Work) -> None:
+        """Nothing to find out."""
+
     async def undo(self, work: Work) -> None:
         """Nothing to take back."""
 

@@ -6,7 +6,6 @@ from typing import ClassVar
 from xenhost.agent.steps.base import PORT_SECONDS, BaseStep, domid_of
 from xenhost.core.ids import DomId, VmId
 from xenhost.core.steps import Work
-from xenhost.core.vm import Domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +22,24 @@ class CreateDomain(BaseStep):
         """Tell the later steps its number."""
         work.domid = await work.hypervisor.create_domain(work.spec)
 
+    async def find(self, work: Work) -> None:
+        """Look the domain up by its handle, if its number is not known.
+
+        In the agent that ran it, a failed create leaves at most an unbuilt domain: a built one with that handle is
+        not its work. After a restart whatever has the handle and is ours was made by the interrupted operation.
+        """
+        if work.domid is not None:
+            return
+        for domain in await work.hypervisor.domains():
+            ours = domain.vm == work.spec.id and domain.managed and not domain.dying
+            if ours and (work.recovering or not domain.built):
+                work.domid = domain.domid
+
     async def undo(self, work: Work) -> None:
-        """Find it if its number is not known: `find_ours` is called before, and journaled."""
+        """Destroy it. Completes a teardown that was cut short, even if the hypervisor has forgotten the domain."""
         if work.domid is not None:
             await work.hypervisor.destroy_domain(work.domid)
+            work.domid = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +156,3 @@ class DestroyDomain(BaseStep):
         await work.hypervisor.destroy_domain(self.domid)
         if work.domid == self.domid:
             work.domid = None
-
-
-async def find_ours(work: Work, vm: VmId) -> Domain | None:
-    """The domain that an interrupted CreateDomain may have left, looked up by its handle.
-
-    In the agent that ran it, a failed create leaves at most an unbuilt domain: a built one with that handle is not
-    its work. After a restart whatever has the handle and is ours was made by the interrupted operation.
-    """
-    for domain in await work.hypervisor.domains():
-        if domain.vm == vm and domain.managed and not domain.dying and (work.recovering or not domain.built):
-            return domain
-    return None

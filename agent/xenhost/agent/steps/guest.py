@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import ClassVar, Final
 
-from xenhost.agent.clock import before
 from xenhost.agent.steps.base import BaseStep
+from xenhost.agent.steps.patience import before
 from xenhost.core.errors import DomainGone, ShutdownTimeout
 from xenhost.core.ids import DomId, VmId
 from xenhost.core.steps import Work
