@@ -35,7 +35,7 @@ class Channel:
         self._next_id = int(time.time() * 1000) % 1_000_000_000
 
     def connect(self, deadline: float, alive: Callable[[], None]) -> None:
-        """Wait for the agent to answer. ``deadline`` is on the monotonic clock; ``alive`` raises if there is no hope."""
+        """Wait until the agent answers. ``deadline``: monotonic clock. ``alive`` raises if there is no hope."""
         while True:
             try:
                 self._socket.connect(str(self._path))
@@ -80,9 +80,13 @@ class Channel:
         output: Output,
         env: Mapping[str, str] | None = None,
         cwd: str = "/root",
+        warm: bool = False,
     ) -> int:
-        """Run a command, pass on its output as it comes; its exit status (124: it took too long and was killed)."""
-        request = self._send("run", argv=list(argv), timeout=timeout, env=dict(env or {}), cwd=cwd)
+        """Run a command, pass on its output as it comes; its exit status (124: it took too long and was killed).
+
+        ``warm``: the command is a Python module, run in a process that has made the usual imports already.
+        """
+        request = self._send("run", argv=list(argv), timeout=timeout, env=dict(env or {}), cwd=cwd, warm=warm)
         deadline = time.monotonic() + timeout + GRACE
         while True:
             answer = self._receive(deadline)

@@ -23,7 +23,7 @@ BED_FAILED = 3
 SHELL = ["/bin/bash", "--rcfile", "/opt/xenhost/bed/bashrc", "-i"]
 PROGRAMS = {  # commands that are a program of the project, run in dom0
     "demo": [PYTHON, "-u", "-m", "xenhost.agent.demo", "--hypervisor", "xen"],
-    "bench": [PYTHON, "-u", "-m", "tests.bench"],
+    "bench": [PYTHON, "-u", "-m", "bench"],
 }
 SHELL_SECONDS = 12 * 3600.0
 

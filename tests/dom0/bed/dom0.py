@@ -100,9 +100,11 @@ class Dom0:
         output: Output,
         env: Mapping[str, str] | None = None,
         cwd: str = SOURCE,
+        warm: bool = False,
     ) -> int:
-        """Run a command with its output streamed; its exit status."""
-        return self.channel.run(argv, timeout=timeout, output=output, env=env, cwd=cwd)
+        """Run a command with its output streamed; its exit status. ``warm``: see Channel.run."""
+        everything = {"PYTHONPATH": f"{SOURCE}/tests", **(env or {})}
+        return self.channel.run(argv, timeout=timeout, output=output, env=everything, cwd=cwd, warm=warm)
 
     def gather_logs(self) -> bool:
         """Bring the logs to the share. False where dom0 no longer answers (the serial log is there in any case)."""

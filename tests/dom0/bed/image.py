@@ -68,7 +68,7 @@ class Builder:
         def make(entry: Path) -> None:
             self._progress.say(f"Debian tree: {len(DOM0)} packages and what they need (about a minute)")
             exclude = [f"--dpkgopt=path-exclude=/{path}/*" for path in UNWANTED]
-            options = ["--quiet", "--variant=minbase", f"--include={','.join(DOM0)}"]
+            options: list[str | Path] = ["--quiet", "--variant=minbase", f"--include={','.join(DOM0)}"]
             options += ["--aptopt=APT::Install-Recommends false", *exclude]
             run(["mmdebstrap", *options, SUITE, entry / "root", APT_SOURCES], timeout=1200)
 
@@ -88,12 +88,12 @@ class Builder:
             wheels.mkdir()
             (wheels / "constraints.txt").write_text(constraints)
             (wheels / "wanted.txt").write_text("\n".join(wanted) + "\n")
-            pip = [self._python(), "-m", "pip", "wheel", "-q", "--disable-pip-version-check"]
-            choice = ["-c", wheels / "constraints.txt", "-r", wheels / "wanted.txt"]
+            pip: list[str | Path] = [self._python(), "-m", "pip", "wheel", "-q", "--disable-pip-version-check"]
+            choice: list[str | Path] = ["-c", wheels / "constraints.txt", "-r", wheels / "wanted.txt"]
             run([*pip, "-w", wheels, *choice], timeout=900)
             with Scratch(tree / "root", entry / "scratch") as root:
                 shutil.copytree(wheels, root / "tmp" / "wheels")
-                in_root = ["chroot", root, "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
+                in_root: list[str | Path] = ["chroot", root, "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
                 run([*in_root, "python3", "-m", "venv", f"/{LIBRARIES}"], timeout=300)
                 install = [f"/{LIBRARIES}/bin/pip", "install", "-q", "--no-index"]
                 install += ["--find-links", "/tmp/wheels", "-r", "/tmp/wheels/wanted.txt"]

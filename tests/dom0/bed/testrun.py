@@ -1,5 +1,6 @@
-"""Run the tests marked ``xen`` in dom0: most of them together, those with PVH or HVM guests each on a machine of its own."""
+"""Run the tests marked ``xen`` in dom0: most together, those with PVH or HVM guests each on a machine of its own."""
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 from bed import flake, results
 from bed.bed import Bed
 from bed.channel import Output
-from bed.dom0 import PYTHON, SOURCE, Dom0
+from bed.dom0 import Dom0
 from bed.image import Image
 from bed.report import BedError, Progress
 from bed.results import Outcome, Result, Session
@@ -81,7 +82,8 @@ class TestRun:
         return results.read(files / RESULTS)
 
     def _pytest(self, dom0: Dom0, phase: str, arguments: Sequence[str], left: float) -> None:
-        argv = [PYTHON, "-u", "-m", "pytest", "-p", "bed_plugin", "-p", "no:cacheprovider"]
+        argv = ["pytest", "-p", "bed_plugin", "-p", "no:cacheprovider"]
+        argv += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins are imported already: warm
         argv += ["-m", "xen", f"--timeout={self.limits.test}", "--basetemp=/tmp/bed-tests"]
         if phase == "together":
             argv.append("-v")
@@ -92,13 +94,13 @@ class TestRun:
         env = {
             "BED_RESULTS": f"/mnt/host/{RESULTS}",
             "BED_PHASE": phase,
-            "PYTHONPATH": "/opt/xenhost/bed",
+            "PYTHONPATH": "/opt/xenhost/bed:/opt/xenhost/src/tests",
             "PYTHONUNBUFFERED": "1",
         }
         if self.peer:
             env["XENHOST_BED_PEER"] = "10.0.0.2"
         try:
-            dom0.run([*argv, *arguments], timeout=left, output=self.output, env=env, cwd=SOURCE)
+            dom0.run([*argv, *arguments], timeout=left, output=self.output, env=env, warm=True)
         finally:
             dom0.gather_logs()
 
@@ -156,8 +158,6 @@ def new_directory(build: Path, progress: Progress) -> Path:
 
 
 def _forget_old(parent: Path, progress: Progress, keep: int = 20) -> None:
-    import shutil
-
     runs = sorted(p for p in parent.iterdir() if p.is_dir() and not p.is_symlink())
     for old in runs[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
