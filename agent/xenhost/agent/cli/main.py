@@ -74,9 +74,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone, and needs no message
-        sys.exit(ExitCode.OK)
 
 
 if __name__ == "__main__":

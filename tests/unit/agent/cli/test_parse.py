@@ -1,0 +1,62 @@
+"""What is written on the command line."""
+
+import pytest
+
+from xenhost.agent.cli.parse import DiskArg, NicArg, free_devices, parse_cpus, parse_disk, parse_nic, parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("512M", 512 << 20), ("1G", 1 << 30), ("1.5GiB", 3 << 29), ("64kb", 65536), ("4096", 4096), (" 2 T ", 2 << 40)],
+)
+def test_a_size_is_read(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1M", "1X", "0.3K", "1e3", "1 000"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_size(text)
+
+
+def test_a_disk_is_read() -> None:
+    assert parse_disk("/a") == DiskArg("/a")
+    assert parse_disk("/a,device=xvdc,ro,block") == DiskArg("/a", "xvdc", True, False, "block")
+    assert parse_disk(",cd") == DiskArg("", is_cd=True)
+
+
+@pytest.mark.parametrize("text", ["", "/a,", "/a,xvda", "/a,device=", "/a,ro=1", ",ro"])
+def test_what_is_no_disk_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_disk(text)
+
+
+def test_a_network_card_is_read() -> None:
+    assert parse_nic("xenbr0") == NicArg("xenbr0")
+    nic = parse_nic("bridge=b,mac=00:16:3e:00:00:01,mtu=9000,rate=10M,index=2")
+    assert nic == NicArg("b", "00:16:3e:00:00:01", 9000, 10240, 2)
+    assert parse_nic("b,rate=300").rate_kbps == 300
+
+
+@pytest.mark.parametrize("text", ["", "mac=00:16:3e:00:00:01", "b,mtu=big", "b,speed=1", "b,rate=fast", "b,c"])
+def test_what_is_no_network_card_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_nic(text)
+
+
+def test_cpu_sets_are_read() -> None:
+    assert parse_cpus("0-3,8") == [0, 1, 2, 3, 8]
+    assert parse_cpus("any") == []
+
+
+@pytest.mark.parametrize("text", ["a", "1-", "-3", "1,,2", "9999"])
+def test_what_is_no_cpu_set_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_cpus(text)
+
+
+def test_free_places_are_given_in_order() -> None:
+    free = free_devices({"xvda", "xvdc"})
+    assert [next(free), next(free), next(free)] == ["xvdb", "xvdd", "xvde"]
+    many = free_devices({f"xvd{chr(97 + n)}" for n in range(26)})
+    assert next(many) == "xvdaa"
