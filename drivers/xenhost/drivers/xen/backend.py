@@ -224,6 +224,7 @@ class XenHypervisor:
             if isinstance(result, BaseException):
                 raise result
         await self._domains.forget(domid, record.vm)
+        await self._domains.vanished(domid)
         self._watcher.look()
 
     # Running adjustments

@@ -21,6 +21,7 @@ from uuid import UUID
 
 import structlog
 
+from xenhost.core.clock import Clock
 from xenhost.core.errors import DomainBuildFailed, DomainExists, TooBusy
 from xenhost.core.ids import DomId, VmId
 from xenhost.core.memory import plan_memory
@@ -57,12 +58,15 @@ _log = structlog.get_logger()
 _ATTEMPTS: Final = 16
 """Ids that are tried, should others take each before us."""
 _MAX_NAME: Final = 255
+VANISH_WITHIN: Final = 2.0
+"""Seconds that a dead domain is given to vanish."""
 
 
 class Domains:
     """The domains of this host, ours and others."""
 
-    def __init__(self, xs: Xenstore, xen: Hypercalls, helpers: Helpers, firmware: Firmware) -> None:
+    def __init__(self, xs: Xenstore, xen: Hypercalls, helpers: Helpers, firmware: Firmware, clock: Clock) -> None:
+        self._clock = clock
         self._xs = xs
         self._xen = xen
         self._helpers = helpers
@@ -75,10 +79,16 @@ class Domains:
         self._last = await prepare(self._xs)
 
     async def left_over(self) -> list[Record]:
-        """Records whose domain Xen does not know: of a crash before it was made, or in the middle of its teardown."""
-        records = await read_records(self._xs, await list_records(self._xs))
+        """Records whose domain Xen does not know: of a crash before it was made, or in the middle of its teardown.
+
+        A record that was cut short itself never had a domain, and is removed.
+        """
         alive = {info.domid for info in await self._xen.run(Xenctrl.domains)}
-        return [record for record in records if record is not None and record.domid not in alive]
+        domids = [domid for domid in await list_records(self._xs) if domid not in alive]
+        records = await read_records(self._xs, domids)
+        cut_short = [domid for domid, record in zip(domids, records, strict=True) if record is None]
+        await self._xs.rm_many([paths.record(domid) for domid in cut_short])
+        return [record for record in records if record is not None]
 
     # Looking
 
@@ -228,6 +238,20 @@ class Domains:
     async def forget(self, domid: DomId, vm: VmId) -> None:
         """Remove every node of a domain that is dead, and whose devices are gone; the record goes last."""
         await self._xs.rm_many(tree.removal(domid, vm))
+
+    async def vanished(self, domid: DomId) -> bool:
+        """Wait until Xen has forgotten a domain that was killed: xenstored, xenconsoled and the backends let go of its
+        pages when they hear, within milliseconds. No event tells when all have. False if it is still there after
+        VANISH_WITHIN: it keeps a few pages, and no id or memory that anybody waits for.
+        """
+        waited, pause = 0.0, 0.001
+        while (info := await self.info(domid)) is not None and info.dying:
+            if waited > VANISH_WITHIN:
+                _log.warning("a dead domain stays: somebody holds its pages", domid=domid, memory=info.memory)
+                return False
+            await self._clock.sleep(pause)
+            waited, pause = waited + pause, min(2 * pause, 0.05)
+        return True
 
 
 def describe(info: DomainInfo, record: Record | None, untrusted_name: bytes) -> Domain:

@@ -76,7 +76,7 @@ def make_hypervisor(settings: DriverSettings) -> Hypervisor:
         helpers=helpers,
         fanout=fanout,
         watcher=watcher,
-        domains=Domains(xs, xen, helpers, find_firmware()),
+        domains=Domains(xs, xen, helpers, find_firmware(), settings.clock),
         devices=Devices(xs, emulators=emulators),
         emulators=emulators,
         shutdowns=Shutdowns(xs, xen, fanout),

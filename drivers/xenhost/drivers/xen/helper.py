@@ -7,6 +7,7 @@ replaced; what happens to it happens to one build only. Helpers die with the age
 
 import asyncio
 import contextlib
+import os
 import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
@@ -46,6 +47,8 @@ class Helper:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        # asyncio's own kill() may reap the process under its own watcher's feet
+        self._pidfd = os.pidfd_open(process.pid)
         self._reader = HelperReader()
         self._replies: list[Reply] = []
         self._served = 0
@@ -94,8 +97,11 @@ class Helper:
 
     async def kill(self) -> None:
         """End it, whatever it does, and reap it."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        if self._pidfd >= 0:
+            pidfd, self._pidfd = self._pidfd, -1
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            os.close(pidfd)
         await self._process.wait()
 
     async def _reply(self) -> Reply:
@@ -112,6 +118,9 @@ class Helper:
         return self._replies.pop(0)
 
     async def _obituary(self) -> str:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):  # it closed its output: mostly it ends by itself, and says how
+                await self._process.wait()
         await self.kill()
         status = self._process.returncode or 0
         if status < 0:

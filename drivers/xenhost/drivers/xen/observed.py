@@ -68,6 +68,8 @@ def changes(before: Mapping[DomId, Seen], after: Mapping[DomId, Seen]) -> list[D
             if not old.dying:
                 events.append(DomainEvent(DomainEventKind.GONE, domid, old.vm))
             old = None
+        elif old is not None and new is not None and old.dying and not new.dying:
+            old = None  # the dead do not rise: the VM was started again, with the same id
         events += _of_one(domid, old, new)
     return events
 
