@@ -48,7 +48,7 @@ class Helper:
     def __init__(self, process: Process) -> None:
         self._process = process
         # asyncio's own kill() may reap the process under its own watcher's feet
-        self._pidfd = os.pidfd_open(process.pid)
+        self._pidfd = _pidfd(process.pid)
         self._reader = HelperReader()
         self._replies: list[Reply] = []
         self._served = 0
@@ -126,6 +126,14 @@ class Helper:
         if status < 0:
             return f"xh-domain-helper was killed by {signal.Signals(-status).name}"
         return f"xh-domain-helper ended with status {status}"
+
+
+def _pidfd(pid: int) -> int:
+    """-1 if it has ended already."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return -1
 
 
 class Helpers:
