@@ -93,15 +93,16 @@ class Store:
         self._lock: Final = threading.Condition()
         self._batches: Final[deque[_Batch]] = deque()
         self._urgent = False
+        self._committing = False
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def busy(self) -> bool:
-        """Is somebody waiting for a transaction?"""
+        """Is somebody waiting for a transaction, or is one under way?"""
         with self._lock:
-            return self._urgent
+            return self._urgent or self._committing
 
     async def open(self) -> Stored:
         """Open or make the file, start the thread, and read everything. Raises InternalError."""
@@ -177,7 +178,7 @@ class Store:
         with self._lock:
             batches = tuple(self._batches)
             self._batches.clear()
-            self._urgent = False
+            self._urgent, self._committing = False, True
         waiting = [batch.done for batch in batches if batch.done is not None]
         try:
             db.execute("BEGIN IMMEDIATE")
@@ -195,6 +196,8 @@ class Store:
             self._answer(lambda: _each(waiting, lambda done: done.set_exception(failure)))
         else:
             self._answer(lambda: _each(waiting, lambda done: done.set_result(None)))
+        with self._lock:
+            self._committing = False
 
     def _answer(self, act: Callable[[], None], only_for: "asyncio.Future[Stored] | None" = None) -> None:
         def answer() -> None:
