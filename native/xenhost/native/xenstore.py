@@ -38,8 +38,9 @@ from xenhost.native.xenstore_errors import (
     TransactionConflict,
     XenstoreError,
 )
+from xenhost.native.xenstore_lanes import Lanes
 from xenhost.native.xenstore_ops import Operations
-from xenhost.native.xenstore_proto import Result
+from xenhost.native.xenstore_proto import WINDOW, Result
 from xenhost.native.xenstore_types import (
     INTRODUCE_DOMAIN,
     RELEASE_DOMAIN,
@@ -138,6 +139,23 @@ class Xenstore(Connection):
     XENSTORED_PATH and XENSTORED_RUNDIR are honoured). `timeout` is how many seconds requests may
     be under way with no answer to any of them; then all fail and the connection is made anew.
     """
+
+    def __init__(self, address: str | None = None, *, timeout: float = 30.0, window: int = WINDOW) -> None:
+        super().__init__(address, timeout=timeout, window=window)
+        self._lanes: Final = Lanes(self)
+
+    async def close(self) -> None:
+        """Drop the connection; what is under way fails, watches end. Idempotent."""
+        await super().close()
+        await self._lanes.close()
+
+    async def spread(self, requests: Sequence[Request]) -> list[Result]:
+        """See Operations; many requests go over several connections."""
+        return await self._lanes.run(requests)
+
+    async def spread_paths(self, op: Op, paths: Sequence[str]) -> list[Result]:
+        """See Operations; many requests go over several connections."""
+        return await self._lanes.run_paths(op, paths)
 
     # --- watches --------------------------------------------------------------------------
 

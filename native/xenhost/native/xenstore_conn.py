@@ -89,6 +89,10 @@ class Connection(Operations):
             watch.close()
         self._watches.clear()
 
+    def sibling(self) -> "Connection":
+        """Another connection to the same place, not yet connected."""
+        return Connection(self._address, timeout=self._timeout, window=self._window)
+
     @property
     def connected(self) -> bool:
         """Whether there is a connection right now."""

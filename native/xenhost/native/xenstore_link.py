@@ -14,6 +14,8 @@ from xenhost.native.xenstore_errors import ConnectionLost
 
 XENBUS_DEVICE: Final = "/dev/xen/xenbus"
 _RECEIVE: Final = 64 * 1024
+_BUSY_ATTEMPTS: Final = 1000
+_BUSY_PAUSE: Final = 0.002
 
 
 class Link(Protocol):
@@ -61,7 +63,7 @@ async def open_link(address: str | None) -> Link:
             return DeviceLink(loop, await asyncio.to_thread(os.open, address, flags))
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            await loop.sock_connect(sock, address)
+            await _connect(sock, address)
         except BaseException:
             sock.close()
             raise
@@ -69,6 +71,21 @@ async def open_link(address: str | None) -> Link:
     except OSError as error:
         code = error.errno or errno.EIO
         raise ConnectionLost(code, "connect", address, sent=False) from error
+
+
+async def _connect(sock: socket.socket, address: str) -> None:
+    """Connect a unix socket that does not block. Raises OSError.
+
+    xenstored listens with a backlog of one. While that is full connect() fails with EAGAIN and
+    nothing is under way, unlike TCP; loop.sock_connect would take it for connected.
+    """
+    for _ in range(_BUSY_ATTEMPTS):
+        try:
+            sock.connect(address)
+            return
+        except BlockingIOError:
+            await asyncio.sleep(_BUSY_PAUSE)
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 class SocketLink:

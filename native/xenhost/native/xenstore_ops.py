@@ -36,6 +36,14 @@ class Operations:
         """Send one request of type `op` for each path; their results in the same order."""
         raise NotImplementedError
 
+    async def spread(self, requests: Sequence[Request]) -> list[Result]:
+        """Like run, for requests that do not depend on each other."""
+        return await self.run(requests)
+
+    async def spread_paths(self, op: Op, paths: Sequence[str]) -> list[Result]:
+        """Like run_paths, for requests that do not depend on each other."""
+        return await self.run_paths(op, paths)
+
     async def _one(self, op: Op, path: str | None, body: bytes = b"") -> bytes:
         (result,) = await self.run((Request(op, path, body),))
         if isinstance(result, XenstoreError):
@@ -124,13 +132,13 @@ class Operations:
     async def read_many(self, paths: Sequence[str]) -> list[bytes | XenstoreError | None]:
         """Values of many nodes, in order: None where there is no node, the error where another
         one came. Illegal paths raise at once, before anything is sent."""
-        results = await self.run_paths(Op.READ, paths)
+        results = await self.spread_paths(Op.READ, paths)
         return [None if isinstance(result, NoEntry) else result for result in results]
 
     async def ls_many(self, paths: Sequence[str]) -> list[list[str] | XenstoreError | None]:
         """Children of many nodes, in order; None where there is no node."""
         listings: list[list[str] | XenstoreError | None] = []
-        for path, result in zip(paths, await self.run_paths(Op.DIRECTORY, paths), strict=True):
+        for path, result in zip(paths, await self.spread_paths(Op.DIRECTORY, paths), strict=True):
             if isinstance(result, bytes):
                 listings.append(split_strings(result))
             elif isinstance(result, TooBig):
@@ -177,7 +185,7 @@ class Operations:
             requests: list[Request] = []
             for node in level:
                 requests += (Request(Op.READ, node), Request(Op.DIRECTORY, node))
-            results = await self.run(requests)
+            results = await self.spread(requests)
             below: list[str] = []
             for node, value, listing in zip(level, results[::2], results[1::2], strict=True):
                 if isinstance(value, XenstoreError):

@@ -27,7 +27,7 @@ from xenhost.native.xs_wire import (
     encode_paths,
 )
 
-WINDOW: Final = 1024
+WINDOW: Final = 512
 """Requests under way at once. xenstored reaches its full speed at some hundreds."""
 CHUNK: Final = 128
 """Requests a call may send before the next call has its turn."""

@@ -12,10 +12,12 @@ import pytest
 from native_stub.daemon import Daemon
 from xenhost.native.xenstore import (
     ConnectionLost,
+    InvalidRequest,
     NoEntry,
     ProtocolViolation,
     Xenstore,
 )
+from xenhost.native.xenstore_lanes import LANES
 from xenhost.native.xenstore_link import XENBUS_DEVICE, default_address
 from xenhost.native.xenstore_proto import XenstoreProtocol
 from xenhost.native.xs_wire import Op
@@ -276,3 +278,48 @@ def test_a_window_of_one_sends_the_next_request_only_after_the_answer() -> None:
         assert protocol.outgoing() == []
         ended = protocol.receive(reply(Op.READ, call.first_id + number, b"x"))
     assert ended == [call]
+
+
+async def test_a_big_read_goes_over_several_connections_and_close_ends_them_all(
+    tmp_path: Path,
+) -> None:
+    served: dict[int, int] = {}
+    here = 0
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal here
+        number = len(served)
+        served[number] = 0
+        here += 1
+        try:
+            while True:
+                kind, request_id, payload = await take(reader)
+                served[number] += 1
+                writer.write(reply(kind, request_id, payload))
+        finally:
+            here -= 1
+
+    async with scripted(tmp_path, echo) as address:
+        async with Xenstore(address) as xs:
+            paths = [f"/{i}" for i in range(1002)]
+            for _ in range(2):
+                assert await xs.read_many(paths) == [f"{path}\0".encode() for path in paths]
+            await xs.write_many((path, b"in order, so over one connection") for path in paths)
+            assert sorted(served.values()) == [500, 502, 502, 1502]
+            paths[700] = "/il legal"
+            with pytest.raises(InvalidRequest, match="request 700"):
+                await xs.read_many(paths)
+            assert here == LANES
+        await until(lambda: here == 0)
+
+
+async def test_a_big_read_fails_as_one_when_the_daemon_goes(own_daemon: Daemon) -> None:
+    async with Xenstore(own_daemon.address, timeout=0.2) as xs:
+        await xs.read_many(["/"] * 1000)
+        reading = asyncio.create_task(xs.read_many(["/"] * 50_000))
+        await asyncio.sleep(0.01)
+        own_daemon.kill()
+        with pytest.raises(ConnectionLost):
+            await reading
+        own_daemon.start()
+        assert await xs.read_many(["/"] * 1000) == [b""] * 1000
