@@ -11,8 +11,8 @@ from google.protobuf.duration_pb2 import Duration
 from xenhost.agent.config import MasterConfig
 from xenhost.agent.engine.engine import Engine
 from xenhost.agent.link.backoff import Backoff
-from xenhost.agent.link.dial import open_channel
 from xenhost.agent.link.diagnose import why
+from xenhost.agent.link.dial import open_channel
 from xenhost.agent.link.lease import Lease
 from xenhost.agent.link.report import Reporter
 from xenhost.agent.rpc.health import Health

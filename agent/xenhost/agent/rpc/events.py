@@ -18,7 +18,7 @@ MAX_TOKEN: Final = 200
 class EventServicer(event_service_pb2_grpc.EventServiceServicer):
     """Answers by the engine's hub, which keeps the log and judges who is too slow."""
 
-    def __init__(self, engine: Engine, checkpoint_seconds: float = CHECKPOINT_SECONDS) -> None:
+    def __init__(self, engine: Engine, checkpoint_seconds: float) -> None:
         self._engine = engine
         self._checkpoint_seconds = checkpoint_seconds
 

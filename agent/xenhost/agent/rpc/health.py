@@ -20,7 +20,7 @@ LINK: Final = "xenhost.api.link.v1.LinkService"
 _Reply = health_pb2.HealthCheckResponse
 
 
-class Health(health_pb2_grpc.HealthServicer):
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # ships no types
     """Status by service name."""
 
     def __init__(self) -> None:

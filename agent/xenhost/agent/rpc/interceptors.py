@@ -16,7 +16,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
 
-from xenhost.agent.rpc.context import Context
+from xenhost.agent.rpc.context import Context, Handler, Interceptor
 from xenhost.agent.rpc.peer import Peer, peer_of
 from xenhost.agent.rpc.status import DETAILS_KEY, MAX_MESSAGE, code_of, status_of
 from xenhost.core.clock import Clock
@@ -48,7 +48,7 @@ class Phase(Enum):
     STOPPING = auto()
 
 
-class Edge(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # not generic at run time
+class Edge(Interceptor):
     """Wraps every handler. `tasks` owns the calls that change something; `allow` empty lets every peer call."""
 
     def __init__(self, tasks: asyncio.TaskGroup, clock: Clock, allow: frozenset[str], log: Log) -> None:
@@ -66,9 +66,9 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # not generic 
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> Handler:
         """The handler, wrapped."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
@@ -76,8 +76,9 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # not generic 
             return handler
         return self._wrapped(method, handler)
 
-    def _wrapped(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
-        parse, answer = handler.request_deserializer, handler.response_serializer
+    def _wrapped(self, method: str, handler: Handler) -> Handler:
+        parse: Any = handler.request_deserializer
+        answer = handler.response_serializer
         if handler.unary_unary is not None:
             behaviour = handler.unary_unary
 
@@ -86,16 +87,19 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # not generic 
 
             return grpc.unary_unary_rpc_method_handler(unary, response_serializer=answer)
         if handler.unary_stream is not None:
-            unary_stream = handler.unary_stream
+            unary_stream: Any = handler.unary_stream  # the stubs know the handlers of threads only
 
-            def watch(raw: bytes, context: Context) -> AsyncIterator[Any]:
-                return self._stream(method, lambda: unary_stream(_parsed(parse, raw), context), context)
+            async def watch(raw: bytes, context: Context) -> AsyncIterator[Any]:
+                async for message in self._stream(method, lambda: unary_stream(_parsed(parse, raw), context), context):
+                    yield message
 
             return grpc.unary_stream_rpc_method_handler(watch, response_serializer=answer)
-        stream_stream = handler.stream_stream
+        stream_stream: Any = handler.stream_stream
 
-        def talk(raws: AsyncIterable[bytes], context: Context) -> AsyncIterator[Any]:
-            return self._stream(method, lambda: stream_stream(_all_parsed(parse, raws), context), context)
+        async def talk(raws: AsyncIterable[bytes], context: Context) -> AsyncIterator[Any]:
+            start = lambda: stream_stream(_all_parsed(parse, raws), context)  # noqa: E731 - as above, but too long
+            async for message in self._stream(method, start, context):
+                yield message
 
         return grpc.stream_stream_rpc_method_handler(talk, response_serializer=answer)
 
@@ -142,7 +146,7 @@ class Edge(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # not generic 
                 peer=str(peer),
                 request_id=getattr(request, "request_id", ""),
                 outcome=result.reason if isinstance(result, XenhostError) else "OK",
-                message=str(result)[:MAX_MESSAGE] if isinstance(result, XenhostError) else "",
+                error=str(result)[:MAX_MESSAGE] if isinstance(result, XenhostError) else "",
                 operation=_operation_of(request, result),
                 seconds=round(self._clock.monotonic() - begun, 4),
             )

@@ -17,7 +17,7 @@ WAIT_SECONDS: Final = 60.0
 PAGE: Final = 1000
 
 
-class OperationsServicer(operations_pb2_grpc.OperationsServicer):
+class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignore[misc] # ships no types
     """Answers by the engine."""
 
     def __init__(self, engine: Engine) -> None:

@@ -15,7 +15,7 @@ from xenhost.agent.console.relay import Consoles
 from xenhost.agent.engine.engine import Engine
 from xenhost.agent.rpc.console import ConsoleServicer
 from xenhost.agent.rpc.credentials import server_credentials
-from xenhost.agent.rpc.events import EventServicer
+from xenhost.agent.rpc.events import CHECKPOINT_SECONDS, EventServicer
 from xenhost.agent.rpc.health import AGENT, Health
 from xenhost.agent.rpc.host import HostServicer
 from xenhost.agent.rpc.interceptors import Edge, Phase
@@ -65,7 +65,15 @@ class ApiServer:
     """Serves the engine. Until `serve` every call but health is answered HOST_STILL_BOOTING."""
 
     def __init__(
-        self, config: ApiConfig, engine: Engine, consoles: Consoles, edge: Edge, health: Health, clock: Clock, log: Log
+        self,
+        config: ApiConfig,
+        engine: Engine,
+        consoles: Consoles,
+        edge: Edge,
+        health: Health,
+        clock: Clock,
+        log: Log,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
         self._config = config
         self._engine = engine
@@ -74,6 +82,7 @@ class ApiServer:
         self._health = health
         self._clock = clock
         self._log = log
+        self._checkpoint_seconds = checkpoint_seconds
         self._server: grpc.aio.Server | None = None
         self.targets: tuple[str, ...] = ()
         """The TLS listeners, as gRPC targets, once open."""
@@ -108,12 +117,13 @@ class ApiServer:
 
     def _add_services(self, server: grpc.aio.Server) -> None:
         engine = self._engine
+        events = EventServicer(engine, self._checkpoint_seconds)
         adders: list[tuple[Any, Any]] = [
             (vm_service_pb2_grpc.add_VmServiceServicer_to_server, VmServicer(engine)),
             (vbd_service_pb2_grpc.add_VbdServiceServicer_to_server, VbdServicer(engine)),
             (vif_service_pb2_grpc.add_VifServiceServicer_to_server, VifServicer(engine)),
             (host_service_pb2_grpc.add_HostServiceServicer_to_server, HostServicer(engine)),
-            (event_service_pb2_grpc.add_EventServiceServicer_to_server, EventServicer(engine)),
+            (event_service_pb2_grpc.add_EventServiceServicer_to_server, events),
             (
                 console_service_pb2_grpc.add_ConsoleServiceServicer_to_server,
                 ConsoleServicer(engine, self._consoles, self._clock),

@@ -1,6 +1,6 @@
 """The error table at the gRPC edge: a XenhostError as google.rpc.Status with one ErrorInfo, and back."""
 
-from typing import Final
+from typing import Any, Final
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -41,7 +41,8 @@ def error_of(status: Status) -> XenhostError:
 
 def error_of_call(error: grpc.aio.AioRpcError) -> XenhostError | None:
     """The XenhostError that a failed call carries; None if it has none (the transport failed, for one)."""
-    for key, value in error.trailing_metadata() or ():
+    trailing: Any = error.trailing_metadata() or ()
+    for key, value in trailing:
         if key == DETAILS_KEY and isinstance(value, bytes):
             try:
                 return error_of(Status.FromString(value))

@@ -30,6 +30,7 @@ from xenhost.core.views import VmStatus, VmView
 from xenhost.core.vm import (
     PLATFORM_KEYS,
     AfterStop,
+    Boot,
     BootloaderBoot,
     DirectBoot,
     FirmwareBoot,
@@ -85,7 +86,7 @@ def vifs(draw: st.DrawFn, index: int) -> Vif:
 @st.composite
 def specs(draw: st.DrawFn) -> VmSpec:
     kind = draw(st.sampled_from(VmType))
-    boots = [st.builds(DirectBoot, paths, st.just("") | paths, st.just("") | printable)]
+    boots: list[st.SearchStrategy[Boot]] = [st.builds(DirectBoot, paths, st.just("") | paths, st.just("") | printable)]
     if kind is VmType.HVM:
         boots.append(st.text("cdn", min_size=1, max_size=3).map(FirmwareBoot))
     else:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
+
 from xenhost.agent.rpc.convert.vm import spec_from_proto, spec_to_proto
 from xenhost.api.host.v1 import vm_pb2
 from xenhost.core.errors import InvalidValue

@@ -1,0 +1,38 @@
+"""An agent for each test, in its own directory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from component.harness.agent import Agent, running
+from component.harness.client import Client
+
+
+@pytest.fixture
+async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
+    ready: asyncio.Future[Agent] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+
+    async def life() -> None:  # a TaskGroup is entered and left by one task; a fixture may be two
+        async with running(tmp_path) as agent:
+            ready.set_result(agent)
+            await stop.wait()
+
+    living = asyncio.create_task(life())
+    living.add_done_callback(lambda _: ready.done() or ready.cancel())
+    try:
+        agent = await ready
+    except asyncio.CancelledError:
+        await living  # it failed before it was ready: say why
+        raise
+    yield agent
+    stop.set()
+    await living
+
+
+@pytest.fixture
+async def client(agent: Agent) -> AsyncIterator[Client]:
+    async with agent.client() as client:
+        yield client

@@ -1,0 +1,120 @@
+"""The services as a client sees them."""
+
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import grpc
+import pytest
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf.duration_pb2 import Duration
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from xenhost.agent.rpc.status import error_of, error_of_call
+from xenhost.agent.tls_files import TlsFiles
+from xenhost.api.host.v1 import (
+    console_service_pb2_grpc,
+    event_service_pb2_grpc,
+    host_service_pb2_grpc,
+    vbd_service_pb2_grpc,
+    vif_service_pb2_grpc,
+    vm_pb2,
+    vm_service_pb2,
+    vm_service_pb2_grpc,
+)
+from xenhost.core.errors import XenhostError
+from xenhost.core.units import MIB
+
+LOCAL = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
+
+
+class Client:
+    """One connection with a stub of every service."""
+
+    def __init__(self, target: str, tls: TlsFiles | None = None) -> None:
+        if tls is None:
+            self.channel = grpc.aio.insecure_channel(target, options=LOCAL)
+        else:
+            credentials = grpc.ssl_channel_credentials(
+                tls.ca.read_bytes(), private_key=tls.key.read_bytes(), certificate_chain=tls.cert.read_bytes()
+            )
+            self.channel = grpc.aio.secure_channel(target, credentials, options=LOCAL)
+        self.vms = _stub(vm_service_pb2_grpc.VmServiceStub, self.channel)
+        self.vbds = _stub(vbd_service_pb2_grpc.VbdServiceStub, self.channel)
+        self.vifs = _stub(vif_service_pb2_grpc.VifServiceStub, self.channel)
+        self.hosts = _stub(host_service_pb2_grpc.HostServiceStub, self.channel)
+        self.events = _stub(event_service_pb2_grpc.EventServiceStub, self.channel)
+        self.consoles = _stub(console_service_pb2_grpc.ConsoleServiceStub, self.channel)
+        self.operations = _stub(operations_pb2_grpc.OperationsStub, self.channel)
+        self._health = _stub(health_pb2_grpc.HealthStub, self.channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.channel.close(None)
+
+    async def serving(self, service: str = "") -> bool:
+        """What health says."""
+        reply = await self._health.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+        return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+    async def create(self, **fields: Any) -> vm_pb2.Vm:
+        """A VM with all that is required, and what the test adds."""
+        message = vm_pb2.Vm(
+            name=fields.pop("name", f"vm-{uuid4().hex[:6]}"),
+            type=fields.pop("type", vm_pb2.VM_TYPE_PVH),
+            memory=vm_pb2.Memory(static_max_bytes=64 * MIB),
+        )
+        if not {"bootloader", "firmware"} & set(fields):
+            message.direct.kernel = "/boot/kernel"
+        message.MergeFrom(vm_pb2.Vm(**fields))
+        vm: vm_pb2.Vm = await self.vms.CreateVm(vm_service_pb2.CreateVmRequest(vm=message))
+        return vm
+
+    async def ended(
+        self, operation: operations_pb2.Operation | Awaitable[operations_pb2.Operation]
+    ) -> operations_pb2.Operation:
+        """The operation once it has ended."""
+        current = operation if isinstance(operation, operations_pb2.Operation) else await operation
+        while not current.done:
+            request = operations_pb2.WaitOperationRequest(name=current.name, timeout=Duration(seconds=5))
+            current = await self.operations.WaitOperation(request)
+        return current
+
+    async def done(self, operation: operations_pb2.Operation | Awaitable[operations_pb2.Operation]) -> vm_pb2.Vm:
+        """The VM that a successful operation answers with. Raises the operation's error."""
+        current = await self.ended(operation)
+        if current.HasField("error"):
+            raise error_of(current.error)
+        vm = vm_pb2.Vm()
+        assert current.response.Unpack(vm)
+        return vm
+
+
+EOF: Any = vars(grpc.aio)["EOF"]
+"""What `read` gives at the end of a stream; the stubs forgot it."""
+
+
+async def drained(stream: Any) -> None:
+    """Read a stream to its end."""
+    while await stream.read() is not EOF:
+        pass
+
+
+def _stub(make: Any, channel: grpc.aio.Channel) -> Any:
+    return make(channel)
+
+
+async def refused(call: Awaitable[object], reason: str, code: grpc.StatusCode) -> XenhostError:
+    """The error that a call ends with, proven to be that one."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    error = error_of_call(caught.value)
+    assert error is not None, caught.value
+    assert (error.reason, caught.value.code()) == (reason, code), str(error)
+    assert str(error)
+    return error
