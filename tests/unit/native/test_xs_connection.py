@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -323,3 +324,24 @@ async def test_a_big_read_fails_as_one_when_the_daemon_goes(own_daemon: Daemon) 
             await reading
         own_daemon.start()
         assert await xs.read_many(["/"] * 1000) == [b""] * 1000
+
+
+async def test_a_daemon_whose_backlog_is_full_is_waited_for(tmp_path: Path) -> None:
+    address = str(tmp_path / "busy")
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(address)
+        listener.listen(0)
+        first.connect(address)
+        xs = Xenstore(address)
+        connecting = asyncio.create_task(xs.connect())
+        await asyncio.sleep(0.02)
+        assert not connecting.done()
+        listener.accept()[0].close()
+        await connecting
+        with listener.accept()[0] as ours:
+            reading = asyncio.create_task(xs.read("/a"))
+            await asyncio.sleep(0)
+            kind, request_id, _, _ = struct.unpack("=4I", ours.recv(100)[:16])
+            ours.send(reply(kind, request_id, b"value"))
+            assert await reading == b"value"
+        await xs.close()
