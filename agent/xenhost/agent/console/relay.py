@@ -7,6 +7,7 @@ oldest output of their own copy and is told so; nobody else notices, and the gue
 import asyncio
 import os
 import re
+import termios
 import tty
 from collections import deque
 from collections.abc import AsyncIterator
@@ -93,7 +94,7 @@ class Relay:
             raise HypervisorUnavailable(
                 f"the console {self._path} cannot be opened: {error.strerror}", msg=str(error.strerror)
             ) from error
-        tty.setraw(self._fd)
+        tty.setraw(self._fd, termios.TCSANOW)  # not the default, which would discard what the guest said so far
         asyncio.get_running_loop().add_reader(self._fd, self._readable)
 
     def attach(self) -> Viewer:
