@@ -51,6 +51,7 @@ class Story:
         self._shut_down()
         self._delete()
         with self._stage.step("events that were told meanwhile") as step:
+            more.wait_for("vm deleted")
             seen += more.stop()
             for kind in ("vm added", "vm modified", "vm deleted", "operation added", "operation modified"):
                 if not seen[kind]:
@@ -130,6 +131,7 @@ class Story:
             self._client = Client(self._daemon.target)
             step.expect("a new instance", self._api.host().instance_id != host.instance_id, True)
             step.expect("the host's id", self._api.host().id, host.id)
+            step.note(f"now process {self._daemon.pid}")
         with self._stage.step("the VM did not notice") as step:
             after = shape(self._api.vm(VM))
             for key in ("power_state", "domid", "started"):

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections import Counter
 from typing import Any, Final
 
@@ -27,6 +28,12 @@ class Events:
         """Return when the agent has begun to tell."""
         self._thread.start()
         self._ready.wait(JOIN_SECONDS)
+
+    def wait_for(self, what: str) -> None:
+        """Return when such a change was told, or after a while if not."""
+        deadline = time.monotonic() + JOIN_SECONDS
+        while not self._counts[what] and self._thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def stop(self) -> Counter[str]:
         """How often each kind of change was told."""
