@@ -177,7 +177,7 @@ class Actor:
             job.sleeping = False
 
     async def _end(self, job: Job, error: XenhostError | None) -> None:
-        look = asyncio.ensure_future(self._contained(job, self._owner.look(job)))
+        look = asyncio.ensure_future(self._look(job))
         try:
             await self._durably(job, self._end_record(job, error, settled=True), *self._owner.outcome(job, error))
             await look
@@ -187,6 +187,9 @@ class Actor:
         self._owner.ended(job, error)
         self._advance(job, error)
         self._store.note(*self._operations.trim())
+
+    async def _look(self, job: Job) -> None:
+        await self._contained(job, self._owner.look(job))
 
     def _end_record(self, job: Job, error: XenhostError | None, settled: bool) -> End:
         tracked = job.tracked

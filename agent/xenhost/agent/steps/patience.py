@@ -29,5 +29,5 @@ async def before(clock: Clock, seconds: float, work: Coroutine[Any, Any, T]) -> 
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
-            if not task.cancelled():
-                task.exception()  # it ended in its own way while it was cancelled: nobody asks any more
+        if not task.cancelled():
+            task.exception()  # if it failed while this was cancelled, nobody asks any more

@@ -1,0 +1,167 @@
+"""What is interrupted: a request, what is there before it, and what is right after it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from kit.specs import cd, disk, file_disk, nic, spec, vm_id
+from xenhost.core.devices import Source, SourceKind
+from xenhost.core.errors import (
+    DeviceAlreadyAttached,
+    HandleInvalid,
+    VbdIsEmpty,
+    VbdNotEmpty,
+    VmBadPowerState,
+    XenhostError,
+)
+from xenhost.core.ids import DevId, parse_device
+from xenhost.core.requests import (
+    EjectVbd,
+    InsertVbd,
+    PauseVm,
+    PlugVbd,
+    PlugVif,
+    RebootVm,
+    Request,
+    ShutdownVm,
+    StartVm,
+    UnpauseVm,
+    UnplugVbd,
+    UnplugVif,
+)
+from xenhost.core.views import VmView
+from xenhost.core.vm import PowerState, VmSpec, VmType
+
+VM: Final = vm_id(1)
+XVDB: Final = parse_device("xvdb")[0]
+XVDD: Final = parse_device("xvdd")[0]
+ISO: Final = Source(SourceKind.FILE, "/srv/a.iso")
+
+
+def running(view: VmView) -> bool:
+    return view.status.power_state is PowerState.RUNNING and view.status.domid is not None
+
+
+def halted(view: VmView) -> bool:
+    return view.status.power_state is PowerState.HALTED and view.status.domid is None
+
+
+def paused(view: VmView) -> bool:
+    return view.status.power_state is PowerState.PAUSED
+
+
+def has_disk(view: VmView) -> bool:
+    return view.spec.vbd(XVDB) is not None
+
+
+def has_nic(view: VmView) -> bool:
+    return view.spec.vif(DevId(1)) is not None
+
+
+def has_medium(view: VmView) -> bool:
+    vbd = view.spec.vbd(XVDD)
+    return vbd is not None and vbd.source == ISO
+
+
+def no(condition: Callable[[VmView], bool]) -> Callable[[VmView], bool]:
+    return lambda view: running(view) and not condition(view)
+
+
+def also(condition: Callable[[VmView], bool]) -> Callable[[VmView], bool]:
+    return lambda view: running(view) and condition(view)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One operation to interrupt."""
+
+    name: str
+    spec: VmSpec
+    request: Request
+    before: Callable[[VmView], bool]
+    """True of the VM as long as nothing was done (or all was undone)."""
+    after: Callable[[VmView], bool]
+    """True once it was done."""
+    prepare: Sequence[Request] = field(default_factory=tuple)
+    already: tuple[type[XenhostError], ...] = (VmBadPowerState,)
+    """How a repetition may be refused because it has been done."""
+    turns_back: bool = True
+    """After an interruption it may be as before; else it must be done once it was begun."""
+
+
+FULL: Final = spec(vbds=(disk(), file_disk()), vifs=(nic(), nic(1)))
+HVM: Final = spec(kind=VmType.HVM, vbds=(disk(), cd(path="/srv/a.iso")), vifs=(nic(),))
+SMALL: Final = spec(vbds=(disk(),), vifs=(nic(),))
+DRIVE: Final = spec(vbds=(disk(), cd()), vifs=(nic(),))
+LOADED: Final = spec(vbds=(disk(), cd(path=ISO.path)), vifs=(nic(),))
+ON: Final = (StartVm(VM),)
+
+SCENARIOS: Final = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("start", FULL, StartVm(VM), halted, running),
+        Scenario("start-hvm", HVM, StartVm(VM), halted, running),
+        Scenario("start-paused", SMALL, StartVm(VM, paused=True), halted, paused),
+        Scenario("clean-shutdown", FULL, ShutdownVm(VM), running, halted, ON, turns_back=False),
+        Scenario("hard-shutdown", FULL, ShutdownVm(VM, hard=True), running, halted, ON, turns_back=False),
+        Scenario("clean-reboot", FULL, RebootVm(VM), running, running, ON),
+        Scenario("hard-reboot", HVM, RebootVm(VM, hard=True), running, running, ON),
+        Scenario("pause", SMALL, PauseVm(VM), running, paused, ON, turns_back=False),
+        Scenario("unpause", SMALL, UnpauseVm(VM), paused, running, (StartVm(VM, paused=True),), turns_back=False),
+        Scenario(
+            "plug-vbd",
+            SMALL,
+            PlugVbd(VM, file_disk()),
+            no(has_disk),
+            also(has_disk),
+            ON,
+            already=(DeviceAlreadyAttached,),
+        ),
+        Scenario(
+            "unplug-vbd",
+            FULL,
+            UnplugVbd(VM, XVDB),
+            also(has_disk),
+            no(has_disk),
+            ON,
+            already=(HandleInvalid,),
+            turns_back=False,
+        ),
+        Scenario(
+            "force-unplug-vbd",
+            FULL,
+            UnplugVbd(VM, XVDB, force=True),
+            also(has_disk),
+            no(has_disk),
+            ON,
+            already=(HandleInvalid,),
+            turns_back=False,
+        ),
+        Scenario(
+            "plug-vif", SMALL, PlugVif(VM, nic(1)), no(has_nic), also(has_nic), ON, already=(DeviceAlreadyAttached,)
+        ),
+        Scenario(
+            "unplug-vif",
+            FULL,
+            UnplugVif(VM, DevId(1)),
+            also(has_nic),
+            no(has_nic),
+            ON,
+            already=(HandleInvalid,),
+            turns_back=False,
+        ),
+        Scenario(
+            "insert", DRIVE, InsertVbd(VM, XVDD, ISO), no(has_medium), also(has_medium), ON, already=(VbdNotEmpty,)
+        ),
+        Scenario(
+            "eject",
+            LOADED,
+            EjectVbd(VM, XVDD),
+            also(has_medium),
+            no(has_medium),
+            ON,
+            already=(VbdIsEmpty,),
+            turns_back=False,
+        ),
+    )
+}
