@@ -47,7 +47,7 @@ async def test_what_is_typed_is_answered(client: Client, vm: vm_pb2.Vm) -> None:
 
 async def test_two_clients_see_one_console(client: Client, agent: Agent, vm: vm_pb2.Vm) -> None:
     async with agent.client() as other:
-        one, two = await attached(client, vm.id), await attached(other, vm.id)
+        one, two = await attached(client, vm.id, b"\r"), await attached(other, vm.id)
         await until(one, b"# ")
         await two.write(api.AttachConsoleRequest(input=b"echo hello\r"))
         assert b"hello" in await until(one, b"\r\nhello\r\n")

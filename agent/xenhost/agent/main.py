@@ -72,8 +72,7 @@ def _build(config: Config, tasks: asyncio.TaskGroup, log: structlog.typing.Filte
     link = None
     if config.master is not None:
         backoff = Backoff(random.Random().uniform)
-        endpoints = config.master.endpoints
-        link = MasterLink(config.master, engine, health, backoff, lambda: endpoints or server.targets, clock, log)
+        link = MasterLink(config.master, engine, health, backoff, lambda: server.targets, clock, log)
     notifier = Notifier.from_environment(os.environ)
     stop = StopSignals(log)
     return Daemon(hypervisor, engine, server, link, notifier, stop, config.drain_seconds, clock, log)

@@ -65,7 +65,7 @@ class Table:
 
     def text(self, key: str, default: str) -> str:
         """One printable line."""
-        value = self._take(key, default, str, "a text in quotes")
+        value: str = self._take(key, default, str, "a text in quotes")
         if len(value) > MAX_TEXT or not value.isprintable():
             raise self.error(key, f"must be one line of at most {MAX_TEXT} printable characters")
         return value

@@ -87,4 +87,6 @@ class Inventory:
             del self._names[spec.name]
 
     def _publish(self, spec: VmSpec) -> int:
+        if spec.id not in self._records:
+            return self._hub.revision  # deleted meanwhile, which is the last that is said of it
         return self._hub.publish(ObjectRef(ObjectKind.VM, spec.id), ChangeKind.MODIFIED)

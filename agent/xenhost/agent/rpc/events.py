@@ -1,7 +1,7 @@
 """EventService: what changes, as it happens."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final
 
 from xenhost.agent.engine.engine import Engine
@@ -9,10 +9,13 @@ from xenhost.agent.rpc.context import Context
 from xenhost.agent.rpc.convert.event import change_to_proto, kinds_from_proto
 from xenhost.api.host.v1 import event_service_pb2, event_service_pb2_grpc
 from xenhost.core.errors import ResumeTokenExpired
+from xenhost.core.events import Change
 
 CHECKPOINT_SECONDS: Final = 10.0
 """An idle stream says every so often that it is alive, and where it stands."""
 MAX_TOKEN: Final = 200
+PART: Final = 1000
+"""Changes in one message, so that its size is bounded."""
 
 
 class EventServicer(event_service_pb2_grpc.EventServiceServicer):
@@ -40,5 +43,14 @@ class EventServicer(event_service_pb2_grpc.EventServiceServicer):
             except StopAsyncIteration:
                 return
             else:
-                events = [change_to_proto(change) for change in batch]
-                yield event_service_pb2.WatchEventsResponse(events=events, resume_token=token)
+                for part in _parts(batch):
+                    last = part[-1].revision
+                    yield event_service_pb2.WatchEventsResponse(
+                        events=[change_to_proto(change) for change in part],
+                        resume_token=token if last == batch[-1].revision else self._engine.hub.token_at(last),
+                    )
+
+
+def _parts(batch: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    for start in range(0, len(batch), PART):
+        yield batch[start : start + PART]

@@ -91,13 +91,13 @@ class ApiServer:
         """Listen. Raises ConfigError if an address or a certificate cannot be used."""
         # the server belongs to the running loop, so it is made here and not in the constructor
         server = grpc.aio.server(interceptors=(self._edge,), options=OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
+        self._server = server
         self._add_services(server)
-        _listen_unix(server, self._config.socket, self._config.socket_group)
         if self._config.listen:
             credentials = server_credentials(self._config.tls, self._log)
             self.targets = tuple(_listen_tls(server, address, credentials) for address in self._config.listen)
+        _listen_unix(server, self._config.socket, self._config.socket_group)
         await server.start()
-        self._server = server
         self._log.info("listening", socket=str(self._config.socket), tls=list(self.targets))
 
     def serve(self) -> None:
