@@ -48,7 +48,7 @@ class CommandFailed(Exception):
     """A peer's tool failed."""
 
 
-async def run(*command: str, timeout: float = 120) -> str:
+async def run(*command: str, timeout: float = 300) -> str:
     """Run a tool; its output. Raises CommandFailed with what it said."""
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT

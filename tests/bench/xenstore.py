@@ -21,9 +21,9 @@ async def tree_read(meter: Meter, rounds: int) -> list[Row]:
     async with Xenstore() as store:
         paths = [f"{ROOT}/{i // 50}/{i}" for i in range(NODES)]
         await store.write_many([(path, b"some value") for path in paths])
-        for _ in range(rounds):
+        for _ in range(min(rounds, 3)):  # xenstore-ls takes a minute
             samples[OURS].append(await meter.measure(lambda: store.read_tree(ROOT)))
-            samples["xenstore-ls"].append(await meter.measure(lambda: run("xenstore-ls", "-f", ROOT)))
+            samples["xenstore-ls"].append(await meter.measure(lambda: run("xenstore-ls", "-f", ROOT, timeout=900)))
         tree = await store.read_tree(ROOT)
         assert len(tree) >= NODES, len(tree)
         await store.rm(ROOT)
@@ -41,7 +41,7 @@ async def small_reads(meter: Meter, rounds: int, work: Path) -> list[Row]:
             seconds: list[float] = []
 
             async def peer(out: list[float] = seconds) -> None:
-                out.append(float(await run(str(work / "xs_reads"), path, str(READS))))
+                out.append(float(await run(str(work / "xs_reads"), path, str(READS), timeout=900)))
 
             sample = await meter.measure(peer)
             samples["libxenstore (C)"].append(Sample(seconds[0], sample.dom0_cpu))
