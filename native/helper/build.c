@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "files.h"
@@ -19,6 +20,42 @@ static uint64_t now_us(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+/* Mappings that outlive their build; see build_unmap(). */
+static struct {
+    void *start;
+    size_t size;
+} left[4];
+
+/* Take the kernel's and the ramdisk's mappings from the library, which would unmap them at once. */
+static void keep_mappings(struct xc_dom_image *dom)
+{
+    struct xc_dom_phys **link = &dom->phys_pages;
+    unsigned int n = 0;
+
+    while (*link) {
+        struct xc_dom_phys *phys = *link;
+        bool image = phys->first == dom->kernel_seg.pfn;
+        for (unsigned int i = 0; i < dom->num_modules; i++)
+            image |= dom->modules[i].seg.pages && phys->first == dom->modules[i].seg.pfn;
+        if (!image || n == sizeof(left) / sizeof(left[0])) {
+            link = &phys->next;
+            continue;
+        }
+        left[n].start = phys->ptr;
+        left[n++].size = phys->count << XC_PAGE_SHIFT;
+        *link = phys->next; /* its memory belongs to dom's pool */
+    }
+}
+
+void build_unmap(void)
+{
+    for (unsigned int i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+        if (left[i].start)
+            munmap(left[i].start, left[i].size);
+        left[i].start = NULL;
+    }
 }
 
 int build_failed(struct build_failure *failure, const char *call)
@@ -171,6 +208,7 @@ static int fill(xc_interface *xch, struct xc_dom_image *dom, const struct build_
     at = next;
     proto_progress(80, "boot");
 
+    keep_mappings(dom);
     if (xc_dom_boot_image(dom))
         return build_failed(failure, "dom:boot_image");
     if (xc_dom_gnttab_init(dom))

@@ -26,6 +26,12 @@ struct build_result {
 int build_domain(xc_interface *xch, const struct build_request *request,
                  struct build_result *result, struct build_failure *failure);
 
+/*
+ * Undo the mappings of the guest's image that build_domain left. Taking tens of thousands of them down
+ * takes longer than the copying did, and nobody needs to wait for it: call it after the reply.
+ */
+void build_unmap(void);
+
 /* Remember the call and errno; returns -1. */
 int build_failed(struct build_failure *failure, const char *call);
 

@@ -119,14 +119,16 @@ static void serve(xc_interface *xch, const struct proto_request *request)
     const char *op = request->pairs[0].value;
 
     xlog_begin(getenv("XH_HELPER_DEBUG") != NULL);
-    if (!strcmp(op, "build"))
+    if (!strcmp(op, "build")) {
         do_build(xch, request);
-    else if (!strcmp(op, "preload"))
+        build_unmap();
+    } else if (!strcmp(op, "preload")) {
         do_preload(request);
-    else if (!strcmp(op, "acpi_tables"))
+    } else if (!strcmp(op, "acpi_tables")) {
         do_acpi(request);
-    else
+    } else {
         proto_error("bad_request", ENOSYS, "op", "no such operation");
+    }
 }
 
 int main(void)
