@@ -177,14 +177,16 @@ class Wiring:
     async def ask(self, record: DeviceRecord, within: float) -> None:
         """Have the guest let go of the device, waiting up to `within` seconds. Both ends are then to be removed.
 
-        Raises DeviceDetachRejected with the guest's words, or DeviceDetachTimeout; these, and a cancel, leave the
-        device plugged unless the guest has closed it all the same.
+        Raises DeviceDetachRejected with the guest's words, or DeviceDetachTimeout: the device is plugged as before.
+        Cancelled: so it is too, or gone if the guest has closed it all the same.
         """
         try:
             async with asyncio.timeout(within):
                 refusal = await self._answer(record)
         except BaseException as error:
             closed = await completed(self._keep(record))
+            if closed and not isinstance(error, TimeoutError):
+                await completed(self.remove([record]))
             if not isinstance(error, TimeoutError):
                 raise
             if closed:
