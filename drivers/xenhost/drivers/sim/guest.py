@@ -16,6 +16,9 @@ from xenhost.drivers.sim.domain import SimDevice, SimDomain
 if TYPE_CHECKING:
     from xenhost.drivers.sim.world import World
 
+HANG_UP_SECONDS: Final = 0.1
+"""Between a word of farewell on the console and the end."""
+
 
 class Guest:
     """A hand inside one guest. Cheap; make one whenever needed."""
@@ -148,8 +151,8 @@ class Guest:
         return "".join(lines)
 
     def _farewell(self, reason: ShutdownReason) -> str:
-        # After this line was sent: stopping hangs the terminal up.
-        self._world.soon(lambda: self.stop(reason))
+        # Stopping hangs the terminal up, which discards what was not read yet.
+        self._world.later(HANG_UP_SECONDS, lambda: self.stop(reason))
         return f"{reason}\n"
 
     def account(self) -> None:

@@ -228,10 +228,6 @@ class World:
         else:
             self._spawn(self._after(delay, act))
 
-    def soon(self, act: Callable[[], None]) -> None:
-        """Let a guest act when the caller is done."""
-        asyncio.get_running_loop().call_soon(act)
-
     def save_soon(self) -> None:
         """Bring what a guest did by itself to the store."""
         if self._store is not None and self._unsaved:

@@ -153,10 +153,10 @@ def delete(session: Session, vm: str, request_id: str) -> None:
 def console(session: Session, vm: str, where: bool) -> None:
     """Speak with the serial console of a running VM. Ctrl-] leaves."""
     with session.client() as client:
+        found = client.console(vm)  # says what is wrong, if something is, before the terminal changes
         if where:
             from xenhost.agent.cli.shapes import shape
 
-            found = client.console(vm)
             session.one(shape(found), [("serial", found.serial_tty), ("VNC", found.vnc_socket)])
             return
         from xenhost.agent.cli.terminal import Terminal

@@ -157,6 +157,8 @@ class Story:
             left = [domain.domid for domain in self._api.domains() if domain.vm_id == vm["id"]]
             step.expect("domains of it", left, [])
             step.note(f"last stop: {vm['status']['last_stop']}")
+        if self._console is not None:
+            self._console.stop()
 
     def _delete(self) -> None:
         with self._stage.step("delete it") as step:
