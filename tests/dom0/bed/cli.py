@@ -20,7 +20,7 @@ from bed.testrun import Limits, TestRun, new_directory
 
 USAGE_ERROR = 2
 BED_FAILED = 3
-SHELL = ["/bin/bash", "--rcfile", "/opt/xenhost/bed/bashrc", "-i"]
+SHELL = ["/bin/bash", "--rcfile", "/opt/xenhost/project/bed/bashrc", "-i"]
 PROGRAMS = {  # commands that are a program of the project, run in dom0
     "demo": [PYTHON, "-u", "-m", "xenhost.agent.demo", "--hypervisor", "xen"],
     "bench": [PYTHON, "-u", "-m", "bench"],

@@ -89,7 +89,7 @@ class Dom0:
         target = self._place.share / PROJECT_ARCHIVE
         if archive != target:
             shutil.copy(archive, target)
-        self.channel.check(["tar", "-xf", f"/mnt/host/{PROJECT_ARCHIVE}", "-C", "/"])
+        self.channel.check(["tar", "-b", "1024", "-xf", f"/mnt/host/{PROJECT_ARCHIVE}", "-C", "/"])
         target.unlink()
 
     def run(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bed import guests as guest_images
-from bed import host
+from bed import host, stage
 from bed import kernel as kernels
 from bed.cache import Cache, key_of
 from bed.command import run
@@ -18,7 +18,7 @@ from bed.report import BedError, Progress
 
 TREE_VERSION = "1"
 LIBRARIES_VERSION = "1"
-IMAGE_VERSION = "2"
+IMAGE_VERSION = "3"
 DISK_SIZE = "6G"  # sparse
 LIBRARIES = "opt/xenhost/venv"
 UNWANTED = ("usr/share/man", "usr/share/locale", "usr/share/doc", "usr/share/info")
@@ -103,6 +103,11 @@ class Builder:
 
         return self._cache.get("libraries", key, make)
 
+    def _scripts(self) -> list[str]:
+        """Names of the project's commands."""
+        project = tomllib.loads((self._project / "pyproject.toml").read_text())
+        return sorted(project["project"]["scripts"])
+
     def _python(self) -> Path:
         python = self._project / ".venv" / "bin" / "python"
         if not python.exists():
@@ -115,6 +120,12 @@ class Builder:
             ours = root / "opt" / "xenhost"
             _hardlink(libraries / "venv", root / LIBRARIES)
             _hardlink(guests, ours / "guests")
+            for empty in ("project", "src"):
+                (ours / empty).mkdir()
+            site = root / LIBRARIES / "lib" / "python3.11" / "site-packages"
+            (site / "xenhost-project.pth").write_text(f"/{stage.SITE}\n")
+            for script in self._scripts():
+                (root / LIBRARIES / "bin" / script).symlink_to(f"/{stage.SCRIPTS}/{script}")
             modules = root / "lib" / "modules"
             modules.mkdir(parents=True, exist_ok=True)
             _hardlink(kernel.modules, modules / kernel.version)

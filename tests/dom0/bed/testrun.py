@@ -94,7 +94,7 @@ class TestRun:
         env = {
             "BED_RESULTS": f"/mnt/host/{RESULTS}",
             "BED_PHASE": phase,
-            "PYTHONPATH": "/opt/xenhost/bed:/opt/xenhost/src/tests",
+            "PYTHONPATH": "/opt/xenhost/project/bed:/opt/xenhost/src/tests",
             "PYTHONUNBUFFERED": "1",
         }
         if self.peer:
