@@ -126,7 +126,7 @@ async def test_a_helper_that_is_killed_in_the_middle_of_a_build_costs_that_build
 
 
 async def test_eight_domains_are_made_and_ended_at_once(hv: Hypervisor, vm: VmSpec) -> None:
-    specs = [replace(another(vm, f"vm-{number}"), memory=Memory(64 * MIB, 64 * MIB, 64 * MIB)) for number in range(8)]
+    specs = [replace(another(vm, f"vm-{number}"), memory=Memory(96 * MIB, 96 * MIB, 96 * MIB)) for number in range(8)]
     domids = await asyncio.gather(*(made(hv, spec) for spec in specs))
     assert len(set(domids)) == 8
     assert {domain.vm for domain in await hv.domains() if domain.built} == {spec.id for spec in specs}
