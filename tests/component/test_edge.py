@@ -14,8 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
 from component.harness.agent import Agent, running
-from component.harness.client import Client, refused
-from xenhost.agent.rpc.interceptors import Phase
+from component.harness.client import Client, drained, refused
 from xenhost.agent.rpc.server import SERVICES
 from xenhost.api.host.v1 import event_service_pb2, host_service_pb2, vm_pb2
 from xenhost.api.host.v1.vm_service_pb2 import DeleteVmRequest, GetVmRequest, ListVmsRequest, StartVmRequest
@@ -53,10 +52,14 @@ async def test_until_recovery_is_done_every_call_says_so_and_health_too(tmp_path
 async def test_a_stopping_agent_ends_streams_and_takes_no_calls(agent: Agent, client: Client) -> None:
     watch = client.events.WatchEvents(event_service_pb2.WatchEventsRequest())
     await watch.read()
-    agent.edge.phase = Phase.STOPPING
+    agent.world.faults.hang("build_domain")
+    operation = await client.vms.StartVm(StartVmRequest(id=(await client.create()).id))
+    waiting = asyncio.ensure_future(client.ended(operation))
+    await asyncio.sleep(0.1)
+    await agent.edge.stop(5.0)
+    await refused(waiting, "AGENT_STOPPING", CODE.UNAVAILABLE)
+    await refused(drained(watch), "AGENT_STOPPING", CODE.UNAVAILABLE)
     await refused(client.hosts.GetHost(HOST), "AGENT_STOPPING", CODE.UNAVAILABLE)
-    agent.edge.end_streams()
-    await refused(watch.read(), "AGENT_STOPPING", CODE.UNAVAILABLE)
 
 
 async def test_health_is_watched(agent: Agent, client: Client) -> None:

@@ -7,7 +7,8 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from component.harness.client import Client
 from xenhost.agent.tls_files import TlsFiles
@@ -27,6 +28,15 @@ class AgentProcess:
         file = root / "etc/xenhost/xenhostd.toml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(config)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            await self.kill()
 
     @property
     def target(self) -> str:

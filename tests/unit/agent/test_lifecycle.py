@@ -4,8 +4,11 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,3 +77,25 @@ def test_a_journal_that_is_away_costs_the_line_only() -> None:
     handler = JournaldHandler("/nowhere/socket")
     handler.emit(logging.LogRecord("x", logging.INFO, "f", 1, '{"message": "m"}', None, None))
     handler.close()
+
+
+SECOND_SIGNAL = """
+import asyncio, os, signal, structlog
+from xenhost.agent.lifecycle import StopSignals
+async def main():
+    signals = StopSignals(structlog.get_logger())
+    signals.install()
+    os.kill(os.getpid(), signal.SIGHUP)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await signals.asked()
+    print("asked", flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+def test_the_first_signal_asks_and_the_second_ends_the_process_at_once() -> None:
+    done = subprocess.run([sys.executable, "-c", SECOND_SIGNAL], capture_output=True, text=True, timeout=15)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert "asked" in done.stdout

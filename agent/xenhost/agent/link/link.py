@@ -72,9 +72,8 @@ class MasterLink:
             return str(error)
         try:
             stub = link_service_pb2_grpc.LinkServiceStub(channel)  # type: ignore[no-untyped-call] # generated
-            request = link_service_pb2.RegisterRequest(
-                host=await self._reporter.host(), endpoints=self._config.endpoints or self._endpoints()
-            )
+            endpoints = self._config.endpoints or self._endpoints()
+            request = link_service_pb2.RegisterRequest(host=await self._reporter.host(), endpoints=endpoints)
             answer = await stub.Register(request, timeout=REGISTER_SECONDS)
             session = _Session(answer, self._engine, self._reporter, self._lease, self._clock)
             self._log.info(

@@ -1,14 +1,14 @@
 """The edge of every call: who may call, what a request must be, how long it may take, how an error is answered.
 
 A call that changes something (its request has a `request_id`) runs in a task of its own, which a client that hangs up
-does not cut short, and leaves one audit line. Streams are ended when the agent stops.
+does not cut short, and leaves one audit line. Streams and waits are ended when the agent stops.
 """
 
 import asyncio
 import contextlib
 import secrets
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -56,13 +56,24 @@ class Edge(Interceptor):
         self._clock = clock
         self._allow = allow
         self._log = log
-        self._streams: set[asyncio.Task[Any]] = set()
-        self.phase = Phase.STARTING
+        self._changing: set[asyncio.Task[Any]] = set()
+        self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._phase = Phase.STARTING
 
-    def end_streams(self) -> None:
-        """End every stream with AGENT_STOPPING; set the phase first."""
-        for task in self._streams:
-            task.cancel()
+    def serve(self) -> None:
+        """Answer calls from now on."""
+        self._phase = Phase.SERVING
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Answer AGENT_STOPPING from now on, streams and calls that only look or wait included.
+
+        Returns when calls under way that change something have been answered, or after so many seconds.
+        """
+        self._phase = Phase.STOPPING
+        if not self._stopping.done():
+            self._stopping.set_result(None)
+        if self._changing:
+            await asyncio.wait(self._changing, timeout=drain_seconds)
 
     async def intercept_service(
         self,
@@ -117,12 +128,18 @@ class Edge(Interceptor):
             await _abort(context, error)
         call = self._settled(method, behaviour, request, context, peer, changes)
         task = self._tasks.create_task(call, name=f"call {method}")
+        awaited: set[asyncio.Future[Any]] = {task}
+        if changes:
+            self._changing.add(task)
+            task.add_done_callback(self._changing.discard)
+        else:
+            awaited.add(self._stopping)
         try:
-            await asyncio.wait({task}, timeout=seconds)
+            await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if not changes and not task.done():
                 task.cancel()
-        result = task.result() if task.done() else _timed_out(method, seconds)
+        result = task.result() if task.done() else self._unanswered(method, seconds)
         if isinstance(result, XenhostError):
             await _abort(context, result)
         return result
@@ -153,30 +170,49 @@ class Edge(Interceptor):
         return result
 
     async def _stream(
-        self, method: str, start: Callable[[], AsyncIterator[Any]], context: Context
+        self, method: str, start: Callable[[], AsyncGenerator[Any, None]], context: Context
     ) -> AsyncIterator[Any]:
-        task = asyncio.current_task()
-        assert task is not None  # handlers run in tasks
-        self._streams.add(task)
         answer: XenhostError
         try:
             self._admit(method, peer_of(context))
-            async with contextlib.aclosing(start()) as messages:  # type: ignore[type-var] # async generators all
-                async for message in messages:
+            async with contextlib.aclosing(start()) as messages:
+                async for message in self._until_stopped(messages):
                     yield message
             return
-        except asyncio.CancelledError:
-            if self.phase is not Phase.STOPPING:
-                raise
-            task.uncancel()
-            answer = AgentStopping("xenhostd is stopping; connect again shortly")
         except XenhostError as error:
             answer = error
         except Exception as error:  # noqa: BLE001 - see above
             answer = self._incident(method, error)
-        finally:
-            self._streams.discard(task)
         await _abort(context, answer)
+
+    async def _until_stopped(self, messages: AsyncGenerator[Any, None]) -> AsyncIterator[Any]:
+        """The messages, until there are no more or the agent stops. Raises AgentStopping."""
+        while True:
+            upcoming = asyncio.ensure_future(anext(messages))
+            try:
+                await asyncio.wait({upcoming, self._stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not upcoming.done():
+                    raise _stopping()
+            finally:
+                if not upcoming.done():
+                    upcoming.cancel()
+                    await asyncio.wait({upcoming})
+            try:
+                message = upcoming.result()
+            except StopAsyncIteration:
+                return
+            yield message
+
+    def _unanswered(self, method: str, seconds: float) -> XenhostError:
+        if self._stopping.done():
+            return _stopping()
+        name = method.rpartition("/")[2]
+        return CallTimeout(
+            f"{name} was not answered within {seconds:.0f} s; a change may still be carried out: "
+            "repeat it with the same request_id",
+            method=name,
+            seconds=f"{seconds:.0f}",
+        )
 
     def _admit(self, method: str, peer: Peer) -> None:
         if peer.certified and self._allow and not self._allow & peer.names:
@@ -184,10 +220,10 @@ class Edge(Interceptor):
             self._log.warning("caller refused", method=method, peer=str(peer), names=names)
             message = f"the certificate is for {names}, which [api] allow does not list"
             raise PermissionDenied(message, message=message)
-        if self.phase is Phase.STARTING:
+        if self._phase is Phase.STARTING:
             raise HostStillBooting("xenhostd is still recovering; try again shortly")
-        if self.phase is Phase.STOPPING:
-            raise AgentStopping("xenhostd is stopping; connect again shortly")
+        if self._phase is Phase.STOPPING:
+            raise _stopping()
 
     def _incident(self, method: str, error: Exception) -> InternalError:
         incident = secrets.token_hex(4)
@@ -236,14 +272,8 @@ def _operation_of(request: Message, result: object) -> str:
     return ""
 
 
-def _timed_out(method: str, seconds: float) -> CallTimeout:
-    name = method.rpartition("/")[2]
-    return CallTimeout(
-        f"{name} was not answered within {seconds:.0f} s; a change may still be carried out: "
-        "repeat it with the same request_id",
-        method=name,
-        seconds=f"{seconds:.0f}",
-    )
+def _stopping() -> AgentStopping:
+    return AgentStopping("xenhostd is stopping; connect again shortly")
 
 
 async def _abort(context: Context, error: XenhostError) -> None:

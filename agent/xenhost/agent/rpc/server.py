@@ -18,7 +18,7 @@ from xenhost.agent.rpc.credentials import server_credentials
 from xenhost.agent.rpc.events import CHECKPOINT_SECONDS, EventServicer
 from xenhost.agent.rpc.health import AGENT, Health
 from xenhost.agent.rpc.host import HostServicer
-from xenhost.agent.rpc.interceptors import Edge, Phase
+from xenhost.agent.rpc.interceptors import Edge
 from xenhost.agent.rpc.operations import OperationsServicer
 from xenhost.agent.rpc.vbd import VbdServicer
 from xenhost.agent.rpc.vif import VifServicer
@@ -57,6 +57,8 @@ OPTIONS: Final = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
+LAST_SECONDS: Final = 0.5
+"""Time to deliver the last answers; a client that does not read them loses them."""
 MAX_CALLS: Final = 1024
 """Calls and streams under way; one more is answered RESOURCE_EXHAUSTED."""
 
@@ -102,16 +104,15 @@ class ApiServer:
 
     def serve(self) -> None:
         """Answer calls from now on."""
-        self._edge.phase = Phase.SERVING
+        self._edge.serve()
         self._health.set(AGENT, True)
 
     async def close(self, drain_seconds: float) -> None:
         """Take no more calls, end the streams, let calls under way finish. Without effect if not open."""
-        self._edge.phase = Phase.STOPPING
         self._health.set(AGENT, False)
-        self._edge.end_streams()
+        await self._edge.stop(drain_seconds)
         if self._server is not None:
-            await self._server.stop(drain_seconds)
+            await self._server.stop(LAST_SECONDS)
             self._server = None
         self._consoles.close()
 
