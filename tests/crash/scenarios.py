@@ -85,6 +85,8 @@ class Scenario:
     prepare: Sequence[Request] = field(default_factory=tuple)
     already: tuple[type[XenhostError], ...] = (VmBadPowerState,)
     """How a repetition may be refused because it has been done."""
+    keeps_running: bool = False
+    """A new domain that runs is what was wanted: it is never destroyed again."""
     turns_back: bool = True
     """After an interruption it may be as before; else it must be done once it was begun."""
 
@@ -99,13 +101,13 @@ ON: Final = (StartVm(VM),)
 SCENARIOS: Final = {
     scenario.name: scenario
     for scenario in (
-        Scenario("start", FULL, StartVm(VM), halted, running),
-        Scenario("start-hvm", HVM, StartVm(VM), halted, running),
+        Scenario("start", FULL, StartVm(VM), halted, running, keeps_running=True),
+        Scenario("start-hvm", HVM, StartVm(VM), halted, running, keeps_running=True),
         Scenario("start-paused", SMALL, StartVm(VM, paused=True), halted, paused),
         Scenario("clean-shutdown", FULL, ShutdownVm(VM), running, halted, ON, turns_back=False),
         Scenario("hard-shutdown", FULL, ShutdownVm(VM, hard=True), running, halted, ON, turns_back=False),
-        Scenario("clean-reboot", FULL, RebootVm(VM), running, running, ON),
-        Scenario("hard-reboot", HVM, RebootVm(VM, hard=True), running, running, ON),
+        Scenario("clean-reboot", FULL, RebootVm(VM), running, running, ON, keeps_running=True),
+        Scenario("hard-reboot", HVM, RebootVm(VM, hard=True), running, running, ON, keeps_running=True),
         Scenario("pause", SMALL, PauseVm(VM), running, paused, ON, turns_back=False),
         Scenario("unpause", SMALL, UnpauseVm(VM), paused, running, (StartVm(VM, paused=True),), turns_back=False),
         Scenario(

@@ -31,6 +31,8 @@ class Stage:
         """Its client was told that it succeeded."""
         self.domid: DomId | None = None
         """Of the VM, before."""
+        self.ran: DomId | None = None
+        """The VM's domain that was running when the agent died."""
         self._bystander = DomId(0)
         self._foreign = DomId(0)
 
@@ -85,9 +87,19 @@ class Stage:
             ended.cancel()
             await asyncio.wait({ended})
 
+    async def idle_or_dead(self, agent: Agent) -> None:
+        """Until nothing is under way for the VM, or the agent is dead."""
+        assert agent.engine._main is not None
+        idle = asyncio.ensure_future(agent.settled(VM))
+        await asyncio.wait({idle, agent.engine._main}, return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()
+        await asyncio.wait({idle})
+
     async def bury(self, agent: Agent) -> None:
         """Whatever is left of a dead agent in this process. None of it can reach the world or the disk."""
         agent.hypervisor.kill()
+        ours = [domain for domain in self.host.world.of_vm(VM) if domain.runs]
+        self.ran = ours[0].domid if ours else None
         if agent.engine._main is not None:
             agent.engine._main.cancel()
             await asyncio.wait({agent.engine._main})
@@ -109,6 +121,8 @@ class Stage:
             assert after == (operation.state is OperationState.SUCCEEDED) or (after and before), operation
         if begun and not self.scenario.turns_back:
             assert after
+        if self.ran is not None and self.scenario.keeps_running and self.ran != self.domid:
+            assert view.status.domid == self.ran, "a guest that was let run was destroyed"
         if self.promised:
             assert after
             assert operation is not None
@@ -212,5 +226,3 @@ def is_begun(stage: Stage) -> bool:
         (count,) = db.execute("SELECT count(*) FROM operation WHERE request_id = 'interrupted'").fetchone()
     db.close()
     return bool(count)
-
-

@@ -3,29 +3,15 @@
 Each combination is a case. The numbers come from one undisturbed run of each scenario, at collection.
 """
 
-import asyncio
-import tempfile
-from functools import cache
 from pathlib import Path
 
 import pytest
 
+from crash.points import calls_of, writes_of
 from crash.scenarios import SCENARIOS
-from crash.stage import Stage, count_calls, count_writes, is_begun
+from crash.stage import Stage, is_begun
 from kit.dying import Death
 from xenhost.drivers.sim.faults import When
-
-
-@cache
-def _writes(name: str) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(count_writes(Path(folder), SCENARIOS[name]))
-
-
-@cache
-def _calls(name: str) -> dict[When, int]:
-    with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(count_calls(Path(folder), SCENARIOS[name]))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -33,7 +19,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cases = [
             pytest.param(name, at, death, id=f"{name}-{death}-{at}")
             for name in SCENARIOS
-            for at in range(1, _writes(name) + 1)
+            for at in range(1, writes_of(name) + 1)
             for death in Death
         ]
         metafunc.parametrize(("name", "at", "death"), cases)
@@ -42,7 +28,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             pytest.param(name, nth, when, id=f"{name}-{when}-{nth}")
             for name in SCENARIOS
             for when in When
-            for nth in range(1, _calls(name)[when] + 1)
+            for nth in range(1, calls_of(name)[when] + 1)
         ]
         metafunc.parametrize(("name", "nth", "when"), cases)
 

@@ -11,7 +11,7 @@ from xenhost.agent.engine.execution import Abandoned
 from xenhost.agent.engine.job import Job
 from xenhost.agent.engine.services import Services
 from xenhost.agent.journal.entry import write_error
-from xenhost.agent.journal.record import End, Failing, Write
+from xenhost.agent.journal.record import Again, End, Failing, Write
 from xenhost.core.errors import InternalError, TaskCancelled, XenhostError
 from xenhost.core.states import OnOperation
 from xenhost.core.steps import OnFailure, OnRecovery
@@ -100,19 +100,25 @@ class Actor:
             attempt += 1
             if interrupted is not None:
                 return interrupted
+            job.closed = True
+            await self._durably(job, Again(job.tracked.id))
 
     async def _recover(self, job: Job, number: int) -> tuple[bool, XenhostError | None]:
         """Deal with a stage an earlier agent may have begun: (nothing is left to do in it, why it failed)."""
         stage = job.execution.entry.plan.stages[number]
+        job.closed = True
         if stage.on_recovery is OnRecovery.FORWARD and job.failing is None:
             return False, None
-        if job.failing is None and await self._surely(job, number):
+        again = stage.on_recovery is OnRecovery.RETRY and not job.cancelled and not job.tracked.state.ended
+        # A restart that had failed may have had its effect all the same, when its undo was still to come.
+        if (job.failing is None or again) and await self._surely(job, number):
             job.execution.take_as_done(number)
             return True, None
         error = job.failing or _interrupted()
         await self._unwind(job, number, error)
-        again = stage.on_recovery is OnRecovery.RETRY and not job.cancelled and not job.tracked.state.ended
-        job.failing = None if again else job.failing
+        if again:
+            job.failing = None
+            await self._durably(job, Again(job.tracked.id))
         return not again, error
 
     async def _surely(self, job: Job, number: int) -> bool:

@@ -75,6 +75,17 @@ class Failing:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """What failed or was interrupted has been undone, and is now tried again."""
+
+    operation: OperationId
+
+    def run(self, db: sqlite3.Connection) -> None:
+        """Forget why. Awaited: the records of the undo must not be lost, or its domain would be taken for the new."""
+        db.execute("UPDATE operation SET error = NULL WHERE id = ?", (self.operation,))
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The outcome of an operation, for its client."""
 
