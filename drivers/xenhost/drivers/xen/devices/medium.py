@@ -23,12 +23,10 @@ class Medium:
     """An open medium. Until `close` it stays what it is, also if blkback has not opened it yet."""
 
     fd: int
-    device: str
-    """The block device that blkback is to open."""
     number: tuple[int, int]
-    """Its major and minor number."""
+    """Major and minor of the block device that blkback is to open."""
     loop: str
-    """The same if it is a loop device, else empty."""
+    """Its name if it is a loop device, else empty."""
 
     def close(self) -> None:
         """Let go of it; a loop device that nobody else has open is freed, which may block."""
@@ -50,7 +48,7 @@ def open_medium(vbd: Vbd, sysfs: Path = Path("/sys")) -> Medium:
                 raise _failure(vbd, f"{path} is not a block device")
             fd, device = _open_block(path, read_only), path
         number = os.fstat(fd).st_rdev
-        medium = Medium(fd, device, (os.major(number), os.minor(number)), device if device != path else "")
+        medium = Medium(fd, (os.major(number), os.minor(number)), device if device != path else "")
         try:
             _check_sharing(vbd, medium, sysfs)
         except BaseException:

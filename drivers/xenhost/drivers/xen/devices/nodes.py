@@ -3,6 +3,9 @@
 The keys are those of xen/include/public/io/{blkif,netif}.h, written by libxl too. `state` of the backend comes last: it
 is what makes dom0's kernel look at the device, and everything it reads has to be there by then. Nodes inherit the
 permissions of their parent, so each directory is made and given away before it is filled.
+
+Nothing is written that nobody reads: for every single node below a backend directory dom0's kernel wakes up and asks
+xenstored twice, and so does a running guest for its frontend.
 """
 
 from collections.abc import Iterable
@@ -17,6 +20,8 @@ from xenhost.native.xenstore import Access, Batch, Perm
 
 RATE_INTERVAL_US: Final = 50_000
 """How often netback gives a VIF new credit; libxl's and XenServer's default."""
+
+USUAL_MTU: Final = 1500
 
 Keys = dict[str, str]
 
@@ -84,21 +89,15 @@ def keep_batch(record: DeviceRecord) -> Batch:
     return Batch().write(f"{mine}/online", "1").write(f"{mine}/state", _state(XenbusState.CONNECTED))
 
 
-def vbd_backend(domid: DomId, vbd: Vbd, device: str, number: tuple[int, int]) -> Keys:
-    """Dom0's end of a VBD; `device` is the block device that holds its data, `number` its major and minor."""
-    cd = vbd.type is VbdType.CD
-    return _backend(domid, DeviceClass.VBD, vbd.devid) | {
-        "removable": str(int(cd)),
-        "bootable": "1",
-        "dev": vbd.device,
-        "type": "phy",
+def vbd_backend(domid: DomId, vbd: Vbd, number: tuple[int, int]) -> Keys:
+    """Dom0's end of a VBD; `number` is the major and minor of the block device that holds its data."""
+    keys = _backend(domid, DeviceClass.VBD, vbd.devid) | {
         "mode": "w" if vbd.mode is VbdMode.RW else "r",
-        "device-type": "cdrom" if cd else "disk",
         "params": vbd.source.path,
         "physical-device": f"{number[0]:x}:{number[1]:x}",
-        "physical-device-path": device,
         "hotplug-status": "connected",
     }
+    return keys | ({"removable": "1", "device-type": "cdrom"} if vbd.type is VbdType.CD else {})
 
 
 def vbd_frontend(domid: DomId, vbd: Vbd) -> Keys:
@@ -116,15 +115,13 @@ def vif_backend(domid: DomId, vif: Vif) -> Keys:
         "mac": vif.mac,
         "bridge": vif.bridge,
         "handle": str(vif.devid),
-        "type": "vif",
-        "mtu": str(vif.mtu),
     }
     return keys | ({"rate": rate(vif.rate_kbps)} if vif.rate_kbps else {})
 
 
 def vif_frontend(domid: DomId, vif: Vif) -> Keys:
     """The guest's end of a VIF."""
-    keys = {"handle": str(vif.devid), "mac": vif.mac, "mtu": str(vif.mtu)}
+    keys = {"handle": str(vif.devid), "mac": vif.mac} | ({"mtu": str(vif.mtu)} if vif.mtu != USUAL_MTU else {})
     return _frontend(domid, DeviceClass.VIF, vif.devid) | keys
 
 

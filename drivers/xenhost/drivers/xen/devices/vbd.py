@@ -134,7 +134,7 @@ class Vbds:
         medium = await _opened(vbd)
         record = VbdRecord(domid, vbd, medium.loop)
         try:
-            keys = nodes.vbd_backend(domid, vbd, medium.device, medium.number)
+            keys = nodes.vbd_backend(domid, vbd, medium.number)
             batch = nodes.plug_batch(record, keys, nodes.vbd_frontend(domid, vbd))
         except BaseException:
             medium.close()

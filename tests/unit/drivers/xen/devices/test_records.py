@@ -58,9 +58,7 @@ def test_an_empty_drive_is_shown_without_any_backend() -> None:
     assert (shown.state, shown.source) == (DeviceState.ATTACHED, Source(SourceKind.EMPTY))
 
 
-@pytest.mark.parametrize(
-    "untrusted", [None, b"", b"9", b"44", b"-1", b" 4", b"4\0", b"\xb2", b"four", b"4" * 4000]
-)
+@pytest.mark.parametrize("untrusted", [None, b"", b"9", b"44", b"-1", b" 4", b"4\0", b"\xb2", b"four", b"4" * 4000])
 def test_a_state_that_is_none_is_unknown(untrusted: bytes | None) -> None:
     assert parse_state(untrusted) is XenbusState.UNKNOWN
 
@@ -104,7 +102,7 @@ def test_a_rate_becomes_netbacks_credit() -> None:
 
 def test_the_backends_state_is_written_last_and_permissions_before_content() -> None:
     record = VbdRecord(D, DISK, "/dev/loop3")
-    batch = nodes.plug_batch(record, nodes.vbd_backend(D, DISK, "/dev/loop3", (7, 3)), nodes.vbd_frontend(D, DISK))
+    batch = nodes.plug_batch(record, nodes.vbd_backend(D, DISK, (7, 3)), nodes.vbd_frontend(D, DISK))
     sent = [(request.op.name, request.path) for request in batch.requests]
     assert sent[0] == ("WRITE", "/xenhost/domain/5/device/vbd/51712")
     assert sent[-1] == ("WRITE", "/local/domain/0/backend/vbd/5/51712/state")
