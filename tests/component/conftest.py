@@ -1,10 +1,11 @@
 """An agent for each test, in its own directory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from blockbuster import blockbuster_ctx
 
 from component.harness.agent import Agent, running
 from component.harness.client import Client
@@ -36,3 +37,11 @@ async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
 async def client(agent: Agent) -> AsyncIterator[Client]:
     async with agent.client() as client:
         yield client
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks() -> Iterator[None]:
+    """A blocking call in one of our coroutines is an error."""
+    with blockbuster_ctx(["xenhost.agent", "xenhost.drivers"]) as watching:
+        watching.functions["threading.Lock.acquire"].deactivate()  # gRPC's own poller takes locks in __del__
+        yield

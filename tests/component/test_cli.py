@@ -1,10 +1,12 @@
 """The command-line client against a running agent: what it prints, and how it ends."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from component.harness.agent import Agent
 from component.harness.command import CommandLine
@@ -15,8 +17,11 @@ KERNEL = ("--kernel", "/boot/kernel")
 
 
 @pytest.fixture
-def xenhost(agent: Agent) -> CommandLine:
-    return CommandLine(str(agent.config.api.socket))
+def xenhost(agent: Agent) -> Iterator[CommandLine]:
+    # The agent's log must not go where the runner catches what the client prints
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    yield CommandLine(str(agent.config.api.socket))
+    structlog.reset_defaults()
 
 
 @pytest.fixture

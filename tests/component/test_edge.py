@@ -93,10 +93,14 @@ async def test_reflection_can_be_switched_off(tmp_path: Path) -> None:
     async with running(tmp_path, "[api]\nreflection = false\n") as agent, agent.client() as client:
         stub = reflection_pb2_grpc.ServerReflectionStub(client.channel)
         call = stub.ServerReflectionInfo()
-        await call.write(reflection_pb2.ServerReflectionRequest(list_services=""))
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await call.read()
+            await _asked(call, reflection_pb2.ServerReflectionRequest(list_services=""))
         assert caught.value.code() == CODE.UNIMPLEMENTED
+
+
+async def _asked(call: Any, request: Any) -> Any:
+    await call.write(request)
+    return await call.read()
 
 
 async def test_bytes_that_are_no_message_are_refused(client: Client) -> None:

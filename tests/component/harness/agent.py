@@ -73,7 +73,7 @@ async def running(
     file = root / "etc/xenhost/xenhostd.toml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(toml)
-    config = read_config(Places(root), None, "sim")
+    config = await asyncio.to_thread(read_config, Places(root), None, "sim")
     world = world or World(SystemClock(), SimConfig(delays=delays or Delays()))
     async with asyncio.TaskGroup() as tasks:
         agent = Agent(config, world, tasks, checkpoint)

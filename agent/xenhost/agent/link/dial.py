@@ -1,5 +1,6 @@
 """The channel to the master: TLS with our certificate; without TLS over a unix socket only."""
 
+import asyncio
 from typing import Final
 
 import grpc
@@ -16,13 +17,11 @@ OPTIONS: Final = (
 )
 
 
-def open_channel(config: MasterConfig) -> grpc.aio.Channel:
-    """An unconnected channel. Reads the certificates anew. Raises ConfigError. Blocks on files: call it in a thread
-    only if those may be slow; certificates lie in /etc.
-    """
+async def open_channel(config: MasterConfig) -> grpc.aio.Channel:
+    """An unconnected channel. Reads the certificates anew. Raises ConfigError."""
     if config.address.startswith("unix:"):
         return grpc.aio.insecure_channel(config.address, options=OPTIONS)
-    cert, key, ca = config.tls.read()
+    cert, key, ca = await asyncio.to_thread(config.tls.read)
     credentials = grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=cert)
     names = (("grpc.ssl_target_name_override", config.server_name),) if config.server_name else ()
     return grpc.aio.secure_channel(config.address, credentials, options=(*OPTIONS, *names))

@@ -67,7 +67,7 @@ class MasterLink:
     async def _connected(self) -> str:
         """One connection, from dialling to its end; why it ended."""
         try:
-            channel = open_channel(self._config)
+            channel = await open_channel(self._config)
         except ConfigError as error:
             return str(error)
         try:

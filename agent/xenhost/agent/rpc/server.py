@@ -1,5 +1,6 @@
 """The listeners: a unix socket for the host's own administrators, TLS with client certificates for the pool."""
 
+import asyncio
 import grp
 import os
 from pathlib import Path
@@ -96,9 +97,11 @@ class ApiServer:
         self._server = server
         self._add_services(server)
         if self._config.listen:
-            credentials = server_credentials(self._config.tls, self._log)
+            credentials = await asyncio.to_thread(server_credentials, self._config.tls, self._log)
             self.targets = tuple(_listen_tls(server, address, credentials) for address in self._config.listen)
-        _listen_unix(server, self._config.socket, self._config.socket_group)
+        await asyncio.to_thread(self._config.socket.parent.mkdir, parents=True, exist_ok=True)
+        _listen_unix(server, self._config.socket)
+        await asyncio.to_thread(_give, self._config.socket, self._config.socket_group)
         await server.start()
         self._log.info("listening", socket=str(self._config.socket), tls=list(self.targets))
 
@@ -140,8 +143,7 @@ class ApiServer:
             reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
 
 
-def _listen_unix(server: grpc.aio.Server, path: Path, group: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _listen_unix(server: grpc.aio.Server, path: Path) -> None:
     before = os.umask(0o177)  # nobody else connects before the mode is set
     try:
         server.add_insecure_port(f"unix:{path}")
@@ -149,6 +151,9 @@ def _listen_unix(server: grpc.aio.Server, path: Path, group: str) -> None:
         raise ConfigError(f"{path} cannot be listened on: is its folder there, and writable?") from error
     finally:
         os.umask(before)
+
+
+def _give(path: Path, group: str) -> None:
     try:
         os.chown(path, -1, grp.getgrnam(group).gr_gid)
         path.chmod(0o660)

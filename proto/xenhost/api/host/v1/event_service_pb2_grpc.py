@@ -26,7 +26,7 @@ class EventServiceServicer(object):
 
     def WatchEvents(self, request, context):
         """Changes as they happen: references and revisions; get the object for its contents. The first message is a
-        checkpoint. Idle periods send checkpoints. A reader that is too slow is ended with OUT_OF_RANGE EVENTS_LOST.
+        checkpoint: what happens from then on is seen. Idle periods send checkpoints. A reader that is too slow is ended with OUT_OF_RANGE EVENTS_LOST.
         OUT_OF_RANGE  EVENTS_LOST  the token is older than what is kept, or of an earlier life of the agent:
         list the objects and watch again without a token
         """
