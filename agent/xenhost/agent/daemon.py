@@ -54,7 +54,7 @@ class Daemon:
             if await self._unless_stopped(self._start()):
                 if self._link is not None:
                     background.append(tasks.create_task(self._link.run(), name="link"))
-                await self._stop.asked()
+                await self._stopped_or_ended()
             self._notifier.stopping()
             self._notifier.extend(2 * self._drain_seconds)
         finally:
@@ -75,6 +75,19 @@ class Daemon:
         vms = len(self._engine.vms())
         self._notifier.ready(f"{vms} VMs")
         self._log.info("ready", vms=vms, seconds=round(self._clock.monotonic() - begun, 3))
+
+    async def _stopped_or_ended(self) -> None:
+        """Until a stop is asked for. Raises what ended the engine: the next start recovers, we cannot."""
+        ended = asyncio.ensure_future(self._engine.ended())
+        stopping = asyncio.ensure_future(self._stop.asked())
+        try:
+            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                self._log.critical("the engine has ended by a fault; restarting recovers")
+                ended.result()
+        finally:
+            ended.cancel()
+            stopping.cancel()
 
     async def _close(self) -> None:
         """Everything, in reverse, each part even if another fails."""

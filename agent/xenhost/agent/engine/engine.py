@@ -111,6 +111,13 @@ class Engine:
         await self._startup.run(stored, self._keep)
         self._accepting = True
 
+    async def ended(self) -> None:
+        """Wait until the engine's own tasks have: after `close`, or with the fault that ended them, which is raised."""
+        assert self._main is not None, "the engine has not been started"
+        await asyncio.wait({self._main})
+        if not self._main.cancelled():
+            self._main.result()
+
     async def close(self) -> None:
         """Accept nothing more, let running steps reach a record, close the store. Running VMs notice nothing.
 

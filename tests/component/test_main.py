@@ -1,0 +1,73 @@
+"""The daemon's own life, in this process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import structlog
+
+from xenhost.agent.clock import SystemClock
+from xenhost.agent.config import Places, read_config
+from xenhost.agent.console.relay import Consoles
+from xenhost.agent.daemon import Daemon
+from xenhost.agent.engine.engine import Engine
+from xenhost.agent.lifecycle import StopSignals
+from xenhost.agent.notify import Notifier
+from xenhost.agent.rpc.health import Health
+from xenhost.agent.rpc.interceptors import Edge
+from xenhost.agent.rpc.server import ApiServer
+from xenhost.core.errors import HypervisorUnavailable
+from xenhost.drivers.sim.driver import SimHypervisor
+from xenhost.drivers.sim.world import World
+
+
+class Parts:
+    """A daemon on a simulated host."""
+
+    def __init__(self, root: Path, tasks: asyncio.TaskGroup) -> None:
+        config = read_config(Places(root), None, "sim")
+        clock, log, health = SystemClock(), structlog.get_logger("test"), Health()
+        self.world = World(clock)
+        hypervisor = SimHypervisor(self.world)
+        self.engine = Engine(hypervisor, config.places.state_dir, clock, 1.0)
+        edge = Edge(tasks, clock, frozenset(), log)
+        server = ApiServer(config.api, self.engine, Consoles(), edge, health, clock, log)
+        self.health = health
+        self.daemon = Daemon(hypervisor, self.engine, server, None, Notifier("", 0), StopSignals(log), 1.0, clock, log)
+
+
+async def broken() -> None:
+    raise ZeroDivisionError
+
+
+async def until_the_engine_breaks(root: Path) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        parts = Parts(root, tasks)
+        running = tasks.create_task(parts.daemon.run(tasks))
+        async with asyncio.timeout(10):
+            while not parts.health.serving(""):
+                await asyncio.sleep(0.01)
+        parts.engine._spawn(broken(), "broken")
+        await running
+
+
+async def without_xenstored(root: Path) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        parts = Parts(root, tasks)
+        parts.world.faults.fail("open", error=HypervisorUnavailable("no xenstored", msg="away"))
+        await parts.daemon.run(tasks)
+
+
+@pytest.mark.parametrize(
+    ("life", "cause"),
+    [(until_the_engine_breaks, ZeroDivisionError), (without_xenstored, HypervisorUnavailable)],
+    ids=["engine", "hypervisor"],
+)
+async def test_what_ends_the_daemon_is_raised_and_nothing_stays_open(
+    tmp_path: Path, life: Callable[[Path], Awaitable[None]], cause: type[Exception]
+) -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        await life(tmp_path)
+    assert caught.group_contains(cause)
+    assert not (tmp_path / "run/xenhost/xenhostd.sock").exists()
