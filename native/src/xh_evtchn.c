@@ -50,6 +50,11 @@ int xh_evtchn_bind_interdomain(xh_evtchn *handle, uint32_t domid, uint32_t remot
     return xenevtchn_bind_interdomain(handle->xce, domid, remote);
 }
 
+int xh_evtchn_bind_unbound(xh_evtchn *handle, uint32_t domid)
+{
+    return xenevtchn_bind_unbound_port(handle->xce, domid);
+}
+
 int xh_evtchn_unbind(xh_evtchn *handle, uint32_t port)
 {
     return xenevtchn_unbind(handle->xce, port);

@@ -235,18 +235,30 @@ def test_a_pvh_domain_has_parameters_a_paging_pool_and_a_memory_map(xen: Xenctrl
     xen.set_tsc_mode(domid, 1)
 
 
-def test_a_virtual_interrupt_is_waited_for_on_a_descriptor(xen: Xenctrl) -> None:
+def test_an_event_is_waited_for_on_a_descriptor() -> None:
     with EventChannels() as channels:
-        port = channels.bind_virq(Virq.CON_RING)
-        while select.select([channels.fileno()], [], [], 0)[0]:
+        ours = channels.bind_unbound(0)
+        theirs = channels.bind_interdomain(0, ours)
+        while select.select([channels.fileno()], [], [], 0.1)[0]:  # connecting signals both ends once
             channels.unmask(channels.pending())
-        xen.send_debug_keys("h")
+        channels.notify(theirs)
         assert select.select([channels.fileno()], [], [], 10)[0]
-        assert channels.pending() == port
-        channels.unmask(port)
+        assert channels.pending() == ours
+        assert not select.select([channels.fileno()], [], [], 0)[0]
+        channels.unmask(ours)
+        channels.unbind(theirs)
+        with pytest.raises(EventChannelError, match="evtchn:notify"):
+            channels.notify(theirs)
+
+
+def test_a_virtual_interrupt_can_be_bound_once_in_the_system() -> None:
+    with EventChannels() as channels, EventChannels() as others:
+        port = channels.bind_virq(Virq.ENOMEM)
+        with pytest.raises(EventChannelError, match="evtchn:bind_virq") as caught:
+            others.bind_virq(Virq.ENOMEM)
+        assert caught.value.errno == errno.EEXIST
         channels.unbind(port)
-        with pytest.raises(EventChannelError, match="evtchn:bind_virq"):
-            channels.bind_virq(9999)
+        others.bind_virq(Virq.ENOMEM)
 
 
 @pytest.mark.timeout(60)

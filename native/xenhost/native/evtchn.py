@@ -59,6 +59,10 @@ class EventChannels:
         rc = self._lib.xh_evtchn_bind_interdomain(self._handle, domid, remote_port)
         return self._check(rc, "bind_interdomain")
 
+    def bind_unbound(self, domid: int) -> int:
+        """A new local port that domain `domid` may connect to."""
+        return self._check(self._lib.xh_evtchn_bind_unbound(self._handle, domid), "bind_unbound")
+
     def unbind(self, port: int) -> None:
         """Release a local port."""
         self._check(self._lib.xh_evtchn_unbind(self._handle, port), "unbind")
