@@ -52,7 +52,12 @@ def wait_for(session: Session, client: Client, operation: Any) -> Any:
     """The operation once it has succeeded. Raises Failure otherwise."""
     from xenhost.agent.cli.shapes import operation_shape
 
-    ended, interrupted = _wait(session, client, operation)
+    try:
+        ended, interrupted = _wait(session, client, operation)
+    except KeyboardInterrupt:
+        short = operation.name.removeprefix("operations/")
+        hint = f"xenhost operation wait {short}"
+        raise Failure(f"operation {short} was left running", ExitCode.INTERRUPTED, hint) from None
     described = operation_shape(ended)
     error = described["error"]
     if error is None:
@@ -65,6 +70,7 @@ def wait_for(session: Session, client: Client, operation: Any) -> Any:
 
 
 def _wait(session: Session, client: Client, operation: Any) -> tuple[Any, bool]:
+    """The operation when it has ended, and whether we asked it to. The second Ctrl-C is a KeyboardInterrupt."""
     name, short = operation.name, operation.name.removeprefix("operations/")
     interrupted = asked = False
     lost_since: float | None = None
@@ -81,9 +87,7 @@ def _wait(session: Session, client: Client, operation: Any) -> tuple[Any, bool]:
                 lost_since = None
             except KeyboardInterrupt:
                 if interrupted:
-                    raise Failure(
-                        f"operation {short} was left running", ExitCode.INTERRUPTED, f"xenhost operation wait {short}"
-                    ) from None
+                    raise
                 interrupted = True
                 view.remark("cancelling; press Ctrl-C again to leave it running")
             except Failure as failure:
