@@ -10,7 +10,7 @@ from xenhost.core.devices import DeviceStatus, SourceKind, Vbd, Vif
 from xenhost.core.errors import BootloaderFailed, HypervisorUnavailable, XenhostError
 from xenhost.core.host import HostInfo
 from xenhost.core.ids import DevId, DomId, VmId
-from xenhost.core.ports.hypervisor import Console, DomainEvent
+from xenhost.core.ports.hypervisor import Console, DomainEvent, DomainEventKind
 from xenhost.core.vm import BootloaderBoot, DirectBoot, Domain, ShutdownReason, VmSpec, VmType
 from xenhost.drivers.xen import control
 from xenhost.drivers.xen.bootloader import BootloaderConfig, Loaded, run_bootloader
@@ -61,6 +61,8 @@ class XenHypervisor:
         self._shutdowns: Final = shutdowns
         self._bootloader: Final = bootloader
         self._consoles: Final = Consoles(xs, emulators)
+        self._lost: Final[dict[DomId, VmId]] = {}
+        """Domains whose emulator ended while there was no agent; who listens is told."""
 
     # Life of the driver itself
 
@@ -73,9 +75,7 @@ class XenHypervisor:
                 await self._domains.open()
                 await asyncio.gather(self._helpers.open(), self._devices.open(), self._watcher.open())
                 await self._sweep()
-                for domain in await self._domains.domains():
-                    if domain.managed and domain.built and domain.type is VmType.HVM and not domain.dying:
-                        await self._emulators.adopt(domain.domid)
+                await self._adopt()
         except HelperLost as error:
             await self.close()
             raise HypervisorUnavailable(str(error), msg=str(error)) from error
@@ -93,11 +93,19 @@ class XenHypervisor:
         await self._xs.close()
         await self._xen.close()
 
+    async def _adopt(self) -> None:
+        for domain in await self._domains.domains():
+            if domain.managed and domain.built and domain.type is VmType.HVM and not domain.dying:
+                found = await self._emulators.adopt(domain.domid)
+                if not found and not domain.paused and domain.shutdown is None:
+                    self._lost[domain.domid] = domain.vm
+
     async def _sweep(self) -> None:
         for record in await self._domains.left_over():
             _log.info("removing what is left of a dead domain", domid=record.domid, vm=record.vm)
             try:
-                await self._end(record.domid, record)
+                with translated(record.vm):
+                    await self._end(record.domid, record)
             except XenhostError as error:
                 _log.error("what is left of a dead domain could not be removed", domid=record.domid, error=str(error))
 
@@ -167,7 +175,12 @@ class XenHypervisor:
         with translated(vm.id):
             await self._domains.owned(domid)
             await self._emulators.start(domid, vm, await self._devices.media(domid))
-            await self._devices.join_emulated(domid, vm.vifs)
+            try:
+                await self._devices.join_emulated(domid, vm.vifs)
+            except BaseException:
+                await asyncio.shield(self._emulators.stop(domid))
+                raise
+            self._lost.pop(domid, None)
 
     async def pause_domain(self, domid: DomId) -> None:
         """See the port."""
@@ -225,6 +238,7 @@ class XenHypervisor:
                 raise result
         await self._domains.forget(domid, record.vm)
         await self._domains.vanished(domid)
+        self._lost.pop(domid, None)
         self._watcher.look()
 
     # Running adjustments
@@ -289,4 +303,7 @@ class XenHypervisor:
 
     def events(self) -> AsyncIterator[DomainEvent]:
         """See the port."""
-        return self._fanout.subscribe()
+        subscription = self._fanout.subscribe()
+        for domid, vm in self._lost.items():
+            subscription.put(DomainEvent(DomainEventKind.EMULATOR_LOST, domid, vm))
+        return subscription

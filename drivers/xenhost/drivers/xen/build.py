@@ -3,7 +3,6 @@
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from xenhost.core.errors import (
@@ -29,12 +28,6 @@ class Firmware:
 
     hvmloader: str = "/usr/lib/xen-4.17/boot/hvmloader"
     bios: str = "/usr/share/seabios/bios-256k.bin"
-
-
-def find_firmware() -> Firmware:
-    """That of the newest Xen that is installed; Debian's places for the release we know if there is none."""
-    found = sorted(Path("/usr/lib").glob("xen-*/boot/hvmloader"))
-    return Firmware(hvmloader=str(found[-1])) if found else Firmware()
 
 
 def ceiling(vm: VmSpec, target: int) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 from xenhost.core.errors import InvalidValue, NotImplementedHere, OperationNotAllowed
 from xenhost.core.ids import DomId
 from xenhost.core.units import MIB, kib
-from xenhost.core.vm import Vcpus, VmSpec, VmType
+from xenhost.core.vm import Vcpus, VmType
 from xenhost.drivers.xen import paths, tree
 from xenhost.drivers.xen.hypercalls import Hypercalls
 from xenhost.drivers.xen.observed import domain_type
@@ -105,17 +105,17 @@ async def set_memory_target(xs: Xenstore, xen: Hypercalls, info: DomainInfo, tar
     slack = MIB if domain_type(info) is VmType.PV else 2 * MIB
     # Both at once: Xen first only matters to a guest that grows within these microseconds, and it tries again
     await asyncio.gather(
-        xen.run(Xenctrl.set_max_memory, domid, target + slack),
+        xen.run(_limit, info, target, slack),
         xs.write(paths.memory_target(domid), str(kib(target - _kib_node(video)))),
     )
+
+
+def _limit(xen: Xenctrl, info: DomainInfo, target: int, slack: int) -> None:
+    xen.set_max_memory(info.domid, target + slack)
+    if info.hvm:  # no-op once all of its memory is populated
+        xen.set_pod_target(info.domid, target)
 
 
 def _kib_node(value: object) -> int:
     """Bytes out of one of our own memory nodes; 0 if it is absent."""
     return int(value) * 1024 if isinstance(value, bytes) and value.isdigit() else 0
-
-
-async def apply_scheduling(xen: Hypercalls, info: DomainInfo, vm: VmSpec) -> None:
-    """What the specification wants of a domain that was just built: no hypercall for what is Xen's default."""
-    if wants_scheduling(vm.vcpus):
-        await set_scheduling(xen, info, vm.vcpus)

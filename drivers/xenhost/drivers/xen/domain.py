@@ -6,7 +6,7 @@ refuses an id that is taken. A domain is ours ("managed") if it has a record tha
 
 - before the record: there is nothing;
 - between record and domain: a record without a domain. Nothing lists it, and `sweep` removes it at the next start;
-- between domain and the end of its home: a managed domain that is not built. `create` finds it and completes the home;
+- between domain and the end of its home: a managed domain whose record says `making`. `create` completes the home;
 - in the middle of a build: the record says `building`. Such a domain can only be destroyed, and `build` says so;
 - in the middle of `destroy`: what is left is found through the record, which goes last, after everything it names.
 
@@ -134,8 +134,9 @@ class Domains:
         (infos, physical, recent), recorded = await asyncio.gather(self._xen.run(_survey), list_records(self._xs))
         existing = await self._existing(vm.id, infos)
         if existing is not None:
-            await self._xs.apply(tree.new_home(existing, vm))
-            return existing, False
+            if existing.stage is Stage.MAKING:
+                await self._xs.apply(tree.new_home(existing.domid, vm))
+            return existing.domid, False
         needed, free = plan_memory(vm).footprint, available(physical)
         if free < needed:
             raise not_enough_memory(vm, needed, free)
@@ -151,21 +152,21 @@ class Domains:
         await self._xs.apply(tree.new_home(domid, vm))
         return domid, True
 
-    async def _existing(self, vm: VmId, infos: Sequence[DomainInfo]) -> DomId | None:
+    async def _existing(self, vm: VmId, infos: Sequence[DomainInfo]) -> Record | None:
         """The domain of ours to go on with. Raises DomainExists."""
         same = [info for info in infos if handle(info) == vm and not info.dying and info.domid != 0]
         records = await read_records(self._xs, [DomId(info.domid) for info in same]) if same else []
         for info, record in zip(same, records, strict=True):
             if record is None or record.vm != vm or record.built:
                 raise _foreign(DomId(info.domid), info)
-        return DomId(same[0].domid) if same else None
+        return records[0] if records else None
 
     async def _make(self, vm: VmSpec, taken: set[DomId], grant_version: int) -> DomId:
         for _ in range(_ATTEMPTS):
             domid = self._last = next_domid(self._last, taken | self._reserved)
             self._reserved.add(domid)
             try:
-                await self._xs.apply(new_record(Record(domid, vm.id, vm.type, Stage.CREATED)))
+                await self._xs.apply(new_record(Record(domid, vm.id, vm.type, Stage.MAKING)))
                 try:
                     await self._xen.run(Xenctrl.create_domain, domain_config(domid, vm, grant_version))
                 except XenctrlError as error:

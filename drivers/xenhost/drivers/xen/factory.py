@@ -9,9 +9,8 @@ from xenhost.core.errors import HypervisorUnavailable, InvalidValue
 from xenhost.core.ids import DomId
 from xenhost.core.ports.hypervisor import DomainEvent, DomainEventKind, Hypervisor
 from xenhost.drivers.registry import DriverSettings
+from xenhost.drivers.xen import places
 from xenhost.drivers.xen.backend import XenHypervisor
-from xenhost.drivers.xen.bootloader import BootloaderConfig
-from xenhost.drivers.xen.build import find_firmware
 from xenhost.drivers.xen.devices.plugs import Devices
 from xenhost.drivers.xen.domain import Domains
 from xenhost.drivers.xen.emulator.emulators import EmulatorConfig, Emulators
@@ -76,9 +75,9 @@ def make_hypervisor(settings: DriverSettings) -> Hypervisor:
         helpers=helpers,
         fanout=fanout,
         watcher=watcher,
-        domains=Domains(xs, xen, helpers, find_firmware(), settings.clock),
+        domains=Domains(xs, xen, helpers, places.firmware(), settings.clock),
         devices=Devices(xs, emulators=emulators),
         emulators=emulators,
         shutdowns=Shutdowns(xs, xen, fanout),
-        bootloader=BootloaderConfig(run_dir=settings.run_dir / "bootloader"),
+        bootloader=places.bootloader(settings.run_dir / "bootloader"),
     )

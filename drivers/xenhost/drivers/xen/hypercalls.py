@@ -6,6 +6,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
+from xenhost.core.errors import HypervisorUnavailable
 from xenhost.native.xenctrl import Xenctrl
 
 P = ParamSpec("P")
@@ -52,6 +53,6 @@ class Hypercalls:
     async def _run(
         self, pool: Executor | None, what: Callable[Concatenate[Xenctrl, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        assert pool is not None, "open() was not called"
-        assert self._xen is not None
+        if pool is None or self._xen is None:
+            raise HypervisorUnavailable("the connection to Xen is closed", msg="closed")
         return await asyncio.get_running_loop().run_in_executor(pool, partial(what, self._xen, *args, **kwargs))

@@ -21,6 +21,8 @@ _MAX_DOMID: Final = 0x7FF0
 class Stage(StrEnum):
     """How far a domain of ours got."""
 
+    MAKING = auto()
+    """Xen may not have made it yet, and its home may not be complete."""
     CREATED = auto()
     """Empty; fit to be built."""
     BUILDING = auto()

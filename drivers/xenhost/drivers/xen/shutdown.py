@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from xenhost.core.errors import ShutdownNotAcknowledged
+from xenhost.core.errors import NotImplementedHere, ShutdownNotAcknowledged
 from xenhost.core.ids import DomId, VmId
 from xenhost.core.vm import ShutdownReason
 from xenhost.drivers.xen import paths
@@ -45,6 +45,8 @@ class Shutdowns:
     async def request(self, info: DomainInfo, vm: VmId, reason: ShutdownReason, ack_within: float) -> None:
         """See the port's request_shutdown. `info` is the domain now."""
         domid = DomId(info.domid)
+        if reason not in _WORDS:
+            raise NotImplementedHere(f"a guest cannot be asked to {reason}", function="request_shutdown")
         if info.shutdown:
             return
         if info.hvm and not await self._xen.run(Xenctrl.hvm_param, domid, _HVM_PARAM_CALLBACK_IRQ):

@@ -14,7 +14,7 @@ from xenhost.core.memory import plan_memory, video_bytes
 from xenhost.core.units import kib
 from xenhost.core.vm import VmSpec, VmType
 from xenhost.drivers.xen import paths
-from xenhost.drivers.xen.record import PRIVATE
+from xenhost.drivers.xen.record import PRIVATE, Stage
 from xenhost.native.xenstore import Access, Batch, Perm
 
 BACKEND_KINDS: Final = ("vbd", "vif", "console", "vfb", "vkbd", "qdisk")
@@ -34,7 +34,10 @@ def guest_writes(domid: DomId) -> Sequence[Perm]:
 
 
 def new_home(domid: DomId, vm: VmSpec) -> Batch:
-    """The least a domain needs before devices can be plugged. For a domain that exists: Xen's unknown are refused."""
+    """The least a domain needs before devices can be plugged; at its end the record says that it is complete.
+
+    The domain must exist: xenstored drops permissions for those that Xen does not know.
+    """
     home, own = paths.home(domid), paths.vm(vm.id)
     readable = guest_reads(domid)
     batch = Batch().rm(home).mkdir(home).set_perms(home, readable)
@@ -47,7 +50,7 @@ def new_home(domid: DomId, vm: VmSpec) -> Batch:
         batch.mkdir(f"{home}/{name}")
     if vm.type is VmType.HVM:
         batch.mkdir(paths.device_model(domid))
-    return batch
+    return batch.write(paths.record_stage(domid), Stage.CREATED)
 
 
 def guest_tree(domid: DomId, vm: VmSpec) -> Batch:

@@ -85,6 +85,16 @@ async def test_a_new_domain_is_ours_paused_and_not_built(xs: Xenstore, machine: 
         assert machine.calls == ["create"]
 
 
+async def test_making_a_domain_again_leaves_what_was_plugged_meanwhile(xs: Xenstore, machine: Machine) -> None:
+    vm = spec()
+    async with opened(xs, machine) as domains:
+        domid, _ = await domains.create(vm)
+        frontend = f"{paths.home(domid)}/device/vbd/51712/state"
+        await xs.write(frontend, "1")
+        assert await domains.create(vm) == (domid, False)
+        assert await xs.read(frontend) == b"1"
+
+
 async def test_an_id_that_somebody_else_takes_first_is_left_to_them(xs: Xenstore, machine: Machine) -> None:
     async with opened(xs, machine) as domains:
         real = machine.domains

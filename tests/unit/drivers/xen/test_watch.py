@@ -32,7 +32,7 @@ async def fanout(xs: Xenstore, xen: Hypercalls) -> AsyncIterator[Fanout]:
 
 
 async def heard(events: Subscription, count: int) -> list[DomainEvent]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         return [await anext(events) for _ in range(count)]
 
 
