@@ -22,6 +22,12 @@ _TUNSETIFF = 0x400454CA
 _TAP = 0x0002 | 0x1000
 _LOOP_MAJOR = 7
 
+NEEDED = {
+    DeviceClass.VBD: ("frontend", "frontend-id", "physical-device", "mode", "dev"),
+    DeviceClass.VIF: ("frontend", "frontend-id", "handle", "mac", "hotplug-status"),
+}
+"""Without these the drivers do not connect."""
+
 Place = tuple[DomId, DeviceClass, DevId]
 
 
@@ -109,6 +115,7 @@ class FakeKernel:
     async def _backend(self, place: Place) -> None:
         mine, theirs = paths.backend(*_args(place)), paths.frontend(*_args(place))
         state, online, guest = await self.xs.read_many([f"{mine}/state", f"{mine}/online", f"{theirs}/state"])
+        needed = await self.xs.read_many([f"{mine}/{key}" for key in NEEDED[place[1]]])
         if place not in self.registered:
             if state == b"1" and self.manners.takes:
                 self.registered[place] = -1
@@ -119,7 +126,7 @@ class FakeKernel:
                     self._opening.append(place)
         elif state is None or guest is None:
             self._unregister(place)
-        elif guest in (b"3", b"4") and state == b"2":
+        elif guest in (b"3", b"4") and state == b"2" and all(needed):
             await self.xs.write(f"{mine}/state", "4")
         elif guest == b"6":
             if state != b"6":

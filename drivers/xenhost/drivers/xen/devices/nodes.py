@@ -92,6 +92,7 @@ def keep_batch(record: DeviceRecord) -> Batch:
 def vbd_backend(domid: DomId, vbd: Vbd, number: tuple[int, int]) -> Keys:
     """Dom0's end of a VBD; `number` is the major and minor of the block device that holds its data."""
     keys = _backend(domid, DeviceClass.VBD, vbd.devid) | {
+        "dev": vbd.device,  # blkback names its threads after it, and does not connect without
         "mode": "w" if vbd.mode is VbdMode.RW else "r",
         "params": vbd.source.path,
         "physical-device": f"{number[0]:x}:{number[1]:x}",

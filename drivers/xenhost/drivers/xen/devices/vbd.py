@@ -8,6 +8,7 @@ changes of such guests altogether.) The drives of an HVM guest are its emulator'
 import asyncio
 import contextlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, Protocol
 
 from xenhost.core.devices import DeviceClass, Source, SourceKind, Vbd, VbdType, checked_vbd
@@ -44,7 +45,8 @@ class MediumChanger(Protocol):
 class Vbds:
     """Plugs VBDs and changes their media."""
 
-    def __init__(self, wiring: Wiring, emulators: MediumChanger | None) -> None:
+    def __init__(self, wiring: Wiring, emulators: MediumChanger | None, sysfs: Path = Path("/sys")) -> None:
+        self._sysfs: Final = sysfs
         self._wiring: Final = wiring
         self._emulators: Final = emulators
 
@@ -141,11 +143,16 @@ class Vbds:
             raise
         async with self._wiring.attaching(record, lambda: self._undo(record, medium)):
             await self._wiring.apply(batch)  # now its driver was probed, and has watched physical-device
-            await self._wiring.settle()  # now that watch has fired, and the driver has opened the device
-            seen = await self._wiring.taken(record)
-            if seen.backend not in TAKEN:
-                raise _failure(vbd, f"blkback: {seen.error or 'no reason given'}")
+            if not self._is_open(record):
+                await self._wiring.settle()  # now that watch has fired, and the driver has opened the device
+                seen = await self._wiring.taken(record)
+                if seen.backend not in TAKEN:
+                    raise _failure(vbd, f"blkback: {seen.error or 'no reason given'}")
         medium.close()  # blkback has it
+
+    def _is_open(self, record: VbdRecord) -> bool:
+        """Whether blkback shows the device that it has opened: most often it has by now, and nothing more is to ask."""
+        return (self._sysfs / f"bus/xen-backend/devices/vbd-{record.domid}-{record.devid}/physical_device").exists()
 
     async def _undo(self, record: VbdRecord, medium: Medium) -> None:
         """Leave nothing: no nodes before the loop device goes, as its number may soon be that of another file."""

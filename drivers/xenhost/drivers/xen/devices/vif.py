@@ -43,9 +43,6 @@ class Vifs:
                 await self._retry(record, index, error)
             status = f"{nodes.backend_path(record)}/hotplug-status"
             await self._wiring.xs.apply(Batch().write(status, "connected"))
-            seen = await self._wiring.taken(record)
-            if seen.backend not in TAKEN:
-                raise _failure(vif, f"netback: {seen.error or 'no reason given'}")
 
     async def join_emulated(self, domid: DomId, vifs: Sequence[Vif]) -> None:
         """Put the taps of a guest's emulated cards on the bridges. A tap that has vanished (the guest has switched its
