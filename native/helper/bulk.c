@@ -12,6 +12,7 @@
 #include <emmintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define BULK ((size_t)64 * 1024)
 
