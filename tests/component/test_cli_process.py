@@ -19,7 +19,7 @@ VM = ("--type", "pv", "--memory", "64M")
 
 @pytest.fixture
 async def daemon(tmp_path: Path) -> AsyncIterator[AgentProcess]:
-    daemon = AgentProcess(tmp_path, "[sim]\ncheck_paths = false\ndelays = { build = 3, destroy = 0.2 }\n")
+    daemon = AgentProcess(tmp_path, "[sim]\ncheck_paths = false\ndelays = { build = 2, destroy = 0.2 }\n")
     await daemon.start()
     yield daemon
     os.kill(daemon.pid, signal.SIGCONT)

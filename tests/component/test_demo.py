@@ -1,0 +1,45 @@
+"""`make demo`: what a newcomer sees first."""
+
+import asyncio
+import os
+import sys
+
+import pytest
+
+
+async def demo(*words: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "xenhost.agent.demo", *words),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 50)
+    assert process.returncode is not None
+    return process.returncode, output.decode()
+
+
+@pytest.mark.timeout(60)
+async def test_the_demo_does_the_main_job_and_says_so() -> None:
+    code, said = await demo()
+    assert code == 0, said
+    for step in ("hot plug a second disk", "kill -9 xenhostd", "the VM did not notice", "shut it down cleanly"):
+        assert step in said
+    assert "steps as expected" in said
+    assert "guest |" in said
+
+
+@pytest.mark.timeout(60)
+async def test_a_demo_that_goes_wrong_says_where_and_exits_with_1() -> None:
+    code, said = await demo("--bridge", "nobridge")
+    assert code == 1
+    assert "there is no bridge nobridge" in said
+    assert "the demo failed" in said
+
+
+@pytest.mark.skipif(os.path.exists("/proc/xen/capabilities"), reason="this machine runs on Xen")
+@pytest.mark.timeout(60)
+async def test_a_demo_without_a_hypervisor_says_so() -> None:
+    code, said = await demo("--hypervisor", "xen", "--kernel", sys.executable, "--ramdisk", sys.executable)
+    assert code == 1
+    assert "xenhostd ended at once" in said
