@@ -47,14 +47,15 @@ class DyingStore(Store):
     def enqueue(self, *writes: Write) -> "asyncio.Future[None]":
         """See Store."""
         self._live_or_die(writes)
-        kept, self._kept_back[:] = list(self._kept_back), []
+        kept = tuple(self._kept_back)
+        self._kept_back.clear()
         return super().enqueue(*kept, *writes)
 
     def note(self, *writes: Write) -> None:
         """See Store."""
         if writes:
             self._live_or_die(writes)
-            self._kept_back += writes
+            self._kept_back.extend(writes)
 
     async def close(self) -> None:
         """A dead one loses what it kept back."""

@@ -79,7 +79,8 @@ class Actor:
                 return error
         attempt = 0
         while True:
-            job.closed = stage.on_failure is OnFailure.FORWARD
+            # Past its destruction a reboot goes on: its owner wants the VM to run.
+            job.closed = stage.on_failure is OnFailure.FORWARD or stage.on_recovery is OnRecovery.RETRY
             self._owner.moved(job)
             error = await self._contained(job, job.execution.run_stage(number))
             if error is None:
@@ -88,7 +89,7 @@ class Actor:
                 attempt = await self._again(job, number, attempt, error)
                 continue
             job.closed = True
-            if job.cancelled and await self._came_too_late(job, number):
+            if (job.cancelled or stage.on_recovery is OnRecovery.FORWARD) and await self._is_there(job, number):
                 return None
             await self._unwind(job, number, error)
             delays = self._config.restart_delays if job.patient and stage.on_recovery is OnRecovery.RETRY else ()
@@ -135,8 +136,8 @@ class Actor:
                 return answer[0]
             attempt = await self._again(job, number, attempt, error)
 
-    async def _came_too_late(self, job: Job, number: int) -> bool:
-        """Was the effect there when the cancellation came? Then it stays. Unsure is no."""
+    async def _is_there(self, job: Job, number: int) -> bool:
+        """Has a cancelled or failed stage had its effect all the same? Then it stays. Unsure is no."""
         answer: list[bool] = []
 
         async def ask() -> None:

@@ -16,6 +16,10 @@ UNDO_SECONDS: Final = 300.0
 """How long one undo may take."""
 
 
+LOOK_SECONDS: Final = 30.0
+"""How long the hypervisor may take to say what there is."""
+
+
 class Abandoned(Exception):
     """The agent is ending: the operation is left as it is, for the next one to recover."""
 
@@ -78,9 +82,17 @@ class Execution:
 
     async def happened(self, number: int) -> bool:
         """After an interruption: has the stage had all of its effect, for certain?"""
-        for planned in self.entry.plan.stages[number].steps:
+        in_time, answer = await before(self.work.clock, LOOK_SECONDS, self._happened(number))
+        if not in_time:
+            message = f"the hypervisor did not answer within {LOOK_SECONDS:g} s"
+            raise InternalError(message, message=message)
+        return bool(answer)
+
+    async def _happened(self, number: int) -> bool:
+        steps = self.entry.plan.stages[number].steps
+        for planned in steps:
             await planned.step.find(self.work)
-        return await self.entry.plan.stages[number].steps[-1].step.happened(self.work)
+        return await steps[-1].step.happened(self.work)
 
     def take_as_done(self, number: int) -> None:
         """Note that it has."""

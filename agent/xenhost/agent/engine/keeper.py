@@ -29,7 +29,7 @@ from xenhost.core.steps import Plan
 from xenhost.core.vm import Domain, ShutdownReason, VmSpec
 
 LOOK_SECONDS: Final = 10.0
-"""How long an operation that has had its effect waits for a look at it."""
+"""How long a look at a domain may take."""
 
 Launch = Callable[["VmKeeper", str, Plan, ShutdownReason | None], None]
 """Begin an operation that nobody asked for: (keeper, kind, plan, why the guest stopped)."""
@@ -152,11 +152,15 @@ class VmKeeper:
         if known is None:
             return
         try:
-            domain, devices = await self._domain(known.domid)
+            _, found = await before(self._services.clock, LOOK_SECONDS, self._domain(known.domid))
+            trouble = "no answer"
         except XenhostError as error:
-            self._services.log.warning("cannot observe a domain", vm=record.spec.id, error=str(error))
+            found, trouble = None, str(error)
+        if found is None:
+            self._services.log.warning("cannot observe a domain", vm=record.spec.id, error=trouble)
             self._services.spawn(self._look_later(), f"look again at {record.spec.id}")
             return
+        domain, devices = found
         if self.current is not job or record.domid != known.domid:
             self.look_again()
         elif domain is not None:

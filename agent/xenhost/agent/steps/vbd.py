@@ -78,7 +78,9 @@ class ChangeMedium(BaseStep):
         await work.hypervisor.change_medium(domid_of(work), self.vbd)
 
     async def undo(self, work: Work) -> None:
-        """Leave the drive empty: only an insertion is ever undone."""
+        """Leave the drive empty after an insertion. An ejection is not undone: it has happened, or it has not."""
+        if self.vbd.source.kind is SourceKind.EMPTY:
+            return
         if work.domid is not None and await _source(work, self.vbd.devid) is not None:
             await work.hypervisor.change_medium(work.domid, replace(self.vbd, source=Source(SourceKind.EMPTY)))
 
