@@ -129,8 +129,10 @@ class Connection(Operations):
         if self._closed:
             detail = "not connected; connect() first"
             raise ConnectionLost(errno.ENOTCONN, "send", detail, sent=False)
-        done = asyncio.get_running_loop().create_future()
-        self._waiting[call] = done
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            self._progress = loop.time()  # the time before this one was idle, not slow
+        self._waiting[call] = done = loop.create_future()
         self._submit(call)
         try:
             await done
@@ -144,7 +146,6 @@ class Connection(Operations):
         """Queue a call. The first one goes out at once, those of the same turn together."""
         loop = asyncio.get_running_loop()
         if self._deadline is None:
-            self._progress = loop.time()
             self._deadline = loop.call_later(self._timeout, self._check_deadline)
         self._proto.submit(call, first=first)
         if self._flush_due:

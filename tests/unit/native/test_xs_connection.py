@@ -140,6 +140,26 @@ async def test_a_daemon_that_stops_answering_is_given_up_after_the_timeout(
         assert await xs.read("/a") == b"value"
 
 
+async def test_idle_time_before_a_request_does_not_count_against_it(tmp_path: Path) -> None:
+    async def slow_from_the_second_on(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        kind, request_id, _ = await take(reader)
+        writer.write(reply(kind, request_id, b"first"))
+        kind, request_id, _ = await take(reader)
+        await asyncio.sleep(0.2)
+        writer.write(reply(kind, request_id, b"second"))
+        await reader.read()
+
+    async with (
+        scripted(tmp_path, slow_from_the_second_on) as address,
+        Xenstore(address, timeout=0.4) as xs,
+    ):
+        assert await xs.read("/a") == b"first"
+        await asyncio.sleep(0.3)
+        assert await xs.read("/a") == b"second"
+
+
 async def test_requests_made_while_there_is_no_daemon_fail_after_the_timeout(
     own_daemon: Daemon,
 ) -> None:
