@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from bed.command import run
 from bed.kernel import Kernel
 from bed.packages import APT_SOURCES, DOM0, SUITE
 from bed.report import BedError, Progress
+from bed.scratch import Scratch, hardlink
 
 TREE_VERSION = "1"
 LIBRARIES_VERSION = "1"
@@ -51,10 +51,12 @@ class Builder:
         kernel = kernels.kernel(self._cache, self._guest_files, self._progress)
         tree = self._tree()
         libraries = self._libraries(tree)
-        guests = guest_images.guests(self._cache, kernel, self._guest_files, self._progress)
+        guests = guest_images.guests(self._cache, kernel, tree / "root", self._guest_files, self._progress)
         inside = [self._guest_files / name for name in ("d0init", "hp.c")]
         inside += [self._guest_files / "agent.py"]
-        key = key_of(IMAGE_VERSION, tree.name, libraries.name, guests.name, kernel.entry.name, *inside)
+        scripts = " ".join(self._scripts())
+        parts = (tree.name, libraries.name, guests.name, kernel.entry.name)
+        key = key_of(IMAGE_VERSION, scripts, *parts, *inside)
 
         def make(entry: Path) -> None:
             self._progress.say("root disk image")
@@ -118,8 +120,8 @@ class Builder:
         files = self._guest_files
         with Scratch(tree, entry / "scratch") as root:
             ours = root / "opt" / "xenhost"
-            _hardlink(libraries / "venv", root / LIBRARIES)
-            _hardlink(guests, ours / "guests")
+            hardlink(libraries / "venv", root / LIBRARIES)
+            hardlink(guests, ours / "guests")
             for empty in ("project", "src"):
                 (ours / empty).mkdir()
             site = root / LIBRARIES / "lib" / "python3.11" / "site-packages"
@@ -128,7 +130,7 @@ class Builder:
                 (root / LIBRARIES / "bin" / script).symlink_to(f"/{stage.SCRIPTS}/{script}")
             modules = root / "lib" / "modules"
             modules.mkdir(parents=True, exist_ok=True)
-            _hardlink(kernel.modules, modules / kernel.version)
+            hardlink(kernel.modules, modules / kernel.version)
             shutil.copy(files / "d0init", root / "sbin" / "d0init")
             (root / "sbin" / "d0init").chmod(0o755)
             (ours / "bed").mkdir()
@@ -141,25 +143,3 @@ class Builder:
             make_fs = ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0"]
             env = dict(os.environ, PATH=host.SEARCH)
             run([*make_fs, "-d", root, disk, DISK_SIZE], timeout=300, env=env)
-
-
-class Scratch:
-    """A copy of a tree in hard links: new files may be made in it, existing ones must not be written to."""
-
-    def __init__(self, tree: Path, scratch: Path) -> None:
-        self._tree = tree
-        self._scratch = scratch
-
-    def __enter__(self) -> Path:
-        _hardlink(self._tree, self._scratch)
-        return self._scratch
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._scratch, ignore_errors=True)
-
-
-def _hardlink(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["cp", "-al", str(source), str(target)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BedError(f"cannot copy {source}: {done.stderr[-1000:]}")
