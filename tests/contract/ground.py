@@ -21,6 +21,10 @@ MAC = "00:16:3e:5e:00:01"
 class GuestHand(Protocol):
     """What a test can make the guest of `Ground.guest_spec` do. The guest runs when these are called."""
 
+    async def is_up(self, domid: DomId) -> None:
+        """Return when it has booted far enough to cooperate."""
+        ...
+
     async def poweroff(self, domid: DomId) -> None:
         """It shuts itself down."""
         ...
@@ -75,7 +79,7 @@ class Ground:
         return domid
 
     async def booted(self, vm: VmSpec, *, vbds: tuple[Vbd, ...] = (), vifs: tuple[Vif, ...] = ()) -> DomId:
-        """A running guest that has connected its devices."""
+        """A running guest that is up and has connected its devices."""
         domid = await self.made(vm)
         for vbd in vbds:
             await self.hypervisor.plug_vbd(domid, vbd)
@@ -87,6 +91,7 @@ class Ground:
             (DeviceClass.VIF, each.devid) for each in vifs
         ]:
             await self.in_state(domid, cls, devid, DeviceState.ATTACHED)
+        await self.hand.is_up(domid)
         return domid
 
     async def in_state(self, domid: DomId, cls: DeviceClass, devid: DevId, state: DeviceState) -> None:

@@ -154,7 +154,7 @@ async def events_tell_of_appearing_stopping_and_going(g: Ground) -> None:
 
 
 async def _asked_until_stopped(g: Ground, domid: DomId, reason: ShutdownReason) -> None:
-    """Ask until the guest has booted far enough to listen, then wait for it to stop with that reason."""
+    """Ask, then wait for it to stop with that reason."""
     async with asyncio.timeout(g.patience):
         await g.hypervisor.request_shutdown(domid, reason, g.patience)
         assert await g.hypervisor.wait_stopped(domid) is reason

@@ -42,6 +42,9 @@ class SimHand:
     def __init__(self, world: World) -> None:
         self._world = world
 
+    async def is_up(self, domid: DomId) -> None:
+        assert self._world.domains[domid].runs
+
     async def poweroff(self, domid: DomId) -> None:
         self._world.guest(domid).poweroff()
 

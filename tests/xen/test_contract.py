@@ -1,10 +1,11 @@
 """The Xen driver keeps every promise of the hypervisor port, with real Linux guests (PV)."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,8 @@ from xenhost.core.ports.hypervisor import Hypervisor
 from xenhost.core.units import MIB
 from xenhost.core.vm import DirectBoot, Memory, Vcpus, VmSpec, VmType
 from xenhost.drivers.registry import DriverSettings, make_hypervisor
+from xenhost.native.xenstore import Xenstore
+from xenhost.native.xenstore_errors import NoEntry
 
 GUEST_UP: Final = b"GUESTUP"
 PATIENCE: Final = 90.0
@@ -45,6 +48,23 @@ class LinuxHand:
     def __init__(self, hypervisor: Hypervisor) -> None:
         self._hypervisor = hypervisor
 
+    async def is_up(self, domid: DomId) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not (tty := (await self._hypervisor.console(domid)).serial_tty):
+            assert time.monotonic() < deadline, "the guest never got a console"
+            await asyncio.sleep(0.05)
+        console = os.open(tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            heard = b""
+            while GUEST_UP not in heard:
+                assert time.monotonic() < deadline, f"the guest did not come up; it said: {heard[-500:]!r}"
+                try:
+                    heard += os.read(console, 4096)
+                except BlockingIOError:
+                    await asyncio.sleep(0.05)
+        finally:
+            os.close(console)
+
     async def poweroff(self, domid: DomId) -> None:
         await self._type(domid, b"poweroff -f\n")
 
@@ -58,33 +78,33 @@ class LinuxHand:
         await command("xl", "pause", str(domid))
 
     async def _type(self, domid: DomId, line: bytes) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not (tty := (await self._hypervisor.console(domid)).serial_tty):
-            assert time.monotonic() < deadline, "the guest never got a console"
-            await asyncio.sleep(0.1)
-        console = os.open(tty, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        await asyncio.sleep(0.5)  # its shell opens the terminal when it is up, and discards what was typed before
+        console = os.open((await self._hypervisor.console(domid)).serial_tty, os.O_WRONLY | os.O_NOCTTY)
         try:
-            heard = b""
-            while GUEST_UP not in heard:
-                assert time.monotonic() < deadline, f"the guest did not come up; it said: {heard[-500:]!r}"
-                try:
-                    heard += os.read(console, 4096)
-                except BlockingIOError:
-                    await asyncio.sleep(0.1)
-            await asyncio.sleep(0.5)  # its shell opens the terminal now, and would discard what was typed before
             os.write(console, line)
         finally:
             os.close(console)
 
 
+@pytest.fixture(scope="module")
+def block(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A block device of dom0."""
+    backing = tmp_path_factory.mktemp("block") / "backing"
+    with backing.open("wb") as content:
+        content.truncate(16 * MIB)
+    tool = ("losetup", "-f", "--show", str(backing))
+    device = subprocess.run(tool, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    yield device
+    subprocess.run(("losetup", "-d", device), timeout=60, check=True)
+
+
 @pytest.fixture
-async def ground(tmp_path: Path, guests: Path) -> AsyncIterator[Ground]:
-    paths = [tmp_path / name for name in ("disk", "other", "cd.iso", "block")]
+async def ground(tmp_path: Path, guests: Path, block: str) -> AsyncIterator[Ground]:
+    paths = [tmp_path / name for name in ("disk", "other", "cd.iso")]
     for path in paths:
         with path.open("wb") as content:
             content.truncate(16 * MIB)
-    file, other, image, backing = map(str, paths)
-    block = (await command("losetup", "-f", "--show", backing)).strip()
+    file, other, image = map(str, paths)
     settings = DriverSettings(tmp_path / "run", tmp_path / "log", SystemClock(), {})
     for directory in (settings.run_dir, settings.log_dir):
         directory.mkdir()
@@ -145,7 +165,6 @@ async def ground(tmp_path: Path, guests: Path) -> AsyncIterator[Ground]:
                 await drivers[0].destroy_domain(domain.domid)
         for driver in drivers:
             await driver.close()
-        await command("losetup", "-d", block)
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=name_of)
@@ -155,16 +174,10 @@ async def test_the_xen_driver_promises_that(promise: Promise, ground: Ground) ->
 
 async def leftovers() -> set[str]:
     """What exists for domains: loop devices, interfaces, backends and private records, of living domains or not."""
-    found = {f"loop {line.split(':')[0]}" for line in (await command("losetup", "-a")).splitlines()}
+    found = {f"loop {path.parent.parent.name}" for path in Path("/sys/block").glob("loop*/loop/backing_file")}
     found |= {f"interface {name}" for name in os.listdir("/sys/class/net") if name.startswith(("vif", "tap"))}
-    for base in ("/local/domain/0/backend/vbd", "/local/domain/0/backend/vif", "/xenhost/domain"):
-        found |= {f"{base}/{name}" for name in await _children(base)}
+    async with Xenstore() as store:
+        for base in ("/local/domain/0/backend/vbd", "/local/domain/0/backend/vif", "/xenhost/domain"):
+            with contextlib.suppress(NoEntry):
+                found |= {f"{base}/{name}" for name in await store.ls(base)}
     return found
-
-
-async def _children(path: str) -> list[str]:
-    process = await asyncio.create_subprocess_exec(
-        "xenstore-list", path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
-    return output.decode().split()
