@@ -14,6 +14,9 @@
 
 #include "files.h"
 
+/* A kernel may be compressed: what it may grow to, so that a hostile one cannot fill dom0's memory. */
+#define MAX_KERNEL ((size_t)512 << 20)
+
 static uint64_t now_us(void)
 {
     struct timespec t;
@@ -156,6 +159,7 @@ static int load_image(struct xc_dom_image *dom, const struct build_request *r,
 
     if (files_map(r->kind == GUEST_HVM ? r->firmware : r->kernel, &file))
         return build_failed(failure, r->kind == GUEST_HVM ? "open:firmware" : "open:kernel");
+    xc_dom_kernel_max_size(dom, MAX_KERNEL);
     if (xc_dom_kernel_mem(dom, file.data, file.size))
         return build_failed(failure, "dom:kernel");
     if (load_module(dom, r, failure))
