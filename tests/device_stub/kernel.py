@@ -8,7 +8,6 @@ import asyncio
 import fcntl
 import os
 import struct
-from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
 from xenhost.core.devices import DeviceClass
@@ -17,7 +16,7 @@ from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices.records import device_of
 from xenhost.native.xenstore import Batch, Xenstore
 
-TICKS = "/xenhost/tick"
+MARKS = "/xenhost/mark"
 _TUNSETIFF = 0x400454CA
 _TAP = 0x0002 | 0x1000
 _LOOP_MAJOR = 7
@@ -88,10 +87,10 @@ class FakeKernel:
                 os.close(fd)
         self.registered.clear()
 
-    def mark(self, batch: Batch) -> Awaitable[None]:
+    def mark(self, batch: Batch) -> "asyncio.Future[None]":
         """See Settling."""
-        node = f"{TICKS}/{len(self._marks)}"
-        batch.write(node, b"").rm(node)
+        node = f"{MARKS}/{len(self._marks)}"
+        batch.write(node, b"")
         self._marks[node] = asyncio.get_running_loop().create_future()
         return self._marks[node]
 

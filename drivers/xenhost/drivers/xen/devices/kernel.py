@@ -9,15 +9,19 @@ Sources: linux drivers/xen/xenbus/xenbus_xs.c (xenwatch_thread), xenbus_dev_fron
 """
 
 import asyncio
+import contextlib
+import os
 import secrets
-from collections.abc import Awaitable
+from pathlib import Path
 from typing import Final, Protocol
 
 from xenhost.drivers.xen import paths
-from xenhost.native.xenstore import Batch, Watch, Xenstore
+from xenhost.native.xenstore import Batch, Watch, Xenstore, XenstoreError
 
-TICKS: Final = f"{paths.ROOT}/tick"
+MARKS: Final = f"{paths.ROOT}/mark"
 XENBUS: Final = "/dev/xen/xenbus"
+_READY: Final = 8
+"""Marks made in advance: writing to a node that exists conflicts with no transaction."""
 
 
 class Settling(Protocol):
@@ -31,52 +35,68 @@ class Settling(Protocol):
         """Idempotent. Who still waits for a mark is cancelled."""
         ...
 
-    def mark(self, batch: Batch) -> Awaitable[None]:
+    def mark(self, batch: Batch) -> "asyncio.Future[None]":
         """Add a mark to a batch. Await the result after the batch was applied: it returns when everything in front of
-        the mark was handled. Has no deadline of its own."""
+        the mark was handled. Has no deadline of its own. Cancel it if it is not wanted any more."""
         ...
 
 
 class KernelEvents:
     """Dom0's kernel, asked through its xenbus device."""
 
-    def __init__(self, address: str = XENBUS) -> None:
+    def __init__(self, xs: Xenstore, address: str = XENBUS) -> None:
+        self._xs: Final = xs
         self._kernel: Final = Xenstore(address)
-        self._instance: Final = secrets.token_hex(4)
+        self._root: Final = f"{MARKS}/{os.getpid()}-{secrets.token_hex(4)}"
+        self._free: Final[list[str]] = []
         self._pending: Final[dict[str, asyncio.Future[None]]] = {}
-        self._count = 0
         self._reader: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Watch for marks. Raises ConnectionLost if there is no such device. No-op if open."""
         if self._reader is None:
+            await self._remove_stale()
+            self._free.extend(f"{self._root}/{number}" for number in range(_READY))
+            await self._xs.write_many([(node, b"") for node in self._free])
             await self._kernel.connect()
-            watch = await self._kernel.open_watch(TICKS)
+            watch = await self._kernel.open_watch(self._root)
             self._reader = asyncio.create_task(self._read(watch), name="xenbus marks")
 
     async def close(self) -> None:
         """Idempotent. Who still waits for a mark is cancelled."""
         reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.cancel()
-            await asyncio.wait((reader,))
+        if reader is None:
+            return
+        reader.cancel()
+        await asyncio.wait((reader,))
         await self._kernel.close()
         for future in self._pending.values():
             future.cancel()
         self._pending.clear()
+        self._free.clear()
+        with contextlib.suppress(XenstoreError):
+            await self._xs.rm(self._root)
 
-    def mark(self, batch: Batch) -> Awaitable[None]:
+    def mark(self, batch: Batch) -> "asyncio.Future[None]":
         """See Settling."""
-        self._count += 1
-        node = f"{TICKS}/{self._instance}-{self._count}"
-        batch.write(node, b"").rm(node)
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending[node] = future
-        future.add_done_callback(lambda _: self._pending.pop(node, None))
-        return future
+        node = self._free.pop() if self._free else f"{self._root}/{_READY + len(self._pending)}-{secrets.token_hex(4)}"
+        batch.write(node, b"")
+        self._pending[node] = asyncio.get_running_loop().create_future()
+        return self._pending[node]
 
     async def _read(self, watch: Watch) -> None:
+        """A node is used again once its event has come: also that of a mark nobody waits for any more."""
         async for event in watch:
-            future = self._pending.get(event.path)
-            if future is not None and not future.done():
-                future.set_result(None)
+            future = self._pending.pop(event.path, None)
+            if future is not None:
+                self._free.append(event.path)
+                if not future.done():
+                    future.set_result(None)
+
+    async def _remove_stale(self) -> None:
+        """Remove the marks of agents that were killed."""
+        (names,) = await self._xs.ls_many([MARKS])
+        for name in names if isinstance(names, list) else ():
+            pid = name.partition("-")[0]
+            if pid.isdigit() and not Path("/proc", pid).exists():  # noqa: ASYNC240  # procfs does not block
+                await self._xs.rm(f"{MARKS}/{name}")

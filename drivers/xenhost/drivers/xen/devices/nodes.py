@@ -1,15 +1,14 @@
 """What goes into xenstore for a device. Pure.
 
-The keys are those of xen/include/public/io/{blkif,netif}.h, written by libxl too. `state` of the backend comes last: it
-is what makes dom0's kernel look at the device, and everything it reads has to be there by then. Nodes inherit the
-permissions of their parent, so each directory is made and given away before it is filled.
+The keys are those of xen/include/public/io/{blkif,netif}.h, written by libxl too. Nodes inherit the permissions of
+their parent, so each directory is made and given away before it is filled.
 
 Nothing is written that nobody reads: for every single node below a backend directory dom0's kernel wakes up and asks
-xenstored twice, and so does a running guest for its frontend.
+xenstored about it, and so does a running guest for its frontend.
 """
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
 
 from xenhost.core.devices import DeviceClass, SourceKind, Vbd, VbdMode, VbdType, Vif
 from xenhost.core.ids import DevId, DomId
@@ -24,6 +23,7 @@ RATE_INTERVAL_US: Final = 50_000
 USUAL_MTU: Final = 1500
 
 Keys = dict[str, str]
+Mark = TypeVar("Mark")
 
 
 def backend_path(record: DeviceRecord) -> str:
@@ -46,19 +46,26 @@ def guest_error(domid: DomId, cls: DeviceClass, devid: DevId) -> str:
     return paths.device_error(domid, cls, devid).removesuffix("/error")
 
 
-def plug_batch(record: DeviceRecord, backend: Keys, frontend: Keys) -> Batch:
-    """Our record, then both ends of the device, ready to be taken by the kernel."""
+def plug_batch(
+    record: DeviceRecord, backend: Keys, frontend: Keys, mark: Callable[[Batch], Mark]
+) -> tuple[Batch, Mark]:
+    """Our record and both ends of the device, to be written in one transaction; and what `mark` made.
+
+    In front of the mark stands what makes the kernel look at the device: that event comes first, and finds all the rest
+    there.
+    """
     mine, theirs = backend_path(record), frontend_path(record)
-    batch = record_batch(record)
-    batch.rm(guest_error(record.domid, record.cls, record.devid))
-    batch.mkdir(mine).set_perms(mine, [Perm(0, Access.NONE), Perm(record.domid, Access.READ)])
+    batch = Batch().mkdir(mine).set_perms(mine, [Perm(0, Access.NONE), Perm(record.domid, Access.READ)])
+    marked = mark(batch)
+    batch.write(path_of(record), encode(record))
     for key, value in backend.items():
         batch.write(f"{mine}/{key}", value)
-    batch.rm(theirs)
+    batch.write(f"{mine}/state", _state(XenbusState.INITIALISING))
+    batch.rm(guest_error(record.domid, record.cls, record.devid)).rm(theirs)
     batch.mkdir(theirs).set_perms(theirs, [Perm(record.domid, Access.NONE), Perm(0, Access.READ)])
     for key, value in frontend.items():
         batch.write(f"{theirs}/{key}", value)
-    return batch.write(f"{mine}/state", _state(XenbusState.INITIALISING))
+    return batch, marked
 
 
 def record_batch(record: DeviceRecord) -> Batch:

@@ -30,7 +30,7 @@ class Devices:
         patience: Patience | None = None,
     ) -> None:
         self._xs: Final = xs
-        self._kernel: Final = kernel or KernelEvents()
+        self._kernel: Final = kernel or KernelEvents(xs)
         self._wiring: Final = Wiring(xs, self._kernel, patience or Patience())
         self._vbds: Final = Vbds(self._wiring, emulators)
         self._vifs: Final = Vifs(self._wiring)
@@ -103,10 +103,12 @@ class Devices:
         seen = await self._wiring.look(domid, cls, devid)
         if seen.record is None:
             return
+        closed = False
         if not force and seen.record.backend and seen.backend in ASKABLE:
             await self._wiring.ask(seen.record, within)
+            closed = True
         # From here on it goes, whoever loses patience: half a device is of no use to anybody.
-        await completed(self._wiring.remove([seen.record]))
+        await completed(self._wiring.remove([seen.record], closed=closed))
 
     async def _records(self, domid: DomId) -> list[DeviceRecord]:
         """Our records of a domain's devices."""

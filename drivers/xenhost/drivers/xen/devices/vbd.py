@@ -135,14 +135,9 @@ class Vbds:
     async def _attach(self, domid: DomId, vbd: Vbd) -> None:
         medium = await _opened(vbd)
         record = VbdRecord(domid, vbd, medium.loop)
-        try:
-            keys = nodes.vbd_backend(domid, vbd, medium.number)
-            batch = nodes.plug_batch(record, keys, nodes.vbd_frontend(domid, vbd))
-        except BaseException:
-            medium.close()
-            raise
+        keys = nodes.vbd_backend(domid, vbd, medium.number), nodes.vbd_frontend(domid, vbd)
         async with self._wiring.attaching(record, lambda: self._undo(record, medium)):
-            await self._wiring.apply(batch)  # now its driver was probed, and has watched physical-device
+            await self._wiring.create(record, *keys)  # now its driver was probed, and has watched physical-device
             if not self._is_open(record):
                 await self._wiring.settle()  # now that watch has fired, and the driver has opened the device
                 seen = await self._wiring.taken(record)

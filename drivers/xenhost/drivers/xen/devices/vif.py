@@ -34,9 +34,9 @@ class Vifs:
         if seen.record is not None or seen.backend is not XenbusState.UNKNOWN:
             await completed(self._wiring.remove([record]))
         index = await _bridge_index(vif)
-        batch = nodes.plug_batch(record, nodes.vif_backend(domid, vif), nodes.vif_frontend(domid, vif))
+        keys = nodes.vif_backend(domid, vif), nodes.vif_frontend(domid, vif)
         async with self._wiring.attaching(record, lambda: self._wiring.remove([record])):
-            await self._wiring.apply(batch)  # netback makes its interface while it is probed
+            await self._wiring.create(record, *keys)  # netback makes its interface while it is probed
             try:
                 await asyncio.to_thread(bridge.join, record.interface, index, vif.mtu)
             except OSError as error:

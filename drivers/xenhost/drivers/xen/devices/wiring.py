@@ -16,7 +16,7 @@ from xenhost.drivers.xen.devices.kernel import Settling
 from xenhost.drivers.xen.devices.records import DeviceRecord, VbdRecord, decode, path_of
 from xenhost.drivers.xen.devices.uevents import Uevents
 from xenhost.drivers.xen.devices.xenbus import TAKEN, XenbusState, changes, guest_text, parse_state, wait_for
-from xenhost.native.xenstore import Batch, Xenstore, XenstoreError
+from xenhost.native.xenstore import Batch, Transaction, Xenstore, XenstoreError
 
 T = TypeVar("T")
 
@@ -54,6 +54,7 @@ class Wiring:
         self.xs: Final = xs
         self.kernel: Final = kernel
         self.patience: Final = patience
+        self._creating: Final = asyncio.Lock()
 
     async def look(self, domid: DomId, cls: DeviceClass, devid: DevId) -> Seen:
         """A device as it is now; also of a domain that is gone."""
@@ -81,9 +82,27 @@ class Wiring:
             raise DomainGone(f"domain {domid} is gone, or not one of ours", vm="")
         return seen
 
+    async def create(self, record: DeviceRecord, backend: nodes.Keys, frontend: nodes.Keys) -> None:
+        """Write a device in one transaction, and return when its driver in dom0's kernel was probed.
+
+        In a transaction, since the kernel asks xenstored twice about each node of a device that it does not know yet;
+        so it knows the device at the first one's event, and the mark waits for no other.
+        """
+        batch, settled = nodes.plug_batch(record, backend, frontend, self.kernel.mark)
+
+        async def write(tx: Transaction) -> None:
+            await tx.apply(batch)
+
+        try:
+            async with self._creating:  # not to conflict with ourselves
+                await self.xs.transact(write)
+            await settled
+        finally:
+            settled.cancel()
+
     async def apply(self, batch: Batch) -> None:
         """Write, and return when dom0's kernel has handled all of it."""
-        settled = asyncio.ensure_future(self.kernel.mark(batch))
+        settled = self.kernel.mark(batch)
         try:
             await self.xs.apply(batch)
             await settled
@@ -131,14 +150,15 @@ class Wiring:
 
     # Taking apart
 
-    async def remove(self, records: Sequence[DeviceRecord]) -> None:
+    async def remove(self, records: Sequence[DeviceRecord], *, closed: bool = False) -> None:
         """Take devices away, whatever their guests think of it, and forget them. Idempotent.
 
+        `closed`: their guests have closed them, so that only the kernel's answer to that is still to come.
         Raises DeviceDetachTimeout if dom0's kernel does not let go in time; their records then stay.
         """
         with Uevents() as uevents:
             held = await self.loops_of(records)
-            await self.disconnect(records)
+            await self.disconnect(records, closed=closed)
             await self.release(records, held, uevents)
 
     async def loops_of(self, records: Sequence[DeviceRecord]) -> dict[str, bytes]:
@@ -148,14 +168,18 @@ class Wiring:
         ]
         return await asyncio.to_thread(_held, used) if used else {}
 
-    async def disconnect(self, records: Sequence[DeviceRecord]) -> None:
+    async def disconnect(self, records: Sequence[DeviceRecord], *, closed: bool = False) -> None:
         """Remove both ends and return when the kernel has let go of the devices. Raises DeviceDetachTimeout."""
         wired = [record for record in records if record.backend]
         if not wired:
             return
         try:
             async with asyncio.timeout(self.patience.detach):
-                await self.apply(nodes.unplug_batch(wired))
+                if closed:
+                    await self.settle()
+                    await self.xs.apply(nodes.unplug_batch(wired))
+                else:
+                    await self.apply(nodes.unplug_batch(wired))
         except TimeoutError as error:
             names = ", ".join(record.name for record in records)
             raise DeviceDetachTimeout(
@@ -206,10 +230,10 @@ class Wiring:
 
     async def _answer(self, record: DeviceRecord) -> str:
         """Ask; empty when the device is closed, else the guest's refusal (bounded)."""
-        await self.xs.apply(nodes.ask_batch(record))
         state = f"{nodes.frontend_path(record)}/state"
         error = f"{nodes.guest_error(record.domid, record.cls, record.devid)}/error"
         async with changes(self.xs, state, error) as changed:
+            await self.xs.apply(nodes.ask_batch(record))
             while True:
                 await changed.wait()
                 changed.clear()

@@ -108,9 +108,7 @@ async def changes(xs: Xenstore, *paths: str) -> AsyncIterator[asyncio.Event]:
             changed.set()
 
     async with contextlib.AsyncExitStack() as stack:
-        pumps = []
         for path in paths:
             watch = await stack.enter_async_context(xs.watch(path))
-            pumps.append(asyncio.create_task(pump(watch), name=f"watch {path}"))
-            stack.callback(pumps[-1].cancel)
+            stack.callback(asyncio.create_task(pump(watch), name=f"watch {path}").cancel)
         yield changed

@@ -1,6 +1,7 @@
 """The device verbs on the real xenstored, real loop devices and bridges; kernel and guest are played."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import subprocess
@@ -26,7 +27,7 @@ from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices.medium import open_medium
 from xenhost.drivers.xen.devices.plugs import Devices
 from xenhost.drivers.xen.devices.wiring import Patience
-from xenhost.native.xenstore import Batch, ConnectionLost, Xenstore
+from xenhost.native.xenstore import ConnectionLost, Xenstore
 
 DOMID = DomId(7)
 XVDA, XVDB, XVDC = (parse_device(name)[0] for name in ("xvda", "xvdb", "xvdc"))
@@ -362,45 +363,37 @@ async def test_a_drive_of_an_emulator_has_a_record_and_no_backend(
     await devices.teardown(DOMID)
 
 
+@pytest.mark.parametrize("requests", range(5))
 async def test_what_a_killed_agent_left_half_plugged_is_completed_or_cleaned(
-    devices: Devices, kernel: FakeKernel, file: Path, xs: Xenstore
+    devices: Devices, kernel: FakeKernel, file: Path, bridge: str, xs: Xenstore, requests: int
 ) -> None:
-    """After each single request of a plug the agent dies: its file descriptors close, xenstore stays as it is."""
-    await devices.plug_vbd(DOMID, disk(file))
-    await devices.unplug_vbd(DOMID, XVDA, True, 5)
-    for cut in range(0, 30, 3):
-        first = _Cut(xs, cut)
+    """The agent dies after so many steps of a plug: its file descriptors close, xenstore stays as it is."""
+    vbd, vif = disk(file), nic(bridge)
+    for name in ("plug_vbd", "plug_vif"):
+        first = _Mortal(xs, requests)
         dying = Devices(first, kernel=kernel)  # type: ignore[arg-type]  # all that is used of a Xenstore
-        plug = asyncio.create_task(dying.plug_vbd(DOMID, disk(file)))
-        await first.cut.wait()
-        first.dead = True
-        plug.cancel()
-        await asyncio.wait((plug,))
-        await devices.plug_vbd(DOMID, disk(file))
-        await state(devices, DeviceState.ATTACHED)
-        assert len(loop_of(file)) == 1
-        await devices.unplug_vbd(DOMID, XVDA, False, 5)
-        assert loop_of(file) == []
+        plug = asyncio.create_task(dying.plug_vbd(DOMID, vbd) if name == "plug_vbd" else dying.plug_vif(DOMID, vif))
+        with contextlib.suppress(ConnectionLost):
+            await plug
+        await (devices.plug_vbd(DOMID, vbd) if name == "plug_vbd" else devices.plug_vif(DOMID, vif))
+    assert len(loop_of(file)) == 1
+    assert {each.cls for each in await devices.devices(DOMID)} == {VBD, VIF}
+    await devices.unplug_vbd(DOMID, XVDA, False, 5)
+    await devices.unplug_vif(DOMID, DevId(0), False, 5)
+    assert loop_of(file) == []
 
 
-class _Cut:
-    """A xenstore client that writes the first so many nodes of a batch, and then nothing for ever."""
+class _Mortal:
+    """A xenstore client that does so many requests, and no more: also none that would clean up."""
 
-    def __init__(self, xs: Xenstore, after: int) -> None:
-        self._xs, self._after = xs, after
-        self.cut, self.dead = asyncio.Event(), False
+    def __init__(self, xs: Xenstore, requests: int) -> None:
+        self._xs, self._left = xs, requests
 
     def __getattr__(self, name: str) -> object:
-        if self.dead:
+        self._left -= 1
+        if self._left < 0:
             raise ConnectionLost(errno.EPIPE, "the agent is dead")
         return getattr(self._xs, name)
-
-    async def apply(self, batch: Batch) -> None:
-        if self.dead:
-            raise ConnectionLost(errno.EPIPE, "the agent is dead")
-        await self._xs.run(batch.requests[: self._after])
-        self.cut.set()
-        await asyncio.Event().wait()
 
 
 async def test_two_guests_cannot_write_to_one_file(devices: Devices, file: Path, tmp_path: Path) -> None:

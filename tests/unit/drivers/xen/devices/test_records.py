@@ -100,15 +100,16 @@ def test_a_rate_becomes_netbacks_credit() -> None:
     assert nodes.rate(1) == "51,50000"
 
 
-def test_the_backends_state_is_written_last_and_permissions_before_content() -> None:
+def test_the_kernel_is_woken_by_the_first_node_and_permissions_come_before_content() -> None:
     record = VbdRecord(D, DISK, "/dev/loop3")
-    batch = nodes.plug_batch(record, nodes.vbd_backend(D, DISK, (7, 3)), nodes.vbd_frontend(D, DISK))
+    ends = nodes.vbd_backend(D, DISK, (7, 3)), nodes.vbd_frontend(D, DISK)
+    batch, marked = nodes.plug_batch(record, *ends, len)
     sent = [(request.op.name, request.path) for request in batch.requests]
-    assert sent[0] == ("WRITE", "/xenhost/domain/5/device/vbd/51712")
-    assert sent[-1] == ("WRITE", "/local/domain/0/backend/vbd/5/51712/state")
+    assert {path for _, path in sent[:marked]} == {"/local/domain/0/backend/vbd/5/51712"}
     for end in ("/local/domain/0/backend/vbd/5/51712", "/local/domain/5/device/vbd/51712"):
         given = sent.index(("SET_PERMS", end))
         assert all(sent.index(each) > given for each in sent if each[1] is not None and each[1].startswith(f"{end}/"))
     values = {request.path: request.body for request in batch.requests}
     assert values["/local/domain/0/backend/vbd/5/51712/physical-device"] == b"7:3"
     assert values["/local/domain/0/backend/vbd/5/51712/mode"] == b"w"
+    assert values["/local/domain/0/backend/vbd/5/51712/state"] == b"1"
