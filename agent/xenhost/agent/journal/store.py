@@ -97,6 +97,7 @@ class Store:
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def busy(self) -> bool:
@@ -136,6 +137,8 @@ class Store:
         """Write what is waiting, and end the thread."""
         if self._thread is None:
             return
+        if self._timer is not None:
+            self._timer.cancel()
         with self._lock:
             self._closing = True
             self._lock.notify()
@@ -148,9 +151,18 @@ class Store:
             if self._closing:
                 raise InternalError("the store is closed", message="the store is closed")
             self._batches.append(batch)
-            self._urgent |= urgent
-            # For a lazy write the thread has only to begin to count.
-            if urgent or len(self._batches) == 1:
+            if urgent:
+                self._urgent = True
+                self._lock.notify()
+        if not urgent and self._timer is None and self._loop is not None:
+            self._timer = self._loop.call_later(LAZY, self._flush)
+
+    def _flush(self) -> None:
+        """What nobody waits for has waited long enough."""
+        self._timer = None
+        with self._lock:
+            if self._batches:
+                self._urgent = True
                 self._lock.notify()
 
     # In the thread
@@ -170,8 +182,7 @@ class Store:
 
     def _next(self) -> bool:
         with self._lock:
-            self._lock.wait_for(lambda: self._batches or self._closing)
-            self._lock.wait_for(lambda: self._urgent or self._closing, LAZY)
+            self._lock.wait_for(lambda: self._urgent or self._closing)
             return bool(self._batches) or not self._closing
 
     def _commit(self, db: sqlite3.Connection) -> None:

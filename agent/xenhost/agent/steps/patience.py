@@ -13,21 +13,32 @@ T = TypeVar("T")
 async def before(clock: Clock, seconds: float, work: Coroutine[Any, Any, T]) -> tuple[bool, T | None]:
     """Await `work` for at most so many seconds: (True, its result), or (False, None) after it has been cancelled.
 
-    What it raises passes through. Cancelling this cancels it, and returns when it has ended.
+    What it raises passes through. Runs in the caller's task, as asyncio.timeout does, so that work which need not wait
+    costs no turn of the event loop.
     """
-    if isinf(seconds):
+    task = asyncio.current_task()
+    if isinf(seconds) or task is None:
         return True, await work
-    task = asyncio.ensure_future(work)
-    alarm = asyncio.ensure_future(clock.sleep(seconds))
-    try:
-        await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return True, task.result()
-        return False, None
-    finally:
-        alarm.cancel()
-        if not task.done():
+    cancelling = task.cancelling()
+    rang = False
+
+    def ring(alarm: "asyncio.Future[None]") -> None:
+        nonlocal rang
+        if not alarm.cancelled():
+            rang = True
             task.cancel()
-            await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()  # if it failed while this was cancelled, nobody asks any more
+
+    alarm = asyncio.ensure_future(clock.sleep(seconds))
+    alarm.add_done_callback(ring)
+    try:
+        return True, await work
+    except asyncio.CancelledError:
+        # Cancelled by the alarm alone, or (also) by somebody else?
+        if rang and task.cancelling() - 1 <= cancelling:
+            return False, None
+        raise
+    finally:
+        if rang:
+            task.uncancel()
+        alarm.remove_done_callback(ring)
+        alarm.cancel()
