@@ -186,6 +186,8 @@ class Xenstore(Connection):
         except asyncio.CancelledError:
             self.close_watch(watch)
             raise
+        except AlreadyExists:
+            pass  # asked for while there was no connection: making that registered it already
         except XenstoreError:
             self._watches.pop(watch.token, None)
             raise

@@ -4,6 +4,7 @@ import asyncio
 import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -246,14 +247,12 @@ class Connection(Operations):
                 attempt += 1
         self._reconnecting = None
         self._use(link)
-        calls: list[tuple[Watch, Call]] = []
+        loop = asyncio.get_running_loop()
         for watch in self._watches.values():
             call = self._proto.call((Request(Op.WATCH, watch.path, strings(watch.token)),))
-            calls.append((watch, call))
-            self._proto.submit(call, first=True)
-            loop = asyncio.get_running_loop()
             self._waiting[call] = done = loop.create_future()
-            done.add_done_callback(lambda _done, w=watch, c=call: self._rewatched(w, c, _done))  # type: ignore[misc]  # lambda defaults
+            done.add_done_callback(partial(self._rewatched, watch, call))
+            self._submit(call, first=True)
         self._flush()
 
     def _rewatched(self, watch: Watch, call: Call, done: "asyncio.Future[None]") -> None:

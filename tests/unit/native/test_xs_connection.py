@@ -80,6 +80,23 @@ async def test_watches_and_requests_work_again_after_the_daemon_restarts(
         assert (await anext(watch)).path == "/a/b"
 
 
+async def test_a_watch_asked_for_while_there_is_no_daemon_works_once_there_is(
+    own_daemon: Daemon,
+) -> None:
+    async with Xenstore(own_daemon.address) as xs:
+        own_daemon.kill()
+        await until(lambda: not xs.connected)
+        opening = asyncio.create_task(xs.open_watch("/a"))
+        await asyncio.sleep(0)
+        own_daemon.start()
+        watch = await opening
+        await until(lambda: watch.get_nowait() is not None)
+        await xs.write("/a/b", "1")
+        while (await anext(watch)).path != "/a/b":
+            pass  # the events of registering may trail
+        assert xs.watching == 1
+
+
 async def test_a_transaction_does_not_outlive_its_connection(own_daemon: Daemon) -> None:
     async with Xenstore(own_daemon.address) as xs:
         tx = await xs.begin()
