@@ -137,9 +137,12 @@ async def ground(tmp_path: Path, guests: Path, block: str) -> AsyncIterator[Grou
 
     async def leaks() -> list[str]:
         deadline = time.monotonic() + 10  # the kernel lets go of a loop device or interface a moment later
-        while (left := sorted(await leftovers() - before)) and time.monotonic() < deadline:
+        while True:
+            living = {str(domain.domid) for domain in await drivers[0].domains()}
+            left = sorted(each for each in await leftovers() - before if each.rpartition("/")[2] not in living)
+            if not left or time.monotonic() > deadline:
+                return left
             await asyncio.sleep(0.2)
-        return left
 
     try:
         yield Ground(
@@ -173,7 +176,7 @@ async def test_the_xen_driver_promises_that(promise: Promise, ground: Ground) ->
 
 
 async def leftovers() -> set[str]:
-    """What exists for domains: loop devices, interfaces, backends and private records, of living domains or not."""
+    """What exists for domains: loop devices, interfaces, backends and private records. Paths end with the domid."""
     found = {f"loop {path.parent.parent.name}" for path in Path("/sys/block").glob("loop*/loop/backing_file")}
     found |= {f"interface {name}" for name in os.listdir("/sys/class/net") if name.startswith(("vif", "tap"))}
     async with Xenstore() as store:
