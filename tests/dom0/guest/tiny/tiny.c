@@ -370,6 +370,22 @@ static void map_shared_page(void)
     hypercall(OP_MEMORY, 7 /* add_to_physmap */, (word)&add, 0);
 }
 
+#ifdef HVM
+/* No interrupt may wake us: we run with interrupts off and wait for events only. */
+static void be_quiet(void)
+{
+    struct {
+        u16 domain;
+        u32 index;
+        u64 value;
+    } set = {0x7ff0, 0 /* callback irq: the sign by which toolstacks know a guest with PV drivers */, 1};
+
+    outb(0x21, 0xff);
+    outb(0xa1, 0xff);
+    hypercall(OP_HVM, 0 /* set_param */, (word)&set, 0);
+}
+#endif
+
 struct start_info {
     u32 magic, version, flags, modules;
     u64 module_list, command_line;
@@ -379,6 +395,9 @@ void start(const struct start_info *info)
 {
     set_up_hypercalls();
     map_shared_page();
+#ifdef HVM
+    be_quiet();
+#endif
     if (info && info->magic == 0x336ec578 && info->command_line) {
         const char *line = (const char *)(word)info->command_line;
         u32 n = length(line);
