@@ -21,7 +21,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--type", choices=("pv", "pvh", "hvm"), default=env("XENHOST_DEMO_TYPE", "pv"))
     options.add_argument("--kernel", default=env("XENHOST_DEMO_KERNEL", "/opt/xenhost/guests/vmlinux"))
     options.add_argument("--ramdisk", default=env("XENHOST_DEMO_RAMDISK", "/opt/xenhost/guests/initrd.gz"))
-    options.add_argument("--cmdline", default=env("XENHOST_DEMO_CMDLINE", "console=hvc0 ip4=10.0.0.7 wait=eth0,xvda"))
+    options.add_argument(
+        "--cmdline", default=env("XENHOST_DEMO_CMDLINE", "console=hvc0 loglevel=6 ip4=10.0.0.7 wait=eth0,xvda")
+    )
     options.add_argument("--bridge", default=env("XENHOST_DEMO_BRIDGE", "xenbr0"))
     return options
 

@@ -1,5 +1,6 @@
 """How the demo looks: a line for each step as it happens, a table at the end."""
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+_LINE: Final = 140
+_ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""What a shell sends to a terminal beside text."""
 
 
 class Unexpected(Exception):
@@ -57,8 +62,8 @@ class Stage:
 
     def guest(self, untrusted_line: str) -> None:
         """A line that the guest wrote to its console."""
-        shown = "".join(char for char in untrusted_line[:110] if char.isprintable())
-        self._console.print(f"            [cyan]guest |[/cyan] [dim]{escape(shown)}[/dim]")
+        shown = "".join(char for char in _ESCAPES.sub("", untrusted_line)[:_LINE] if char.isprintable())
+        self._console.print(f"            [cyan]guest |[/cyan] [dim]{escape(shown)}[/dim]", soft_wrap=True)
 
     def failed(self, message: str, log: Sequence[str]) -> None:
         """It ended here, and this is why."""
