@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 KEEP_PER_KIND = 3
-KEEP_SECONDS = 6 * 3600.0
+KEEP_SECONDS = 3600.0
 
 
 def default_root() -> Path:
