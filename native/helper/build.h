@@ -28,7 +28,8 @@ int build_domain(xc_interface *xch, const struct build_request *request,
 
 /*
  * Undo the mappings of the guest's image that build_domain left. Taking tens of thousands of them down
- * takes longer than the copying did, and nobody needs to wait for it: call it after the reply.
+ * takes longer than the copying did: call it after the reply, while the caller introduces the domain. A PV
+ * guest must not run before: Xen lets no page be a descriptor or page table that somebody can write to.
  */
 void build_unmap(void);
 

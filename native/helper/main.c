@@ -28,7 +28,7 @@ static const char *find_value(const struct proto_request *request, const char *k
     return NULL;
 }
 
-static void do_build(xc_interface *xch, const struct proto_request *request)
+static bool do_build(xc_interface *xch, const struct proto_request *request)
 {
     static struct build_request build;
     struct build_result result;
@@ -37,15 +37,15 @@ static void do_build(xc_interface *xch, const struct proto_request *request)
 
     if (wrong) {
         proto_error("bad_request", EINVAL, "build", wrong);
-        return;
+        return false;
     }
     if (!xch) {
         proto_error("unavailable", ENODEV, "privcmd:open", "no hypervisor to talk to");
-        return;
+        return false;
     }
     if (build_domain(xch, &build, &result, &failure)) {
         proto_error("failed", failure.errnum, failure.call, xlog_last_error());
-        return;
+        return false;
     }
     proto_result_begin();
     proto_result_number("store_port", result.store_port);
@@ -59,6 +59,7 @@ static void do_build(xc_interface *xch, const struct proto_request *request)
     proto_result_number("image_us", result.image_us);
     proto_result_number("boot_us", result.boot_us);
     proto_result_end();
+    return true;
 }
 
 /* Map files ahead of the build that will need them. */
@@ -120,8 +121,12 @@ static void serve(xc_interface *xch, const struct proto_request *request)
 
     xlog_begin(getenv("XH_HELPER_DEBUG") != NULL);
     if (!strcmp(op, "build")) {
-        do_build(xch, request);
+        bool built = do_build(xch, request);
         build_unmap();
+        if (built) { /* now the guest may run */
+            proto_result_begin();
+            proto_result_end();
+        }
     } else if (!strcmp(op, "preload")) {
         do_preload(request);
     } else if (!strcmp(op, "acpi_tables")) {

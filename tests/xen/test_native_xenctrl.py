@@ -79,6 +79,8 @@ class Helper:
         self.process.stdin.write(encode(request))
         while not isinstance(reply := await self.reply(), Done | BuildResult | HelperFailure):
             pass
+        if isinstance(reply, BuildResult):
+            assert await self.reply() == Done()  # the guest may run
         return reply
 
 

@@ -2,7 +2,9 @@
 
 A request is "key value" lines, the first of them "op NAME", ended by an empty line. A reply is one line of
 words. In values, bytes outside 0x21..0x7e, "%" and, in replies, "=" are written %XX. After each
-request come any number of `Progress` and `Log`, then one `Done`, `BuildResult` or `HelperFailure`.
+request come any number of `Progress` and `Log`, then one `Done`, `BuildResult` or `HelperFailure`. After a
+`BuildResult` comes a `Done` as well, when the helper has let go of the guest's memory: only then may the
+guest run, as Xen lets no page that somebody can write to become a PV guest's page or descriptor table.
 """
 
 from collections.abc import Iterable

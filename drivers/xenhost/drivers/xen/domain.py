@@ -196,6 +196,8 @@ class Domains:
         try:
             async with self._helpers.helper() as helper, asyncio.timeout(deadline(vm)):
                 result = await helper.build(request, _progress(domid))
+                if isinstance(result, BuildResult):
+                    await asyncio.gather(helper.released(), self._introduce(domid, result))
         except (HelperLost, ValueError) as error:
             raise await self._lost(domid, vm, str(error)) from error
         except TimeoutError as error:
@@ -206,7 +208,7 @@ class Domains:
         guest_tree.result()
         if isinstance(result, HelperFailure):
             raise await self._failed(domid, vm, result)
-        await self._introduce(domid, result)
+        await self._xs.write(paths.record_stage(domid), Stage.BUILT)
 
     async def _introduce(self, domid: DomId, result: BuildResult) -> None:
         _log.debug("domain built", domid=domid, guest_os=result.guest_os, phases=dict(result.phases))
@@ -214,7 +216,6 @@ class Domains:
         rings = tree.ring_nodes(domid, store, (result.console_frame, result.console_port))
         # In one burst: requests of one connection are served in order, so xenconsoled finds the nodes when it hears
         await asyncio.gather(self._xs.apply(rings), self._xs.introduce(domid, *store))
-        await self._xs.write(paths.record_stage(domid), Stage.BUILT)
 
     async def _failed(self, domid: DomId, vm: VmSpec, failure: HelperFailure) -> Exception:
         info = await self.info(domid)

@@ -19,6 +19,7 @@ import structlog
 from xenhost.native.domain_helper import (
     BuildRequest,
     BuildResult,
+    Done,
     HelperFailure,
     HelperProtocolError,
     HelperReader,
@@ -73,7 +74,8 @@ class Helper:
     ) -> BuildResult | HelperFailure:
         """Have a domain built. Raises HelperLost, ValueError for a request that cannot be sent.
 
-        Cancelled or failed in any way, the helper must be killed: it may still be working on the domain.
+        After a BuildResult, `released` must be awaited before the guest may run. Cancelled or failed in any way, the
+        helper must be killed: it may still be working on the domain.
         """
         data = encode(request)
         self._served += 1
@@ -94,6 +96,13 @@ class Helper:
                     return end
                 case other:
                     raise HelperLost(f"xh-domain-helper answered a build with {other}")
+
+    async def released(self) -> None:
+        """Wait until it has let go of the memory of the guest it built: a PV guest that runs before may crash, as Xen
+        makes no page a page table that somebody else can write to. Raises HelperLost, having let go too."""
+        reply = await self._reply()
+        if not isinstance(reply, Done):
+            raise HelperLost(f"xh-domain-helper ended a build with {reply}")
 
     async def kill(self) -> None:
         """End it, whatever it does, and reap it."""

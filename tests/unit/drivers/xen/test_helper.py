@@ -28,6 +28,7 @@ for line in sys.stdin:
             say("log debug something")
             pid = str(os.getpid())
             say(f"result store_port=1 store_frame=2 console_port=3 console_frame=4 guest_os={{pid}} parse_us=5")
+            say("result")
         case "/bad":
             say("error failed 12 dom:memory no%20memory")
         case "/crash":
@@ -63,7 +64,10 @@ def request(behaviour: str) -> BuildRequest:
 
 async def build(helpers: Helpers, behaviour: str, seen: list[Progress] | None = None) -> BuildResult | HelperFailure:
     async with helpers.helper() as helper:
-        return await helper.build(request(behaviour), (seen if seen is not None else []).append)
+        result = await helper.build(request(behaviour), (seen if seen is not None else []).append)
+        if isinstance(result, BuildResult):
+            await helper.released()
+        return result
 
 
 def alive(pid: str) -> bool:
