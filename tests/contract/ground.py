@@ -19,7 +19,7 @@ MAC = "00:16:3e:5e:00:01"
 
 
 class GuestHand(Protocol):
-    """What a test can make the guest of `Ground.guest_spec` do. The guest runs when these are called."""
+    """What a test can make a guest of `Ground` do. The guest runs when these are called."""
 
     async def is_up(self, domid: DomId) -> None:
         """Return when it has booted far enough to cooperate."""
@@ -54,6 +54,8 @@ class Ground:
     """A VM with a new UUID and no devices, whose domain is never unpaused."""
     guest_spec: Callable[[], VmSpec]
     """A VM with a new UUID and no devices, with two vCPUs, whose guest boots and cooperates."""
+    simple_spec: Callable[[], VmSpec]
+    """The same, of a guest that need not know devices, vCPUs and ballooning: it boots, and obeys requests to stop."""
     hand: GuestHand
     foreign: Callable[[], AbstractAsyncContextManager[DomId]]
     """A domain that somebody else made."""

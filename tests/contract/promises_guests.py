@@ -13,7 +13,7 @@ from xenhost.core.vm import ShutdownReason
 
 
 async def pausing_and_unpausing_may_be_repeated(g: Ground) -> None:
-    domid = await g.booted(g.guest_spec())
+    domid = await g.booted(g.simple_spec())
     for paused in (True, True, False, False):
         await (g.hypervisor.pause_domain(domid) if paused else g.hypervisor.unpause_domain(domid))
         domain = await g.hypervisor.domain(domid)
@@ -38,19 +38,19 @@ async def a_guest_that_is_asked_powers_off(g: Ground) -> None:
 
 
 async def a_guest_that_is_asked_reboots(g: Ground) -> None:
-    domid = await g.booted(g.guest_spec())
+    domid = await g.booted(g.simple_spec())
     await _asked_until_stopped(g, domid, ShutdownReason.REBOOT)
 
 
 async def asking_a_stopped_guest_to_shut_down_returns_at_once(g: Ground) -> None:
-    domid = await g.booted(g.guest_spec())
+    domid = await g.booted(g.simple_spec())
     await _asked_until_stopped(g, domid, ShutdownReason.POWEROFF)
     async with asyncio.timeout(g.patience):
         await g.hypervisor.request_shutdown(domid, ShutdownReason.POWEROFF, 3600)
 
 
 async def a_paused_guest_does_not_acknowledge_and_forgets_the_request(g: Ground) -> None:
-    vm = g.guest_spec()
+    vm = g.simple_spec()
     domid = await g.booted(vm)
     await g.hypervisor.pause_domain(domid)
     with pytest.raises(ShutdownNotAcknowledged) as caught:
@@ -63,7 +63,7 @@ async def a_paused_guest_does_not_acknowledge_and_forgets_the_request(g: Ground)
 
 
 async def a_cancelled_request_to_shut_down_is_withdrawn(g: Ground) -> None:
-    domid = await g.booted(g.guest_spec())
+    domid = await g.booted(g.simple_spec())
     await g.hypervisor.pause_domain(domid)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(g.short):
@@ -75,7 +75,7 @@ async def a_cancelled_request_to_shut_down_is_withdrawn(g: Ground) -> None:
 
 
 async def a_guest_that_powers_itself_off_is_noticed_with_the_reason(g: Ground) -> None:
-    domid = await g.booted(g.guest_spec())
+    domid = await g.booted(g.simple_spec())
     waiting = asyncio.create_task(g.hypervisor.wait_stopped(domid))
     await g.hand.poweroff(domid)
     assert await asyncio.wait_for(waiting, g.patience) is ShutdownReason.POWEROFF
@@ -123,7 +123,7 @@ async def memory_of_a_running_guest_follows_its_target(g: Ground) -> None:
 
 
 async def a_running_guest_has_a_serial_console(g: Ground) -> None:
-    domid = await g.booted(g.guest_spec())
+    domid = await g.booted(g.simple_spec())
 
     async def there() -> bool:
         return (await g.hypervisor.console(domid)).serial_tty.startswith("/dev/pts/")
@@ -135,7 +135,7 @@ async def events_tell_of_appearing_stopping_and_going(g: Ground) -> None:
     heard, other = Heard(), Heard()
     listening = [asyncio.create_task(each.listen(g.hypervisor)) for each in (heard, other)]
     await asyncio.sleep(0.05)
-    vm = g.guest_spec()
+    vm = g.simple_spec()
     domid = await g.booted(vm)
     await g.hand.poweroff(domid)
     await asyncio.wait_for(g.hypervisor.wait_stopped(domid), g.patience)

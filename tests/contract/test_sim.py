@@ -97,6 +97,7 @@ async def ground(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         restart=restart,
         idle_spec=spec,
         guest_spec=spec,
+        simple_spec=spec,
         hand=SimHand(world),
         foreign=foreign,
         leaks=leaks,

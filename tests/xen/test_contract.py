@@ -1,4 +1,4 @@
-"""The Xen driver keeps every promise of the hypervisor port, with real Linux guests (PV)."""
+"""The Xen driver keeps every promise of the hypervisor port, with real PV guests."""
 
 import asyncio
 import contextlib
@@ -26,11 +26,6 @@ from xenhost.native.xenstore_errors import NoEntry
 
 GUEST_UP: Final = b"GUESTUP"
 PATIENCE: Final = 90.0
-_NO_REFUSAL: Final = "Linux' blkfront never refuses since 5.15, not even for a disk that is open"
-DEVIATIONS: Final = {
-    "a_guest_that_refuses_is_quoted_and_the_disk_stays": _NO_REFUSAL,
-    "a_refused_disk_can_still_be_forced_out": _NO_REFUSAL,
-}
 
 
 async def command(*words: str) -> str:
@@ -42,42 +37,67 @@ async def command(*words: str) -> str:
     return output.decode()
 
 
-class LinuxHand:
-    """The hand inside a Linux guest: its shell at the serial console."""
+class Hand:
+    """The hand inside guests: the shell of Linux at its serial console, and what the tiny guest reads in xenstore."""
 
-    def __init__(self, hypervisor: Hypervisor) -> None:
+    def __init__(self, hypervisor: Hypervisor, store: Xenstore) -> None:
         self._hypervisor = hypervisor
+        self._store = store
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def is_up(self, domid: DomId) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not (tty := (await self._hypervisor.console(domid)).serial_tty):
-            assert time.monotonic() < deadline, "the guest never got a console"
-            await asyncio.sleep(0.05)
-        console = os.open(tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
-        try:
-            heard = b""
-            while GUEST_UP not in heard:
-                assert time.monotonic() < deadline, f"the guest did not come up; it said: {heard[-500:]!r}"
-                try:
-                    heard += os.read(console, 4096)
-                except BlockingIOError:
-                    await asyncio.sleep(0.05)
-        finally:
-            os.close(console)
+        heard = b""
+        async with asyncio.timeout(PATIENCE):
+            while GUEST_UP not in heard and not await self._is_tiny(domid):
+                heard += await self._said(domid)
+                await asyncio.sleep(0.05)
 
     async def poweroff(self, domid: DomId) -> None:
-        await self._type(domid, b"poweroff -f\n")
+        await self._do(domid, "poweroff", b"poweroff -f\n")
 
     async def crash(self, domid: DomId) -> None:
-        await self._type(domid, b"echo c > /proc/sysrq-trigger\n")
-
-    async def hold_disk(self, domid: DomId, devid: DevId) -> None:
-        raise NotImplementedError(_NO_REFUSAL)
+        await self._do(domid, "crash", b"echo c > /proc/sysrq-trigger\n")
 
     async def fall_silent(self, domid: DomId) -> None:
         await command("xl", "pause", str(domid))
 
-    async def _type(self, domid: DomId, line: bytes) -> None:
+    async def hold_disk(self, domid: DomId, devid: DevId) -> None:
+        # Linux gives up every disk since 5.15, open or not: words are put into the mouth of one that stands still
+        await self.fall_silent(domid)
+
+        async def refuse() -> None:
+            while await self._store.get(f"/local/domain/0/backend/vbd/{domid}/{devid}/state") == b"4":
+                await asyncio.sleep(0.05)
+            error = f"/local/domain/{domid}/error/device/vbd/{devid}/error"
+            await self._store.write(error, "16 Device in use; refusing to close")
+
+        self._tasks.add(asyncio.create_task(refuse()))
+
+    async def close(self) -> None:
+        """Let go."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _is_tiny(self, domid: DomId) -> bool:
+        return await self._store.get(f"/local/domain/{domid}/data/tiny") == b"up"
+
+    async def _said(self, domid: DomId) -> bytes:
+        tty = (await self._hypervisor.console(domid)).serial_tty
+        if not tty:
+            return b""
+        console = os.open(tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            return os.read(console, 4096)
+        except BlockingIOError:
+            return b""
+        finally:
+            os.close(console)
+
+    async def _do(self, domid: DomId, word: str, line: bytes) -> None:
+        if await self._is_tiny(domid):
+            await self._store.write(f"/local/domain/{domid}/data/do", word)
+            return
         await asyncio.sleep(0.5)  # its shell opens the terminal when it is up, and discards what was typed before
         console = os.open((await self._hypervisor.console(domid)).serial_tty, os.O_WRONLY | os.O_NOCTTY)
         try:
@@ -111,23 +131,31 @@ async def ground(tmp_path: Path, guests: Path, block: str) -> AsyncIterator[Grou
     drivers = [make_hypervisor("xen", settings)]
     await drivers[0].open()
     made: list[VmId] = []
-    before = await leftovers()
+    store = Xenstore()
+    await store.connect()
+    hand = Hand(drivers[0], store)
+    before = await leftovers(store)
 
     async def restart() -> Hypervisor:
         drivers.append(make_hypervisor("xen", settings))
         await drivers[-1].open()
         return drivers[-1]
 
-    def spec() -> VmSpec:
-        made.append(VmId(str(uuid4())))
+    def linux() -> VmSpec:
         boot = DirectBoot(str(guests / "vmlinux"), str(guests / "initrd.gz"), "console=hvc0 quiet")
-        memory = Memory(128 * MIB, 128 * MIB, 64 * MIB)
+        return spec(boot, Memory(128 * MIB, 128 * MIB, 64 * MIB))
+
+    def tiny() -> VmSpec:
+        return spec(DirectBoot(str(guests / "tiny-pv")), Memory(32 * MIB, 32 * MIB, 32 * MIB))
+
+    def spec(boot: DirectBoot, memory: Memory) -> VmSpec:
+        made.append(VmId(str(uuid4())))
         return VmSpec(made[-1], f"vm-{made[-1][:8]}", VmType.PV, boot, memory, Vcpus(2, 2))
 
     @asynccontextmanager
     async def foreign() -> AsyncIterator[DomId]:
         config = tmp_path / "foreign.cfg"
-        config.write_text(f'name = "foreign"\nkernel = "{guests / "vmlinux"}"\nmemory = 96\ntype = "pv"\n')
+        config.write_text(f'name = "foreign"\nkernel = "{guests / "tiny-pv"}"\nmemory = 32\ntype = "pv"\n')
         await command("xl", "create", "-p", str(config))
         domid = DomId(int(await command("xl", "domid", "foreign")))
         try:
@@ -139,7 +167,7 @@ async def ground(tmp_path: Path, guests: Path, block: str) -> AsyncIterator[Grou
         deadline = time.monotonic() + 10  # the kernel lets go of a loop device or interface a moment later
         while True:
             living = {str(domain.domid) for domain in await drivers[0].domains()}
-            left = sorted(each for each in await leftovers() - before if each.rpartition("/")[2] not in living)
+            left = sorted(each for each in await leftovers(store) - before if each.rpartition("/")[2] not in living)
             if not left or time.monotonic() > deadline:
                 return left
             await asyncio.sleep(0.2)
@@ -148,9 +176,10 @@ async def ground(tmp_path: Path, guests: Path, block: str) -> AsyncIterator[Grou
         yield Ground(
             hypervisor=drivers[0],
             restart=restart,
-            idle_spec=spec,
-            guest_spec=spec,
-            hand=LinuxHand(drivers[0]),
+            idle_spec=tiny,
+            guest_spec=linux,
+            simple_spec=tiny,
+            hand=hand,
             foreign=foreign,
             leaks=leaks,
             file=file,
@@ -160,14 +189,15 @@ async def ground(tmp_path: Path, guests: Path, block: str) -> AsyncIterator[Grou
             bridge="xenbr0",
             patience=PATIENCE,
             short=2.0,
-            deviations=DEVIATIONS,
         )
     finally:
+        await hand.close()
         for domain in await drivers[0].domains():
             if domain.vm in made and domain.managed:
                 await drivers[0].destroy_domain(domain.domid)
         for driver in drivers:
             await driver.close()
+        await store.close()
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=name_of)
@@ -175,12 +205,11 @@ async def test_the_xen_driver_promises_that(promise: Promise, ground: Ground) ->
     await keep(promise, ground)
 
 
-async def leftovers() -> set[str]:
+async def leftovers(store: Xenstore) -> set[str]:
     """What exists for domains: loop devices, interfaces, backends and private records. Paths end with the domid."""
     found = {f"loop {path.parent.parent.name}" for path in Path("/sys/block").glob("loop*/loop/backing_file")}
     found |= {f"interface {name}" for name in os.listdir("/sys/class/net") if name.startswith(("vif", "tap"))}
-    async with Xenstore() as store:
-        for base in ("/local/domain/0/backend/vbd", "/local/domain/0/backend/vif", "/xenhost/domain"):
-            with contextlib.suppress(NoEntry):
-                found |= {f"{base}/{name}" for name in await store.ls(base)}
+    for base in ("/local/domain/0/backend/vbd", "/local/domain/0/backend/vif", "/xenhost/domain"):
+        with contextlib.suppress(NoEntry):
+            found |= {f"{base}/{name}" for name in await store.ls(base)}
     return found
