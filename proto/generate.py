@@ -41,11 +41,7 @@ def generate(out: Path) -> None:
 
 def outputs(root: Path) -> dict[str, bytes]:
     """Generated files below a folder, by relative path."""
-    return {
-        str(path.relative_to(root)): path.read_bytes()
-        for pattern in PATTERNS
-        for path in root.rglob(pattern)
-    }
+    return {str(path.relative_to(root)): path.read_bytes() for pattern in PATTERNS for path in root.rglob(pattern)}
 
 
 def main() -> int:
