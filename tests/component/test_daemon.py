@@ -47,6 +47,25 @@ async def test_it_says_what_it_does(agent: AgentProcess) -> None:
     assert not Path(agent.target.removeprefix("unix:")).exists()
 
 
+async def test_operations_are_in_the_log_with_their_outcome(agent: AgentProcess) -> None:
+    async with agent.client() as client:
+        vm = await client.create(name="one")
+        await client.done(client.vms.StartVm(StartVmRequest(id=vm.id)))
+        bad = await client.create(name="two", vifs=[vm_pb2.Vif(bridge="nobr9")])
+        await client.ended(client.vms.StartVm(StartVmRequest(id=bad.id)))
+        await agent.end(signal.SIGTERM)
+    ended = [line for line in agent.lines() if line["message"] == "operation ended"]
+    assert [(line["kind"], line["name"], line["outcome"]) for line in ended] == [
+        ("vm.start", "one", "succeeded"),
+        ("vm.start", "two", "failed"),
+    ]
+    assert (ended[0]["vm"], ended[0]["domid"], ended[0]["level"]) == (vm.id, 1, "info")
+    assert (ended[1]["reason"], ended[1]["level"]) == ("DEVICE_ATTACH_FAILED", "warning")
+    await agent.start()
+    await agent.end(signal.SIGTERM)
+    assert len([line for line in agent.lines() if line["message"] == "operation ended"]) == 2
+
+
 async def test_vms_run_on_while_it_is_stopped_and_are_adopted(agent: AgentProcess) -> None:
     async with agent.client() as client:
         vm = await client.create(vifs=[VIF])

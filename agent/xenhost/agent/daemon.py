@@ -10,6 +10,7 @@ from xenhost.agent.engine.engine import Engine
 from xenhost.agent.lifecycle import StopSignals
 from xenhost.agent.link.link import MasterLink
 from xenhost.agent.notify import Notifier
+from xenhost.agent.operation_log import OperationLog
 from xenhost.agent.rpc.server import ApiServer
 from xenhost.core.clock import Clock
 from xenhost.core.ports.hypervisor import Hypervisor
@@ -49,7 +50,11 @@ class Daemon:
     async def run(self, tasks: asyncio.TaskGroup) -> None:
         """From start to stop. Raises ConfigError and XenhostError if the start fails; all is closed then too."""
         self._stop.install()
-        background = [tasks.create_task(self._notifier.watchdog(self._clock), name="watchdog")]
+        operation_log = OperationLog(self._engine, self._clock, self._log)
+        background = [
+            tasks.create_task(self._notifier.watchdog(self._clock), name="watchdog"),
+            tasks.create_task(operation_log.run(), name="operation log"),
+        ]
         try:
             if await self._unless_stopped(self._start()):
                 if self._link is not None:
@@ -58,10 +63,11 @@ class Daemon:
             self._notifier.stopping()
             self._notifier.extend(2 * self._drain_seconds)
         finally:
-            for task in background[1:]:
+            for task in background[2:]:
                 task.cancel()
             await self._close()
-            background[0].cancel()
+            for task in background:
+                task.cancel()
         self._log.info("stopped")
 
     async def _start(self) -> None:

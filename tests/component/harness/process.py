@@ -13,7 +13,7 @@ from typing import Any, Self
 from component.harness.client import Client
 from xenhost.agent.tls_files import TlsFiles
 
-START_SECONDS = 15.0
+START_SECONDS = 60.0
 
 
 class AgentProcess:
@@ -42,6 +42,11 @@ class AgentProcess:
     def target(self) -> str:
         """Its unix socket."""
         return f"unix:{self.root}/run/xenhost/xenhostd.sock"
+
+    @property
+    def runs(self) -> bool:
+        """Has it been started, and not ended since?"""
+        return self._process is not None and self._process.returncode is None
 
     @property
     def pid(self) -> int:
