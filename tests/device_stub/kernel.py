@@ -110,6 +110,11 @@ class FakeKernel:
         elif place := device_of(path) or _frontend_of(path):
             await self._backend(place)
             await self._frontend(place)
+        else:  # removal of something above
+            for known in [
+                each for each in self.registered if f"{paths.frontend(*_args(each))}/".startswith(f"{path}/")
+            ]:
+                await self._backend(known)
 
     async def _backend(self, place: Place) -> None:
         mine, theirs = paths.backend(*_args(place)), paths.frontend(*_args(place))

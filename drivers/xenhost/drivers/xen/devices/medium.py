@@ -27,6 +27,8 @@ class Medium:
     """Major and minor of the block device that blkback is to open."""
     loop: str
     """Its name if it is a loop device, else empty."""
+    loop_file: str = ""
+    """What the kernel calls the file behind the loop device, byte for character."""
 
     def close(self) -> None:
         """Let go of it; a loop device that nobody else has open is freed, which may block."""
@@ -48,7 +50,8 @@ def open_medium(vbd: Vbd, sysfs: Path = Path("/sys")) -> Medium:
                 raise _failure(vbd, f"{path} is not a block device")
             fd, device = _open_block(path, read_only), path
         number = os.fstat(fd).st_rdev
-        medium = Medium(fd, (os.major(number), os.minor(number)), device if device != path else "")
+        looped = ("", "") if device == path else (device, (loop.backing(device) or b"").decode("latin-1"))
+        medium = Medium(fd, (os.major(number), os.minor(number)), *looped)
         try:
             _check_sharing(vbd, medium, sysfs)
         except BaseException:

@@ -32,6 +32,8 @@ class VbdRecord:
     vbd: Vbd
     loop: str = ""
     """The loop device in between, `/dev/loopN`; empty if there is none."""
+    loop_file: str = ""
+    """What the kernel calls the file behind it, byte for character: while it still does, the loop device is ours."""
     backend: bool = True
     """False for a drive without backend: an empty one, or one that the emulator serves alone."""
 
@@ -110,13 +112,14 @@ def name_of(cls: DeviceClass, devid: DevId) -> str:
 def encode(record: DeviceRecord) -> bytes:
     """The value of the record's node."""
     match record:
-        case VbdRecord(_, vbd, loop, backend):
+        case VbdRecord(_, vbd, loop, loop_file, backend):
             fields: dict[str, object] = {
                 "kind": vbd.source.kind,
                 "path": vbd.source.path,
                 "mode": vbd.mode,
                 "type": vbd.type,
                 "loop": loop,
+                "loop_file": loop_file,
                 "backend": backend,
             }
         case VifRecord(_, vif):
@@ -132,7 +135,7 @@ def decode(domid: DomId, cls: DeviceClass, devid: DevId, value: bytes) -> Device
             return VifRecord(domid, Vif(devid, fields["mac"], fields["bridge"], fields["mtu"], fields["rate"]))
         source = Source(SourceKind(fields["kind"]), fields["path"])
         vbd = Vbd(devid, source, VbdMode(fields["mode"]), VbdType(fields["type"]))
-        return VbdRecord(domid, vbd, fields["loop"], fields["backend"])
+        return VbdRecord(domid, vbd, fields["loop"], fields["loop_file"], fields["backend"])
     except (ValueError, KeyError, TypeError) as error:
         message = f"the record of {cls} {devid} of domain {domid} cannot be read: {error!r}"
         raise InternalError(message, message=message) from error

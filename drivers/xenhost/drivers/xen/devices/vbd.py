@@ -134,7 +134,7 @@ class Vbds:
 
     async def _attach(self, domid: DomId, vbd: Vbd) -> None:
         medium = await _opened(vbd)
-        record = VbdRecord(domid, vbd, medium.loop)
+        record = VbdRecord(domid, vbd, medium.loop, medium.loop_file)
         keys = nodes.vbd_backend(domid, vbd, medium.number), nodes.vbd_frontend(domid, vbd)
         async with self._wiring.attaching(record, lambda: self._undo(record, medium)):
             await self._wiring.create(record, *keys)  # now its driver was probed, and has watched physical-device
@@ -153,11 +153,11 @@ class Vbds:
         """Leave nothing: no nodes before the loop device goes, as its number may soon be that of another file."""
         with Uevents() as uevents:
             try:
-                held = await self._wiring.loops_of([record])
                 await self._wiring.disconnect([record])
             finally:
                 await asyncio.to_thread(medium.close)
-            await self._wiring.release([record], held, uevents)
+            await self._wiring.freed([record], uevents)
+        await self._wiring.forget([record])
 
 
 def _is_emulated(seen: Seen, vbd: Vbd) -> bool:

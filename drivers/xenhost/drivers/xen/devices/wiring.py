@@ -157,29 +157,36 @@ class Wiring:
         Raises DeviceDetachTimeout if dom0's kernel does not let go in time; their records then stay.
         """
         with Uevents() as uevents:
-            held = await self.loops_of(records)
-            await self.disconnect(records, closed=closed)
-            await self.release(records, held, uevents)
+            if closed:
+                await self._settled(records, self.settle())
+            elif any(record.backend for record in records):
+                await self.disconnect(records)
+            await self.freed(records, uevents)
+        await self.forget(records)
 
-    async def loops_of(self, records: Sequence[DeviceRecord]) -> dict[str, bytes]:
-        """The loop devices that are (still) those of the records, and what they are made of."""
-        used = [
-            (record.loop, record.vbd.source.path) for record in records if isinstance(record, VbdRecord) and record.loop
-        ]
-        return await asyncio.to_thread(_held, used) if used else {}
-
-    async def disconnect(self, records: Sequence[DeviceRecord], *, closed: bool = False) -> None:
+    async def disconnect(self, records: Sequence[DeviceRecord]) -> None:
         """Remove both ends and return when the kernel has let go of the devices. Raises DeviceDetachTimeout."""
-        wired = [record for record in records if record.backend]
-        if not wired:
-            return
+        await self._settled(records, self.apply(nodes.unplug_batch(record for record in records if record.backend)))
+
+    async def freed(self, records: Sequence[DeviceRecord], uevents: Uevents) -> None:
+        """Wait until the loop devices are free: they free themselves, but only once nobody looks at them any more."""
+        for record in records:
+            if isinstance(record, VbdRecord) and record.loop:
+                name = record.loop.removeprefix("/dev/")
+                await uevents.until(_is_freed(record), name, self.patience.loop)
+
+    async def forget(self, records: Sequence[DeviceRecord]) -> None:
+        """Remove what is left of devices that are gone, and our records."""
+        batch = nodes.unplug_batch(records)
+        for record in records:
+            batch.rm(path_of(record))
+        await self.xs.apply(batch)
+
+    async def _settled(self, records: Sequence[DeviceRecord], work: Coroutine[Any, Any, None]) -> None:
+        """Do something that ends when the kernel has let go of devices. Raises DeviceDetachTimeout."""
         try:
             async with asyncio.timeout(self.patience.detach):
-                if closed:
-                    await self.settle()
-                    await self.xs.apply(nodes.unplug_batch(wired))
-                else:
-                    await self.apply(nodes.unplug_batch(wired))
+                await work
         except TimeoutError as error:
             names = ", ".join(record.name for record in records)
             raise DeviceDetachTimeout(
@@ -188,13 +195,6 @@ class Wiring:
                 type=records[0].cls.upper(),
                 ref=names,
             ) from error
-
-    async def release(self, records: Sequence[DeviceRecord], held: dict[str, bytes], uevents: Uevents) -> None:
-        """Wait until the loop devices are free (they free themselves once nobody looks at them), then forget all."""
-        for device, file in held.items():
-            name = device.removeprefix("/dev/")
-            await uevents.until(lambda d=device, f=file: loop.backing(d) != f, name, self.patience.loop)  # type: ignore[misc]  # defaults bind the loop variables
-        await self.xs.rm_many([path_of(record) for record in records])
 
     # Asking the guest
 
@@ -257,10 +257,10 @@ class Wiring:
         return any(state in (XenbusState.CLOSED, XenbusState.UNKNOWN) for state in states)
 
 
-def _held(used: Sequence[tuple[str, str]]) -> dict[str, bytes]:
-    """Of (loop device, file) pairs those that belong together, with the kernel's name of the file. Blocks."""
-    found = {device: loop.backing(device) for device, path in used if loop.backs(device, path)}
-    return {device: file for device, file in found.items() if file is not None}
+def _is_freed(record: VbdRecord) -> Callable[[], bool]:
+    """Whether the loop device is made of the record's file no more."""
+    file = record.loop_file.encode("latin-1")
+    return lambda: loop.backing(record.loop) != file
 
 
 async def completed(work: Coroutine[Any, Any, T]) -> T:

@@ -107,8 +107,15 @@ async def changes(xs: Xenstore, *paths: str) -> AsyncIterator[asyncio.Event]:
         except XenstoreError:
             changed.set()
 
-    async with contextlib.AsyncExitStack() as stack:
-        for path in paths:
-            watch = await stack.enter_async_context(xs.watch(path))
-            stack.callback(asyncio.create_task(pump(watch), name=f"watch {path}").cancel)
+    def close(opened: asyncio.Task[Watch]) -> None:
+        if not opened.cancelled() and opened.exception() is None:
+            xs.close_watch(opened.result())
+
+    with contextlib.ExitStack() as stack:
+        opening = [asyncio.create_task(xs.open_watch(path)) for path in paths]
+        for task in opening:
+            stack.callback(task.add_done_callback, close)
+            stack.callback(task.cancel)
+        for task in opening:
+            stack.callback(asyncio.create_task(pump(await task)).cancel)
         yield changed

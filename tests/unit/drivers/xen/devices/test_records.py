@@ -15,7 +15,7 @@ NIC = Vif(DevId(1), "00:16:3e:00:00:01", "xenbr0", 9000, 1000)
 
 @pytest.mark.parametrize(
     "record",
-    [VbdRecord(D, DISK, "/dev/loop3"), VbdRecord(D, DRIVE, backend=False), VifRecord(D, NIC)],
+    [VbdRecord(D, DISK, "/dev/loop3", "/srv/gr\xc3\xb6\xdf\n"), VbdRecord(D, DRIVE, backend=False), VifRecord(D, NIC)],
 )
 def test_a_record_is_read_back_as_it_was_written(record: DeviceRecord) -> None:
     assert decode(D, record.cls, record.devid, encode(record)) == record
