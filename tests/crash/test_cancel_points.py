@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from crash.points import calls_of
+from crash.points import POINTS
 from crash.scenarios import SCENARIOS, VM
 from crash.stage import Stage
 from kit.agent import Agent
@@ -22,7 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         pytest.param(name, nth, when, id=f"{name}-{when}-{nth}")
         for name in SCENARIOS
         for when in When
-        for nth in range(1, calls_of(name)[when] + 1)
+        for nth in range(1, POINTS[name].moments(when) + 1)
     ]
     metafunc.parametrize(("name", "nth", "when"), cases)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crash.points import calls_of, writes_of
+from crash.points import POINTS
 from crash.scenarios import SCENARIOS
 from crash.stage import Stage, is_begun
 from kit.dying import Death
@@ -19,7 +19,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cases = [
             pytest.param(name, at, death, id=f"{name}-{death}-{at}")
             for name in SCENARIOS
-            for at in range(1, writes_of(name) + 1)
+            for at in range(1, POINTS[name].writes + 1)
             for death in Death
         ]
         metafunc.parametrize(("name", "at", "death"), cases)
@@ -28,7 +28,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             pytest.param(name, nth, when, id=f"{name}-{when}-{nth}")
             for name in SCENARIOS
             for when in When
-            for nth in range(1, calls_of(name)[when] + 1)
+            for nth in range(1, POINTS[name].moments(when) + 1)
         ]
         metafunc.parametrize(("name", "nth", "when"), cases)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from crash.points import calls_of, writes_of
+from crash.points import POINTS
 from crash.scenarios import SCENARIOS
 from crash.stage import Stage, is_begun
 from kit.dying import Death
@@ -21,14 +21,16 @@ MOST: Final = 60
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "at" in metafunc.fixturenames:
         cases = [
-            pytest.param(name, at, id=f"{name}-{at}") for name in SCENARIOS for at in range(1, writes_of(name) + 1, 3)
+            pytest.param(name, at, id=f"{name}-{at}")
+            for name in SCENARIOS
+            for at in range(1, POINTS[name].writes + 1, 3)
         ]
         metafunc.parametrize(("name", "at"), cases)
     elif "nth" in metafunc.fixturenames:
         cases = [
             pytest.param(name, nth, id=f"{name}-{nth}")
             for name in SCENARIOS
-            for nth in range(1, calls_of(name)[When.AFTER] + 1, 3)
+            for nth in range(1, POINTS[name].after + 1, 3)
         ]
         metafunc.parametrize(("name", "nth"), cases)
 

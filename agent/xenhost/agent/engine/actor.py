@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Final, Protocol
 
+import structlog
+
 from xenhost.agent.engine.execution import Abandoned
 from xenhost.agent.engine.job import Job
 from xenhost.agent.engine.services import Services
@@ -16,6 +18,8 @@ from xenhost.core.errors import InternalError, TaskCancelled, XenhostError
 from xenhost.core.states import OnOperation
 from xenhost.core.steps import OnFailure, OnRecovery
 from xenhost.core.views import OperationState
+
+Log = structlog.typing.FilteringBoundLogger
 
 
 class Owner(Protocol):
@@ -42,6 +46,18 @@ class Owner(Protocol):
         ...
 
 
+async def contained(work: Awaitable[None], log: Log, **context: str) -> str:
+    """Await it; what went wrong, or empty. For what must go on for other VMs whatever a fault of ours does to one."""
+    try:
+        await work
+    except Abandoned:
+        raise
+    except Exception as error:  # a fault of ours: it is logged, and shown with the VM
+        log.exception("internal error", **context)
+        return f"internal error: {type(error).__name__}: {error}"
+    return ""
+
+
 class Actor:
     """Performs jobs for one owner. What it knows of them is in the job and in the journal."""
 
@@ -59,6 +75,7 @@ class Actor:
         Raises Abandoned if the agent is ending; cancelling the task without `job.interrupted` abandons it too.
         """
         tracked = job.tracked
+        job.running = True
         if tracked.state is OperationState.PENDING:
             self._operations.advance(tracked, OnOperation.CANCEL if job.cancelled else OnOperation.RUN)
         error: XenhostError | None = None

@@ -28,6 +28,8 @@ class Job:
     """It can no longer be cancelled."""
     sleeping: bool = False
     """It waits before it tries something again."""
+    running: bool = False
+    """Its task has begun: cancelled before that, a task does nothing at all, not even end the job."""
     task: Task[None] | None = None
 
     def cancel(self, text: str) -> bool:
@@ -35,7 +37,7 @@ class Job:
         if self.closed:
             return False
         self.cancelled, self.cancel_text, self.closed = True, text, True
-        if self.task is not None:
+        if self.task is not None and self.running:
             self.interrupted = True
             self.task.cancel()
         return True

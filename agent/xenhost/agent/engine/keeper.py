@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from xenhost.agent.engine.actor import Actor
+from xenhost.agent.engine.actor import Actor, contained
 from xenhost.agent.engine.admission import Situation
 from xenhost.agent.engine.execution import Abandoned
 from xenhost.agent.engine.job import Job
@@ -126,12 +126,19 @@ class VmKeeper:
             self._wake.clear()
             if self._stopping:
                 continue
-            if self.current is None and self._queue:
-                self._begin(self._queue.popleft())
-            if self._dirty and (self.current is None or self.current.waits):
-                await self._observe()
-            if self.current is None and self.record.busy is None and not self._queue:
-                self._react()
+            if trouble := await contained(self._turn(), self._services.log, vm=self.record.spec.id):
+                self.record.trouble = trouble
+                self.record.touch()
+                self._services.spawn(self._look_later(), f"look again at {self.record.spec.id}")
+
+    async def _turn(self) -> None:
+        """Do what there is to do."""
+        if self.current is None and self._queue:
+            self._begin(self._queue.popleft())
+        if self._dirty and (self.current is None or self.current.waits):
+            await self._observe()
+        if self.current is None and self.record.busy is None and not self._queue:
+            self._react()
 
     def _begin(self, job: Job) -> None:
         self.current = job
@@ -139,8 +146,12 @@ class VmKeeper:
 
     async def _perform(self, job: Job) -> None:
         try:
-            await self._actor.perform(job)
+            trouble = await contained(self._actor.perform(job), self._services.log, operation=job.tracked.id)
         except Abandoned:
+            return
+        if trouble:  # the VM stays taken: the next start of the agent recovers it from the journal
+            self.record.trouble = f"{trouble}; restart the agent"
+            self.record.touch()
             return
         self.current = None
         self._wake.set()

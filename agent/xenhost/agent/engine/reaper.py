@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from xenhost.agent.engine.actor import Actor
+from xenhost.agent.engine.actor import Actor, contained
 from xenhost.agent.engine.execution import Abandoned
 from xenhost.agent.engine.job import Job
 from xenhost.agent.engine.services import Services
@@ -36,7 +36,7 @@ class Reaper:
 
     async def _perform(self, job: Job) -> None:
         try:
-            await self._actor.perform(job)
+            await contained(self._actor.perform(job), self._services.log, operation=job.tracked.id)
         except Abandoned:
             return
 

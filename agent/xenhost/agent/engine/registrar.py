@@ -113,10 +113,12 @@ class Registrar:
     async def delete(self, record: VmRecord, request_id: str) -> None:
         """Forget a halted VM. Raises VmBadPowerState, OtherOperationInProgress."""
         vm = record.spec.id
+        content = _content("delete", vm)
+        if self._repeated(request_id, content):
+            return
         verdict = decide(vm, Word.DESTROY, record.life, record.busy, record.attention)
         if isinstance(verdict, XenhostError):
             raise verdict
-        content = _content("delete", vm)
         await self._held(record, "vm.destroy", self._delete(vm, request_id, content))
 
     def deleted(self, vm: VmId, request_id: str) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from xenhost.agent.engine.actor import contained
 from xenhost.agent.engine.keeper import VmKeeper
 from xenhost.agent.engine.services import Services
 from xenhost.agent.events.hub import EventHub
@@ -28,7 +29,7 @@ class Watcher:
         while True:
             try:
                 async for event in self._services.hypervisor.events():
-                    await self._heard(event)
+                    await contained(self._heard(event), self._services.log, domid=str(event.domid))
                 return
             except XenhostError as error:
                 self._services.log.warning("events of the hypervisor are lost", error=str(error))

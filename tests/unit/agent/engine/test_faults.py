@@ -29,7 +29,7 @@ from xenhost.core.requests import (
     UnplugVif,
 )
 from xenhost.core.views import OperationState, VmView
-from xenhost.core.vm import PowerState, VmType
+from xenhost.core.vm import Domain, PowerState, VmType
 from xenhost.drivers.sim.faults import When
 
 VM = vm_id()
@@ -244,6 +244,33 @@ async def test_a_fault_of_ours_is_undone_and_reported(
     assert isinstance(operation.error, InternalError)
     assert "ZeroDivisionError" in str(operation.error)
     _nothing_left(host, agent)
+
+
+async def test_a_fault_of_ours_in_a_look_concerns_one_vm_only(
+    host: SimHost, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        await agent.engine.create_vm(spec(number))
+        await agent.succeed(StartVm(vm_id(number)))
+    await agent.settled(VM)
+    domid = agent.engine.vm(VM).status.domid or DOM0
+    look, faults = agent.hypervisor.domain, [ZeroDivisionError("a bug")] * 2
+
+    async def wrong(which: DomId) -> Domain | None:
+        if which == domid and faults:
+            raise faults.pop()
+        return await look(which)
+
+    monkeypatch.setattr(agent.hypervisor, "domain", wrong)
+    host.world.guest(domid).poweroff()
+    while not agent.engine.vm(VM).status.problem:
+        await host.clock.sleep(0)
+    assert "ZeroDivisionError" in agent.engine.vm(VM).status.problem
+    await agent.succeed(ShutdownVm(vm_id(2)))
+    await host.clock.sleep(30.0)
+    await agent.settled(VM)
+    assert agent.engine.vm(VM).status.power_state is PowerState.HALTED
+    assert agent.engine.vm(VM).status.problem == ""
 
 
 async def test_a_domain_of_somebody_else_is_not_touched(host: SimHost, agent: Agent) -> None:
