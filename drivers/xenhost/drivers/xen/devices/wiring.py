@@ -170,10 +170,12 @@ class Wiring:
 
     async def freed(self, records: Sequence[DeviceRecord], uevents: Uevents) -> None:
         """Wait until the loop devices are free: they free themselves, but only once nobody looks at them any more."""
+        now = asyncio.get_running_loop().time
+        deadline = now() + self.patience.loop
         for record in records:
             if isinstance(record, VbdRecord) and record.loop:
                 name = record.loop.removeprefix("/dev/")
-                await uevents.until(_is_freed(record), name, self.patience.loop)
+                await uevents.until(_is_freed(record), name, max(0.0, deadline - now()))
 
     async def forget(self, records: Sequence[DeviceRecord]) -> None:
         """Remove what is left of devices that are gone, and our records."""
