@@ -31,13 +31,19 @@ class Session:
 
         return Client(self.target)
 
-    def rows(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]], empty: str) -> None:
-        """Print a list: one JSON object per line, or a table of (field, title)."""
+    def rows(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        columns: Sequence[tuple[str, str]],
+        empty: str,
+        optional: Sequence[str] = (),
+    ) -> None:
+        """Print a list: one JSON object per line, or a table of (field, title); see `show_table`."""
         if self.as_json:
             for row in rows:
                 self.line(row)
         else:
-            show_table(list(rows), columns, empty)
+            show_table(list(rows), columns, empty, optional)
 
     def one(self, shape: Mapping[str, Any], fields: Sequence[tuple[str, Any]]) -> None:
         """Print one object: JSON, or (title, value) lines."""

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from shutil import get_terminal_size
 from typing import Any
 
 import click
@@ -20,15 +21,21 @@ _COLOURS = {
 }
 
 
-def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]], empty: str) -> None:
-    """Print rows; `columns` are (field, title)."""
+def show_table(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]], empty: str, optional: Sequence[str] = ()
+) -> None:
+    """Print rows; `columns` are (field, title). A terminal that is too narrow does without the optional ones."""
     if not rows:
         click.echo(empty, err=True)
         return
-    cells = [[_text(row.get(name)) for name, _ in columns] for row in rows]
     if sys.stdout.isatty():
-        _show_rich(cells, [title for _, title in columns])
+        left = list(optional)
+        while left and _width(rows, columns) > get_terminal_size().columns:
+            columns = [column for column in columns if column[0] != left[0]]
+            left.pop(0)
+        _show_rich([[_text(row.get(name)) for name, _ in columns] for row in rows], [title for _, title in columns])
         return
+    cells = [[_text(row.get(name)) for name, _ in columns] for row in rows]
     titles = [title.upper() for _, title in columns]
     widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
     for line in [titles, *cells]:
@@ -46,15 +53,21 @@ def show_fields(fields: Sequence[tuple[str, Any]]) -> None:
             click.echo(f"{title if number == 0 else '':<{width}}  {_styled(line)}")
 
 
+def _width(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]]) -> int:
+    longest = (max(len(title), *(len(_text(row.get(name))) for row in rows)) for name, title in columns)
+    return sum(width + 2 for width in longest) + 1
+
+
 def _show_rich(cells: Sequence[Sequence[str]], titles: Sequence[str]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for title in titles:
-        table.add_column(title, overflow="fold")
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1), collapse_padding=True)
+    for number, title in enumerate(titles):
+        last = number == len(titles) - 1  # only the last one is broken into lines: the rest is names and numbers
+        table.add_column(title, overflow="fold", no_wrap=not last)
     for line in cells:
         # Text, not str: names come from users and guests, and must not be taken for markup
         table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in line))

@@ -67,4 +67,4 @@ def domains(session: Session) -> None:
         ("owner", "Started by"),
         ("vm_id", "VM"),
     ]
-    session.rows(rows, columns, "no domain but dom0 runs")
+    session.rows(rows, columns, "no domain but dom0 runs", optional=("vm_id", "cpu"))

@@ -38,7 +38,7 @@ def list_(session: Session) -> None:
         ("when", "Started"),
         ("problem", "Step or error"),
     ]
-    session.rows(rows, columns, "no operations")
+    session.rows(rows, columns, "no operations", optional=("when", "percent"))
 
 
 @operation.command()

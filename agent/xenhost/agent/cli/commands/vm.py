@@ -51,7 +51,7 @@ def list_(session: Session) -> None:
     ]
     if any(row.get("problem") for row in rows):
         columns.append(("problem", "Problem"))
-    session.rows(rows, columns, "no VMs yet; make one with `xenhost vm create`")
+    session.rows(rows, columns, "no VMs yet; make one with `xenhost vm create`", optional=("id",))
 
 
 @vm.command()
