@@ -118,7 +118,7 @@ class Machine:
             *("console=com1", "com1=115200,8n1", "loglvl=warning", "guest_loglvl=warning"),
             *(f"dom0_mem={dom0}M,max:{dom0}M", f"dom0_max_vcpus={spec.cpus}"),
         ]
-        linux = "console=hvc0 quiet"
+        linux = "console=hvc0 quiet net.ifnames=0"
         if spec.xenstored is not Xenstored.C:
             linux += f" bed.xenstored={spec.xenstored}"
         return [

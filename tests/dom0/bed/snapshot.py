@@ -17,7 +17,7 @@ from bed.spec import Spec
 
 VERSION = "1"
 TAG = "booted"
-BOOT_SECONDS = 240.0
+BOOT_SECONDS = 400.0
 # read before saving what a test run reads first, so that it is in dom0's page cache
 WARM_UP = ["-m", "pytest", "--collect-only", "-q", "/opt/xenhost/bed/warm"]
 
