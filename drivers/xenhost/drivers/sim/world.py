@@ -33,6 +33,7 @@ class World:
         self.listeners: Final[set[Callable[[DomainEvent], None]]] = set()
         self.memory_free = self.config.memory_total - self.config.memory_dom0
         self._store = store
+        self._write: asyncio.Future[None] | None = None
         self._loaded = store is None
         self._last_domid = 0
         self._by_vm: dict[VmId, set[DomId]] = {}
@@ -79,6 +80,8 @@ class World:
         if self._store is None:
             return
         async with self._saving:
+            if self._write is not None:  # whoever began it may have been cancelled
+                await asyncio.wait([self._write])
             if not self._unsaved:
                 return
             records: dict[str, dict[str, Any] | None] = {"host": {"last_domid": self._last_domid}}
@@ -86,7 +89,8 @@ class World:
                 domain = self.domains.get(domid)
                 records[f"domain-{domid}"] = None if domain is None else domain.to_json()
             self._unsaved.clear()
-            await asyncio.shield(asyncio.to_thread(self._store.write, records))
+            self._write = asyncio.ensure_future(asyncio.to_thread(self._store.write, records))
+            await asyncio.shield(self._write)
 
     # What tests do to it
 
