@@ -60,8 +60,7 @@ class Vbds:
             return
         await self._clean(domid, vbd, seen)
         if vbd.source.kind is SourceKind.EMPTY or _is_emulated(seen, vbd):
-            if vbd.source.kind is not SourceKind.EMPTY:
-                (await _opened(vbd)).close()  # only to tell now what is wrong with it
+            await _tried(vbd)
             await self._wiring.xs.apply(nodes.record_batch(VbdRecord(domid, vbd, backend=False)))
         else:
             await self._attach(domid, vbd)
@@ -90,8 +89,7 @@ class Vbds:
 
     async def _change_emulated(self, domid: DomId, vbd: Vbd) -> None:
         """Have the emulator change the medium. The record says what was asked for last."""
-        if vbd.source.kind is not SourceKind.EMPTY:
-            (await _opened(vbd)).close()
+        await _tried(vbd)
         if self._emulators is not None:
             await self._emulators.change_medium(domid, vbd.devid, vbd.source.path or None)
         await self._wiring.xs.apply(nodes.record_batch(VbdRecord(domid, vbd, backend=False)))
@@ -173,6 +171,12 @@ async def _opened(vbd: Vbd) -> Medium:
     except asyncio.CancelledError:
         opening.add_done_callback(_close_late)
         raise
+
+
+async def _tried(vbd: Vbd) -> None:
+    """Open the medium, only to tell now what is wrong with it."""
+    if vbd.source.kind is not SourceKind.EMPTY:
+        await asyncio.to_thread((await _opened(vbd)).close)
 
 
 def _close_late(opening: "asyncio.Future[Medium]") -> None:
