@@ -139,10 +139,8 @@ class Engine:
         if self._main is not None:
             self._main.cancel()
             await asyncio.wait({self._main})
-            if not self._main.cancelled() and (fault := self._main.exception()) is not None:
-                self._services.log.error(
-                    "the engine had broken down", exc_info=(type(fault), fault, fault.__traceback__)
-                )
+            if not self._main.cancelled():
+                self._main.exception()  # `ended` raises it
         await self._services.store.close()
 
     # VMs

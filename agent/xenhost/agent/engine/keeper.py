@@ -31,6 +31,9 @@ from xenhost.core.vm import Domain, ShutdownReason, VmSpec
 LOOK_SECONDS: Final = 10.0
 """How long a look at a domain may take."""
 
+CALM_SECONDS: Final = 0.1
+"""A guest may change what it shows as often as it likes: it is looked at no more often than this."""
+
 Launch = Callable[["VmKeeper", str, Plan, ShutdownReason | None], None]
 """Begin an operation that nobody asked for: (keeper, kind, plan, why the guest stopped)."""
 
@@ -53,6 +56,7 @@ class VmKeeper:
         self._outcome: Sequence[Write] = ()
         """What that job has stored."""
         self._dirty = False
+        self._look_planned = False
         self._emulator_lost: DomId | None = None
         self._gone: DomId | None = None
         """A domain of ours that somebody else destroyed."""
@@ -70,7 +74,10 @@ class VmKeeper:
         """Something happened to a domain with the VM's handle."""
         if event.kind is DomainEventKind.EMULATOR_LOST:
             self._emulator_lost = event.domid
-        self.look_again()
+        if event.kind is DomainEventKind.CHANGED:
+            self._look_soon(CALM_SECONDS)
+        else:
+            self.look_again()
 
     def look_again(self) -> None:
         """What was observed may be old."""
@@ -129,7 +136,7 @@ class VmKeeper:
             if trouble := await contained(self._turn(), self._services.log, vm=self.record.spec.id):
                 self.record.trouble = trouble
                 self.record.touch()
-                self._services.spawn(self._look_later(), f"look again at {self.record.spec.id}")
+                self._look_soon(self._services.config.observe_delay)
 
     async def _turn(self) -> None:
         """Do what there is to do."""
@@ -169,7 +176,7 @@ class VmKeeper:
             found, trouble = None, str(error)
         if found is None:
             self._services.log.warning("cannot observe a domain", vm=record.spec.id, error=trouble)
-            self._services.spawn(self._look_later(), f"look again at {record.spec.id}")
+            self._look_soon(self._services.config.observe_delay)
             return
         domain, devices = found
         if self.current is not job or record.domid != known.domid:
@@ -187,8 +194,15 @@ class VmKeeper:
             return None, ()
         return domain, tuple(await self._services.hypervisor.devices(domid))
 
-    async def _look_later(self) -> None:
-        await self._services.clock.sleep(self._services.config.observe_delay)
+    def _look_soon(self, seconds: float) -> None:
+        """Look again after so many seconds; what else changes until then is seen with it."""
+        if not self._look_planned:
+            self._look_planned = True
+            self._services.spawn(self._look_later(seconds), f"look again at {self.record.spec.id}")
+
+    async def _look_later(self, seconds: float) -> None:
+        await self._services.clock.sleep(seconds)
+        self._look_planned = False
         self.look_again()
 
     def _react(self) -> None:
@@ -229,7 +243,7 @@ class VmKeeper:
     def unbegun(self, job: Job) -> None:
         """Its beginning could not be written: it never was."""
         self._release(job)
-        self._services.spawn(self._look_later(), f"look again at {self.record.spec.id}")
+        self._look_soon(self._services.config.observe_delay)
 
     def moved(self, job: Job) -> None:
         """Show it, and forget the domain it has ended."""
@@ -254,7 +268,7 @@ class VmKeeper:
 
     async def look(self, job: Job) -> None:
         """Observe the domain that the job leaves behind."""
-        self._found = None
+        self._found, self._dirty = None, False
         if job.domid is not None:
             _, self._found = await before(self._services.clock, LOOK_SECONDS, self._domain(job.domid))
 
@@ -291,6 +305,7 @@ class VmKeeper:
             record.observe(None, ())
         elif self._found is None:
             record.observe(self._presumed(job.domid), record.devices)
+            self._dirty = True
         else:
             if self._found[0] is None:
                 self._gone = job.domid
@@ -298,7 +313,7 @@ class VmKeeper:
         unasked = error is not None and job.tracked.request is None
         record.trouble = f"{job.tracked.kind} failed: {error}" if unasked else ""
         self._release(job)
-        self.look_again()
+        self._wake.set()
 
     def _release(self, job: Job) -> None:
         self._services.ledger.release(job.tracked.id)

@@ -237,3 +237,18 @@ async def test_stopping_twice_in_a_row_is_no_error(host: SimHost, agent: Agent) 
         pytest.fail(f"the agent had not even noticed: {error}")
     await agent.settled(VM)
     assert status(agent).power_state is PowerState.HALTED
+
+
+async def test_a_guest_that_changes_all_the_time_is_looked_at_now_and_then(host: SimHost, agent: Agent) -> None:
+    domid = await started(agent, spec(vbds=(disk(),)))
+    await host.clock.sleep(1.0)
+    host.world.faults.record_calls = True
+    domain = host.world.domains[domid]
+    for number in range(1000):
+        domain.memory = number
+        host.world.changed(domain)
+        if number % 100 == 0:
+            await host.clock.sleep(0.01)
+    await host.clock.sleep(1.0)
+    assert 1 <= host.world.faults.calls.count("domain") <= 4
+    assert status(agent).memory == 999, "the last change is seen"
