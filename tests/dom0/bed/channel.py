@@ -81,15 +81,20 @@ class Channel:
         env: Mapping[str, str] | None = None,
         cwd: str = "/root",
         warm: bool = False,
+        idle: float | None = None,
     ) -> int:
         """Run a command, pass on its output as it comes; its exit status (124: it took too long and was killed).
 
         ``warm``: the command is a Python module, run in a process that has made the usual imports already.
+        ``idle``: seconds without output after which it counts as stuck (DeadlinePassed).
         """
         request = self._send("run", argv=list(argv), timeout=timeout, env=dict(env or {}), cwd=cwd, warm=warm)
         deadline = time.monotonic() + timeout + GRACE
         while True:
-            answer = self._receive(deadline)
+            limit = deadline if idle is None else min(deadline, time.monotonic() + idle)
+            answer = self._receive(limit)
+            if answer is None and limit < deadline:
+                raise DeadlinePassed(f"`{argv[0]}` has said nothing for {idle:.0f} s")
             if answer is None:
                 raise DeadlinePassed(f"`{' '.join(argv)}` did not end within {timeout:.0f} s")
             if answer.get("id") != request:

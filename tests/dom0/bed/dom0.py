@@ -101,10 +101,11 @@ class Dom0:
         env: Mapping[str, str] | None = None,
         cwd: str = SOURCE,
         warm: bool = False,
+        idle: float | None = None,
     ) -> int:
-        """Run a command with its output streamed; its exit status. ``warm``: see Channel.run."""
+        """Run a command with its output streamed; its exit status. ``warm``, ``idle``: see Channel.run."""
         everything = {"PYTHONPATH": f"{SOURCE}/tests", **(env or {})}
-        return self.channel.run(argv, timeout=timeout, output=output, env=everything, cwd=cwd, warm=warm)
+        return self.channel.run(argv, timeout=timeout, output=output, env=everything, cwd=cwd, warm=warm, idle=idle)
 
     def gather_logs(self) -> bool:
         """Bring the logs to the share. False where dom0 no longer answers (the serial log is there in any case)."""

@@ -19,6 +19,7 @@ from bed.spec import Spec
 DEFAULT_PATHS = ("tests/xen", "tests/contract")
 NO_TESTS = 5  # pytest's exit status
 RESULTS = "results.jsonl"
+STUCK_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,9 @@ class TestRun:
         }
         if self.peer:
             env["XENHOST_BED_PEER"] = "10.0.0.2"
+        idle = max(2 * self.limits.test, STUCK_SECONDS)
         try:
-            dom0.run([*argv, *arguments], timeout=left, output=self.output, env=env, warm=True)
+            dom0.run([*argv, *arguments], timeout=left, output=self.output, env=env, warm=True, idle=idle)
         finally:
             dom0.gather_logs()
 
