@@ -36,10 +36,13 @@ class Step(Protocol):
     kind: ClassVar[str]
     weight: ClassVar[int]
     """Its share of the operation's progress."""
-    deadline: ClassVar[float]
-    """Seconds after which it is stopped and has failed; infinite if it has its own limits."""
     waits: ClassVar[bool]
     """It only waits, for a guest or for time: something more urgent may cancel it."""
+
+    @property
+    def deadline(self) -> float:
+        """Seconds after which it is stopped and has failed, whatever it waits for."""
+        ...
 
     def text(self, work: Work) -> str:
         """What it does, for humans: `building domain 5`."""

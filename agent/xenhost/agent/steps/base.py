@@ -1,6 +1,5 @@
 """What most steps share."""
 
-from math import inf
 from typing import ClassVar, Final
 
 from xenhost.core.errors import DomainGone
@@ -17,8 +16,12 @@ class BaseStep:
     __slots__ = ()
 
     weight: ClassVar[int] = 1
-    deadline: ClassVar[float] = PORT_SECONDS
     waits: ClassVar[bool] = False
+
+    @property
+    def deadline(self) -> float:
+        """For a port call that waits for no guest."""
+        return PORT_SECONDS
 
     async def find(self, work: Work) -> None:
         """Nothing to find out."""
@@ -29,10 +32,6 @@ class BaseStep:
     async def happened(self, work: Work) -> bool:
         """Not known."""
         return False
-
-
-NO_DEADLINE: Final = inf
-"""For steps that bound themselves."""
 
 
 def domid_of(work: Work) -> DomId:

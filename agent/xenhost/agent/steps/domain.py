@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from xenhost.agent.steps.base import PORT_SECONDS, BaseStep, domid_of
+from xenhost.agent.steps.base import BaseStep, domid_of
 from xenhost.core.ids import DomId, VmId
 from xenhost.core.steps import Work
 
@@ -48,7 +48,11 @@ class BuildDomain(BaseStep):
 
     kind: ClassVar[str] = "domain.build"
     weight: ClassVar[int] = 10
-    deadline: ClassVar[float] = 1200.0
+
+    @property
+    def deadline(self) -> float:
+        """Much memory takes its time."""
+        return 1200.0
 
     def text(self, work: Work) -> str:
         """For humans."""
@@ -65,7 +69,11 @@ class StartDeviceModel(BaseStep):
 
     kind: ClassVar[str] = "domain.device_model"
     weight: ClassVar[int] = 4
-    deadline: ClassVar[float] = 300.0
+
+    @property
+    def deadline(self) -> float:
+        """Until QMP answers."""
+        return 300.0
 
     def text(self, work: Work) -> str:
         """For humans."""
@@ -140,7 +148,6 @@ class DestroyDomain(BaseStep):
 
     kind: ClassVar[str] = "domain.destroy"
     weight: ClassVar[int] = 3
-    deadline: ClassVar[float] = PORT_SECONDS
     domid: DomId
     vm: VmId
 

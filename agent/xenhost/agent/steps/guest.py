@@ -1,10 +1,9 @@
 """Steps that ask a guest or let time pass. None of them occupies anything while it waits."""
 
 from dataclasses import dataclass
-from math import inf
 from typing import ClassVar, Final
 
-from xenhost.agent.steps.base import BaseStep
+from xenhost.agent.steps.base import PORT_SECONDS, BaseStep
 from xenhost.agent.steps.patience import before
 from xenhost.core.errors import DomainGone, ShutdownTimeout
 from xenhost.core.ids import DomId, VmId
@@ -21,13 +20,17 @@ class ShutDownGuest(BaseStep):
 
     kind: ClassVar[str] = "guest.shut_down"
     weight: ClassVar[int] = 10
-    deadline: ClassVar[float] = inf
     waits: ClassVar[bool] = True
     domid: DomId
     vm: VmId
     reason: ShutdownReason
     timeout: float
     """Seconds for all of it."""
+
+    @property
+    def deadline(self) -> float:
+        """The time of the guest, and ours."""
+        return self.timeout + PORT_SECONDS
 
     def text(self, work: Work) -> str:
         """For humans."""
@@ -59,9 +62,13 @@ class Delay(BaseStep):
     """Let time pass before the next stage: a guest that reboots again and again must not take the host."""
 
     kind: ClassVar[str] = "delay"
-    deadline: ClassVar[float] = inf
     waits: ClassVar[bool] = True
     seconds: float
+
+    @property
+    def deadline(self) -> float:
+        """Its own, and some more."""
+        return self.seconds + PORT_SECONDS
 
     def text(self, work: Work) -> str:
         """For humans."""

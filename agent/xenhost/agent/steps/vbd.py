@@ -1,10 +1,9 @@
 """Steps on virtual block devices."""
 
 from dataclasses import dataclass, replace
-from math import inf
 from typing import ClassVar
 
-from xenhost.agent.steps.base import BaseStep, domid_of
+from xenhost.agent.steps.base import PORT_SECONDS, BaseStep, domid_of
 from xenhost.core.devices import DeviceClass, Source, SourceKind, Vbd
 from xenhost.core.ids import DevId, device_name
 from xenhost.core.steps import Work
@@ -16,8 +15,12 @@ class PlugVbd(BaseStep):
 
     kind: ClassVar[str] = "vbd.plug"
     weight: ClassVar[int] = 2
-    deadline: ClassVar[float] = 300.0
     vbd: Vbd
+
+    @property
+    def deadline(self) -> float:
+        """The driver gives up before."""
+        return 300.0
 
     def text(self, work: Work) -> str:
         """For humans."""
@@ -39,11 +42,15 @@ class UnplugVbd(BaseStep):
 
     kind: ClassVar[str] = "vbd.unplug"
     weight: ClassVar[int] = 2
-    deadline: ClassVar[float] = inf
     waits: ClassVar[bool] = True
     devid: DevId
     force: bool
     within: float
+
+    @property
+    def deadline(self) -> float:
+        """The time of the guest, and ours."""
+        return self.within + PORT_SECONDS
 
     def text(self, work: Work) -> str:
         """For humans."""

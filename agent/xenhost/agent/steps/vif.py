@@ -1,10 +1,9 @@
 """Steps on virtual network interfaces."""
 
 from dataclasses import dataclass
-from math import inf
 from typing import ClassVar
 
-from xenhost.agent.steps.base import BaseStep, domid_of
+from xenhost.agent.steps.base import PORT_SECONDS, BaseStep, domid_of
 from xenhost.core.devices import DeviceClass, Vif
 from xenhost.core.ids import DevId
 from xenhost.core.steps import Work
@@ -16,8 +15,12 @@ class PlugVif(BaseStep):
 
     kind: ClassVar[str] = "vif.plug"
     weight: ClassVar[int] = 2
-    deadline: ClassVar[float] = 300.0
     vif: Vif
+
+    @property
+    def deadline(self) -> float:
+        """The driver gives up before."""
+        return 300.0
 
     def text(self, work: Work) -> str:
         """For humans."""
@@ -39,11 +42,15 @@ class UnplugVif(BaseStep):
 
     kind: ClassVar[str] = "vif.unplug"
     weight: ClassVar[int] = 2
-    deadline: ClassVar[float] = inf
     waits: ClassVar[bool] = True
     devid: DevId
     force: bool
     within: float
+
+    @property
+    def deadline(self) -> float:
+        """The time of the guest, and ours."""
+        return self.within + PORT_SECONDS
 
     def text(self, work: Work) -> str:
         """For humans."""

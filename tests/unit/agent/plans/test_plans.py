@@ -146,7 +146,13 @@ def test_every_step_says_what_it_is() -> None:
     for kind, step in STEPS.items():
         assert kind == step.kind
         assert step.weight > 0
-        assert step.deadline > 0
+
+
+@pytest.mark.parametrize("request_", [row[2] for row in GOLDEN], ids=[row[0] for row in GOLDEN])
+def test_every_step_has_a_deadline(request_: Request) -> None:
+    vm = HVM if isinstance(request_, StartVm) else PV
+    for stage in plan_request(request_, vm, D).stages:
+        assert all(0 < planned.step.deadline < 3600 for planned in stage.steps)
 
 
 @pytest.mark.parametrize("damage", ["kind", "after", "undone_with", "fields", "on_failure"])
