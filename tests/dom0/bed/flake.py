@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 SIGNATURE = re.compile(
-    r"^.*(?:Triple fault - invoking HVM shutdown action|SVM Insn len emulation failed).*$",
+    r"^\(XEN\) .*(?:Triple fault - invoking HVM shutdown action|SVM Insn len emulation failed).*$",
     re.MULTILINE,
 )
 

@@ -79,7 +79,7 @@ class TestRun:
                 with self.bed.dom0(self.image, self.spec, files, archive) as dom0:
                     self._pytest(dom0, phase, arguments, left)
         except BedError as error:
-            self.bed.progress.say(f"{name}: {error}")
+            self.output(f"{name}: {error}\n".encode())
         return results.read(files / RESULTS)
 
     def _pytest(self, dom0: Dom0, phase: str, arguments: Sequence[str], left: float) -> None:
@@ -89,7 +89,7 @@ class TestRun:
         if phase == "together":
             argv.append("-v")
         else:
-            argv += ["-q", "--no-header", "--no-summary"]
+            argv += ["-q", "--no-header"]
         if sys.stdout.isatty():
             argv.append("--color=yes")
         env = {
