@@ -17,6 +17,8 @@ from bed.machine import Wires
 from bed.report import BedError, Progress
 from bed.spec import Spec
 
+CONSOLE_LOG = "xen-console.log"
+MOST_BYTECODE_FILES = 5000
 LONGEST_SOCKET_PATH = 107  # sockaddr_un
 PEER_ADDRESS = "10.0.0.2"
 PEER_PORT = 7
@@ -49,7 +51,10 @@ class Bed:
     def archive(self, target: Path) -> Path:
         """The project's archive for dom0."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        stage.archive(self.project, self.cache.root / "bytecode", target)
+        bytecode = self.cache.root / "bytecode"
+        if bytecode.is_dir() and len(os.listdir(bytecode)) > MOST_BYTECODE_FILES:
+            shutil.rmtree(bytecode, ignore_errors=True)
+        stage.archive(self.project, bytecode, target)
         return target
 
     @contextlib.contextmanager
@@ -74,7 +79,7 @@ class Bed:
     def dom0(self, image: Image, spec: Spec, files: Path, archive: Path) -> Iterator[Dom0]:
         """One dom0 with the project in it; results and logs go to ``files``."""
         with self.work() as work:
-            place = Place(work / "a", files, files / "xen-console.log")
+            place = Place(work / "a", files, files / CONSOLE_LOG)
             with Dom0(self.cache, image, spec, place, self.progress) as dom0:
                 dom0.start()
                 dom0.install(archive)
@@ -92,7 +97,7 @@ class Bed:
             pair = []
             for name, other, number in (("a", "b", 1), ("b", "a", 2)):
                 directory = files if number == 1 else files / "peer"
-                place = Place(work / name, directory, directory / "xen-console.log")
+                place = Place(work / name, directory, directory / CONSOLE_LOG)
                 dom0 = Dom0(self.cache, image, spec, place, self.progress)
                 stack.enter_context(dom0)
                 dom0.start(Wires(True, work / f"{name}-", work / f"{other}-"))

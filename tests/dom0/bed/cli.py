@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from bed import snapshot, terminal
-from bed.bed import Bed, project_root
+from bed.bed import CONSOLE_LOG, Bed, project_root
 from bed.cache import Cache, default_root
 from bed.dom0 import PYTHON, Dom0
 from bed.image import Image
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--peer-run", default="", help="shell command for the peer, run first")
     test = commands.add_parser("test", parents=[machine], help="run tests; rest goes to pytest")
     test.add_argument("--test-limit", type=float, default=240.0, help="seconds for one test (240)")
+    test.add_argument("--junitxml", type=Path, help="a copy of the results, as JUnit XML")
     test.add_argument("--retries", type=int, default=4, help="retries after an emulator flake (4)")
     for name, text in (("demo", "the project's demo on real Xen"), ("bench", "the benchmarks")):
         commands.add_parser(name, parents=[machine], help=f"{text}; rest goes to it")
@@ -104,7 +106,11 @@ def _run(bed: Bed, options: argparse.Namespace, rest: list[str]) -> int:
     if options.command == "test":
         files = new_directory(bed.project / "build", bed.progress)
         limits = Limits(options.limit, options.test_limit, options.retries)
-        return TestRun(bed, image, spec, files, rest, limits, options.peer, _out).run()
+        code = TestRun(bed, image, spec, files, rest, limits, options.peer, _out).run()
+        if options.junitxml is not None:
+            options.junitxml.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(files / "junit.xml", options.junitxml)
+        return code
     if options.command in PROGRAMS:
         rest = [*PROGRAMS[options.command], *rest]
     if options.command == "run" and not rest:
@@ -141,6 +147,8 @@ def _machines(bed: Bed, image: Image, spec: Spec, options: argparse.Namespace) -
         else:
             files = stack.enter_context(bed.work()) / "files"
         archive = bed.archive(stack.enter_context(bed.work()) / "project.tar")
+        if share is not None:
+            stack.callback((files / CONSOLE_LOG).unlink, missing_ok=True)
         if options.peer:
             yield stack.enter_context(bed.pair(image, spec, files, archive))
         else:

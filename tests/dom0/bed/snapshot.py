@@ -17,6 +17,7 @@ from bed.spec import Spec
 
 VERSION = "1"
 TAG = "booted"
+KNOWN_QEMU = "7.2"
 BOOT_SECONDS = 400.0
 # read before saving what a test run reads first, so that it is in dom0's page cache
 WARM_UP = ["-m", "pytest", "--collect-only", "-q", "/opt/xenhost/bed/warm"]
@@ -26,6 +27,8 @@ def snapshot(cache: Cache, image: Image, spec: Spec, progress: Progress) -> list
     """Disks (root first) with the saved state ``TAG`` in them. To be copied, never written to."""
     modules = [Path(str(module.__file__)) for module in (machines, specs)]
     version = run([QEMU, "--version"], timeout=20)
+    if KNOWN_QEMU not in version:
+        progress.say(f"warning: only QEMU {KNOWN_QEMU} is known to run PVH and HVM guests; this is {version}")
     key = key_of(VERSION, image.key, spec.key, version, *WARM_UP, *modules)
 
     def make(entry: Path) -> None:
