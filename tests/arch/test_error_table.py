@@ -5,6 +5,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+
 from xenhost.core.errors import Code, InternalError, XenhostError, by_reason, rebuild
 
 ROOT = Path(__file__).resolve().parents[2]

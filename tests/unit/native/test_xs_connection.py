@@ -158,9 +158,7 @@ async def test_a_daemon_that_stops_answering_is_given_up_after_the_timeout(
 
 
 async def test_idle_time_before_a_request_does_not_count_against_it(tmp_path: Path) -> None:
-    async def slow_from_the_second_on(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def slow_from_the_second_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         kind, request_id, _ = await take(reader)
         writer.write(reply(kind, request_id, b"first"))
         kind, request_id, _ = await take(reader)
