@@ -13,6 +13,7 @@ from xenhost.native.xenstore import (
     Batch,
     ConnectionLost,
     NoEntry,
+    NotSupported,
     Perm,
     Transaction,
     TransactionConflict,
@@ -34,6 +35,11 @@ async def xs(request: pytest.FixtureRequest) -> AsyncIterator[Xenstore]:
 
 def tool(*argv: str) -> str:
     return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+def running(name: str) -> bool:
+    """Whether there is a process of that name."""
+    return subprocess.run(["pidof", name], capture_output=True, timeout=30, check=False).returncode == 0
 
 
 def test_the_default_address_is_the_socket_here() -> None:
@@ -60,13 +66,24 @@ async def test_a_tree_read_equals_what_xenstore_ls_prints(xs: Xenstore) -> None:
     assert ours["/local/domain/0/name"] == b"Domain-0"
 
 
-async def test_thousands_of_requests_in_one_burst_are_all_answered(xs: Xenstore) -> None:
-    items = [(f"{HOME}/many/{i}", f"value {i}") for i in range(2000)]
+async def test_hundreds_of_requests_in_one_burst_are_all_answered(xs: Xenstore) -> None:
+    items = [(f"{HOME}/many/{i}", f"value {i}") for i in range(600)]
     await xs.write_many(items)
     values = await xs.read_many([path for path, _ in items] + [f"{HOME}/none"])
     assert values == [value.encode() for _, value in items] + [None]
-    assert len(await xs.ls(f"{HOME}/many")) == 2000
-    assert len(await xs.read_tree(HOME)) == 2002
+    assert len(await xs.read_tree(HOME)) == 602
+
+
+async def test_a_directory_that_does_not_fit_a_reply_is_listed_in_full(
+    xs: Xenstore, request: pytest.FixtureRequest
+) -> None:
+    names = [f"a-child-with-a-rather-long-name-{i:03}" for i in range(200)]
+    await xs.write_many((f"{HOME}/{name}", b"") for name in names)
+    if "xenbus" in request.node.name and running("oxenstored"):
+        with pytest.raises(NotSupported):  # Xen 4.17's oxenstored has no DIRECTORY_PART
+            await xs.ls(HOME)
+    else:
+        assert sorted(await xs.ls(HOME)) == names
 
 
 async def test_a_batch_sets_values_and_permissions(xs: Xenstore) -> None:
@@ -142,7 +159,7 @@ async def test_both_ways_in_share_one_store() -> None:
 
 
 async def test_closing_over_either_way_fails_what_is_under_way(xs: Xenstore) -> None:
-    reading = asyncio.create_task(xs.read_many([f"{HOME}/none"] * 3000))
+    reading = asyncio.create_task(xs.read_many([f"{HOME}/none"] * 1000))
     await asyncio.sleep(0)
     await xs.close()
     with pytest.raises(ConnectionLost):
