@@ -6,8 +6,6 @@ PYTHON  := .venv/bin/python
 STAMPS  := build/stamps
 BED     := PYTHONPATH=tests/dom0 $(PYTHON) -m bed
 DEBS    := $(shell sed 's/\#.*//' packaging/build-packages.txt)
-MISSING  = $(shell dpkg-query -W -f '$${db:Status-Abbrev} $${Package}\n' $(DEBS) 2>/dev/null | awk '/^ii/{print $$2}' | sort > build/.have; \
-             printf '%s\n' $(DEBS) | sort | comm -23 - build/.have)
 NATIVE  := $(shell find native -name '*.[ch]' -o -name '*.cdef' -o -name hatch_build.py)
 
 .PHONY: help setup native gen demo demo-xen test test-quick test-xen xen-shell check bench fuzz clean
@@ -30,8 +28,9 @@ setup: $(STAMPS)/debs $(STAMPS)/venv native
 
 $(STAMPS)/debs: packaging/build-packages.txt
 	@mkdir -p $(STAMPS)
-	@missing='$(MISSING)'; rm -f build/.have; if [ -n "$$missing" ]; then \
-	    echo "installing Debian packages: $$missing"; \
+	@missing=$$(for deb in $(DEBS); do dpkg-query -W -f '$${db:Status-Abbrev}' $$deb 2>/dev/null | grep -q ^ii || echo $$deb; done); \
+	if [ -n "$$missing" ]; then \
+	    echo "installing Debian packages:" $$missing; \
 	    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; } \
 	        > build/apt.log 2>&1 || { tail -20 build/apt.log; echo 'apt-get failed (are you root?); see build/apt.log'; exit 1; }; fi
 	@touch $@
