@@ -52,9 +52,10 @@ class Bed:
         """The project's archive for dom0."""
         target.parent.mkdir(parents=True, exist_ok=True)
         bytecode = self.cache.root / "bytecode"
-        if bytecode.is_dir() and len(os.listdir(bytecode)) > MOST_BYTECODE_FILES:
-            shutil.rmtree(bytecode, ignore_errors=True)
-        stage.archive(self.project, bytecode, target)
+        with self.cache.lock("bytecode"):
+            if bytecode.is_dir() and len(os.listdir(bytecode)) > MOST_BYTECODE_FILES:
+                shutil.rmtree(bytecode)
+            stage.archive(self.project, bytecode, target)
         return target
 
     @contextlib.contextmanager
