@@ -26,7 +26,7 @@ xl dmesg > $out/xen-dmesg.log 2>/dev/null
 timeout 10 xenstore-ls -fp > $out/xenstore.txt 2>/dev/null
 xl list > $out/domains.txt 2>/dev/null
 cp -r /var/log/xen $out/xen 2>/dev/null
-for d in /var/log/xenhost /var/lib/xenhost /run/xenhost /tmp/bed-tests; do
+for d in /var/log/xenhost /var/lib/xenhost /run/xenhost /tmp; do
     [ -d $d ] && (find $d -type f -size -8M \( -name '*.log' -o -name '*.db*' -o -name '*.json*' -o -name '*.txt' \
         -o -name '*.toml' \) -print0 | tar --null -cf - -T - 2>/dev/null | tar -xf - -C $out)
 done
