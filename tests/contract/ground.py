@@ -25,6 +25,10 @@ class GuestHand(Protocol):
         """Return when it has booted far enough to cooperate."""
         ...
 
+    async def use_vcpus(self, domid: DomId, online: int) -> None:
+        """What the guest's user space has to do so that vCPUs that were offered are used; maybe nothing."""
+        ...
+
     async def poweroff(self, domid: DomId) -> None:
         """It shuts itself down."""
         ...

@@ -30,7 +30,7 @@ async def a_running_guest_is_destroyed_without_being_asked(g: Ground) -> None:
 
 
 async def a_guest_that_is_asked_powers_off(g: Ground) -> None:
-    domid = await g.booted(g.guest_spec())
+    domid = await g.booted(g.simple_spec())
     await _asked_until_stopped(g, domid, ShutdownReason.POWEROFF)
     domain = await g.hypervisor.domain(domid)
     assert domain is not None, "a stopped domain waits to be destroyed"
@@ -82,7 +82,7 @@ async def a_guest_that_powers_itself_off_is_noticed_with_the_reason(g: Ground) -
 
 
 async def a_guest_that_crashes_is_noticed_with_the_reason(g: Ground) -> None:
-    domid = await g.booted(g.guest_spec())
+    domid = await g.booted(g.simple_spec())
     waiting = asyncio.create_task(g.hypervisor.wait_stopped(domid))
     await g.hand.crash(domid)
     assert await asyncio.wait_for(waiting, g.patience) is ShutdownReason.CRASH
@@ -101,6 +101,7 @@ async def vcpus_of_a_running_guest_follow(g: Ground) -> None:
     domid = await g.booted(g.guest_spec())
     for online in (1, 2):
         await g.hypervisor.set_vcpus(domid, online)
+        await g.hand.use_vcpus(domid, online)
 
         async def followed(wanted: int = online) -> bool:
             domain = await g.hypervisor.domain(domid)

@@ -45,6 +45,9 @@ class SimHand:
     async def is_up(self, domid: DomId) -> None:
         assert self._world.domains[domid].runs
 
+    async def use_vcpus(self, domid: DomId, online: int) -> None:
+        pass  # it follows by itself
+
     async def poweroff(self, domid: DomId) -> None:
         self._world.guest(domid).poweroff()
 

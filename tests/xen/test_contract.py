@@ -52,6 +52,12 @@ class Hand:
                 heard += await self._said(domid)
                 await asyncio.sleep(0.05)
 
+    async def use_vcpus(self, domid: DomId, online: int) -> None:
+        # Linux only registers a vCPU that becomes available; a rule of udev brings it online, which this guest lacks
+        if online > 1:
+            switch = "/sys/devices/system/cpu/cpu1/online"
+            await self._type(domid, f"until echo 1 > {switch}; do sleep 1; done 2> /dev/null\n".encode())
+
     async def poweroff(self, domid: DomId) -> None:
         await self._do(domid, "poweroff", b"poweroff -f\n")
 
@@ -97,7 +103,10 @@ class Hand:
     async def _do(self, domid: DomId, word: str, line: bytes) -> None:
         if await self._is_tiny(domid):
             await self._store.write(f"/local/domain/{domid}/data/do", word)
-            return
+        else:
+            await self._type(domid, line)
+
+    async def _type(self, domid: DomId, line: bytes) -> None:
         await asyncio.sleep(0.5)  # its shell opens the terminal when it is up, and discards what was typed before
         console = os.open((await self._hypervisor.console(domid)).serial_tty, os.O_WRONLY | os.O_NOCTTY)
         try:
