@@ -117,8 +117,8 @@ async def test_a_transaction_meets_the_conflict_and_runs_again(xs: Xenstore) -> 
     async def increment(tx: Transaction) -> None:
         await tx.write(f"{HOME}/n", str(int(await tx.read(f"{HOME}/n")) + 1))
 
-    await asyncio.gather(*(xs.transact(increment, attempts=100) for _ in range(4)))
-    assert await xs.read(f"{HOME}/n") == b"9"
+    await asyncio.gather(*(xs.transact(increment, attempts=100) for _ in range(2)))
+    assert await xs.read(f"{HOME}/n") == b"7"
 
 
 async def test_an_aborted_transaction_leaves_nothing(xs: Xenstore) -> None:
