@@ -99,11 +99,11 @@ class Contest:
         return guest
 
     async def turns(
-        self, work: Callable[[Toolstack], Awaitable[dict[str, Sample]]]
+        self, work: Callable[[Toolstack], Awaitable[dict[str, Sample]]], at_most: int = 100
     ) -> dict[str, dict[str, list[Sample]]]:
         """Let everybody do the work `rounds` times, in turn. Samples by piece of work, then contestant."""
         found: dict[str, dict[str, list[Sample]]] = {}
-        for _ in range(self.rounds):
+        for _ in range(min(self.rounds, at_most)):
             for toolstack in self.toolstacks:
                 try:
                     made = await work(toolstack)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 GUESTS = Path("/opt/xenhost/guests")
 BRIDGE = "xenbr0"
-MEMORY_MIB = 96
+MEMORY_MIB = 128
 CONSOLE_LOGS = Path("/var/log/xen/console")
 
 
