@@ -16,7 +16,8 @@ class Libvirt:
         self._work = work
 
     async def ready(self) -> None:
-        """Raises CommandFailed if no libvirt daemon answers."""
+        """Start its daemon. Raises CommandFailed if it does not answer."""
+        await run("start-libvirt", timeout=120)
         await run("virsh", "-q", "-c", URI, "list", timeout=30)
 
     async def start(self, guest: Guest) -> None:
