@@ -18,7 +18,7 @@ class Libvirt:
     async def ready(self) -> None:
         """Start its daemon. Raises CommandFailed if it does not answer."""
         await run("start-libvirt", timeout=120)
-        await run("virsh", "-q", "-c", URI, "list", timeout=30)
+        await run("start-libvirt", timeout=60)
 
     async def start(self, guest: Guest) -> None:
         xml = self._work / f"{guest.name}.xml"

@@ -131,7 +131,7 @@ def _command(dom0: Dom0, peer: Dom0 | None, options: argparse.Namespace, rest: l
         peer.run(["bash", "-c", options.peer_run], timeout=options.limit, output=_out)
     argv = ["bash", "-c", rest[0]] if len(rest) == 1 else rest
     code = dom0.run(argv, timeout=options.limit, output=_out)
-    if getattr(options, "logs", False):
+    if _wants_logs(options):
         dom0.gather_logs()
     return code
 
@@ -142,7 +142,7 @@ def _machines(bed: Bed, image: Image, spec: Spec, options: argparse.Namespace) -
         share = getattr(options, "share", None)
         if share is not None:
             files = Path(os.path.abspath(share))
-        elif getattr(options, "logs", False):
+        elif _wants_logs(options):
             files = new_directory(bed.project / "build", bed.progress)
         else:
             files = stack.enter_context(bed.work()) / "files"
@@ -153,6 +153,10 @@ def _machines(bed: Bed, image: Image, spec: Spec, options: argparse.Namespace) -
             yield stack.enter_context(bed.pair(image, spec, files, archive))
         else:
             yield stack.enter_context(bed.dom0(image, spec, files, archive)), None
+
+
+def _wants_logs(options: argparse.Namespace) -> bool:
+    return options.command in PROGRAMS or getattr(options, "logs", False)
 
 
 def _spec(options: argparse.Namespace) -> Spec:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bed import guests as guest_images
-from bed import host, stage
+from bed import host, libvirt, stage
 from bed import kernel as kernels
 from bed.cache import Cache, key_of
 from bed.command import run
@@ -52,11 +52,11 @@ class Builder:
         tree = self._tree()
         libraries = self._libraries(tree)
         guests = guest_images.guests(self._cache, kernel, tree / "root", self._guest_files, self._progress)
-        inside = [self._guest_files / name for name in ("d0init", "hp.c")]
+        inside = [self._guest_files / name for name in ("d0init", "hp.c", "start-libvirt")]
         inside += [self._guest_files / "agent.py"]
         scripts = " ".join(self._scripts())
         parts = (tree.name, libraries.name, guests.name, kernel.entry.name)
-        key = key_of(IMAGE_VERSION, scripts, *parts, *inside)
+        key = key_of(IMAGE_VERSION, scripts, libvirt.MODEL, *parts, *inside)
 
         def make(entry: Path) -> None:
             self._progress.say("root disk image")
@@ -136,6 +136,9 @@ class Builder:
             (ours / "bed").mkdir()
             shutil.copy(files / "agent.py", ours / "bed" / "agent.py")
             shutil.copy(files / "hp.c", root / "tmp" / "hp.c")
+            shutil.copy(files / "start-libvirt", root / "usr" / "local" / "sbin")
+            (root / "usr" / "local" / "sbin" / "start-libvirt").chmod(0o755)
+            libvirt.adapt(root)
             run(["chroot", root, "depmod", kernel.version], timeout=120)
             compile_hp = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", "/etc/xen/scripts/hp"]
             run(["chroot", root, *compile_hp, "/tmp/hp.c", "-lxenstore"], timeout=120)

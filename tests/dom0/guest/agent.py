@@ -204,7 +204,8 @@ class Agent:
                 request = json.loads(line)
             except ValueError:
                 continue
-            self._do(request)
+            if isinstance(request, dict):
+                self._do(request)
 
     def _do(self, request: dict[str, Any]) -> None:
         op = request.get("op")
