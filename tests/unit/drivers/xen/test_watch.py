@@ -61,9 +61,9 @@ async def test_a_domain_that_stops_and_goes_is_told_with_its_reason(
 
 
 async def test_many_changes_of_a_device_are_few_events(xs: Xenstore, machine: Machine, fanout: Fanout) -> None:
+    events = fanout.subscribe()
     machine.domains[FIVE] = FakeDomain(b"x" * 16)
     await xs.introduce(FIVE, 1, 1)
-    events = fanout.subscribe()
     await heard(events, 1)
     for turn in range(300):
         await xs.write(STATE, str(turn % 7))
