@@ -1,10 +1,20 @@
 """What every test gets."""
 
 import gc
+import signal
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+
+# Run in the background, as a CI may run us, we are born ignoring signals, and so would be every process under test.
+for number, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
