@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
+    sys.stderr.write(f"bed: ended by {signal.Signals(number).name}\n")
     raise SystemExit(128 + number)  # through every `finally`: machines are killed, files removed
 
 
