@@ -14,7 +14,7 @@ from xenhost.core.devices import DeviceClass
 from xenhost.core.ids import DevId, DomId
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices.records import device_of
-from xenhost.native.xenstore import Batch, NoEntry, Xenstore
+from xenhost.native.xenstore import Batch, Xenstore
 
 MARKS = "/xenhost/mark"
 _TUNSETIFF = 0x400454CA
@@ -54,8 +54,6 @@ class FakeKernel:
     manners: Manners = field(default_factory=Manners)
     registered: dict[Place, int] = field(default_factory=dict)
     """Devices with a driver bound to them, and the file descriptor that stands for the device in use; -1 for none."""
-    seen: set[Place] = field(default_factory=set)
-    """Devices that the guest was ever shown."""
     _opening: list[Place] = field(default_factory=list)
     _marks: dict[str, "asyncio.Future[None]"] = field(default_factory=dict)
     _xs: Xenstore | None = None
@@ -162,13 +160,6 @@ class FakeKernel:
         """The guest: it looks at its backend's state whenever anything changes."""
         mine, theirs = paths.backend(*_args(place)), paths.frontend(*_args(place))
         state, guest = await self.xs.read_many([f"{mine}/state", f"{theirs}/state"])
-        try:
-            owner = (await self.xs.get_perms(f"{theirs}/state"))[0].domid
-        except NoEntry:
-            return
-        if owner != place[0]:
-            return  # it does not see the device
-        self.seen.add(place)
         if guest == b"1" and state == b"2" and self.manners.connects:
             await self.xs.write(f"{theirs}/state", "4")
         elif guest == b"4" and state == b"5":

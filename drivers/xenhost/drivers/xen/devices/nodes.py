@@ -4,9 +4,7 @@ The keys are those of xen/include/public/io/{blkif,netif}.h, written by libxl to
 their parent, so each directory is made and given away before it is filled.
 
 Nothing is written that nobody reads: for every single node below a backend directory dom0's kernel wakes up and asks
-xenstored about it, and so does a running guest for its frontend. The guest is let see its end only when the backend has
-taken the device: it never meets one that fails, and does not compete with dom0's kernel while we wait for that.
-`hotplug-status` then says that the device is complete; netback does not connect before.
+xenstored about it, and so does a running guest for its frontend.
 """
 
 from collections.abc import Callable, Iterable
@@ -54,7 +52,7 @@ def plug_batch(
     """Our record and both ends of the device, to be written in one transaction; and what `mark` made.
 
     In front of the mark stands what makes the kernel look at the device: that event comes first, and finds all the rest
-    there. The guest does not see its end yet.
+    there.
     """
     mine, theirs = backend_path(record), frontend_path(record)
     batch = Batch().mkdir(mine).set_perms(mine, [Perm(0, Access.NONE), Perm(record.domid, Access.READ)])
@@ -64,19 +62,10 @@ def plug_batch(
         batch.write(f"{mine}/{key}", value)
     batch.write(f"{mine}/state", _state(XenbusState.INITIALISING))
     batch.rm(guest_error(record.domid, record.cls, record.devid)).rm(theirs)
-    batch.mkdir(theirs).set_perms(theirs, [Perm(0, Access.NONE)])
+    batch.mkdir(theirs).set_perms(theirs, [Perm(record.domid, Access.NONE), Perm(0, Access.READ)])
     for key, value in frontend.items():
         batch.write(f"{theirs}/{key}", value)
     return batch, marked
-
-
-def reveal_batch(record: DeviceRecord, frontend: Keys) -> Batch:
-    """Give the guest its end, and say that the device is complete."""
-    batch, theirs = Batch(), frontend_path(record)
-    for node in (theirs, *(f"{theirs}/{key}" for key in frontend)):
-        batch.set_perms(node, [Perm(record.domid, Access.NONE), Perm(0, Access.READ)])
-    batch.write(f"{theirs}/state", _state(XenbusState.INITIALISING))  # wakes the guest now that it may read all
-    return batch.write(f"{backend_path(record)}/hotplug-status", "connected")
 
 
 def record_batch(record: DeviceRecord) -> Batch:
@@ -112,7 +101,9 @@ def vbd_backend(domid: DomId, vbd: Vbd, number: tuple[int, int]) -> Keys:
     keys = _backend(domid, DeviceClass.VBD, vbd.devid) | {
         "dev": vbd.device,  # blkback names its threads after it, and does not connect without
         "mode": "w" if vbd.mode is VbdMode.RW else "r",
+        "params": vbd.source.path,
         "physical-device": f"{number[0]:x}:{number[1]:x}",
+        "hotplug-status": "connected",
     }
     return keys | ({"removable": "1", "device-type": "cdrom"} if vbd.type is VbdType.CD else {})
 
@@ -126,7 +117,7 @@ def vbd_frontend(domid: DomId, vbd: Vbd) -> Keys:
 
 
 def vif_backend(domid: DomId, vif: Vif) -> Keys:
-    """Dom0's end of a VIF."""
+    """Dom0's end of a VIF. `hotplug-status` is written when it is on its bridge: netback waits for it."""
     keys = _backend(domid, DeviceClass.VIF, vif.devid) | {
         "script": "",  # netback refuses a device without; nobody runs it
         "mac": vif.mac,

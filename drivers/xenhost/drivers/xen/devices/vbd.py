@@ -133,20 +133,18 @@ class Vbds:
     async def _attach(self, domid: DomId, vbd: Vbd) -> None:
         medium = await _opened(vbd)
         record = VbdRecord(domid, vbd, medium.loop, medium.loop_file)
-        frontend = nodes.vbd_frontend(domid, vbd)
+        keys = nodes.vbd_backend(domid, vbd, medium.number), nodes.vbd_frontend(domid, vbd)
         async with self._wiring.attaching(record, lambda: self._undo(record, medium)):
-            await self._wiring.create(record, nodes.vbd_backend(domid, vbd, medium.number), frontend)
-            if not self._is_open(record):  # its driver was probed, and has watched physical-device
-                await self._wiring.settle()  # now that watch has fired, and the driver has opened the device
+            await self._wiring.create(record, *keys)  # now its driver was probed, and has watched physical-device
             if not self._is_open(record):
+                await self._wiring.settle()  # now that watch has fired, and the driver has opened the device
                 seen = await self._wiring.taken(record)
                 if seen.backend not in TAKEN:
                     raise _failure(vbd, f"blkback: {seen.error or 'no reason given'}")
-            await self._wiring.reveal(record, frontend)
         medium.close()  # blkback has it
 
     def _is_open(self, record: VbdRecord) -> bool:
-        """Whether blkback shows the device that it has opened."""
+        """Whether blkback shows the device that it has opened: most often it has by now, and nothing more is to ask."""
         return (self._sysfs / f"bus/xen-backend/devices/vbd-{record.domid}-{record.devid}/physical_device").exists()
 
     async def _undo(self, record: VbdRecord, medium: Medium) -> None:

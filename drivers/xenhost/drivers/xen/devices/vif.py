@@ -15,6 +15,7 @@ from xenhost.drivers.xen.devices.records import VifRecord
 from xenhost.drivers.xen.devices.wiring import Seen, Wiring, completed
 from xenhost.drivers.xen.devices.xenbus import TAKEN, XenbusState
 from xenhost.drivers.xen.emulator.command_line import tap_name
+from xenhost.native.xenstore import Batch
 
 
 class Vifs:
@@ -33,16 +34,15 @@ class Vifs:
         if seen.record is not None or seen.backend is not XenbusState.UNKNOWN:
             await completed(self._wiring.remove([record]))
         index = await _bridge_index(vif)
-        frontend = nodes.vif_frontend(domid, vif)
+        keys = nodes.vif_backend(domid, vif), nodes.vif_frontend(domid, vif)
         async with self._wiring.attaching(record, lambda: self._wiring.remove([record])):
-            await self._wiring.create(
-                record, nodes.vif_backend(domid, vif), frontend
-            )  # netback makes its interface while it is probed
+            await self._wiring.create(record, *keys)  # netback makes its interface while it is probed
             try:
                 await asyncio.to_thread(bridge.join, record.interface, index, vif.mtu)
             except OSError as error:
                 await self._retry(record, index, error)
-            await self._wiring.reveal(record, frontend)
+            status = f"{nodes.backend_path(record)}/hotplug-status"
+            await self._wiring.xs.apply(Batch().write(status, "connected"))
 
     async def join_emulated(self, domid: DomId, vifs: Sequence[Vif]) -> None:
         """Put the taps of a guest's emulated cards on the bridges. A tap that has vanished (the guest has switched its

@@ -100,10 +100,6 @@ class Wiring:
         finally:
             settled.cancel()
 
-    async def reveal(self, record: DeviceRecord, frontend: nodes.Keys) -> None:
-        """Let the guest see the device, which is complete with that."""
-        await self.xs.apply(nodes.reveal_batch(record, frontend))
-
     async def apply(self, batch: Batch) -> None:
         """Write, and return when dom0's kernel has handled all of it."""
         settled = self.kernel.mark(batch)

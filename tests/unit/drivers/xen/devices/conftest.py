@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from device_stub.kernel import FakeKernel
-from device_stub.names import BRIDGE, DOMID
 from native_stub.daemon import Daemon, find_program, running
 from xenhost.core.devices import DeviceClass
+from xenhost.core.ids import DomId
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices.plugs import Devices
 from xenhost.drivers.xen.devices.wiring import Patience
 from xenhost.native.xenstore import Xenstore
+
+DOMID = DomId(7)
+BRIDGE = "xhtest0"
 
 
 @pytest.fixture(scope="module")
