@@ -90,6 +90,7 @@ async def test_an_emulator_is_found_again_by_the_next_agent_and_its_death_is_tol
     hv: Hypervisor, disk: Vbd, tmp_path: Path
 ) -> None:
     domid = await started(hv, hvm(disk, order="c"))
+    await hv.close()  # QMP serves one client at a time
     async with opened(tmp_path) as fresh:
         assert (await fresh.console(domid)).vnc_socket
         events = fresh.events()
