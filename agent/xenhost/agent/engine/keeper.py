@@ -84,15 +84,6 @@ class VmKeeper:
         self._dirty = True
         self._wake.set()
 
-    def seen(self, domain: Domain | None) -> None:
-        """A look at every domain found this one for the VM, or none."""
-        record = self.record
-        if record.busy is None:
-            if record.domid is not None and (domain is None or domain.domid != record.domid):
-                self._gone = record.domid
-            record.observe(domain, record.devices)
-        self.look_again()
-
     def adopt(self, domain: Domain | None, resident: DomId | None, started: float | None, last_stop: str) -> None:
         """What there was of the VM before the agent started, and what the store remembers of that."""
         record = self.record

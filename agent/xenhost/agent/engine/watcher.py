@@ -11,7 +11,6 @@ from xenhost.core.errors import XenhostError
 from xenhost.core.events import ChangeKind, ObjectKind, ObjectRef
 from xenhost.core.ids import DomId, VmId
 from xenhost.core.ports.hypervisor import DomainEvent, DomainEventKind
-from xenhost.core.vm import Domain
 
 
 class Watcher:
@@ -55,16 +54,10 @@ class Watcher:
     async def _resync(self) -> None:
         """Events were lost: look at everything again."""
         try:
-            domains = await self._services.hypervisor.domains()
+            for domain in await self._services.hypervisor.domains():
+                self._owners[domain.domid] = domain.vm
         except XenhostError as error:
             self._services.log.warning("cannot list the domains", error=str(error))
-            for keeper in self._keepers.values():
-                keeper.look_again()
-            return
-        ours: dict[VmId, Domain] = {}
-        for domain in domains:
-            self._owners[domain.domid] = domain.vm
-            if domain.managed and domain.built and not domain.dying:
-                ours[domain.vm] = domain
-        for vm, keeper in self._keepers.items():
-            keeper.seen(ours.get(vm))
+        # The list may be older than what an operation has done meanwhile: each keeper looks at its domain by itself.
+        for keeper in self._keepers.values():
+            keeper.look_again()

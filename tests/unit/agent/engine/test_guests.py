@@ -1,5 +1,7 @@
 """What guests do by themselves, and what the agent then does."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,7 +13,8 @@ from xenhost.core.ids import DomId
 from xenhost.core.ports.hypervisor import DomainEvent, DomainEventKind
 from xenhost.core.requests import ShutdownVm, StartVm, UnplugVbd
 from xenhost.core.views import Operation, OperationState, VmStatus
-from xenhost.core.vm import AfterStop, PowerState, ShutdownReason, VmSpec, VmType
+from xenhost.core.vm import AfterStop, Domain, PowerState, ShutdownReason, VmSpec, VmType
+from xenhost.drivers.sim.driver import SimHypervisor
 from xenhost.drivers.sim.faults import When
 
 VM = vm_id()
@@ -216,6 +219,29 @@ async def test_lost_events_are_made_up_for(host: SimHost, agent: Agent) -> None:
         listener(DomainEvent(DomainEventKind.RESYNC, DomId(0)))
     await agent.settled(VM)
     assert status(agent).power_state is PowerState.HALTED
+
+
+async def test_a_list_of_domains_that_comes_late_ends_no_running_vm(
+    host: SimHost, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, late, look = asyncio.Event(), asyncio.Event(), SimHypervisor.domains
+
+    async def slowly(self: SimHypervisor) -> Sequence[Domain]:
+        found = await look(self)
+        listed.set()
+        await late.wait()
+        return found
+
+    await agent.engine.create_vm(spec())
+    monkeypatch.setattr(SimHypervisor, "domains", slowly)
+    for listener in set(host.world.listeners):
+        listener(DomainEvent(DomainEventKind.RESYNC, DomId(0)))
+    await listed.wait()
+    await agent.succeed(StartVm(VM))
+    late.set()
+    await agent.settled(VM)
+    assert status(agent).power_state is PowerState.RUNNING
+    assert not operations(agent, "guest.gone")
 
 
 async def test_a_look_that_fails_is_repeated(host: SimHost, agent: Agent) -> None:
