@@ -34,7 +34,7 @@ def emulator_command(
 ) -> list[str]:
     """The words to execute. `media` has the path in dom0 of what is in each VBD; an empty drive has none."""
     words = [binary, "-xen-domid", str(domid), "-no-shutdown", "-nodefaults", "-no-user-config", "-S"]
-    words += ["-name", vm.name.replace(",", ",,")]
+    words += ["-name", f"guest={_quote(vm.name)}"]
     words += ["-pidfile", places.pidfile]
     words += ["-chardev", f"socket,id=qmp,fd={places.qmp_fd},server=on,wait=off"]
     words += ["-mon", "chardev=qmp,mode=control"]

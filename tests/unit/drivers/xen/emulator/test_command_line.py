@@ -29,7 +29,7 @@ def words(vm: VmSpec) -> str:
 
 def test_the_machine_of_a_vm_with_firmware() -> None:
     assert words(VM) == (
-        "qemu -xen-domid 7 -no-shutdown -nodefaults -no-user-config -S -name a,,b -pidfile /run/x/pid"
+        "qemu -xen-domid 7 -no-shutdown -nodefaults -no-user-config -S -name guest=a,,b -pidfile /run/x/pid"
         " -chardev socket,id=qmp,fd=9,server=on,wait=off -mon chardev=qmp,mode=control"
         " -machine xenfv,suppress-vmdesc=on -m 252 -smp 1,maxcpus=1"
         " -vnc unix:/run/x/vnc -display none -serial pty -device cirrus-vga,vgamem_mb=4 -boot order=dc"
@@ -39,6 +39,10 @@ def test_the_machine_of_a_vm_with_firmware() -> None:
         " -device rtl8139,id=nic0,netdev=net0,mac=00:16:3e:00:00:01"
         " -netdev type=tap,id=net0,ifname=vif7.0-emu,script=no,downscript=no"
     )
+
+
+def test_a_name_is_no_option_of_qemu() -> None:
+    assert " -name guest=web=1,,debug-threads=on " in words(replace(VM, name="web=1,debug-threads=on"))
 
 
 def test_a_direct_kernel_is_given_to_qemu() -> None:
