@@ -13,7 +13,7 @@ from xenhost.core.ids import DevId, DomId, VmId
 from xenhost.core.ports.hypervisor import Console, DomainEvent, DomainEventKind
 from xenhost.core.vm import BootloaderBoot, DirectBoot, Domain, ShutdownReason, VmSpec, VmType
 from xenhost.drivers.xen import control
-from xenhost.drivers.xen.bootloader import BootloaderConfig, Loaded, run_bootloader
+from xenhost.drivers.xen.bootloader import BootloaderConfig, Loaded, remove_stale, run_bootloader
 from xenhost.drivers.xen.console import Consoles
 from xenhost.drivers.xen.devices.plugs import Devices
 from xenhost.drivers.xen.domain import Domains
@@ -74,6 +74,7 @@ class XenHypervisor:
                 await self._xs.connect()
                 await self._domains.open()
                 await asyncio.gather(self._helpers.open(), self._devices.open(), self._watcher.open())
+                await asyncio.to_thread(remove_stale, self._bootloader)
                 await self._sweep()
                 await self._adopt()
         except HelperLost as error:

@@ -47,6 +47,11 @@ class Loaded:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def remove_stale(config: BootloaderConfig) -> None:
+    """Remove the copies of agents that were killed; a boot loader of theirs that still runs ends by itself. Blocks."""
+    shutil.rmtree(config.run_dir, ignore_errors=True)
+
+
 async def run_bootloader(config: BootloaderConfig, vm: VmId, boot: BootloaderBoot, disk: str) -> Loaded:
     """Run pygrub on a disk (a path in dom0). Raises BootloaderFailed. Cancelled: the process is gone, no copy left."""
     config.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

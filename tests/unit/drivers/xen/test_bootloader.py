@@ -9,7 +9,7 @@ import pytest
 from xenhost.core.errors import BootloaderFailed
 from xenhost.core.ids import VmId
 from xenhost.core.vm import BootloaderBoot
-from xenhost.drivers.xen.bootloader import BootloaderConfig, parse_answer, run_bootloader
+from xenhost.drivers.xen.bootloader import BootloaderConfig, parse_answer, remove_stale, run_bootloader
 
 VM = VmId("5b0e1c9e-0000-4000-8000-000000000001")
 GRUB = "set default=0\nmenuentry 'one' {\n linux /boot/vmlinuz root=/dev/xvda ro\n initrd /boot/initrd\n}\n"
@@ -35,6 +35,16 @@ async def test_pygrub_finds_kernel_ramdisk_and_command_line(tmp_path: Path) -> N
     assert loaded.boot.cmdline == "root=/dev/xvda ro"
     loaded.discard()
     assert not list(config.run_dir.iterdir())
+
+
+async def test_copies_of_an_agent_that_was_killed_are_removed(tmp_path: Path) -> None:
+    config = BootloaderConfig(run_dir=tmp_path / "run")
+    await run_bootloader(config, VM, BootloaderBoot(), str(disk(tmp_path, GRUB)))
+    remove_stale(config)
+    assert not config.run_dir.exists()
+    remove_stale(config)
+    loaded = await run_bootloader(config, VM, BootloaderBoot(), str(tmp_path / "disk.img"))
+    assert Path(loaded.boot.kernel).exists()
 
 
 async def test_a_disk_without_a_kernel_is_a_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
