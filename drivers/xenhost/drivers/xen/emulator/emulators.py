@@ -84,11 +84,11 @@ class Emulators:
         if domid in self._running:
             return self._running[domid].process.alive()
         process = LongLivedProcess(self._folder(domid))
-        if not await process.find():
-            return False
         try:
+            if not await process.find():
+                return False
             qmp = await Qmp.connect(str(self._qmp(domid)))
-        except QmpError as error:
+        except (QmpError, TimeoutError) as error:
             logger.warning(
                 "an emulator does not answer; it will be stopped with its domain", domid=domid, error=str(error)
             )
@@ -101,7 +101,10 @@ class Emulators:
         return True
 
     async def stop(self, domid: DomId) -> None:
-        """End the emulator and remove what it left. No-op if there is none, whoever started it."""
+        """End the emulator and remove what it left. No-op if there is none, whoever started it.
+
+        Raises EmulatorFailed if one runs and cannot be told from other processes (yet): it has written no pid.
+        """
         running = self._running.pop(domid, None)
         if running is None:
             process = LongLivedProcess(self._folder(domid))
@@ -109,7 +112,10 @@ class Emulators:
             running.stopping = True
             process = running.process
             await running.qmp.close()
-        await process.stop()
+        try:
+            await process.stop()
+        except TimeoutError as error:
+            raise EmulatorFailed(str(error), vm="", name="qemu", msg=str(error)) from error
 
     async def close(self) -> None:
         """Let go of every emulator; they run on."""

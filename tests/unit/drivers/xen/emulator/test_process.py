@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import subprocess
 import sys
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from xenhost.core.errors import EmulatorFailed
+from xenhost.core.ids import DomId
+from xenhost.drivers.xen.emulator.emulators import EmulatorConfig, Emulators
 from xenhost.drivers.xen.emulator.process import LongLivedProcess
 
 PROGRAM = 'import os,sys,time; open(sys.argv[1],"w").write(str(os.getpid())); time.sleep(60)'
@@ -45,6 +49,21 @@ async def test_stop_is_a_no_op_without_a_process(tmp_path: Path) -> None:
     await process.stop()
     await process.stop()
     assert not await process.find()
+
+
+async def test_an_emulator_without_a_pid_file_holds_up_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xenhost.drivers.xen.emulator.process.PID_WAIT", 0.05)
+    emulators = Emulators(EmulatorConfig(run_dir=tmp_path, log_dir=tmp_path), lambda domid: None)
+    (tmp_path / "7").mkdir()
+    with (tmp_path / "7/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert not await emulators.adopt(DomId(7))
+        with pytest.raises(EmulatorFailed, match="names no process"):
+            await emulators.stop(DomId(7))
+    await emulators.stop(DomId(7))
+    assert not (tmp_path / "7").exists()
 
 
 async def test_its_end_is_noticed_without_polling(tmp_path: Path) -> None:
