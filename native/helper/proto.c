@@ -84,9 +84,9 @@ int proto_read(FILE *in, struct proto_request *request)
 
         while ((c = getc_unlocked(in)) != EOF && c != '\n') {
             any = true;
-            if (used + 2 > sizeof(request->text)) {
+            if (used + 3 > sizeof(request->text)) { /* this byte, its line's NUL, the empty line's */
                 wrong = "the request is too long";
-                used = start; /* swallow the rest of it */
+                used = start = 0; /* swallow the rest of it */
             }
             if (c == '\0')
                 wrong = "the request has a NUL byte";

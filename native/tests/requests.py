@@ -18,6 +18,7 @@ OTHERS: Final = (
     b"op preload\nkernel /etc/passwd\nramdisk /etc/hostname\n\n",
     b"op preload\nkernel /nowhere/at%20all\n\n",
     b"op build\n" + b"x" * 70000 + b" y\n\n",
+    *(b"op build\nkernel " + b"x" * (65536 - 17 - left) + b"\n" + b"k v\n" * 3 + b"\n" for left in range(9)),
     b"".join(b"key%d value\n" % number for number in range(120)) + b"\n",
     b"op build\nkernel " + b"%41" * 20000 + b"\n\n",
 )
