@@ -84,6 +84,8 @@ class MasterLink:
             return why(error)
         except XenhostError as error:
             return f"the host cannot be reported: {error}"
+        except asyncio.InvalidStateError:
+            return "the master ended the stream"  # gRPC's answer to a report on a stream that has just ended
         except TimeoutError:
             return "the master stopped reading our reports"
         finally:
