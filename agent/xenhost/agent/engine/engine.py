@@ -178,7 +178,9 @@ class Engine:
         self._check_accepting()
         if self._services.inventory.get(vm) is None and self._registrar.deleted(vm, request_id):
             return
-        await self._registrar.delete(self._services.inventory.record(vm), request_id)
+        record, keeper = self._services.inventory.record(vm), self._keepers[vm]
+        await self._registrar.delete(record, request_id)
+        keeper.retire()
 
     # Operations
 

@@ -218,3 +218,15 @@ async def test_every_change_of_a_vm_is_an_event_with_its_revision(agent: Agent) 
     await agent.settled(VM)
     change = await only(reader)
     assert (change.ref, change.kind) == (ref, ChangeKind.DELETED)
+
+
+async def test_nothing_of_a_deleted_vm_goes_on(agent: Agent) -> None:
+    def keepers() -> list[str]:
+        return [task.get_name() for task in asyncio.all_tasks() if task.get_name() == f"VM {VM}"]
+
+    for _ in range(2):
+        await agent.engine.create_vm(spec())
+        assert len(keepers()) == 1
+        await agent.engine.delete_vm(VM)
+        await agent.settled(VM)
+        assert not keepers()
