@@ -5,7 +5,6 @@ so that a broken guest cannot keep a host busy.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 from xenhost.agent.plans.vm_start import start_stage
 from xenhost.agent.plans.vm_stop import destroy_stage
@@ -14,9 +13,6 @@ from xenhost.agent.steps.guest import Delay
 from xenhost.core.ids import DomId
 from xenhost.core.steps import OnFailure, OnRecovery, Plan, Planned, Stage
 from xenhost.core.vm import AfterStop, ShutdownReason, VmSpec
-
-KINDS: Final = ("guest.shutdown", "guest.reboot", "guest.crash", "guest.gone")
-"""Kinds of the operations that guests cause."""
 
 
 @dataclass(frozen=True, slots=True)
