@@ -20,7 +20,6 @@ _LINK: Final = struct.Struct("=BxHiII")
 """struct ifinfomsg: family, type, index, flags, change."""
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _NLMSG_ERROR: Final = 2
-_RTM_NEWLINK: Final = 16
 _RTM_GETLINK: Final = 18
 _RTM_SETLINK: Final = 19
 _NLM_F_REQUEST: Final = 1

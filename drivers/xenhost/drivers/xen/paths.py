@@ -122,11 +122,6 @@ def record_device(domid: DomId, cls: DeviceClass, devid: DevId) -> str:
     return f"{record_class(domid, cls)}/{devid}"
 
 
-def record_emulator(domid: DomId) -> str:
-    """Our private record of the device model."""
-    return f"{record(domid)}/emulator"
-
-
 # Devices
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from xenhost.core.devices import DeviceClass, DeviceState, DeviceStatus, Source, SourceKind, Vbd, VbdMode, VbdType, Vif
 from xenhost.core.errors import InternalError
-from xenhost.core.ids import DevId, DomId, device_name
+from xenhost.core.ids import DevId, DomId
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices.xenbus import XenbusState
 
@@ -102,11 +102,6 @@ DeviceRecord = VbdRecord | VifRecord
 def path_of(record: DeviceRecord) -> str:
     """Where the record is kept."""
     return paths.record_device(record.domid, record.cls, record.devid)
-
-
-def name_of(cls: DeviceClass, devid: DevId) -> str:
-    """What people call the device."""
-    return device_name(devid) if cls is DeviceClass.VBD else str(devid)
 
 
 def encode(record: DeviceRecord) -> bytes:
