@@ -337,6 +337,7 @@ async def test_an_agent_that_is_killed_while_plugging_leaves_nothing_that_cannot
     try:
         done = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, str(domid), str(file), str(delay))
         assert await done.wait() == -signal.SIGKILL
+        await xs.outlast()
         await asyncio.gather(devices.plug_vbd(domid, disk(file)), devices.plug_vif(domid, nic()))
         assert run("losetup", "-a").count(str(file)) == 1
         assert {each.state for each in await devices.devices(domid)} == {DeviceState.ATTACHING}

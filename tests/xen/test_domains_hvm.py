@@ -86,11 +86,9 @@ async def test_an_hvm_guest_boots_from_its_cd(hv: Hypervisor, guests: Path) -> N
     await read_until((await hv.console(domid)).serial_tty, b"TINYUP")
 
 
-async def test_an_emulator_is_found_again_by_the_next_agent_and_its_death_is_told(
-    hv: Hypervisor, disk: Vbd, tmp_path: Path
-) -> None:
-    domid = await started(hv, hvm(disk, order="c"))
-    await hv.close()  # QMP serves one client at a time
+async def test_an_emulator_is_found_again_by_the_next_agent_and_its_death_is_told(disk: Vbd, tmp_path: Path) -> None:
+    async with opened(tmp_path) as first:
+        domid = await started(first, hvm(disk, order="c"))
     async with opened(tmp_path) as fresh:
         assert (await fresh.console(domid)).vnc_socket
         events = fresh.events()

@@ -157,6 +157,14 @@ class Xenstore(Connection):
         """See Operations; many requests go over several connections."""
         return await self._lanes.run_paths(op, paths)
 
+    async def outlast(self) -> None:
+        """Return when the daemon has served all that a client, which has ended by now, had sent.
+
+        What a killed client had written to its socket is still carried out. xenstored serves its clients by turns, a
+        request each, so a windowful of ours outlasts a windowful of theirs.
+        """
+        await self.run_paths(Op.READ, ["/"] * WINDOW)
+
     # --- watches --------------------------------------------------------------------------
 
     @property

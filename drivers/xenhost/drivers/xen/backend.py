@@ -72,6 +72,7 @@ class XenHypervisor:
             with translated():
                 await self._xen.open()
                 await self._xs.connect()
+                await self._xs.outlast()  # nothing of an agent that was killed comes after what we look at
                 await self._domains.open()
                 await asyncio.gather(self._helpers.open(), self._devices.open(), self._watcher.open())
                 await asyncio.to_thread(remove_stale, self._bootloader)

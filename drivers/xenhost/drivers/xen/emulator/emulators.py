@@ -176,7 +176,14 @@ class Emulators:
             places = EmulatorPlaces(listener.fileno(), str(folder / "vnc"), str(process.pidfile))
             command = emulator_command(self._config.binary, domid, vm, places, media)
             logger.debug("starting the emulator", domid=domid, vm=vm.id, command=command)
-            await asyncio.to_thread(process.start, command, log, [listener.fileno()])
+            starting = asyncio.ensure_future(asyncio.to_thread(process.start, command, log, [listener.fileno()]))
+            try:
+                await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # the thread may be about to fork: what it starts must be there to be stopped, and inherit this socket
+                await asyncio.wait([starting])
+                starting.cancelled() or starting.exception()
+                raise
 
     def _supervise(self, domid: DomId, process: LongLivedProcess, qmp: Qmp) -> None:
         running = _Running(process, qmp)
