@@ -15,7 +15,6 @@ from xenhost.drivers.xen.emulator.qmp_proto import (
 
 COMMAND_TIMEOUT: Final = 30.0
 """Seconds a command may take; QEMU answers in milliseconds unless its storage hangs."""
-MAX_EVENTS: Final = 256
 
 
 class QmpError(Exception):
@@ -23,14 +22,13 @@ class QmpError(Exception):
 
 
 class Qmp:
-    """One connection. Commands may be in flight together; events wait in a bounded queue, the oldest dropped.
+    """One connection. Commands may be in flight together; events are passed over.
 
     Make it with `connect`, end it with `close`. `closed` is set when QEMU went away.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.closed = asyncio.Event()
-        self.events: asyncio.Queue[Event] = asyncio.Queue(MAX_EVENTS)
         self._reader = reader
         self._writer = writer
         self._parser = QmpReader()
@@ -109,6 +107,4 @@ class Qmp:
                     else:
                         future.set_result(value)
             case Event():
-                if self.events.full():
-                    self.events.get_nowait()
-                self.events.put_nowait(message)
+                pass  # the end of the process is noticed by its pidfd, and nothing else is of interest
