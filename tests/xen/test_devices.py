@@ -192,6 +192,13 @@ async def test_a_disk_that_another_domain_or_dom0_uses_is_refused(
         run("losetup", "-d", loop)
 
 
+async def test_of_two_plugs_of_one_file_at_once_one_is_refused(devices: Devices, domid: DomId, file: Path) -> None:
+    plugs = [devices.plug_vbd(domid, disk(file)), devices.plug_vbd(domid, disk(file, XVDC))]
+    refused = [error for error in await asyncio.gather(*plugs, return_exceptions=True) if error is not None]
+    assert [type(error) for error in refused] == [DeviceAttachFailed]
+    assert "in use by domain" in str(refused[0])
+
+
 async def test_a_ping_goes_through_a_hot_plugged_card_with_its_mtu_and_rate(
     devices: Devices, domid: DomId, xs: Xenstore
 ) -> None:

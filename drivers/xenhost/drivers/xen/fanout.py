@@ -24,11 +24,16 @@ class Subscription(AsyncIterator[DomainEvent]):
         self._closed = False
 
     def put(self, event: DomainEvent) -> None:
-        """Add an event; too many waiting ones become one RESYNC. A CHANGED that waits is not added twice."""
+        """Add an event; too many waiting ones become one RESYNC. A CHANGED that waits is not added twice.
+
+        That an emulator was lost is kept: of all events, it alone cannot be seen by looking at the domain.
+        """
         if event.kind is DomainEventKind.CHANGED and event in self._queue:
             return
         if len(self._queue) >= self._backlog:
+            kept = [old for old in (*self._queue, event) if old.kind is DomainEventKind.EMULATOR_LOST]
             self._queue.clear()
+            self._queue.extend(dict.fromkeys(kept))
             event = RESYNC
         self._queue.append(event)
         self._ready.set()

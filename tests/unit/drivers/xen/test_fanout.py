@@ -35,6 +35,17 @@ async def test_a_reader_that_is_too_slow_gets_resync_in_place_of_what_waited() -
     assert [heard async for heard in slow] == [RESYNC, event(4)]
 
 
+async def test_a_lost_emulator_is_told_however_slow_the_reader() -> None:
+    slow, lost = Subscription(backlog=3), event(1, DomainEventKind.EMULATOR_LOST)
+    slow.put(lost)
+    for number in range(7):
+        slow.put(event(number))
+    slow.close()
+    heard = [each async for each in slow]
+    assert lost in heard
+    assert RESYNC in heard
+
+
 async def test_a_change_that_waits_is_not_told_twice() -> None:
     reader = Subscription()
     for _ in range(10):

@@ -7,9 +7,11 @@ changes of such guests altogether.) The drives of an HVM guest are its emulator'
 
 import asyncio
 import contextlib
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 from xenhost.core.devices import DeviceClass, Source, SourceKind, Vbd, VbdType, checked_vbd
 from xenhost.core.errors import (
@@ -49,6 +51,8 @@ class Vbds:
         self._sysfs: Final = sysfs
         self._wiring: Final = wiring
         self._emulators: Final = emulators
+        self._opening: Final = WeakValueDictionary[str, asyncio.Lock]()
+        """By file: a second guest is refused what the first has, which can be seen only when blkback has opened it."""
 
     async def plug(self, domid: DomId, vbd: Vbd) -> None:
         """See Hypervisor.plug_vbd."""
@@ -131,6 +135,12 @@ class Vbds:
             await completed(self._wiring.disconnect([VbdRecord(domid, vbd)]))
 
     async def _attach(self, domid: DomId, vbd: Vbd) -> None:
+        file = await asyncio.to_thread(os.path.realpath, vbd.source.path)
+        alone = self._opening.setdefault(file, asyncio.Lock())
+        async with alone:
+            await self._connect(domid, vbd)
+
+    async def _connect(self, domid: DomId, vbd: Vbd) -> None:
         medium = await _opened(vbd)
         record = VbdRecord(domid, vbd, medium.loop, medium.loop_file)
         keys = nodes.vbd_backend(domid, vbd, medium.number), nodes.vbd_frontend(domid, vbd)
