@@ -41,5 +41,6 @@ class Lease:
             self._renewed.clear()
             while (left := self._until - self._clock.monotonic()) > 0:
                 await self._clock.sleep(left)
+            self._renewed.clear()  # the renewals of that while are what it slept for
             self._health.set(LINK, False)
             self._log.error("lease lost: the master may count this host as dead; its VMs run on")
