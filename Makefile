@@ -8,7 +8,7 @@ BED     := PYTHONPATH=tests/dom0 $(PYTHON) -m bed
 DEBS    := $(shell sed 's/\#.*//' packaging/build-packages.txt)
 NATIVE  := $(shell find native -name '*.[ch]' -o -name '*.cdef' -o -name hatch_build.py)
 
-.PHONY: help setup native gen demo demo-xen test test-quick test-xen xen-shell check bench fuzz clean
+.PHONY: help setup native gen demo demo-xen test test-quick test-xen xen-shell check bench clean clean-bed
 
 help:
 	@echo 'make demo        set up, then run the main job on the simulated hypervisor'
@@ -19,6 +19,7 @@ help:
 	@echo 'make xen-shell   a shell in a dom0 with the project installed'
 	@echo 'make check       style, types, layers, generated code, C warnings and sanitizers'
 	@echo 'make bench       measure against xl, libvirt, xenstore-ls, libxenstore and pyxs, on real Xen'
+	@echo 'make setup       only the set-up: Debian packages, .venv, the C parts (make native: those alone)'
 	@echo 'make gen         regenerate the committed protobuf code'
 	@echo 'make clean       remove what was built; `make clean-bed` also the cached images of the test bed'
 
