@@ -46,6 +46,15 @@ def operation_options(command: Command) -> Command:
     return no_wait(request_id_option(json_option(command)))
 
 
+def stop_options(command: Command) -> Command:
+    """For commands that stop a guest: --hard and --timeout."""
+    hard: Callable[[Command], Command] = click.option("--hard", is_flag=True, help="Do not ask the guest.")
+    timeout: Callable[[Command], Command] = click.option(
+        "--timeout", type=click.IntRange(1), metavar="SECONDS", help="For the guest to be gone; default 1200."
+    )
+    return hard(timeout(command))
+
+
 def request_id_option(command: Command) -> Command:
     """For commands that change something: repeating one with the same id does nothing twice."""
     option: Callable[[Command], Command] = click.option(

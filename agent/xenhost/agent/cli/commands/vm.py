@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from xenhost.agent.cli.commands.common import operation_options, pass_session, request_id_option, vm_argument
+from xenhost.agent.cli.commands.common import (
+    operation_options,
+    pass_session,
+    request_id_option,
+    stop_options,
+    vm_argument,
+)
 from xenhost.agent.cli.commands.vm_create import create, update
 from xenhost.agent.cli.session import Session, json_option
 from xenhost.core.units import human_size
@@ -83,8 +89,7 @@ def start(session: Session, vm: str, paused: bool, no_wait: bool, request_id: st
 
 @vm.command()
 @vm_argument
-@click.option("--hard", is_flag=True, help="Do not ask the guest.")
-@click.option("--timeout", type=click.IntRange(1), metavar="SECONDS", help="For the guest to be gone; default 1200.")
+@stop_options
 @operation_options
 @pass_session
 def shutdown(session: Session, vm: str, hard: bool, timeout: int | None, no_wait: bool, request_id: str) -> None:
@@ -97,8 +102,7 @@ def shutdown(session: Session, vm: str, hard: bool, timeout: int | None, no_wait
 
 @vm.command()
 @vm_argument
-@click.option("--hard", is_flag=True, help="Do not ask the guest.")
-@click.option("--timeout", type=click.IntRange(1), metavar="SECONDS", help="For the guest to be gone; default 1200.")
+@stop_options
 @operation_options
 @pass_session
 def reboot(session: Session, vm: str, hard: bool, timeout: int | None, no_wait: bool, request_id: str) -> None:
