@@ -6,7 +6,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xenhost.drivers.xen.emulator.qmp_proto import QmpProtocolError, QmpReader
+from xenhost.system.qmp_proto import QmpProtocolError, QmpReader
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -56,6 +56,10 @@ def by_reason() -> Mapping[str, type[XenhostError]]:
 
 def rebuild(reason: str, message: str, values: Mapping[str, str]) -> XenhostError:
     """The error that was recorded as (reason, message, values); InternalError if the reason is unknown."""
+    from xenhost.core.storage_errors import rebuild_backend_failure  # it imports this module
+
+    if (failure := rebuild_backend_failure(reason, message, values)) is not None:
+        return failure
     cls = by_reason().get(reason)
     if cls is None or set(values) != set(cls.fields):
         return InternalError(f"{reason}: {message}", message=message)

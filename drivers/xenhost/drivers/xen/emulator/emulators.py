@@ -15,8 +15,8 @@ from xenhost.core.errors import DeviceAttachFailed, EmulatorFailed
 from xenhost.core.ids import DevId, DomId, device_name
 from xenhost.core.vm import VmSpec
 from xenhost.drivers.xen.emulator.command_line import EmulatorPlaces, cd_device, emulator_command
-from xenhost.drivers.xen.emulator.process import LongLivedProcess
-from xenhost.drivers.xen.emulator.qmp import Qmp, QmpError
+from xenhost.system.process import LongLivedProcess
+from xenhost.system.qmp import Qmp, QmpError
 
 READY_TIMEOUT: Final = 60.0
 """Seconds until QMP must answer; xl's device-model start time-out."""

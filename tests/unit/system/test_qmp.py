@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from xenhost.drivers.xen.emulator.qmp import Qmp, QmpError
-from xenhost.drivers.xen.emulator.qmp_proto import Event, Greeting, QmpProtocolError, QmpReader, Reply, encode
+from xenhost.system.qmp import Qmp, QmpError
+from xenhost.system.qmp_proto import Event, Greeting, QmpProtocolError, QmpReader, Reply, encode
 
 GREETING = b'{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 22}, "package": ""}, "capabilities": []}}\n'
 Answer = Callable[[dict[str, object]], object]

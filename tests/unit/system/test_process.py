@@ -15,7 +15,7 @@ import pytest
 from xenhost.core.errors import EmulatorFailed
 from xenhost.core.ids import DomId
 from xenhost.drivers.xen.emulator.emulators import EmulatorConfig, Emulators
-from xenhost.drivers.xen.emulator.process import LongLivedProcess
+from xenhost.system.process import LongLivedProcess
 
 PROGRAM = 'import os,sys,time; open(sys.argv[1],"w").write(str(os.getpid())); time.sleep(60)'
 
@@ -54,7 +54,7 @@ async def test_stop_is_a_no_op_without_a_process(tmp_path: Path) -> None:
 async def test_an_emulator_without_a_pid_file_holds_up_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xenhost.drivers.xen.emulator.process.PID_WAIT", 0.05)
+    monkeypatch.setattr("xenhost.system.process.PID_WAIT", 0.05)
     emulators = Emulators(EmulatorConfig(run_dir=tmp_path, log_dir=tmp_path), lambda domid: None)
     (tmp_path / "7").mkdir()
     with (tmp_path / "7/lock").open("w") as lock:
@@ -97,7 +97,7 @@ async def test_a_starter_that_is_killed_at_once_leaks_nothing(tmp_path: Path, de
     script = textwrap.dedent(f"""
         import os, signal, sys, time
         from pathlib import Path
-        from xenhost.drivers.xen.emulator.process import LongLivedProcess
+        from xenhost.system.process import LongLivedProcess
         process = LongLivedProcess(Path({str(tmp_path / "p")!r}))
         words = [sys.executable, "-S", "-c", {PROGRAM!r}, str(process.pidfile)]
         process.start(words, Path({str(tmp_path / "log")!r}), [])

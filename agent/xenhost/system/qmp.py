@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from xenhost.drivers.xen.emulator.qmp_proto import (
+from xenhost.system.qmp_proto import (
     Event,
     Greeting,
     QmpProtocolError,

@@ -1,0 +1,1 @@
+"""Storage: SR drivers, datapaths, image formats, and hosts for foreign plugins."""

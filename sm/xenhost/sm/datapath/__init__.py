@@ -1,0 +1,1 @@
+"""Datapaths: from images and volumes to what a guest can be connected to."""
