@@ -17,7 +17,7 @@ class SourceKind(StrEnum):
     FILE = auto()
     """A raw file in dom0, reached through a loop device."""
     VDI = auto()
-    """A virtual disk image of an SR: `path` is its UUID. Storage turns it into one of the others before it is plugged."""
+    """A virtual disk image: `path` is its UUID. Storage turns it into one of the others before it is plugged."""
     NBD = auto()
     """An NBD export on a unix socket, as a URI: only the simulated hypervisor takes it as it is."""
 

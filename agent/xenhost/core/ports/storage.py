@@ -124,7 +124,7 @@ class Sr(Protocol):
         ...
 
     async def resize_vdi(self, vdi: VdiId, size: int) -> Vdi:
-        """Make it bigger, also while it is active (VDI_RESIZE_ONLINE). Raises SrFull, VdiTooSmall (it never shrinks)."""
+        """Make it bigger, also while it is active (VDI_RESIZE_ONLINE). Raises SrFull, VdiTooSmall (never shrinks)."""
         ...
 
     async def snapshot_vdi(self, vdi: VdiId, new: NewSnapshot) -> Vdi:

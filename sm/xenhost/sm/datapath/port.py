@@ -11,7 +11,7 @@ from xenhost.core.storage import AttachMode, Backend, Bitmap, IoLimits, NbdExpor
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One image of a chain. `format` is never guessed: raw, qcow2, vpc (a dynamic or fixed VHD, no differencing one)."""
+    """One image of a chain. `format` is never guessed: raw, qcow2, vpc (a dynamic or fixed VHD, never differencing)."""
 
     path: str
     """Absolute; the image keeps this name for as long as it is open."""
@@ -48,7 +48,7 @@ class Images(Protocol):
         ...
 
     async def open(self, vdi: VdiId, layers: Sequence[Layer], mode: AttachMode, limits: IoLimits) -> Sequence[Backend]:
-        """Serve a chain, leaf first; only the leaf is writable, and only in mode RW. If it is served: adapt mode, limits.
+        """Serve a chain, leaf first; only the leaf is writable, and only in mode RW. If served: adapt mode, limits.
 
         The backends are an NBD export on a unix socket (`Backend.export` is the VDI's UUID). The `cbt` bitmap of the
         leaf, if it has one, records. A leaf and base are locked as QEMU does, so a second writer is refused.
@@ -67,7 +67,7 @@ class Images(Protocol):
         ...
 
     async def commit(self, vdi: VdiId, top: str, base: str, bytes_per_second: int, progress: Progress) -> None:
-        """Copy the layer `top` into the layer right below it, `base`, while the guest writes, and drop it from the chain.
+        """Copy the layer `top` into the one right below it, `base`, while the guest writes, and drop it from the chain.
 
         The image above `top` then names `base` (its file name, relative) as its backing file; if `top` was the leaf,
         `base` is now. The files stay. No-op if `top` is not open any more. Cancelled: the job is cancelled, the chain
