@@ -40,6 +40,14 @@ STORAGE: Final = (
     "nbd-server",
     "qemu-utils",
     "thin-provisioning-tools",
+    "libnbd-bin",  # nbdinfo, nbdcopy: a backup tool's view of an export
+    "openssl",
+    "cifs-utils",
+    "samba",
+    "sg3-utils",
+    "lsscsi",
+    "python3-bitarray",  # with uuid-runtime: what upstream's SM drivers import and run
+    "uuid-runtime",
 )
 NETWORK: Final = ("openvswitch-switch", "iperf3")
 DEVICES: Final = ("swtpm", "swtpm-tools", "usbip")
