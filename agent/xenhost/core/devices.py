@@ -1,10 +1,14 @@
 """Virtual block devices and network interfaces: as wanted, and as observed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum, auto
+from typing import Final
 
 from xenhost.core.errors import InvalidValue
-from xenhost.core.ids import MAX_VIFS, DevId, device_name, parse_mac
+from xenhost.core.ids import MAX_VIFS, DevId, device_name, is_uuid, parse_mac
+
+MAX_LIMIT: Final = 10**15
+"""The most that a limit may be: QEMU's THROTTLE_VALUE_MAX."""
 
 
 class SourceKind(StrEnum):
@@ -38,10 +42,21 @@ class VbdType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The medium of a VBD. `path` is absolute, and empty for an empty drive."""
+    """The medium of a VBD. `path` is absolute, the UUID of a VDI, or empty for an empty drive."""
 
     kind: SourceKind
     path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IoLimits:
+    """Most that a VBD may do; 0: no limit."""
+
+    iops: int = 0
+    bytes_per_second: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.iops or self.bytes_per_second)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,8 @@ class Vbd:
     source: Source
     mode: VbdMode = VbdMode.RW
     type: VbdType = VbdType.DISK
+    limits: IoLimits = IoLimits()
+    """Kept by the datapath of a VDI: what is behind any other source has none."""
 
     @property
     def device(self) -> str:
@@ -99,27 +116,71 @@ class DeviceStatus:
     """The medium in the drive now (VBD only)."""
 
 
+def normal_source(source: Source) -> Source:
+    """The same source, the UUID of a VDI as we write it."""
+    return Source(source.kind, source.path.strip().lower()) if source.kind is SourceKind.VDI else source
+
+
 def checked_vbd(vbd: Vbd) -> Vbd:
-    """The same VBD, proven consistent. Raises InvalidValue that names the field."""
-    path = vbd.source.path
-    if vbd.source.kind is SourceKind.EMPTY:
-        if vbd.type is not VbdType.CD:
-            raise InvalidValue(
-                "a disk needs a source; only a CD drive may be empty",
-                field="vbd.source",
-                value="empty",
-            )
-        if path:
-            raise InvalidValue("an empty drive has no path", field="vbd.source.path", value=path[:100])
-    elif not path.startswith("/") or len(path) > 1024 or not path.isprintable():
-        raise InvalidValue(
-            f"{path!r:.100} is not an absolute path in dom0",
-            field="vbd.source.path",
-            value=path[:100],
-        )
+    """The same VBD, proven consistent, the UUID of a VDI normalised. Raises InvalidValue that names the field."""
+    vbd = replace(vbd, source=normal_source(vbd.source))
+    _check_source(vbd)
     if vbd.type is VbdType.CD and vbd.mode is not VbdMode.RO:
         raise InvalidValue("a CD drive is read-only; set its mode to ro", field="vbd.mode", value=vbd.mode)
+    _check_limits(vbd)
     return vbd
+
+
+def _check_source(vbd: Vbd) -> None:
+    path = vbd.source.path
+    match vbd.source.kind:
+        case SourceKind.EMPTY:
+            if vbd.type is not VbdType.CD:
+                raise InvalidValue(
+                    "a disk needs a source; only a CD drive may be empty",
+                    field="vbd.source",
+                    value="empty",
+                )
+            if path:
+                raise InvalidValue("an empty drive has no path", field="vbd.source.path", value=path[:100])
+        case SourceKind.VDI:
+            if not is_uuid(path):
+                raise InvalidValue(
+                    f"{path!r:.100} is not the UUID of a VDI; write it as 8-4-4-4-12 hexadecimal digits",
+                    field="vbd.source.path",
+                    value=path[:100],
+                )
+        case SourceKind.NBD:
+            raise InvalidValue(
+                "an NBD export cannot back a VBD; use a VDI, a block device or a raw file",
+                field="vbd.source",
+                value="nbd",
+            )
+        case SourceKind.BLOCK | SourceKind.FILE:
+            if not path.startswith("/") or len(path) > 1024 or not path.isprintable():
+                raise InvalidValue(
+                    f"{path!r:.100} is not an absolute path in dom0",
+                    field="vbd.source.path",
+                    value=path[:100],
+                )
+
+
+def _check_limits(vbd: Vbd) -> None:
+    limits = vbd.limits
+    for name, value in (("iops", limits.iops), ("bytes_per_second", limits.bytes_per_second)):
+        if not 0 <= value <= MAX_LIMIT:
+            raise InvalidValue(
+                f"the limit {name} is {value}; it must be 0 (no limit) to {MAX_LIMIT}",
+                field=f"vbd.limits.{name}",
+                value=str(value),
+            )
+    if limits and vbd.source.kind not in (SourceKind.VDI, SourceKind.EMPTY):
+        raise InvalidValue(
+            f"{vbd.device} cannot be limited: only a VDI has a datapath that can hold a guest back; put the disk into a"
+            " storage repository, or leave the limits out",
+            field="vbd.limits",
+            value=f"{limits.iops}, {limits.bytes_per_second}",
+        )
 
 
 def checked_vif(vif: Vif) -> Vif:

@@ -19,6 +19,11 @@ _XVD: Final = re.compile(r"xvd([a-z]{1,3})")
 _HD: Final = re.compile(r"hd([a-d])")
 
 
+def is_uuid(untrusted_text: str) -> bool:
+    """Is it a UUID in normal form, lower case with dashes?"""
+    return _UUID.fullmatch(untrusted_text) is not None
+
+
 def parse_vm_id(untrusted_text: str) -> VmId:
     """Check and normalise the UUID of a VM. Raises UuidInvalid."""
     text = untrusted_text.strip().lower()

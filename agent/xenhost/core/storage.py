@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from typing import Final, NewType
 
+from xenhost.core.devices import IoLimits as IoLimits
 from xenhost.core.devices import Source
 from xenhost.core.units import KIB
 
@@ -234,17 +235,6 @@ class VdiChange:
     read_only: bool | None = None
     sharable: bool | None = None
     on_boot: OnBoot | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IoLimits:
-    """Most that a VBD may do; 0: no limit."""
-
-    iops: int = 0
-    bytes_per_second: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.iops or self.bytes_per_second)
 
 
 class BackendKind(StrEnum):
