@@ -12,7 +12,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 OBJECT_KIND_DOMAIN: ObjectKind
 OBJECT_KIND_HOST: ObjectKind
 OBJECT_KIND_OPERATION: ObjectKind
+OBJECT_KIND_SR: ObjectKind
 OBJECT_KIND_UNSPECIFIED: ObjectKind
+OBJECT_KIND_VDI: ObjectKind
 OBJECT_KIND_VM: ObjectKind
 
 class Event(_message.Message):

@@ -12,15 +12,16 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from xenhost.api.host.v1 import event_service_pb2 as xenhost_dot_api_dot_host_dot_v1_dot_event__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#xenhost/api/host/v1/operation.proto\x12\x13xenhost.api.host.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe2\x01\n\x11OperationMetadata\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x10\n\x08progress\x18\x03 \x01(\x01\x12\x0c\n\x04step\x18\x04 \x01(\t\x12+\n\x07started\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x12\n\ncancelling\x18\x08 \x01(\x08\x12\x0f\n\x07vm_name\x18\t \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#xenhost/api/host/v1/operation.proto\x12\x13xenhost.api.host.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'xenhost/api/host/v1/event_service.proto\"\xad\x02\n\x11OperationMetadata\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\x10\n\x08progress\x18\x03 \x01(\x01\x12\x0c\n\x04step\x18\x04 \x01(\t\x12+\n\x07started\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x65nded\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x12\n\ncancelling\x18\x08 \x01(\x08\x12\x0f\n\x07vm_name\x18\t \x01(\t\x12\x34\n\x0btarget_kind\x18\n \x01(\x0e\x32\x1f.xenhost.api.host.v1.ObjectKind\x12\x13\n\x0btarget_name\x18\x0b \x01(\tb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xenhost.api.host.v1.operation_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  _OPERATIONMETADATA._serialized_start=94
-  _OPERATIONMETADATA._serialized_end=320
+  _OPERATIONMETADATA._serialized_start=135
+  _OPERATIONMETADATA._serialized_end=436
 # @@protoc_insertion_point(module_scope)

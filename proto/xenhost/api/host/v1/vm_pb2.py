@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cxenhost/api/host/v1/vm.proto\x12\x13xenhost.api.host.v1\x1a\x1fgoogle/protobuf/timestamp.proto\">\n\nDirectBoot\x12\x0e\n\x06kernel\x18\x01 \x01(\t\x12\x0f\n\x07ramdisk\x18\x02 \x01(\t\x12\x0f\n\x07\x63mdline\x18\x03 \x01(\t\"/\n\x0e\x42ootloaderBoot\x12\x0c\n\x04\x61rgs\x18\x01 \x03(\t\x12\x0f\n\x07\x63mdline\x18\x02 \x01(\t\"\x1d\n\x0c\x46irmwareBoot\x12\r\n\x05order\x18\x01 \x01(\t\"\x16\n\x06\x43puSet\x12\x0c\n\x04\x63pus\x18\x01 \x03(\r\"x\n\x05Vcpus\x12\x0f\n\x07maximum\x18\x01 \x01(\r\x12\x12\n\nat_startup\x18\x02 \x01(\r\x12-\n\x08\x61\x66\x66inity\x18\x03 \x03(\x0b\x32\x1b.xenhost.api.host.v1.CpuSet\x12\x0e\n\x06weight\x18\x04 \x01(\r\x12\x0b\n\x03\x63\x61p\x18\x05 \x01(\r\"X\n\x06Memory\x12\x18\n\x10static_max_bytes\x18\x01 \x01(\x04\x12\x19\n\x11\x64ynamic_max_bytes\x18\x02 \x01(\x04\x12\x19\n\x11\x64ynamic_min_bytes\x18\x03 \x01(\x04\"E\n\x06Source\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.xenhost.api.host.v1.SourceKind\x12\x0c\n\x04path\x18\x02 \x01(\t\"\xcb\x01\n\x03Vbd\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12+\n\x06source\x18\x02 \x01(\x0b\x32\x1b.xenhost.api.host.v1.Source\x12*\n\x04mode\x18\x03 \x01(\x0e\x32\x1c.xenhost.api.host.v1.VbdMode\x12*\n\x04type\x18\x04 \x01(\x0e\x32\x1c.xenhost.api.host.v1.VbdType\x12/\n\x05state\x18\x05 \x01(\x0e\x32 .xenhost.api.host.v1.DeviceState\"\x82\x01\n\x03Vif\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0b\n\x03mac\x18\x02 \x01(\t\x12\x0e\n\x06\x62ridge\x18\x03 \x01(\t\x12\x0b\n\x03mtu\x18\x04 \x01(\r\x12\x11\n\trate_kbps\x18\x05 \x01(\r\x12/\n\x05state\x18\x06 \x01(\x0e\x32 .xenhost.api.host.v1.DeviceState\"\xd1\x06\n\x02Vm\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12)\n\x04type\x18\x03 \x01(\x0e\x32\x1b.xenhost.api.host.v1.VmType\x12\x31\n\x06\x64irect\x18\x04 \x01(\x0b\x32\x1f.xenhost.api.host.v1.DirectBootH\x00\x12\x39\n\nbootloader\x18\x05 \x01(\x0b\x32#.xenhost.api.host.v1.BootloaderBootH\x00\x12\x35\n\x08\x66irmware\x18\x06 \x01(\x0b\x32!.xenhost.api.host.v1.FirmwareBootH\x00\x12)\n\x05vcpus\x18\x07 \x01(\x0b\x32\x1a.xenhost.api.host.v1.Vcpus\x12+\n\x06memory\x18\x08 \x01(\x0b\x32\x1b.xenhost.api.host.v1.Memory\x12\x37\n\x08platform\x18\t \x03(\x0b\x32%.xenhost.api.host.v1.Vm.PlatformEntry\x12@\n\rxenstore_data\x18\n \x03(\x0b\x32).xenhost.api.host.v1.Vm.XenstoreDataEntry\x12\x36\n\x0e\x61\x66ter_shutdown\x18\x0b \x01(\x0e\x32\x1e.xenhost.api.host.v1.AfterStop\x12\x34\n\x0c\x61\x66ter_reboot\x18\x0c \x01(\x0e\x32\x1e.xenhost.api.host.v1.AfterStop\x12\x33\n\x0b\x61\x66ter_crash\x18\r \x01(\x0e\x32\x1e.xenhost.api.host.v1.AfterStop\x12&\n\x04vbds\x18\x0e \x03(\x0b\x32\x18.xenhost.api.host.v1.Vbd\x12&\n\x04vifs\x18\x0f \x03(\x0b\x32\x18.xenhost.api.host.v1.Vif\x12-\n\x06status\x18\x1e \x01(\x0b\x32\x1d.xenhost.api.host.v1.VmStatus\x1a/\n\rPlatformEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11XenstoreDataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x06\n\x04\x62oot\"\x95\x02\n\x08VmStatus\x12\x34\n\x0bpower_state\x18\x01 \x01(\x0e\x32\x1f.xenhost.api.host.v1.PowerState\x12\r\n\x05\x64omid\x18\x02 \x01(\r\x12\x19\n\x11\x63urrent_operation\x18\x03 \x01(\t\x12\x1a\n\x12\x61llowed_operations\x18\x04 \x03(\t\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cvcpus_online\x18\x06 \x01(\r\x12+\n\x07started\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tlast_stop\x18\x08 \x01(\t\x12\x0f\n\x07problem\x18\t \x01(\t\x12\x10\n\x08revision\x18\n \x01(\x04*S\n\x06VmType\x12\x17\n\x13VM_TYPE_UNSPECIFIED\x10\x00\x12\x0e\n\nVM_TYPE_PV\x10\x01\x12\x0f\n\x0bVM_TYPE_PVH\x10\x02\x12\x0f\n\x0bVM_TYPE_HVM\x10\x03*r\n\nPowerState\x12\x1b\n\x17POWER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12POWER_STATE_HALTED\x10\x01\x12\x17\n\x13POWER_STATE_RUNNING\x10\x02\x12\x16\n\x12POWER_STATE_PAUSED\x10\x03*p\n\tAfterStop\x12\x1a\n\x16\x41\x46TER_STOP_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x46TER_STOP_DESTROY\x10\x01\x12\x16\n\x12\x41\x46TER_STOP_RESTART\x10\x02\x12\x17\n\x13\x41\x46TER_STOP_PRESERVE\x10\x03*m\n\nSourceKind\x12\x1b\n\x17SOURCE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11SOURCE_KIND_EMPTY\x10\x01\x12\x15\n\x11SOURCE_KIND_BLOCK\x10\x02\x12\x14\n\x10SOURCE_KIND_FILE\x10\x03*E\n\x07VbdMode\x12\x18\n\x14VBD_MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bVBD_MODE_RO\x10\x01\x12\x0f\n\x0bVBD_MODE_RW\x10\x02*G\n\x07VbdType\x12\x18\n\x14VBD_TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rVBD_TYPE_DISK\x10\x01\x12\x0f\n\x0bVBD_TYPE_CD\x10\x02*\x99\x01\n\x0b\x44\x65viceState\x12\x1c\n\x18\x44\x45VICE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45VICE_STATE_DETACHED\x10\x01\x12\x1a\n\x16\x44\x45VICE_STATE_ATTACHING\x10\x02\x12\x19\n\x15\x44\x45VICE_STATE_ATTACHED\x10\x03\x12\x1a\n\x16\x44\x45VICE_STATE_DETACHING\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cxenhost/api/host/v1/vm.proto\x12\x13xenhost.api.host.v1\x1a\x1fgoogle/protobuf/timestamp.proto\">\n\nDirectBoot\x12\x0e\n\x06kernel\x18\x01 \x01(\t\x12\x0f\n\x07ramdisk\x18\x02 \x01(\t\x12\x0f\n\x07\x63mdline\x18\x03 \x01(\t\"/\n\x0e\x42ootloaderBoot\x12\x0c\n\x04\x61rgs\x18\x01 \x03(\t\x12\x0f\n\x07\x63mdline\x18\x02 \x01(\t\"\x1d\n\x0c\x46irmwareBoot\x12\r\n\x05order\x18\x01 \x01(\t\"\x16\n\x06\x43puSet\x12\x0c\n\x04\x63pus\x18\x01 \x03(\r\"x\n\x05Vcpus\x12\x0f\n\x07maximum\x18\x01 \x01(\r\x12\x12\n\nat_startup\x18\x02 \x01(\r\x12-\n\x08\x61\x66\x66inity\x18\x03 \x03(\x0b\x32\x1b.xenhost.api.host.v1.CpuSet\x12\x0e\n\x06weight\x18\x04 \x01(\r\x12\x0b\n\x03\x63\x61p\x18\x05 \x01(\r\"X\n\x06Memory\x12\x18\n\x10static_max_bytes\x18\x01 \x01(\x04\x12\x19\n\x11\x64ynamic_max_bytes\x18\x02 \x01(\x04\x12\x19\n\x11\x64ynamic_min_bytes\x18\x03 \x01(\x04\"U\n\x06Source\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.xenhost.api.host.v1.SourceKind\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06vdi_id\x18\x03 \x01(\t\"2\n\x08IoLimits\x12\x0c\n\x04iops\x18\x01 \x01(\x04\x12\x18\n\x10\x62ytes_per_second\x18\x02 \x01(\x04\"\xfa\x01\n\x03Vbd\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12+\n\x06source\x18\x02 \x01(\x0b\x32\x1b.xenhost.api.host.v1.Source\x12*\n\x04mode\x18\x03 \x01(\x0e\x32\x1c.xenhost.api.host.v1.VbdMode\x12*\n\x04type\x18\x04 \x01(\x0e\x32\x1c.xenhost.api.host.v1.VbdType\x12/\n\x05state\x18\x05 \x01(\x0e\x32 .xenhost.api.host.v1.DeviceState\x12-\n\x06limits\x18\x06 \x01(\x0b\x32\x1d.xenhost.api.host.v1.IoLimits\"\x82\x01\n\x03Vif\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0b\n\x03mac\x18\x02 \x01(\t\x12\x0e\n\x06\x62ridge\x18\x03 \x01(\t\x12\x0b\n\x03mtu\x18\x04 \x01(\r\x12\x11\n\trate_kbps\x18\x05 \x01(\r\x12/\n\x05state\x18\x06 \x01(\x0e\x32 .xenhost.api.host.v1.DeviceState\"\xd1\x06\n\x02Vm\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12)\n\x04type\x18\x03 \x01(\x0e\x32\x1b.xenhost.api.host.v1.VmType\x12\x31\n\x06\x64irect\x18\x04 \x01(\x0b\x32\x1f.xenhost.api.host.v1.DirectBootH\x00\x12\x39\n\nbootloader\x18\x05 \x01(\x0b\x32#.xenhost.api.host.v1.BootloaderBootH\x00\x12\x35\n\x08\x66irmware\x18\x06 \x01(\x0b\x32!.xenhost.api.host.v1.FirmwareBootH\x00\x12)\n\x05vcpus\x18\x07 \x01(\x0b\x32\x1a.xenhost.api.host.v1.Vcpus\x12+\n\x06memory\x18\x08 \x01(\x0b\x32\x1b.xenhost.api.host.v1.Memory\x12\x37\n\x08platform\x18\t \x03(\x0b\x32%.xenhost.api.host.v1.Vm.PlatformEntry\x12@\n\rxenstore_data\x18\n \x03(\x0b\x32).xenhost.api.host.v1.Vm.XenstoreDataEntry\x12\x36\n\x0e\x61\x66ter_shutdown\x18\x0b \x01(\x0e\x32\x1e.xenhost.api.host.v1.AfterStop\x12\x34\n\x0c\x61\x66ter_reboot\x18\x0c \x01(\x0e\x32\x1e.xenhost.api.host.v1.AfterStop\x12\x33\n\x0b\x61\x66ter_crash\x18\r \x01(\x0e\x32\x1e.xenhost.api.host.v1.AfterStop\x12&\n\x04vbds\x18\x0e \x03(\x0b\x32\x18.xenhost.api.host.v1.Vbd\x12&\n\x04vifs\x18\x0f \x03(\x0b\x32\x18.xenhost.api.host.v1.Vif\x12-\n\x06status\x18\x1e \x01(\x0b\x32\x1d.xenhost.api.host.v1.VmStatus\x1a/\n\rPlatformEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11XenstoreDataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x06\n\x04\x62oot\"\x95\x02\n\x08VmStatus\x12\x34\n\x0bpower_state\x18\x01 \x01(\x0e\x32\x1f.xenhost.api.host.v1.PowerState\x12\r\n\x05\x64omid\x18\x02 \x01(\r\x12\x19\n\x11\x63urrent_operation\x18\x03 \x01(\t\x12\x1a\n\x12\x61llowed_operations\x18\x04 \x03(\t\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cvcpus_online\x18\x06 \x01(\r\x12+\n\x07started\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tlast_stop\x18\x08 \x01(\t\x12\x0f\n\x07problem\x18\t \x01(\t\x12\x10\n\x08revision\x18\n \x01(\x04*S\n\x06VmType\x12\x17\n\x13VM_TYPE_UNSPECIFIED\x10\x00\x12\x0e\n\nVM_TYPE_PV\x10\x01\x12\x0f\n\x0bVM_TYPE_PVH\x10\x02\x12\x0f\n\x0bVM_TYPE_HVM\x10\x03*r\n\nPowerState\x12\x1b\n\x17POWER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12POWER_STATE_HALTED\x10\x01\x12\x17\n\x13POWER_STATE_RUNNING\x10\x02\x12\x16\n\x12POWER_STATE_PAUSED\x10\x03*p\n\tAfterStop\x12\x1a\n\x16\x41\x46TER_STOP_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x46TER_STOP_DESTROY\x10\x01\x12\x16\n\x12\x41\x46TER_STOP_RESTART\x10\x02\x12\x17\n\x13\x41\x46TER_STOP_PRESERVE\x10\x03*\x97\x01\n\nSourceKind\x12\x1b\n\x17SOURCE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11SOURCE_KIND_EMPTY\x10\x01\x12\x15\n\x11SOURCE_KIND_BLOCK\x10\x02\x12\x14\n\x10SOURCE_KIND_FILE\x10\x03\x12\x13\n\x0fSOURCE_KIND_VDI\x10\x04\x12\x13\n\x0fSOURCE_KIND_NBD\x10\x05*E\n\x07VbdMode\x12\x18\n\x14VBD_MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bVBD_MODE_RO\x10\x01\x12\x0f\n\x0bVBD_MODE_RW\x10\x02*G\n\x07VbdType\x12\x18\n\x14VBD_TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rVBD_TYPE_DISK\x10\x01\x12\x0f\n\x0bVBD_TYPE_CD\x10\x02*\x99\x01\n\x0b\x44\x65viceState\x12\x1c\n\x18\x44\x45VICE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45VICE_STATE_DETACHED\x10\x01\x12\x1a\n\x16\x44\x45VICE_STATE_ATTACHING\x10\x02\x12\x19\n\x15\x44\x45VICE_STATE_ATTACHED\x10\x03\x12\x1a\n\x16\x44\x45VICE_STATE_DETACHING\x10\x04\x62\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xenhost.api.host.v1.vm_pb2', globals())
@@ -25,20 +25,20 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _VM_PLATFORMENTRY._serialized_options = b'8\001'
   _VM_XENSTOREDATAENTRY._options = None
   _VM_XENSTOREDATAENTRY._serialized_options = b'8\001'
-  _VMTYPE._serialized_start=2008
-  _VMTYPE._serialized_end=2091
-  _POWERSTATE._serialized_start=2093
-  _POWERSTATE._serialized_end=2207
-  _AFTERSTOP._serialized_start=2209
-  _AFTERSTOP._serialized_end=2321
-  _SOURCEKIND._serialized_start=2323
-  _SOURCEKIND._serialized_end=2432
-  _VBDMODE._serialized_start=2434
-  _VBDMODE._serialized_end=2503
-  _VBDTYPE._serialized_start=2505
-  _VBDTYPE._serialized_end=2576
-  _DEVICESTATE._serialized_start=2579
-  _DEVICESTATE._serialized_end=2732
+  _VMTYPE._serialized_start=2123
+  _VMTYPE._serialized_end=2206
+  _POWERSTATE._serialized_start=2208
+  _POWERSTATE._serialized_end=2322
+  _AFTERSTOP._serialized_start=2324
+  _AFTERSTOP._serialized_end=2436
+  _SOURCEKIND._serialized_start=2439
+  _SOURCEKIND._serialized_end=2590
+  _VBDMODE._serialized_start=2592
+  _VBDMODE._serialized_end=2661
+  _VBDTYPE._serialized_start=2663
+  _VBDTYPE._serialized_end=2734
+  _DEVICESTATE._serialized_start=2737
+  _DEVICESTATE._serialized_end=2890
   _DIRECTBOOT._serialized_start=86
   _DIRECTBOOT._serialized_end=148
   _BOOTLOADERBOOT._serialized_start=150
@@ -52,17 +52,19 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _MEMORY._serialized_start=376
   _MEMORY._serialized_end=464
   _SOURCE._serialized_start=466
-  _SOURCE._serialized_end=535
-  _VBD._serialized_start=538
-  _VBD._serialized_end=741
-  _VIF._serialized_start=744
-  _VIF._serialized_end=874
-  _VM._serialized_start=877
-  _VM._serialized_end=1726
-  _VM_PLATFORMENTRY._serialized_start=1618
-  _VM_PLATFORMENTRY._serialized_end=1665
-  _VM_XENSTOREDATAENTRY._serialized_start=1667
-  _VM_XENSTOREDATAENTRY._serialized_end=1718
-  _VMSTATUS._serialized_start=1729
-  _VMSTATUS._serialized_end=2006
+  _SOURCE._serialized_end=551
+  _IOLIMITS._serialized_start=553
+  _IOLIMITS._serialized_end=603
+  _VBD._serialized_start=606
+  _VBD._serialized_end=856
+  _VIF._serialized_start=859
+  _VIF._serialized_end=989
+  _VM._serialized_start=992
+  _VM._serialized_end=1841
+  _VM_PLATFORMENTRY._serialized_start=1733
+  _VM_PLATFORMENTRY._serialized_end=1780
+  _VM_XENSTOREDATAENTRY._serialized_start=1782
+  _VM_XENSTOREDATAENTRY._serialized_end=1833
+  _VMSTATUS._serialized_start=1844
+  _VMSTATUS._serialized_end=2121
 # @@protoc_insertion_point(module_scope)

@@ -22,7 +22,9 @@ POWER_STATE_UNSPECIFIED: PowerState
 SOURCE_KIND_BLOCK: SourceKind
 SOURCE_KIND_EMPTY: SourceKind
 SOURCE_KIND_FILE: SourceKind
+SOURCE_KIND_NBD: SourceKind
 SOURCE_KIND_UNSPECIFIED: SourceKind
+SOURCE_KIND_VDI: SourceKind
 VBD_MODE_RO: VbdMode
 VBD_MODE_RW: VbdMode
 VBD_MODE_UNSPECIFIED: VbdMode
@@ -64,6 +66,14 @@ class FirmwareBoot(_message.Message):
     order: str
     def __init__(self, order: _Optional[str] = ...) -> None: ...
 
+class IoLimits(_message.Message):
+    __slots__ = ["bytes_per_second", "iops"]
+    BYTES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    IOPS_FIELD_NUMBER: _ClassVar[int]
+    bytes_per_second: int
+    iops: int
+    def __init__(self, iops: _Optional[int] = ..., bytes_per_second: _Optional[int] = ...) -> None: ...
+
 class Memory(_message.Message):
     __slots__ = ["dynamic_max_bytes", "dynamic_min_bytes", "static_max_bytes"]
     DYNAMIC_MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -75,26 +85,30 @@ class Memory(_message.Message):
     def __init__(self, static_max_bytes: _Optional[int] = ..., dynamic_max_bytes: _Optional[int] = ..., dynamic_min_bytes: _Optional[int] = ...) -> None: ...
 
 class Source(_message.Message):
-    __slots__ = ["kind", "path"]
+    __slots__ = ["kind", "path", "vdi_id"]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
+    VDI_ID_FIELD_NUMBER: _ClassVar[int]
     kind: SourceKind
     path: str
-    def __init__(self, kind: _Optional[_Union[SourceKind, str]] = ..., path: _Optional[str] = ...) -> None: ...
+    vdi_id: str
+    def __init__(self, kind: _Optional[_Union[SourceKind, str]] = ..., path: _Optional[str] = ..., vdi_id: _Optional[str] = ...) -> None: ...
 
 class Vbd(_message.Message):
-    __slots__ = ["device", "mode", "source", "state", "type"]
+    __slots__ = ["device", "limits", "mode", "source", "state", "type"]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     device: str
+    limits: IoLimits
     mode: VbdMode
     source: Source
     state: DeviceState
     type: VbdType
-    def __init__(self, device: _Optional[str] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., mode: _Optional[_Union[VbdMode, str]] = ..., type: _Optional[_Union[VbdType, str]] = ..., state: _Optional[_Union[DeviceState, str]] = ...) -> None: ...
+    def __init__(self, device: _Optional[str] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., mode: _Optional[_Union[VbdMode, str]] = ..., type: _Optional[_Union[VbdType, str]] = ..., state: _Optional[_Union[DeviceState, str]] = ..., limits: _Optional[_Union[IoLimits, _Mapping]] = ...) -> None: ...
 
 class Vcpus(_message.Message):
     __slots__ = ["affinity", "at_startup", "cap", "maximum", "weight"]
