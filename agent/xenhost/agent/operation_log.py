@@ -59,10 +59,11 @@ class OperationLog:
         fields: dict[str, object] = {
             "operation": operation.id,
             "kind": operation.kind,
-            "vm": operation.vm,
-            "name": operation.vm_name,
-            "domid": self._domid(operation.vm),
+            operation.target_kind.value: operation.target,
+            "name": operation.target_name,
         }
+        if operation.vm is not None:
+            fields["domid"] = self._domid(operation.vm)
         if event == "operation begun":
             self._log.info(event, **fields, request_id=operation.request_id)
             return

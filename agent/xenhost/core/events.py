@@ -11,6 +11,8 @@ class ObjectKind(StrEnum):
     VM = auto()
     DOMAIN = auto()
     OPERATION = auto()
+    SR = auto()
+    VDI = auto()
 
 
 class ChangeKind(StrEnum):

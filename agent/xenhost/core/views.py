@@ -5,6 +5,7 @@ from enum import StrEnum, auto
 
 from xenhost.core.devices import DeviceStatus
 from xenhost.core.errors import XenhostError
+from xenhost.core.events import ObjectKind
 from xenhost.core.ids import DomId, OperationId, VmId
 from xenhost.core.vm import PowerState, VmSpec
 
@@ -65,8 +66,9 @@ class Operation:
     request_id: str
     """What the client called it, unique; made up for operations the agent started by itself."""
     kind: str
-    vm: VmId
-    vm_name: str
+    target: str
+    """Id of the object it works on: of a VM, an SR or a VDI."""
+    target_name: str
     state: OperationState
     progress: float
     """0 to 1."""
@@ -77,3 +79,9 @@ class Operation:
     ended: float | None
     error: XenhostError | None
     """Why it failed or was cancelled."""
+    target_kind: ObjectKind = ObjectKind.VM
+
+    @property
+    def vm(self) -> VmId | None:
+        """The VM it works on; None if it is no operation of a VM."""
+        return VmId(self.target) if self.target_kind is ObjectKind.VM else None

@@ -247,7 +247,7 @@ class Engine:
 
     async def forget(self, operation: OperationId) -> None:
         """Drop an operation that has ended. Raises HandleInvalid, OperationNotAllowed."""
-        self._services.store.note(self._services.operations.forget(operation))
+        self._services.store.note(*self._services.operations.forget(operation))
 
     # Host
 

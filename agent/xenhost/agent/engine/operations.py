@@ -11,9 +11,10 @@ from xenhost.agent.journal.record import Forget
 from xenhost.core.clock import Clock
 from xenhost.core.errors import HandleInvalid, OperationNotAllowed, XenhostError
 from xenhost.core.events import ChangeKind, ObjectKind, ObjectRef
-from xenhost.core.ids import OperationId, VmId
+from xenhost.core.ids import OperationId
 from xenhost.core.requests import Request
 from xenhost.core.states import OPERATION, OnOperation
+from xenhost.core.storage_requests import StorageRequest
 from xenhost.core.views import Operation, OperationState
 
 
@@ -24,10 +25,11 @@ class Tracked:
     id: OperationId
     request_id: str
     kind: str
-    vm: VmId
-    vm_name: str
+    target: str
+    """Id of the VM, SR or VDI it works on."""
+    target_name: str
     started: float
-    request: Request | None
+    request: Request | StorageRequest | None
     state: OperationState = OperationState.PENDING
     progress: float = 0.0
     step: str = ""
@@ -39,6 +41,9 @@ class Tracked:
     """Done when it is on disk; None if it was found there."""
     cancel: Callable[[str], bool] = lambda text: False
     """Ask its job to stop, and say why; False if it is too late."""
+    target_kind: ObjectKind = ObjectKind.VM
+    dropped: Callable[[], None] | None = None
+    """Takes it out of the journal that has it; None: the engine's, by what `forget` and `trim` return."""
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     def view(self) -> Operation:
@@ -47,14 +52,15 @@ class Tracked:
             self.id,
             self.request_id,
             self.kind,
-            self.vm,
-            self.vm_name,
+            self.target,
+            self.target_name,
             self.state,
             self.progress,
             self.step,
             self.started,
             self.ended,
             self.error,
+            self.target_kind,
         )
 
 
@@ -128,15 +134,14 @@ class OperationTable:
             del self._requests[tracked.request_id]
         self._publish(tracked, ChangeKind.DELETED)
 
-    def forget(self, operation: OperationId) -> Forget:
+    def forget(self, operation: OperationId) -> tuple[Forget, ...]:
         """Drop one that has ended; what to write for that. Raises HandleInvalid, OperationNotAllowed."""
         tracked = self.get(operation)
         if not tracked.state.ended or not tracked.settled:
             raise OperationNotAllowed(
                 f"operation {operation} has not ended; cancel it, or wait", reason_text="it has not ended"
             )
-        self.remove(tracked)
-        return Forget(operation)
+        return self._drop(tracked)
 
     def discard(self, operation: OperationId) -> None:
         """Drop it, if it is here."""
@@ -145,7 +150,7 @@ class OperationTable:
 
     def trim(self) -> tuple[Forget, ...]:
         """Drop the oldest ended operations beyond what is kept; what to write for that."""
-        dropped = []
+        dropped: list[Forget] = []
         horizon = self._clock.now() - self._keep_seconds
         for operation in tuple(islice(self._ended, 0, 100)):
             tracked = self._all[operation]
@@ -153,9 +158,15 @@ class OperationTable:
                 break
             if not tracked.settled:
                 continue
-            self.remove(tracked)
-            dropped.append(Forget(operation))
+            dropped += self._drop(tracked)
         return tuple(dropped)
+
+    def _drop(self, tracked: Tracked) -> tuple[Forget, ...]:
+        self.remove(tracked)
+        if tracked.dropped is None:
+            return (Forget(tracked.id),)
+        tracked.dropped()
+        return ()
 
     def _publish(self, tracked: Tracked, kind: ChangeKind) -> None:
         self._hub.publish(ObjectRef(ObjectKind.OPERATION, tracked.id), kind)

@@ -23,7 +23,7 @@ async def submit(engine: Engine, request: Request, request_id: str) -> operation
 def shown(engine: Engine, operation: Operation) -> operations_pb2.Operation:
     """An operation, with the VM as it is now once it has succeeded."""
     vm = None
-    if operation.state is OperationState.SUCCEEDED:
+    if operation.state is OperationState.SUCCEEDED and operation.vm is not None:
         try:
             vm = vm_to_proto(engine.vm(operation.vm))
         except HandleInvalid:

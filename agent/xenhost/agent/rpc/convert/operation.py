@@ -38,19 +38,19 @@ def operation_to_proto(operation: Operation, vm: vm_pb2.Vm | None) -> operations
     metadata.Pack(
         operation_pb2.OperationMetadata(
             kind=operation.kind,
-            target=operation.vm,
+            target=operation.target,
             progress=operation.progress,
             step=operation.step,
             started=timestamp(operation.started),
             ended=timestamp(operation.ended),
             request_id=operation.request_id,
             cancelling=operation.state is OperationState.CANCELLING,
-            vm_name=operation.vm_name,
+            vm_name=operation.target_name,
         )
     )
     message = operations_pb2.Operation(name=operation_name(operation.id), metadata=metadata, done=operation.state.ended)
     if operation.error is not None and operation.state.ended:
         message.error.CopyFrom(status_of(operation.error))
     elif operation.state.ended:
-        message.response.Pack(vm or vm_pb2.Vm(id=operation.vm, name=operation.vm_name))
+        message.response.Pack(vm or vm_pb2.Vm(id=operation.target, name=operation.target_name))
     return message
