@@ -5,6 +5,7 @@ from typing import Final
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
+TIB: Final = 1024 * GIB
 PAGE: Final = 4 * KIB
 """Bytes in a page of guest memory."""
 
