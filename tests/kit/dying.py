@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import Callable
 from enum import StrEnum, auto
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
+from xenhost.agent.journal.database import Database
 from xenhost.agent.journal.record import Write
-from xenhost.agent.journal.store import Store
+from xenhost.agent.journal.store import Store, Stored
 from xenhost.drivers.sim.faults import Killed
+
+
+S = TypeVar("S")
 
 
 class Death(StrEnum):
@@ -20,11 +24,11 @@ class Death(StrEnum):
     """It and everything before it are on disk."""
 
 
-class DyingStore(Store):
+class Dying(Database[S]):
     """Counts what is written; keeps back, as a slow disk may, what nobody waits for."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, synchronous=False)
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args, synchronous=False)
         self.count = 0
         """Writes since `arm`. The writes of one transaction are one."""
         self.on_death: Callable[[], None] = lambda: None
@@ -45,14 +49,14 @@ class DyingStore(Store):
         return self._dead
 
     def enqueue(self, *writes: Write) -> "asyncio.Future[None]":
-        """See Store."""
+        """See Database."""
         self._live_or_die(writes)
         kept = tuple(self._kept_back)
         self._kept_back.clear()
         return super().enqueue(*kept, *writes)
 
     def note(self, *writes: Write) -> None:
-        """See Store."""
+        """See Database."""
         if writes:
             self._live_or_die(writes)
             self._kept_back.extend(writes)
@@ -74,3 +78,10 @@ class DyingStore(Store):
             self._kept_back.clear()
             self.on_death()
             raise Killed
+
+
+class DyingStore(Dying[Stored], Store):
+    """That of the engine."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)

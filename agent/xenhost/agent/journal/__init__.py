@@ -1,6 +1,7 @@
 """The journal: what the agent intends, on disk before it has any effect.
 
-record   what is written        store      SQLite in its own thread, group commit
+record   what is written        database   SQLite in its own thread, group commit
+                                store      what the engine's file holds
 entry    one operation's lines  recovery   what to do about what was found at start (pure)
 
 An operation is begun by one transaction that holds its request, its plan, and the first STARTED records; that one is
