@@ -11,7 +11,6 @@ from xenhost.agent.journal.record import Write
 from xenhost.agent.journal.store import Store, Stored
 from xenhost.drivers.sim.faults import Killed
 
-
 S = TypeVar("S")
 
 
@@ -27,8 +26,8 @@ class Death(StrEnum):
 class Dying(Database[S]):
     """Counts what is written; keeps back, as a slow disk may, what nobody waits for."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args, synchronous=False)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self.count = 0
         """Writes since `arm`. The writes of one transaction are one."""
         self.on_death: Callable[[], None] = lambda: None
@@ -84,4 +83,4 @@ class DyingStore(Dying[Stored], Store):
     """That of the engine."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
+        super().__init__(path, synchronous=False)
