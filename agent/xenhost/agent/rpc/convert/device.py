@@ -10,6 +10,7 @@ from xenhost.core.devices import (
     DeviceClass,
     DeviceState,
     DeviceStatus,
+    IoLimits,
     Source,
     SourceKind,
     Vbd,
@@ -37,18 +38,36 @@ def states_of(devices: Iterable[DeviceStatus]) -> States:
 
 def untyped_paths(messages: Iterable[vm_pb2.Source]) -> set[str]:
     """Paths whose kind must be found out by a look at the host, before `source_from_proto`."""
-    return {message.path for message in messages if message.path and message.kind == vm_pb2.SOURCE_KIND_UNSPECIFIED}
+    return {
+        message.path
+        for message in messages
+        if message.path and not message.vdi_id and message.kind == vm_pb2.SOURCE_KIND_UNSPECIFIED
+    }
 
 
 def source_to_proto(source: Source) -> vm_pb2.Source:
     """The medium of a VBD."""
-    return vm_pb2.Source(kind=SOURCE_KIND.to_wire(source.kind), path=source.path)
+    kind = SOURCE_KIND.to_wire(source.kind)
+    if source.kind is SourceKind.VDI:
+        return vm_pb2.Source(kind=kind, vdi_id=source.path)
+    return vm_pb2.Source(kind=kind, path=source.path)
 
 
 def source_from_proto(message: vm_pb2.Source, kinds: Mapping[str, SourceKind]) -> Source:
-    """The medium of a VBD; `kinds` answers for `untyped_paths`."""
-    found = kinds.get(message.path) if message.path else SourceKind.EMPTY
-    return Source(SOURCE_KIND.from_wire(message.kind, "vbd.source.kind", found), message.path)
+    """The medium of a VBD; `kinds` answers for `untyped_paths`. `vdi_id` is a UUID by now."""
+    if message.vdi_id and message.path:
+        raise InvalidValue(
+            "a VBD has one source: a path or a VDI, not both", field="vbd.source.vdi_id", value=message.vdi_id[:80]
+        )
+    found = kinds.get(message.path) if message.path else SourceKind.VDI if message.vdi_id else SourceKind.EMPTY
+    kind = SOURCE_KIND.from_wire(message.kind, "vbd.source.kind", found)
+    if (kind is SourceKind.VDI) is not bool(message.vdi_id):
+        raise InvalidValue(
+            f"source.kind is {kind.value}; vdi_id goes with kind VDI, and only there",
+            field="vbd.source.vdi_id",
+            value=message.vdi_id[:80],
+        )
+    return Source(kind, message.vdi_id or message.path)
 
 
 def vbd_to_proto(vbd: Vbd, states: States) -> vm_pb2.Vbd:
@@ -59,7 +78,13 @@ def vbd_to_proto(vbd: Vbd, states: States) -> vm_pb2.Vbd:
         mode=VBD_MODE.to_wire(vbd.mode),
         type=VBD_TYPE.to_wire(vbd.type),
         state=DEVICE_STATE.to_wire(states.get((DeviceClass.VBD, vbd.devid), DeviceState.DETACHED)),
+        limits=limits_to_proto(vbd.limits) if vbd.limits else None,
     )
+
+
+def limits_to_proto(limits: IoLimits) -> vm_pb2.IoLimits:
+    """The most that a VBD may do."""
+    return vm_pb2.IoLimits(iops=limits.iops, bytes_per_second=limits.bytes_per_second)
 
 
 def vbd_from_proto(message: vm_pb2.Vbd, kinds: Mapping[str, SourceKind]) -> Vbd:
@@ -68,7 +93,8 @@ def vbd_from_proto(message: vm_pb2.Vbd, kinds: Mapping[str, SourceKind]) -> Vbd:
     kind = VBD_TYPE.from_wire(message.type, "vbd.type", VbdType.DISK)
     mode = VbdMode.RO if kind is VbdType.CD else VbdMode.RW
     source = source_from_proto(message.source, kinds)
-    return checked_vbd(Vbd(devid, source, VBD_MODE.from_wire(message.mode, "vbd.mode", mode), kind))
+    limits = IoLimits(message.limits.iops, message.limits.bytes_per_second)
+    return checked_vbd(Vbd(devid, source, VBD_MODE.from_wire(message.mode, "vbd.mode", mode), kind, limits))
 
 
 def vif_to_proto(vif: Vif, states: States) -> vm_pb2.Vif:
