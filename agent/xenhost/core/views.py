@@ -80,6 +80,8 @@ class Operation:
     error: XenhostError | None
     """Why it failed or was cancelled."""
     target_kind: ObjectKind = ObjectKind.VM
+    result: str = ""
+    """Id of the VDI that it made of its target (snapshot, clone, copy); empty: it made none."""
 
     @property
     def vm(self) -> VmId | None:

@@ -42,6 +42,8 @@ class Tracked:
     cancel: Callable[[str], bool] = lambda text: False
     """Ask its job to stop, and say why; False if it is too late."""
     target_kind: ObjectKind = ObjectKind.VM
+    result: str = ""
+    """Id of the VDI that it made of its target."""
     dropped: Callable[[], None] | None = None
     """Takes it out of the journal that has it; None: the engine's, by what `forget` and `trim` return."""
     done: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,6 +63,7 @@ class Tracked:
             self.ended,
             self.error,
             self.target_kind,
+            self.result,
         )
 
 
