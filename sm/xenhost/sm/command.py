@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 MAX_OUTPUT: Final = 4 << 20
 """Bytes kept of each stream; the rest is read and thrown away."""
 _CHUNK: Final = 65536
+_LINGER: Final = 0.3
+"""Seconds to read on after it has ended: all it wrote is there at once, but a daemon of its may hold a pipe open."""
 
 
 class CommandError(Exception):
@@ -22,7 +24,7 @@ class CommandError(Exception):
 
 
 class CommandTimeout(CommandError):
-    """It took too long, and was killed."""
+    """It took too long, and was killed. `result` holds what it had written until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,49 +56,74 @@ class Commands:
         env: Mapping[str, str] | None = None,
         check: bool = True,
         on_output: Callable[[bytes], None] | None = None,
+        max_output: int = MAX_OUTPUT,
     ) -> Result:
-        """Run it to its end. `on_output` sees stdout as it comes (progress).
+        """Run it to its end. `on_output` sees stdout as it comes (progress); of each stream, `max_output` are kept.
+
+        A daemon that it leaves behind with its stdout or stderr open is not waited for.
 
         Raises CommandError if there is no such program, or `check` and it failed; CommandTimeout after so many seconds.
         Cancelled or timed out: its whole process group is killed first; a process that hangs in the kernel is left
         behind, not waited for.
         """
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=None if env is None else {**os.environ, **env},
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise CommandError(f"{argv[0]} cannot be run: {error.strerror}") from error
-        try:
-            async with asyncio.timeout(timeout):
-                out, err, _ = await asyncio.gather(
-                    _drain(process.stdout, on_output), _drain(process.stderr, None), _feed(process.stdin, stdin)
+        out, err = bytearray(), bytearray()
+        async with _reading(out, max_output, on_output) as stdout, _reading(err, max_output, None) as stderr:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *argv,
+                    stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    env=None if env is None else {**os.environ, **env},
+                    start_new_session=True,
                 )
-                status = await process.wait()
-        except TimeoutError as error:
-            raise CommandTimeout(f"{argv[0]} did not end within {timeout:g} s and was killed") from error
-        finally:
-            if process.returncode is None:
-                await _kill(process)
-        result = Result(status, out, err)
+            except OSError as error:
+                raise CommandError(f"{argv[0]} cannot be run: {error.strerror}") from error
+            finally:
+                os.close(stdout)
+                os.close(stderr)
+            try:
+                async with asyncio.timeout(timeout):
+                    await _feed(process.stdin, stdin)
+                    status = await process.wait()
+            except TimeoutError as error:
+                partial = Result(-signal.SIGKILL, bytes(out), bytes(err))
+                raise CommandTimeout(f"{argv[0]} did not end within {timeout:g} s and was killed", partial) from error
+            finally:
+                if process.returncode is None:
+                    await _kill(process)
+        result = Result(status, bytes(out), bytes(err))
         if check and status:
             ended = f"failed with status {status}" if status > 0 else f"was ended by signal {-status}"
             raise CommandError(f"{argv[0]} {ended}: {result.complaint() or 'no reason given'}", result)
         return result
 
 
-async def _drain(stream: asyncio.StreamReader | None, on_output: Callable[[bytes], None] | None) -> bytes:
-    kept = bytearray()
-    while stream is not None and (data := await stream.read(_CHUNK)):
-        kept += data[: MAX_OUTPUT - len(kept)]
+@contextlib.asynccontextmanager
+async def _reading(kept: bytearray, most: int, on_output: Callable[[bytes], None] | None) -> AsyncIterator[int]:
+    """The writing end of a pipe that is read into `kept`. A pipe of our own: asyncio's wait() waits for its pipes."""
+    read, write = os.pipe()
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read, "rb", buffering=0)
+    )
+    pump = asyncio.create_task(_drain(reader, kept, most, on_output))
+    try:
+        yield write
+        await asyncio.wait([pump], timeout=_LINGER)
+    finally:
+        pump.cancel()
+        transport.close()
+
+
+async def _drain(
+    stream: asyncio.StreamReader, kept: bytearray, most: int, on_output: Callable[[bytes], None] | None
+) -> None:
+    while data := await stream.read(_CHUNK):
+        kept += data[: most - len(kept)]
         if on_output is not None:
             on_output(data)
-    return bytes(kept)
 
 
 async def _feed(stream: asyncio.StreamWriter | None, data: bytes) -> None:
