@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from bench import devices, domains, xenstore
+from bench import devices, disks, domains, xenstore
 from bench.contest import Contest, prepare
 from bench.meter import Meter
 from bench.stats import Row, as_json, table
@@ -49,6 +49,8 @@ async def contest(options: argparse.Namespace) -> list[Row]:
                 "start destroy pvh": lambda: domains.start_and_destroy(ring, "pvh"),
                 "plug unplug": lambda: devices.plug_and_unplug(ring),
                 "eight": lambda: domains.eight_at_once(ring),
+                "disk throughput": lambda: disks.throughput(ring),
+                "disk chain": lambda: disks.deep_chain(ring),
                 "memory": lambda: domains.resident_memory(ring),
             }
         )

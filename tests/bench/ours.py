@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
+from bench.our_storage import OurStorage
 from bench.toolstack import BRIDGE, GUESTS, MEMORY_MIB, CommandFailed, Guest
 from xenhost.api.host.v1 import (
     vbd_service_pb2,
@@ -31,6 +32,7 @@ class Xenhost:
         self._vifs: Any = vif_service_pb2_grpc.VifServiceStub(self._channel)  # type: ignore[no-untyped-call]  # generated code
         self._operations: Any = operations_pb2_grpc.OperationsStub(self._channel)
         self._ids: dict[str, str] = {}
+        self.storage = OurStorage(self._channel, self._done)
 
     async def ready(self, timeout: float = 60) -> None:
         """Until the daemon answers."""
@@ -69,6 +71,12 @@ class Xenhost:
 
     async def plug_disk(self, guest: Guest, device: str, path: str) -> None:
         vbd = vm_pb2.Vbd(device=device, source=vm_pb2.Source(path=path))
+        request = vbd_service_pb2.PlugVbdRequest(vm_id=self._ids[guest.name], vbd=vbd)
+        await self._done(await self._vbds.PlugVbd(request))
+
+    async def plug_vdi(self, guest: Guest, device: str, vdi: str) -> None:
+        """As plug_disk, of a VDI."""
+        vbd = vm_pb2.Vbd(device=device, source=vm_pb2.Source(vdi_id=vdi))
         request = vbd_service_pb2.PlugVbdRequest(vm_id=self._ids[guest.name], vbd=vbd)
         await self._done(await self._vbds.PlugVbd(request))
 

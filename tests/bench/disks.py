@@ -1,0 +1,160 @@
+"""What a guest gets out of its disk: our datapaths against what `xl` does by default with the same kind of image."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.contest import Contest
+from bench.stats import Row, Sample
+from bench.toolstack import CONSOLE_LOGS, Guest, Toolstack, run, wait_guest_up
+
+SIZE = 256 << 20
+DEVICE = "xvdb"
+CHAIN = 30
+"""Images in the deep chain."""
+AIMS = {"xl, Debian's scripts": 1.0}
+PIECES = {
+    "write 64 MiB": f"dd if=/dev/zero of=/dev/{DEVICE} bs=1M count=64 oflag=direct",
+    "read 64 MiB": f"dd if=/dev/{DEVICE} of=/dev/null bs=1M count=64 iflag=direct",
+    "400 reads of 4 KiB": f"dd if=/dev/{DEVICE} of=/dev/null bs=4k count=400 iflag=direct",
+    "400 writes of 4 KiB": f"dd if=/dev/zero of=/dev/{DEVICE} bs=4k count=400 oflag=direct",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Disk:
+    """One kind of disk, for us and for the peer."""
+
+    kind: str
+    vdi: str
+    path: str
+    format: str
+
+
+async def throughput(ring: Contest) -> list[Row]:
+    """Reads and writes in a running PV guest, on a raw file, a qcow2 image and a logical volume."""
+    guests = await _guests(ring)
+    rows: list[Row] = []
+    for disk in await _disks(ring):
+        for toolstack, guest in guests.items():
+            await _plug(ring, toolstack, guest, disk)
+            await _shell(guest, f"while [ ! -e /dev/{DEVICE} ]; do usleep 20000; done")
+        for piece, command in PIECES.items():
+            samples: dict[str, list[Sample]] = {toolstack.name: [] for toolstack in guests}
+            for _ in range(ring.rounds):
+                for toolstack, guest in guests.items():
+                    sample = await ring.meter.measure(_in(guest, command))
+                    samples[toolstack.name].append(sample)
+            rows.append(Row(f"{disk.kind}: {piece}", samples, AIMS))
+        for toolstack, guest in guests.items():
+            await toolstack.unplug_disk(guest, DEVICE)
+    for toolstack, guest in guests.items():
+        await toolstack.destroy(guest)
+    return rows
+
+
+async def deep_chain(ring: Contest) -> list[Row]:
+    """Plug a disk that is a chain of 30 qcow2 images."""
+    guests = await _guests(ring)
+    folder = ring.work / "chain"
+    folder.mkdir()
+    sr = await ring.ours.storage.create_sr("file", location=str(folder))
+    vdi = await ring.ours.storage.create_vdi(sr, SIZE)
+    ours = guests[ring.ours]
+    await ring.ours.plug_vdi(ours, DEVICE, vdi)
+    for _ in range(CHAIN - 1):
+        await ring.ours.storage.snapshot_vdi(vdi)
+    await ring.ours.unplug_disk(ours, DEVICE)
+    leaf = await _qcow2_chain(ring.work)
+    disk = _Disk("chain", vdi, leaf, "qcow2")
+    samples: dict[str, list[Sample]] = {toolstack.name: [] for toolstack in guests}
+    for _ in range(ring.rounds):
+        for toolstack, guest in guests.items():
+            samples[toolstack.name].append(await ring.meter.measure(_plugging(ring, toolstack, guest, disk)))
+            await toolstack.unplug_disk(guest, DEVICE)
+    for toolstack, guest in guests.items():
+        await toolstack.destroy(guest)
+    return [Row(f"plug a chain of {CHAIN} qcow2 images", samples, AIMS)]
+
+
+async def _guests(ring: Contest) -> dict[Toolstack, Guest]:
+    """One running guest for us, and one for stock xl."""
+    guests: dict[Toolstack, Guest] = {}
+    for toolstack in (ring.ours, ring.stock):
+        guest = await ring.guest(toolstack, 20, "pv")
+        guests[toolstack] = guest
+        await toolstack.start(guest)
+        await wait_guest_up(guest.name)
+    return guests
+
+
+async def _disks(ring: Contest) -> list[_Disk]:
+    """The same thing twice: as VDIs of ours, and as somebody makes them by hand for xl."""
+    files, hand = ring.work / "sr", ring.work / "hand"
+    files.mkdir()
+    hand.mkdir()
+    storage = ring.ours.storage
+    sr = await storage.create_sr("file", location=str(files))
+    (hand / "disk.raw").write_bytes(b"")
+    os.truncate(hand / "disk.raw", SIZE)
+    await run("qemu-img", "create", "-q", "-f", "qcow2", str(hand / "disk.qcow2"), str(SIZE))
+    pools = []
+    for name in ("ours", "theirs"):
+        backing = ring.work / f"{name}.pv"
+        backing.write_bytes(b"")
+        os.truncate(backing, 1 << 30)
+        pools.append((await run("losetup", "-f", "--show", str(backing))).strip())
+    lvm = await storage.create_sr("lvm", device=pools[0])
+    await run("vgcreate", "-q", "benchvg", pools[1])
+    await run("lvcreate", "-q", "--yes", "--type", "thin-pool", "-L", "600m", "-c", "64k", "-n", "pool", "benchvg")
+    await run("lvcreate", "-q", "--yes", "-V", f"{SIZE}b", "--thinpool", "pool", "-n", "disk", "benchvg")
+    return [
+        _Disk("raw file", await storage.create_vdi(sr, SIZE, type="raw"), str(hand / "disk.raw"), "raw"),
+        _Disk("qcow2", await storage.create_vdi(sr, SIZE), str(hand / "disk.qcow2"), "qcow2"),
+        _Disk("thin LV", await storage.create_vdi(lvm, SIZE), "/dev/benchvg/disk", "raw"),
+    ]
+
+
+async def _qcow2_chain(work: Path) -> str:
+    path = work / "chain0.qcow2"
+    await run("qemu-img", "create", "-q", "-f", "qcow2", str(path), str(SIZE))
+    for number in range(1, CHAIN):
+        new = work / f"chain{number}.qcow2"
+        await run("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(path), "-F", "qcow2", str(new))
+        path = new
+    return str(path)
+
+
+async def _plug(ring: Contest, toolstack: Toolstack, guest: Guest, disk: _Disk) -> None:
+    if toolstack is ring.ours:
+        await ring.ours.plug_vdi(guest, DEVICE, disk.vdi)
+    else:
+        await ring.stock.plug_disk(guest, DEVICE, disk.path, disk.format)
+
+
+def _plugging(ring: Contest, toolstack: Toolstack, guest: Guest, disk: _Disk) -> Callable[[], Awaitable[None]]:
+    return lambda: _plug(ring, toolstack, guest, disk)
+
+
+def _in(guest: Guest, command: str) -> Callable[[], Awaitable[None]]:
+    return lambda: _shell(guest, command)
+
+
+async def _shell(guest: Guest, command: str, timeout: float = 300) -> None:
+    """Type a command at the guest's console, and return when it has succeeded."""
+    domid = (await run("xl", "domid", guest.name)).strip()
+    tty = (await run("xenstore-read", f"/local/domain/{domid}/console/tty")).strip()
+    log = CONSOLE_LOGS / f"guest-{guest.name}.log"
+    seen = log.stat().st_size
+    Path(tty).write_bytes(f"{command} 2>/dev/null && echo DI''D || echo FAI''LED\n".encode())
+    async with asyncio.timeout(timeout):
+        while True:
+            with log.open("rb") as file:
+                file.seek(seen)
+                said = file.read()
+            if b"DID" in said:
+                return
+            assert b"FAILED" not in said, f"{command} failed in {guest.name}: {said!r}"
+            await asyncio.sleep(0.005)
