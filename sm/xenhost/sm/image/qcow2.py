@@ -16,7 +16,6 @@ from xenhost.sm.image.source import ImageBytes, ImageFile, write_new
 CLUSTER_BITS: Final = 16
 CLUSTER: Final = 1 << CLUSTER_BITS
 _L2_ENTRIES: Final = CLUSTER // 8
-_COPIED: Final = 1 << 63
 _BITMAP_ENTRY: Final = struct.Struct(">QIIBBHI")
 _MAX_BITMAPS: Final = 1024
 _FORMATS: Final = ("raw", "qcow2", "vpc")
@@ -29,9 +28,7 @@ def create(path: Path, size: int, backing: str = "", backing_format: str = "", b
     `backing` is the plain name of a file in the same folder; `bitmap` names an empty persistent dirty bitmap of
     64 KiB granularity, which records once QEMU opens the image for writing.
     """
-    if not 0 < size <= head.MAX_VIRTUAL_SIZE or size % 512:
-        text = f"a qcow2 disk of {size} bytes: a multiple of 512 up to {head.MAX_VIRTUAL_SIZE} is right"
-        raise InvalidValue(text, field="virtual_size", value=str(size))
+    check_size(size)
     l1_size = -(-size // (CLUSTER * _L2_ENTRIES))
     l1_clusters = _clusters(l1_size * 8)
     l1 = 3
@@ -45,30 +42,47 @@ def create(path: Path, size: int, backing: str = "", backing_format: str = "", b
         directory = BitmapDirectory(1, len(entry), used * CLUSTER)
         parts.append((used * CLUSTER, entry))
         used = table + _clusters(table_size * 8)
-    header = Qcow2Header(
+    header = _new_header(size, l1, 1, directory)
+    parts.append((0, _with_backing(header, path, backing, backing_format)))
+    parts.append((CLUSTER, struct.pack(">Q", 2 * CLUSTER)))
+    parts.append((2 * CLUSTER, struct.pack(">H", 1) * used))
+    write_new(path, parts, used * CLUSTER)
+
+
+def check_size(size: int) -> None:
+    """Raises InvalidValue if we make no image of that size."""
+    if not 0 < size <= head.MAX_VIRTUAL_SIZE or size % 512:
+        text = f"a qcow2 disk of {size} bytes: a multiple of 512 up to {head.MAX_VIRTUAL_SIZE} is right"
+        raise InvalidValue(text, field="virtual_size", value=str(size))
+
+
+def pack_new(size: int, l1_cluster: int, refcount_clusters: int, backing: str) -> bytes:
+    """The header of a new image over a qcow2 file, whose refcount table begins with the second cluster."""
+    header = _new_header(size, l1_cluster, refcount_clusters, None)
+    return _with_backing(header, Path("the image"), backing, "qcow2" if backing else "")
+
+
+def _new_header(size: int, l1_cluster: int, refcount_clusters: int, directory: BitmapDirectory | None) -> Qcow2Header:
+    return Qcow2Header(
         version=3,
         cluster_bits=CLUSTER_BITS,
         virtual_size=size,
         backing="",
         backing_format="",
-        l1_size=l1_size,
-        l1_offset=l1 * CLUSTER,
+        l1_size=_divide(size, CLUSTER * _L2_ENTRIES),
+        l1_offset=l1_cluster * CLUSTER,
         refcount_table_offset=CLUSTER,
-        refcount_table_clusters=1,
+        refcount_table_clusters=refcount_clusters,
         snapshots=0,
         incompatible=0,
         compatible=0,
-        autoclear=head.AUTOCLEAR_BITMAPS if bitmap else 0,
+        autoclear=head.AUTOCLEAR_BITMAPS if directory else 0,
         header_length=_HEADER_LENGTH,
         extensions={head.BITMAPS: head.pack_bitmaps(directory)} if directory else {},
         hidden=False,
         bitmaps=directory,
         encrypted=False,
     )
-    parts.append((0, _with_backing(header, path, backing, backing_format)))
-    parts.append((CLUSTER, struct.pack(">Q", 2 * CLUSTER)))
-    parts.append((2 * CLUSTER, struct.pack(">H", 1) * used))
-    write_new(path, parts, used * CLUSTER)
 
 
 def set_backing(path: Path, name: str, backing_format: str) -> None:

@@ -1,7 +1,9 @@
 """The head of a VHD: footer and dynamic header."""
 
 import struct
+import sys
 import uuid
+from array import array
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -25,8 +27,10 @@ EPOCH: Final = 946684800
 FOOTER: Final = struct.Struct(">8sIIQI4sI4sQQHBBII16sBB426x")
 HEADER: Final = struct.Struct(">8sQQIIII16sII512s192s256x")
 LOCATOR: Final = struct.Struct(">4sIIIQ")
-_CHECKSUM_FOOTER: Final = 64
-_CHECKSUM_HEADER: Final = 36
+BATMAP: Final = struct.Struct(">8sQIIIB")
+BATMAP_COOKIE: Final = b"tdbatmap"
+CHECKSUM_FOOTER: Final = 64
+CHECKSUM_HEADER: Final = 36
 
 
 class VhdType(IntEnum):
@@ -71,6 +75,12 @@ class DynamicHeader:
     locators: tuple[Locator, ...]
 
 
+def to_big_endian(table: "array[int]") -> None:
+    """Turn numbers of this machine into the file's, or back, in place."""
+    if sys.byteorder == "little":
+        table.byteswap()
+
+
 def checksum(data: bytes, at: int) -> int:
     """The checksum of a footer or header whose checksum field is at `at`."""
     return ~(sum(data) - sum(data[at : at + 4])) & 0xFFFFFFFF
@@ -81,7 +91,7 @@ def parse_footer(data: bytes) -> Footer:
     if len(data) != SECTOR or not data.startswith(COOKIE):
         raise BadImage("the VHD has no footer")
     (_, _, version, offset, timestamp, _, _, _, _, size, _, _, _, kind, check, ident, _, hidden) = FOOTER.unpack(data)
-    if check != checksum(data, _CHECKSUM_FOOTER):
+    if check != checksum(data, CHECKSUM_FOOTER):
         raise BadImage("the checksum of the VHD footer is wrong")
     if version >> 16 != 1:
         raise BadImage(f"VHD version {version >> 16} is not known; 1 is")
@@ -97,7 +107,7 @@ def parse_header(data: bytes, footer: Footer, file_size: int) -> DynamicHeader:
     if len(data) != DYNAMIC_HEADER or not data.startswith(DYNAMIC_COOKIE):
         raise BadImage("the VHD has no dynamic header")
     (_, _, table, _, entries, block, check, parent, _, _, name, locators) = HEADER.unpack(data)
-    if check != checksum(data, _CHECKSUM_HEADER):
+    if check != checksum(data, CHECKSUM_HEADER):
         raise BadImage("the checksum of the VHD's dynamic header is wrong")
     if block & (block - 1) or not 8 * SECTOR <= block <= 256 * MIB:
         raise BadImage(f"the VHD block size is {block}; a power of two from 4 KiB to 256 MiB is right")
