@@ -7,9 +7,14 @@ from xenhost.agent.version import VERSION
 from xenhost.api.host.v1 import host_service_pb2
 from xenhost.core.host import HostInfo
 from xenhost.core.requests import REQUESTS
+from xenhost.core.storage_requests import STORAGE_REQUESTS
 from xenhost.core.vm import Domain
 
-CAPABILITIES: Final = (*sorted(REQUESTS), "console.serial", "events.resume", "vm.update")
+CAPABILITIES: Final = (
+    *sorted(REQUESTS),
+    *sorted(STORAGE_REQUESTS),
+    *("console.serial", "events.resume", "vdi.export", "vdi.import", "vdi.nbd", "vm.update"),
+)
 """What this agent can do, by name: the kinds of its operations, and what is not one."""
 
 

@@ -5,14 +5,19 @@ from typing import Final
 from google.longrunning import operations_pb2
 from google.protobuf.any_pb2 import Any
 
+from xenhost.agent.rpc.convert.event import OBJECT_KIND
 from xenhost.agent.rpc.convert.times import timestamp
 from xenhost.agent.rpc.status import status_of
-from xenhost.api.host.v1 import operation_pb2, vm_pb2
+from xenhost.api.host.v1 import operation_pb2, storage_pb2, vm_pb2
 from xenhost.core.errors import HandleInvalid
+from xenhost.core.events import ObjectKind
 from xenhost.core.ids import OperationId
 from xenhost.core.views import Operation, OperationState
 
 PREFIX: Final = "operations/"
+
+Response = vm_pb2.Vm | storage_pb2.Sr | storage_pb2.Vdi
+"""What an operation that has succeeded answers with."""
 
 
 def operation_name(operation: OperationId) -> str:
@@ -32,8 +37,8 @@ def operation_id(untrusted_name: str) -> OperationId:
     return OperationId(text)
 
 
-def operation_to_proto(operation: Operation, vm: vm_pb2.Vm | None) -> operations_pb2.Operation:
-    """An operation; `vm` is its response once it has succeeded (None: the VM is gone since)."""
+def operation_to_proto(operation: Operation, response: Response | None) -> operations_pb2.Operation:
+    """An operation; `response` is what it was about once it has succeeded (None: that is gone since)."""
     metadata = Any()
     metadata.Pack(
         operation_pb2.OperationMetadata(
@@ -45,12 +50,24 @@ def operation_to_proto(operation: Operation, vm: vm_pb2.Vm | None) -> operations
             ended=timestamp(operation.ended),
             request_id=operation.request_id,
             cancelling=operation.state is OperationState.CANCELLING,
-            vm_name=operation.target_name,
+            vm_name=operation.target_name if operation.target_kind is ObjectKind.VM else "",
+            target_kind=OBJECT_KIND.to_wire(operation.target_kind),
+            target_name=operation.target_name,
         )
     )
     message = operations_pb2.Operation(name=operation_name(operation.id), metadata=metadata, done=operation.state.ended)
     if operation.error is not None and operation.state.ended:
         message.error.CopyFrom(status_of(operation.error))
     elif operation.state.ended:
-        message.response.Pack(vm or vm_pb2.Vm(id=operation.target, name=operation.target_name))
+        message.response.Pack(response or _rest(operation))
     return message
+
+
+def _rest(operation: Operation) -> Response:
+    match operation.target_kind:
+        case ObjectKind.SR:
+            return storage_pb2.Sr(id=operation.target, name=operation.target_name)
+        case ObjectKind.VDI:
+            return storage_pb2.Vdi(id=operation.result or operation.target, name=operation.target_name)
+        case _:
+            return vm_pb2.Vm(id=operation.target, name=operation.target_name)
