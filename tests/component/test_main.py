@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from kit.datapaths import FakeDatapaths, VdiWorld
 from xenhost.agent.clock import SystemClock
 from xenhost.agent.config import Places, read_config
 from xenhost.agent.console.relay import Consoles
@@ -30,7 +31,8 @@ class Parts:
         clock, log, health = SystemClock(), structlog.get_logger("test"), Health()
         self.world = World(clock)
         hypervisor = SimHypervisor(self.world)
-        self.engine = Engine(hypervisor, config.places.state_dir, clock, 1.0)
+        storage = FakeDatapaths(VdiWorld(), self.world, hypervisor._life)
+        self.engine = Engine(hypervisor, storage, config.places.state_dir, clock, 1.0)
         edge = Edge(tasks, clock, frozenset(), log)
         server = ApiServer(config.api, self.engine, Consoles(), edge, health, clock, log)
         self.health = health

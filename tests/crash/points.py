@@ -45,4 +45,11 @@ POINTS: Final[Mapping[str, Points]] = {
     "unplug-vif": Points(3, 3, 1, 1),
     "insert": Points(3, 3, 1, 1),
     "eject": Points(3, 3, 1, 1),
+    "start-vdis": Points(18, 13, 9, 10),
+    "hard-shutdown-vdis": Points(5, 6, 4, 4),
+    "hard-reboot-vdis": Points(25, 18, 13, 14),
+    "plug-vdi": Points(5, 4, 2, 2),
+    "unplug-vdi": Points(5, 4, 2, 2),
+    "insert-vdi": Points(5, 4, 2, 2),
+    "eject-vdi": Points(5, 4, 2, 2),
 }

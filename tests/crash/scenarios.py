@@ -1,10 +1,10 @@
 """What is interrupted: a request, what is there before it, and what is right after it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from kit.specs import cd, disk, file_disk, nic, spec, vm_id
+from kit.specs import cd, disk, file_disk, nic, spec, vdi_disk, vm_id
 from xenhost.core.devices import Source, SourceKind
 from xenhost.core.errors import (
     DeviceAlreadyAttached,
@@ -63,6 +63,11 @@ def has_medium(view: VmView) -> bool:
     return vbd is not None and vbd.source == ISO
 
 
+def has_vdi(view: VmView) -> bool:
+    vbd = view.spec.vbd(XVDD)
+    return vbd is not None and vbd.source.kind is SourceKind.VDI
+
+
 def no(condition: Callable[[VmView], bool]) -> Callable[[VmView], bool]:
     return lambda view: running(view) and not condition(view)
 
@@ -96,6 +101,10 @@ HVM: Final = spec(kind=VmType.HVM, vbds=(disk(), cd(path="/srv/a.iso")), vifs=(n
 SMALL: Final = spec(vbds=(disk(),), vifs=(nic(),))
 DRIVE: Final = spec(vbds=(disk(), cd()), vifs=(nic(),))
 LOADED: Final = spec(vbds=(disk(), cd(path=ISO.path)), vifs=(nic(),))
+VDIS: Final = spec(
+    vbds=(vdi_disk("xvda", 7), vdi_disk(), replace(cd(), source=vdi_disk(number=2).source)), vifs=(nic(),)
+)
+VDI_CD: Final = spec(vbds=(vdi_disk("xvda", 7), replace(cd(), source=vdi_disk(number=2).source)))
 ON: Final = (StartVm(VM),)
 
 SCENARIOS: Final = {
@@ -161,6 +170,47 @@ SCENARIOS: Final = {
             EjectVbd(VM, XVDD),
             also(has_medium),
             no(has_medium),
+            ON,
+            already=(VbdIsEmpty,),
+            turns_back=False,
+        ),
+        Scenario("start-vdis", VDIS, StartVm(VM), halted, running, keeps_running=True),
+        Scenario("hard-shutdown-vdis", VDIS, ShutdownVm(VM, hard=True), running, halted, ON, turns_back=False),
+        Scenario("hard-reboot-vdis", VDIS, RebootVm(VM, hard=True), running, running, ON, keeps_running=True),
+        Scenario(
+            "plug-vdi",
+            SMALL,
+            PlugVbd(VM, vdi_disk()),
+            no(has_disk),
+            also(has_disk),
+            ON,
+            already=(DeviceAlreadyAttached,),
+        ),
+        Scenario(
+            "unplug-vdi",
+            VDIS,
+            UnplugVbd(VM, XVDB),
+            also(has_disk),
+            no(has_disk),
+            ON,
+            already=(HandleInvalid,),
+            turns_back=False,
+        ),
+        Scenario(
+            "insert-vdi",
+            DRIVE,
+            InsertVbd(VM, XVDD, vdi_disk(number=2).source),
+            no(has_vdi),
+            also(has_vdi),
+            ON,
+            already=(VbdNotEmpty,),
+        ),
+        Scenario(
+            "eject-vdi",
+            VDI_CD,
+            EjectVbd(VM, XVDD),
+            also(has_vdi),
+            no(has_vdi),
             ON,
             already=(VbdIsEmpty,),
             turns_back=False,

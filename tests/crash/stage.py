@@ -10,11 +10,14 @@ import pytest
 
 from crash.scenarios import VM, Scenario
 from kit.agent import Agent, SimHost
+from kit.datapaths import Connected, source_of
 from kit.dying import Death, DyingStore
 from kit.specs import file_disk, nic, spec, vm_id
+from xenhost.agent.steps.vdi import datapath_of
 from xenhost.core.devices import DeviceClass, SourceKind
 from xenhost.core.ids import DomId, OperationId
 from xenhost.core.requests import StartVm
+from xenhost.core.storage import AttachMode, VdiId
 from xenhost.core.views import Operation, OperationState
 from xenhost.drivers.sim.faults import Killed, When
 
@@ -177,9 +180,18 @@ class Stage:
             assert plugged == wanted
             assert {(device.cls, device.devid) for device in view.status.devices} == wanted
             for vbd in view.spec.vbds:
-                assert domain.devices[DeviceClass.VBD, vbd.devid].source == vbd.source
+                in_dom0 = source_of(vbd.source.path) if vbd.source.kind is SourceKind.VDI else vbd.source
+                assert domain.devices[DeviceClass.VBD, vbd.devid].source == in_dom0
             files += [vbd for vbd in view.spec.vbds if vbd.source.kind is SourceKind.FILE]
         assert sorted(world.loops.values()) == sorted(vbd.source.path for vbd in files)
+        vdis = [vbd for vbd in view.spec.vbds if vbd.source.kind is SourceKind.VDI] if domid is not None else []
+        assert self.host.vdis.datapaths == {
+            datapath_of(VM, vbd.devid): Connected(
+                VdiId(vbd.source.path), AttachMode(vbd.mode.value), vbd.limits, done=True
+            )
+            for vbd in vdis
+        }
+        assert self.host.vdis.violations == []
 
     def _bystanders_untouched(self, agent: Agent) -> None:
         status = agent.engine.vm(BYSTANDER).status

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from kit.clock import FakeClock
+from kit.datapaths import FakeDatapaths, VdiWorld
 from xenhost.agent.engine.config import EngineConfig
 from xenhost.agent.engine.engine import STORE, Engine
 from xenhost.agent.journal.store import Store
@@ -64,6 +65,7 @@ class SimHost:
     def __init__(self, folder: Path, config: SimConfig | None = None, auto: bool = True) -> None:
         self.clock: Final = FakeClock(auto)
         self.world: Final = World(self.clock, config)
+        self.vdis: Final = VdiWorld()
         self.folder: Final = folder
 
     @property
@@ -76,7 +78,9 @@ class SimHost:
         hypervisor = SimHypervisor(self.world)
         store = store or Store(self.path, synchronous=False)
         self.clock.busy = lambda: store.busy
-        return Agent(Engine(hypervisor, self.folder, self.clock, config=config, store=store), hypervisor, store)
+        storage = FakeDatapaths(self.vdis, self.world, hypervisor._life)
+        engine = Engine(hypervisor, storage, self.folder, self.clock, config=config, store=store)
+        return Agent(engine, hypervisor, store)
 
     async def start(self, config: EngineConfig | None = None, store: Store | None = None) -> Agent:
         """A new agent, ready."""

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from xenhost.core.devices import Source, SourceKind, Vbd, VbdMode, VbdType, Vif
+from xenhost.core.devices import IoLimits, Source, SourceKind, Vbd, VbdMode, VbdType, Vif
 from xenhost.core.ids import DevId, VmId, parse_device
 from xenhost.core.units import MIB
 from xenhost.core.vm import DirectBoot, FirmwareBoot, Memory, VmSpec, VmType
@@ -21,6 +21,12 @@ def disk(name: str = "xvda", path: str = "/dev/vg/disk") -> Vbd:
 def file_disk(name: str = "xvdb", path: str = "/srv/disk.img") -> Vbd:
     """A file, which takes a loop device."""
     return Vbd(parse_device(name)[0], Source(SourceKind.FILE, path))
+
+
+def vdi_disk(name: str = "xvdb", number: int = 1, iops: int = 0) -> Vbd:
+    """A VDI, a different one for each number."""
+    source = Source(SourceKind.VDI, str(UUID(int=number)))
+    return Vbd(parse_device(name)[0], source, limits=IoLimits(iops))
 
 
 def cd(name: str = "xvdd", path: str = "") -> Vbd:

@@ -17,6 +17,7 @@ from xenhost.agent.lifecycle import StopSignals, single_instance
 from xenhost.agent.link.backoff import Backoff
 from xenhost.agent.link.link import MasterLink
 from xenhost.agent.logging import set_up_logging
+from xenhost.agent.no_datapaths import NoDatapaths
 from xenhost.agent.notify import Notifier
 from xenhost.agent.rpc.health import Health
 from xenhost.agent.rpc.interceptors import Edge
@@ -65,7 +66,7 @@ async def _run(config: Config) -> None:
 def _build(config: Config, tasks: asyncio.TaskGroup, log: structlog.typing.FilteringBoundLogger) -> Daemon:
     clock = SystemClock()
     hypervisor = _hypervisor(config, clock)
-    engine = Engine(hypervisor, config.places.state_dir, clock, config.drain_seconds)
+    engine = Engine(hypervisor, NoDatapaths(), config.places.state_dir, clock, config.drain_seconds)
     health = Health()
     edge = Edge(tasks, clock, config.api.allow, log)
     server = ApiServer(config.api, engine, Consoles(), edge, health, clock, log)

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 from xenhost.core.clock import Clock
 from xenhost.core.ids import DomId
 from xenhost.core.ports.hypervisor import Hypervisor
+from xenhost.core.ports.storage import Datapaths
 from xenhost.core.vm import ShutdownReason, VmSpec
 
 
@@ -19,6 +20,7 @@ class Work:
     """What the steps of one running operation share. The only mutable thing steps see."""
 
     hypervisor: Hypervisor
+    storage: Datapaths
     clock: Clock
     spec: VmSpec
     """As it was when the operation was planned."""
@@ -28,6 +30,8 @@ class Work:
     """Why the guest stopped, once a step has waited for that."""
     recovering: bool = False
     """The operation was interrupted by the end of an earlier agent."""
+    unreleased: bool = False
+    """A VDI could not be let go, which is to be tried again."""
 
 
 class Step(Protocol):

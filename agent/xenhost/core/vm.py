@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from typing import Final
 
-from xenhost.core.devices import Vbd, Vif
+from xenhost.core.devices import SourceKind, Vbd, Vif
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ids import MAX_VIFS, DevId, DomId, VmId
 from xenhost.core.units import MIB
@@ -125,6 +125,13 @@ class VmSpec:
     def vif(self, devid: DevId) -> Vif | None:
         """The VIF in that place."""
         return next((vif for vif in self.vifs if vif.devid == devid), None)
+
+
+def boot_disk(spec: VmSpec) -> Vbd | None:
+    """The VBD that a boot loader in dom0 looks at; None if it needs none, or there is none."""
+    if not isinstance(spec.boot, BootloaderBoot):
+        return None
+    return next((vbd for vbd in spec.vbds if vbd.source.kind is not SourceKind.EMPTY), None)
 
 
 PLATFORM_KEYS: Final[Mapping[str, str]] = {

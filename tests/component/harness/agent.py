@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from component.harness.client import Client
+from kit.datapaths import FakeDatapaths, VdiWorld
 from xenhost.agent.clock import SystemClock
 from xenhost.agent.config import Config, Places, read_config
 from xenhost.agent.console.relay import Consoles
@@ -32,7 +33,8 @@ class Agent:
         self.clock = SystemClock()
         self.log = structlog.get_logger("test")
         self.hypervisor = SimHypervisor(world)
-        self.engine = Engine(self.hypervisor, config.places.state_dir, self.clock, 2.0)
+        storage = FakeDatapaths(VdiWorld(), world, self.hypervisor._life)
+        self.engine = Engine(self.hypervisor, storage, config.places.state_dir, self.clock, 2.0)
         self.health = Health()
         self.edge = Edge(tasks, self.clock, config.api.allow, self.log)
         self.consoles = Consoles()

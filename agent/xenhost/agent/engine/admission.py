@@ -5,7 +5,7 @@ from typing import Final
 
 from xenhost.agent.plans.planner import drive
 from xenhost.core.allowed import Busy, Verdict, decide, word_of
-from xenhost.core.devices import DeviceClass, DeviceStatus, SourceKind, VbdType, checked_vbd, checked_vif
+from xenhost.core.devices import DeviceClass, DeviceStatus, SourceKind, VbdType, checked_vbd, checked_vif, normal_source
 from xenhost.core.errors import (
     DeviceAlreadyAttached,
     DeviceAlreadyExists,
@@ -86,6 +86,8 @@ def normal(request: Request) -> Request:
             return replace(request, vbd=checked_vbd(request.vbd))
         case PlugVif():
             return replace(request, vif=checked_vif(request.vif))
+        case InsertVbd():
+            return replace(request, source=normal_source(request.source))
         case _:
             return request
 

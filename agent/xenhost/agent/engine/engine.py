@@ -11,6 +11,7 @@ import structlog
 
 from xenhost.agent.engine.admission import admit, checked_request_id, normal
 from xenhost.agent.engine.config import EngineConfig
+from xenhost.agent.engine.datapaths import DatapathSweeper
 from xenhost.agent.engine.keeper import VmKeeper
 from xenhost.agent.engine.launcher import Launcher
 from xenhost.agent.engine.operations import OperationTable, Tracked
@@ -41,6 +42,7 @@ from xenhost.core.host import HostInfo
 from xenhost.core.ids import OperationId, VmId
 from xenhost.core.memory import plan_memory
 from xenhost.core.ports.hypervisor import Console, Hypervisor
+from xenhost.core.ports.storage import Datapaths
 from xenhost.core.requests import Request, StartVm
 from xenhost.core.states import OnOperation
 from xenhost.core.steps import Plan
@@ -57,6 +59,7 @@ class Engine:
     def __init__(
         self,
         hypervisor: Hypervisor,
+        storage: Datapaths,
         state_dir: Path,
         clock: Clock,
         drain_seconds: float = 10.0,
@@ -64,17 +67,20 @@ class Engine:
         config: EngineConfig | None = None,
         store: Store | None = None,
     ) -> None:
-        """Does no I/O. `state_dir` will hold the store; `store` replaces it in tests."""
+        """Does no I/O. `state_dir` will hold the store; `store` replaces it in tests. `storage` is open at `start`."""
         config = replace(config or EngineConfig(), drain=drain_seconds)
         self.instance_id: Final = str(uuid4())
         self.hub: Final = EventHub(self.instance_id)
+        inventory = Inventory(self.hub)
         self._services: Final = Services(
             hypervisor=hypervisor,
+            storage=storage,
+            sweeper=DatapathSweeper(hypervisor, storage, inventory, clock),
             store=store or Store(state_dir / STORE),
             clock=clock,
             config=config,
             operations=OperationTable(self.hub, clock, config.keep_operations, config.keep_seconds),
-            inventory=Inventory(self.hub),
+            inventory=inventory,
             ledger=MemoryLedger(),
             spawn=self._spawn,
             log=structlog.get_logger("xenhost.engine"),
@@ -85,6 +91,7 @@ class Engine:
         self._reaper: Final = Reaper(self._services)
         self._watcher: Final = Watcher(self._services, self._keepers, self.hub)
         self._startup: Final = Startup(self._services, self._launcher, self._registrar, self._reaper)
+        self._services.sweeper.is_lost = self._startup.is_lost
         self._tasks: asyncio.TaskGroup | None = None
         self._main: asyncio.Task[None] | None = None
         self._accepting = False
@@ -107,6 +114,7 @@ class Engine:
         self._main = asyncio.ensure_future(self._run(ready))
         self._tasks = await ready
         self._spawn(self._watcher.run(), "hypervisor events")
+        self._spawn(self._services.sweeper.run(), "datapaths")
         await asyncio.sleep(0)  # let the watcher subscribe before anything is listed
         await self._startup.run(stored, self._keep)
         self._accepting = True

@@ -301,6 +301,8 @@ class VmKeeper:
             if self._found[0] is None:
                 self._gone = job.domid
             record.observe(*self._found)
+        if job.execution.work.unreleased:
+            self._services.sweeper.look()
         unasked = error is not None and job.tracked.request is None
         record.trouble = f"{job.tracked.kind} failed: {error}" if unasked else ""
         self._release(job)

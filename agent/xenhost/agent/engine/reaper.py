@@ -65,8 +65,9 @@ class Reaper:
         return ()
 
     def ended(self, job: Job, error: XenhostError | None) -> None:
-        """Forget it."""
+        """Forget it. What its domain was connected to is not known: have it looked for."""
         self._jobs.remove(job)
+        self._services.sweeper.look()
 
 
 def remnant(domain: Domain) -> VmSpec:

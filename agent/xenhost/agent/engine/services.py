@@ -8,12 +8,14 @@ from typing import Any
 import structlog
 
 from xenhost.agent.engine.config import EngineConfig
+from xenhost.agent.engine.datapaths import DatapathSweeper
 from xenhost.agent.engine.operations import OperationTable
 from xenhost.agent.inventory.inventory import Inventory
 from xenhost.agent.inventory.ledger import MemoryLedger
 from xenhost.agent.journal.store import Store
 from xenhost.core.clock import Clock
 from xenhost.core.ports.hypervisor import Hypervisor
+from xenhost.core.ports.storage import Datapaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class Services:
     """Made once, by the engine."""
 
     hypervisor: Hypervisor
+    storage: Datapaths
+    sweeper: DatapathSweeper
     store: Store
     clock: Clock
     config: EngineConfig

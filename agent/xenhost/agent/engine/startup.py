@@ -74,7 +74,12 @@ class Startup:
             services.log.error("a running domain of ours is not recorded", domid=domain.domid, vm=domain.vm)
         for domain in domains.reaped:
             self._reap(domain, keepers.get(domain.vm) or self._reaper)
+        services.sweeper.look()
         await self._patiently([job for job in jobs if _is_quick(job)])
+
+    def is_lost(self, vm: VmId) -> bool:
+        """Is it a VM whose specification cannot be read?"""
+        return vm in self._lost
 
     async def rescue(self, keeper: VmKeeper) -> None:
         """A VM was recorded again whose specification had become unreadable: take its running domain over.
@@ -112,7 +117,7 @@ class Startup:
         """Destroy it, as an operation of its own: that, too, may be interrupted."""
         self._services.log.warning("destroying a domain that nobody remembers", domid=domain.domid, vm=domain.vm)
         spec = remnant(domain)
-        plan = Plan((destroy_stage(domain.domid, domain.vm),))
+        plan = Plan((destroy_stage(domain.domid, spec),))
         self._launcher.launch(owner, self._launcher.entry("domain.reap", spec, plan, domain.domid))
 
     async def _patiently(self, jobs: list[Job]) -> None:

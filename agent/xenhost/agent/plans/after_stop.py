@@ -31,7 +31,7 @@ def after_stop(
     brief = lived < damping.short_life
     if action is AfterStop.PRESERVE:
         return None
-    destroy = destroy_stage(domid, spec.id)
+    destroy = destroy_stage(domid, spec)
     if action is AfterStop.DESTROY or (brief and kind == "guest.crash"):
         return kind, Plan((destroy,))
     start = start_stage(spec, False, OnRecovery.RETRY)
@@ -48,7 +48,7 @@ def emulator_lost(spec: VmSpec, domid: DomId, lived: float, damping: Damping) ->
 
 def domain_gone(spec: VmSpec, domid: DomId) -> tuple[str, Plan]:
     """Somebody else destroyed the domain: clear away what we made for it."""
-    return "guest.gone", Plan((destroy_stage(domid, spec.id),))
+    return "guest.gone", Plan((destroy_stage(domid, spec),))
 
 
 def _action(spec: VmSpec, reason: ShutdownReason) -> tuple[str, AfterStop]:

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from xenhost.agent.steps.vbd import ChangeMedium, PlugVbd, UnplugVbd
+from xenhost.agent.steps.vdi import ConnectVdi, DisconnectVdi
 from xenhost.agent.steps.vif import PlugVif, UnplugVif
-from xenhost.core.devices import Source, Vbd, Vif
+from xenhost.core.devices import Source, SourceKind, Vbd, Vif
 from xenhost.core.ids import DevId
 from xenhost.core.steps import OnFailure, OnRecovery, Plan, Planned, Stage, Step
 from xenhost.core.vm import VmSpec
@@ -13,34 +14,63 @@ from xenhost.core.vm import VmSpec
 def plug_vbd(spec: VmSpec, vbd: Vbd, exists: bool) -> Plan:
     """`exists`: the VM has a domain."""
     after = replace(spec, vbds=(*(old for old in spec.vbds if old.devid != vbd.devid), vbd))
-    return _plan(PlugVbd(vbd), exists, OnRecovery.UNWIND, after)
+    return _plan(_connected(vbd, PlugVbd(vbd)), exists, after)
 
 
 def unplug_vbd(spec: VmSpec, devid: DevId, force: bool, timeout: float, exists: bool) -> Plan:
     """The VBD leaves the specification in the same transaction as the success."""
+    found = [vbd for vbd in spec.vbds if vbd.devid == devid]
     after = replace(spec, vbds=tuple(vbd for vbd in spec.vbds if vbd.devid != devid))
-    return _plan(UnplugVbd(devid, force, timeout), exists, OnRecovery.FORWARD, after)
+    stages = _single(UnplugVbd(devid, force, timeout)), *(stage for vbd in found for stage in _let_go(vbd))
+    return _plan(stages, exists, after)
 
 
-def change_medium(spec: VmSpec, vbd: Vbd, source: Source, exists: bool, insert: bool) -> Plan:
-    """An interrupted insertion is undone, an interrupted ejection is done."""
+def insert(spec: VmSpec, vbd: Vbd, source: Source, exists: bool) -> Plan:
+    """An interrupted insertion is undone."""
     new = replace(vbd, source=source)
-    after = replace(spec, vbds=tuple(new if old.devid == vbd.devid else old for old in spec.vbds))
-    return _plan(ChangeMedium(new), exists, OnRecovery.UNWIND if insert else OnRecovery.FORWARD, after)
+    return _plan(_connected(new, ChangeMedium(new)), exists, _with(spec, new))
+
+
+def eject(spec: VmSpec, vbd: Vbd, exists: bool) -> Plan:
+    """An interrupted ejection is done."""
+    new = replace(vbd, source=Source(SourceKind.EMPTY))
+    return _plan((_single(ChangeMedium(new)), *_let_go(vbd)), exists, _with(spec, new))
 
 
 def plug_vif(spec: VmSpec, vif: Vif, exists: bool) -> Plan:
     """`exists`: the VM has a domain."""
     after = replace(spec, vifs=(*(old for old in spec.vifs if old.devid != vif.devid), vif))
-    return _plan(PlugVif(vif), exists, OnRecovery.UNWIND, after)
+    return _plan((_single(PlugVif(vif), OnRecovery.UNWIND),), exists, after)
 
 
 def unplug_vif(spec: VmSpec, devid: DevId, force: bool, timeout: float, exists: bool) -> Plan:
     """The VIF leaves the specification in the same transaction as the success."""
     after = replace(spec, vifs=tuple(vif for vif in spec.vifs if vif.devid != devid))
-    return _plan(UnplugVif(devid, force, timeout), exists, OnRecovery.FORWARD, after)
+    return _plan((_single(UnplugVif(devid, force, timeout)),), exists, after)
 
 
-def _plan(step: Step, exists: bool, on_recovery: OnRecovery, after: VmSpec) -> Plan:
-    stages = (Stage((Planned(step),), OnFailure.UNWIND, on_recovery),) if exists else ()
-    return Plan(stages, after)
+def _plan(stages: tuple[Stage, ...], exists: bool, after: VmSpec) -> Plan:
+    return Plan(stages if exists else (), after)
+
+
+def _single(step: Step, on_recovery: OnRecovery = OnRecovery.FORWARD) -> Stage:
+    return Stage((Planned(step),), OnFailure.UNWIND, on_recovery)
+
+
+def _connected(vbd: Vbd, step: Step) -> tuple[Stage, ...]:
+    """A step that needs the VBD's medium; the datapath of a VDI is made before and undone after it."""
+    if vbd.source.kind is not SourceKind.VDI:
+        return (_single(step, OnRecovery.UNWIND),)
+    steps = Planned(ConnectVdi(vbd)), Planned(step, (0,))
+    return (Stage(steps, OnFailure.UNWIND, OnRecovery.UNWIND),)
+
+
+def _let_go(vbd: Vbd) -> tuple[Stage, ...]:
+    """Of a VDI that is not plugged any more: a stage of its own, as nothing before it can be taken back by then."""
+    if vbd.source.kind is not SourceKind.VDI:
+        return ()
+    return (Stage((Planned(DisconnectVdi(vbd.devid)),), OnFailure.FORWARD, OnRecovery.FORWARD),)
+
+
+def _with(spec: VmSpec, vbd: Vbd) -> VmSpec:
+    return replace(spec, vbds=tuple(vbd if old.devid == vbd.devid else old for old in spec.vbds))

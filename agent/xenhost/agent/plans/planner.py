@@ -6,7 +6,7 @@ from xenhost.agent.plans import devices
 from xenhost.agent.plans.vm_start import start_stage
 from xenhost.agent.plans.vm_stop import ask_stage, destroy_stage
 from xenhost.agent.steps.domain import PauseDomain, UnpauseDomain
-from xenhost.core.devices import Source, SourceKind, Vbd
+from xenhost.core.devices import Vbd
 from xenhost.core.errors import HandleInvalid
 from xenhost.core.ids import DevId, DomId, device_name
 from xenhost.core.requests import (
@@ -47,9 +47,9 @@ def plan_request(request: Request, spec: VmSpec, domid: DomId | None) -> Plan:
         case UnplugVbd(devid=devid, force=force, timeout=timeout):
             return devices.unplug_vbd(spec, devid, force, timeout, exists)
         case InsertVbd(devid=devid, source=source):
-            return devices.change_medium(spec, drive(spec, devid), source, exists, insert=True)
+            return devices.insert(spec, drive(spec, devid), source, exists)
         case EjectVbd(devid=devid):
-            return devices.change_medium(spec, drive(spec, devid), Source(SourceKind.EMPTY), exists, insert=False)
+            return devices.eject(spec, drive(spec, devid), exists)
         case PlugVif(vif=vif):
             return devices.plug_vif(spec, vif, exists)
         case UnplugVif(devid=devid, force=force, timeout=timeout):
@@ -71,8 +71,8 @@ def _stop(spec: VmSpec, domid: DomId | None, reason: ShutdownReason, hard: bool,
     if domid is None:  # it was destroyed already, and would have been started again
         return ()
     if hard:
-        return (destroy_stage(domid, spec.id),)
-    return ask_stage(domid, spec.id, reason, timeout), destroy_stage(domid, spec.id)
+        return (destroy_stage(domid, spec),)
+    return ask_stage(domid, spec.id, reason, timeout), destroy_stage(domid, spec)
 
 
 def _single(step: Step) -> Stage:

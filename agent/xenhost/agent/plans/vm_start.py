@@ -1,35 +1,50 @@
 """Making a domain and letting it run.
 
-          +-> build --+-> device model (HVM) -+
-create ---+-> VBD ... +                       +-> unpause
+VDI ... ------+
+              v
+          +-> VBD ... +-> device model (HVM) -+
+create ---+-> build --+                       +-> unpause
           +-> VIF ... ------------------------+
           +-> (build) -> scheduling ----------+
+
+A boot loader in dom0 reads the first disk: then the build waits for its VDI too.
 """
 
 from xenhost.agent.steps.domain import BuildDomain, CreateDomain, SetScheduling, StartDeviceModel, UnpauseDomain
 from xenhost.agent.steps.vbd import PlugVbd
+from xenhost.agent.steps.vdi import ConnectVdi
 from xenhost.agent.steps.vif import PlugVif
+from xenhost.core.devices import SourceKind, Vbd
 from xenhost.core.steps import OnFailure, OnRecovery, Planned, Stage
-from xenhost.core.vm import Vcpus, VmSpec, VmType
+from xenhost.core.vm import Vcpus, VmSpec, VmType, boot_disk
 
 
 def start_stage(spec: VmSpec, paused: bool, on_recovery: OnRecovery) -> Stage:
-    """Everything that can run concurrently does. Destroying the domain undoes all of it."""
-    steps = [Planned(CreateDomain())]
+    """Everything that can run concurrently does. Destroying the domain undoes all of it but the VDIs' datapaths.
+
+    These come first in the stage, as what comes first is undone last: when the domain does not use them any more.
+    """
+    steps: list[Planned] = []
 
     def add(step: Planned) -> int:
         steps.append(step)
         return len(steps) - 1
 
-    built = add(Planned(BuildDomain(), (0,), 0))
-    vbds = [add(Planned(PlugVbd(vbd), (0,), 0)) for vbd in spec.vbds]
+    vdis = {vbd.devid: add(Planned(ConnectVdi(vbd))) for vbd in spec.vbds if vbd.source.kind is SourceKind.VDI}
+
+    def ready(vbd: Vbd | None) -> tuple[int, ...]:
+        return (vdis[vbd.devid],) if vbd is not None and vbd.devid in vdis else ()
+
+    made = add(Planned(CreateDomain()))
+    built = add(Planned(BuildDomain(), (*ready(boot_disk(spec)), made), made))
+    vbds = [add(Planned(PlugVbd(vbd), (*ready(vbd), made), made)) for vbd in spec.vbds]
     last = [built, *vbds]
-    last += [add(Planned(PlugVif(vif), (0,), 0)) for vif in spec.vifs]
+    last += [add(Planned(PlugVif(vif), (made,), made)) for vif in spec.vifs]
     if spec.type is VmType.HVM:
-        last.append(add(Planned(StartDeviceModel(), (built, *vbds), 0)))
+        last.append(add(Planned(StartDeviceModel(), (built, *vbds), made)))
     default = Vcpus()
     if (spec.vcpus.affinity, spec.vcpus.weight, spec.vcpus.cap) != (default.affinity, default.weight, default.cap):
-        last.append(add(Planned(SetScheduling(), (built,), 0)))
+        last.append(add(Planned(SetScheduling(), (built,), made)))
     if not paused:
-        add(Planned(UnpauseDomain(), tuple(last), 0))
+        add(Planned(UnpauseDomain(), tuple(last), made))
     return Stage(tuple(steps), OnFailure.UNWIND, on_recovery)

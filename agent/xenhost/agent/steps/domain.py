@@ -1,11 +1,13 @@
 """Steps in the life of a domain."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from xenhost.agent.steps.base import BaseStep, domid_of
+from xenhost.agent.steps.vdi import resolved
 from xenhost.core.ids import DomId, VmId
 from xenhost.core.steps import Work
+from xenhost.core.vm import VmSpec, boot_disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ class BuildDomain(BaseStep):
         return f"building domain {work.domid}"
 
     async def apply(self, work: Work) -> None:
-        """Build it."""
-        await work.hypervisor.build_domain(domid_of(work), work.spec)
+        """Build it. A boot loader reads the first disk."""
+        await work.hypervisor.build_domain(domid_of(work), _bootable(work))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +165,11 @@ class DestroyDomain(BaseStep):
         await work.hypervisor.destroy_domain(self.domid)
         if work.domid == self.domid:
             work.domid = None
+
+
+def _bootable(work: Work) -> VmSpec:
+    """The specification, with the disk that a boot loader looks at as the hypervisor finds it."""
+    disk = boot_disk(work.spec)
+    if disk is None:
+        return work.spec
+    return replace(work.spec, vbds=tuple(resolved(work, vbd) if vbd is disk else vbd for vbd in work.spec.vbds))

@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from xenhost.agent.steps.base import PORT_SECONDS, BaseStep, domid_of
+from xenhost.agent.steps.vdi import resolved
 from xenhost.core.devices import DeviceClass, Source, SourceKind, Vbd
 from xenhost.core.ids import DevId, device_name
 from xenhost.core.steps import Work
+from xenhost.core.storage_errors import VdiNotAvailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class PlugVbd(BaseStep):
 
     async def apply(self, work: Work) -> None:
         """Return when its backend is ready."""
-        await work.hypervisor.plug_vbd(domid_of(work), self.vbd)
+        await work.hypervisor.plug_vbd(domid_of(work), resolved(work, self.vbd))
 
     async def undo(self, work: Work) -> None:
         """Take it away without asking the guest."""
@@ -82,7 +84,7 @@ class ChangeMedium(BaseStep):
 
     async def apply(self, work: Work) -> None:
         """Change it."""
-        await work.hypervisor.change_medium(domid_of(work), self.vbd)
+        await work.hypervisor.change_medium(domid_of(work), resolved(work, self.vbd))
 
     async def undo(self, work: Work) -> None:
         """Leave the drive empty after an insertion. An ejection is not undone: it has happened, or it has not."""
@@ -93,7 +95,11 @@ class ChangeMedium(BaseStep):
 
     async def happened(self, work: Work) -> bool:
         """Is the drive as it should be?"""
-        return await _source(work, self.vbd.devid) == self.vbd.source
+        found = await _source(work, self.vbd.devid)
+        try:
+            return found == resolved(work, self.vbd).source
+        except VdiNotAvailable:
+            return False
 
 
 async def _source(work: Work, devid: DevId) -> Source | None:

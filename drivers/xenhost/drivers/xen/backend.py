@@ -6,12 +6,12 @@ from typing import Final
 
 import structlog
 
-from xenhost.core.devices import DeviceStatus, SourceKind, Vbd, Vif
+from xenhost.core.devices import DeviceStatus, Vbd, Vif
 from xenhost.core.errors import BootloaderFailed, HypervisorUnavailable, XenhostError
 from xenhost.core.host import HostInfo
 from xenhost.core.ids import DevId, DomId, VmId
 from xenhost.core.ports.hypervisor import Console, DomainEvent, DomainEventKind
-from xenhost.core.vm import BootloaderBoot, DirectBoot, Domain, ShutdownReason, VmSpec, VmType
+from xenhost.core.vm import BootloaderBoot, DirectBoot, Domain, ShutdownReason, VmSpec, VmType, boot_disk
 from xenhost.drivers.xen import control
 from xenhost.drivers.xen.bootloader import BootloaderConfig, Loaded, remove_stale, run_bootloader
 from xenhost.drivers.xen.console import Consoles
@@ -160,12 +160,12 @@ class XenHypervisor:
             case DirectBoot() as boot:
                 return boot, None
             case BootloaderBoot() as boot:
-                disk = next((vbd.source.path for vbd in vm.vbds if vbd.source.kind is not SourceKind.EMPTY), None)
+                disk = boot_disk(vm)
                 if disk is None:
                     raise BootloaderFailed(
                         f"VM {vm.id} has no disk that a boot loader could look at", vm=vm.id, msg="no disk"
                     )
-                loaded = await run_bootloader(self._bootloader, vm.id, boot, disk)
+                loaded = await run_bootloader(self._bootloader, vm.id, boot, disk.source.path)
                 return loaded.boot, loaded
             case _:
                 return None, None

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kit.specs import cd, disk, file_disk, nic, spec, vm_id
+from kit.specs import cd, disk, file_disk, nic, spec, vdi_disk, vm_id
 from xenhost.agent.plans.after_stop import Damping, after_stop, emulator_lost
 from xenhost.agent.plans.planner import plan_request
 from xenhost.agent.steps.registry import STEPS, decode_plan, encode_plan
@@ -27,13 +27,17 @@ from xenhost.core.requests import (
     UnplugVif,
 )
 from xenhost.core.steps import OnFailure, OnRecovery, Plan, Planned, Stage
-from xenhost.core.vm import AfterStop, ShutdownReason, Vcpus, VmSpec, VmType
+from xenhost.core.vm import AfterStop, BootloaderBoot, ShutdownReason, Vcpus, VmSpec, VmType
 
 VM = vm_id()
 D = DomId(5)
 ISO = Source(SourceKind.FILE, "/srv/a.iso")
 PV = spec(vbds=(disk(), cd()), vifs=(nic(),))
 HVM = spec(kind=VmType.HVM, vbds=(disk(), file_disk()), vifs=(nic(),))
+VDIS = spec(vbds=(disk(), vdi_disk("xvdb"), vdi_disk("xvdc", 2)))
+BOOTED = replace(VDIS, boot=BootloaderBoot(), vbds=(cd(), vdi_disk("xvda")))
+VDI_CD = replace(cd(), source=vdi_disk().source)
+LOADED = spec(vbds=(disk(), VDI_CD))
 PINNED = replace(spec(), vcpus=Vcpus(2, 2, ((0,), (1,)), weight=512))
 
 
@@ -93,6 +97,46 @@ GOLDEN: list[tuple[str, VmSpec, Request, list[str]]] = [
     ("unplug vbd", PV, UnplugVbd(VM, disk().devid), ["unwind/forward: vbd.unplug"]),
     ("insert", PV, InsertVbd(VM, cd().devid, ISO), ["unwind/unwind: vbd.medium"]),
     ("eject", PV, EjectVbd(VM, cd().devid), ["unwind/forward: vbd.medium"]),
+    (
+        "start from vdis",
+        VDIS,
+        StartVm(VM),
+        [
+            "unwind/unwind: vdi.connect vdi.connect domain.create domain.build<-2"
+            " vbd.plug<-2 vbd.plug<-0,2 vbd.plug<-1,2 domain.unpause<-3,4,5,6"
+        ],
+    ),
+    (
+        "start from the boot loader of a vdi",
+        BOOTED,
+        StartVm(VM),
+        ["unwind/unwind: vdi.connect domain.create domain.build<-0,1 vbd.plug<-1 vbd.plug<-0,1 domain.unpause<-2,3,4"],
+    ),
+    (
+        "hard shutdown with vdis",
+        VDIS,
+        ShutdownVm(VM, hard=True),
+        ["forward/forward: domain.destroy vdi.disconnect_all<-0"],
+    ),
+    ("plug vdi", PV, PlugVbd(VM, vdi_disk()), ["unwind/unwind: vdi.connect vbd.plug<-0"]),
+    (
+        "unplug vdi",
+        VDIS,
+        UnplugVbd(VM, vdi_disk().devid),
+        ["unwind/forward: vbd.unplug", "forward/forward: vdi.disconnect"],
+    ),
+    (
+        "insert vdi",
+        PV,
+        InsertVbd(VM, cd().devid, vdi_disk().source),
+        ["unwind/unwind: vdi.connect vbd.medium<-0"],
+    ),
+    (
+        "eject vdi",
+        LOADED,
+        EjectVbd(VM, cd().devid),
+        ["unwind/forward: vbd.medium", "forward/forward: vdi.disconnect"],
+    ),
     ("plug vif", PV, PlugVif(VM, nic(1)), ["unwind/unwind: vif.plug"]),
     ("unplug vif", PV, UnplugVif(VM, DevId(0)), ["unwind/forward: vif.unplug"]),
 ]
@@ -129,6 +173,14 @@ def test_a_device_plan_holds_the_new_specification(
 def test_the_creation_of_a_domain_is_undone_with_all_that_was_added() -> None:
     (stage,) = plan_request(StartVm(VM), HVM, None).stages
     assert [planned.undone_with for planned in stage.steps] == [None, 0, 0, 0, 0, 0, 0]
+
+
+def test_the_datapaths_of_vdis_are_undone_after_the_domain_that_used_them() -> None:
+    (stage,) = plan_request(StartVm(VM), VDIS, None).stages
+    kinds = [planned.step.kind for planned in stage.steps]
+    assert [planned.undone_with for planned in stage.steps] == [None, None, None, 2, 2, 2, 2, 2]
+    undone_last_first = [kind for kind in reversed(kinds) if kind in ("vdi.connect", "domain.create")]
+    assert undone_last_first == ["domain.create", "vdi.connect", "vdi.connect"]
 
 
 def test_only_earlier_steps_can_be_waited_for() -> None:
