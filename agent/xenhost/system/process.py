@@ -18,6 +18,8 @@ from typing import Final
 
 TERM_GRACE: Final = 5.0
 """Seconds between SIGTERM and SIGKILL."""
+KILL_WAIT: Final = 5.0
+"""Seconds a process may take to end after SIGKILL."""
 PID_WAIT: Final = 5.0
 """Seconds a process that holds the lock may take until its pid file is written."""
 
@@ -88,14 +90,20 @@ class LongLivedProcess:
 
         loop.add_reader(self._pidfd, ended)
 
-    async def stop(self) -> None:
-        """End it and remove its folder. No-op if there is none. Safe to call again."""
+    async def stop(self, grace: float = TERM_GRACE) -> None:
+        """End it and remove its folder. No-op if there is none. Safe to call again.
+
+        `grace`: seconds it has to end by itself. Raises TimeoutError, and leaves the folder, if not even SIGKILL ended
+        it: it hangs in the kernel.
+        """
         if await self.find():
-            for number, patience in ((signal.SIGTERM, TERM_GRACE), (signal.SIGKILL, TERM_GRACE)):
+            for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_WAIT)):
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(self._pidfd, number)
                 if await self._ended(patience):
                     break
+            else:
+                raise TimeoutError(f"the process of {self.folder} does not end: it hangs in the kernel")
         self.forget()
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 

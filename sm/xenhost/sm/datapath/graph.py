@@ -1,0 +1,171 @@
+"""The block graph of a storage daemon, without I/O: options of nodes, and what a graph says about a chain.
+
+A layer with number N is two nodes: `fN` opens the file or device, `iN` the format above it. The node `top`, a throttle
+filter, is above the leaf; exports and jobs name it. Numbers are never reused in a process, and go with their paths
+into a small file, because QEMU tells paths back only wrapped up in JSON that grows with the square of the chain.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from xenhost.core.storage import AttachMode, IoLimits
+from xenhost.sm.datapath.port import Layer
+
+TOP: Final = "top"
+LIMITS: Final = "limits"
+FORMATS: Final = ("raw", "qcow2", "vpc")
+DEVICES: Final = "/dev/"
+
+Options = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A layer and how it is opened."""
+
+    number: int
+    layer: Layer
+    direct: bool = True
+    """Past the page cache; false where the file system cannot."""
+
+    @property
+    def file(self) -> str:
+        """Name of the node of the file."""
+        return f"f{self.number}"
+
+    @property
+    def image(self) -> str:
+        """Name of the node of the format."""
+        return f"i{self.number}"
+
+    def file_options(self, mode: AttachMode) -> Options:
+        """Options of the node of the file. Linux AIO needs direct access; without it, QEMU's threads."""
+        device = self.layer.path.startswith(DEVICES)
+        return {
+            "driver": "host_device" if device else "file",
+            "node-name": self.file,
+            "filename": self.layer.path,
+            "read-only": mode is AttachMode.RO,
+            "discard": "unmap",
+            "cache": {"direct": self.direct},
+            "aio": "native" if self.direct else "threads",
+        }
+
+    def image_options(self, mode: AttachMode, backing: "Node | None", file: Options | str) -> Options:
+        """Options of the node of the format; what the image says about its backing file is not looked at."""
+        options: Options = {
+            "driver": self.layer.format,
+            "node-name": self.image,
+            "read-only": mode is AttachMode.RO,
+            "discard": "unmap",
+            "file": file,
+        }
+        if self.layer.format == "qcow2":
+            options["backing"] = None if backing is None else backing.image
+            options["detect-zeroes"] = "unmap" if mode is AttachMode.RW else "off"
+        return options
+
+    def open_options(self, mode: AttachMode, backing: "Node | None") -> Options:
+        """What opens it: both nodes."""
+        return self.image_options(mode, backing, self.file_options(mode))
+
+    def reopen_options(self, mode: AttachMode, backing: "Node | None") -> list[Options]:
+        """What opens both nodes again in another mode."""
+        return [self.file_options(mode), self.image_options(mode, backing, self.file)]
+
+
+def check_layers(layers: Sequence[Layer]) -> None:
+    """Raises ValueError if they cannot be opened so."""
+    if not layers:
+        raise ValueError("a chain has at least one image")
+    for layer in layers:
+        if layer.format not in FORMATS:
+            raise ValueError(f"{layer.path} has the format {layer.format!r}; it must be one of {', '.join(FORMATS)}")
+        if not layer.path.startswith("/"):
+            raise ValueError(f"{layer.path} is not an absolute path")
+    for layer in layers[:-1]:
+        if layer.format != "qcow2":
+            raise ValueError(f"{layer.path} has the format {layer.format}, which has no backing file")
+    if len({layer.path for layer in layers}) != len(layers):
+        raise ValueError(f"an image is in its own chain: {', '.join(layer.path for layer in layers)}")
+
+
+def throttle_options(limits: IoLimits) -> Options:
+    """Limits as a throttle group has them."""
+    return {"iops-total": limits.iops, "bps-total": limits.bytes_per_second}
+
+
+def read_limits(untrusted_limits: object) -> IoLimits:
+    """Limits out of a throttle group."""
+    match untrusted_limits:
+        case {"iops-total": int() as iops, "bps-total": int() as bps}:
+            return IoLimits(iops, bps)
+    return IoLimits()
+
+
+def encode_nodes(mode: AttachMode, nodes: Mapping[int, Node]) -> bytes:
+    """The small file: what the numbers mean."""
+    entries = {n.number: {"path": n.layer.path, "format": n.layer.format, "direct": n.direct} for n in nodes.values()}
+    return json.dumps({"mode": mode.value, "nodes": entries}).encode()
+
+
+def decode_nodes(data: bytes) -> tuple[AttachMode, dict[int, Node]]:
+    """Reads the small file. Raises ValueError."""
+    match json.loads(data):
+        case {"mode": str() as mode, "nodes": dict() as entries}:
+            return AttachMode(mode), {int(number): _node(int(number), entry) for number, entry in entries.items()}
+    raise ValueError("the file of nodes has no nodes")
+
+
+def _node(number: int, entry: object) -> Node:
+    match entry:
+        case {"path": str() as path, "format": str() as format, "direct": bool() as direct}:
+            return Node(number, Layer(path, format), direct)
+    raise ValueError(f"node {number} has no path")
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What a graph says."""
+
+    chain: tuple[int, ...]
+    """Numbers below `top`, the leaf first; empty: there is no `top`."""
+    images: frozenset[int]
+    """Numbers of all layers that are open."""
+
+
+def read_graph(untrusted_graph: object) -> Graph:
+    """The answer of `x-debug-query-block-graph`. Filters that jobs put in are passed through. Raises ValueError."""
+    names: dict[int, str] = {}
+    below: dict[int, dict[str, int]] = {}
+    match untrusted_graph:
+        case {"nodes": list() as nodes, "edges": list() as edges}:
+            for node in nodes:
+                match node:
+                    case {"id": int() as id, "name": str() as name, "type": "block-driver"}:
+                        names[id] = name
+            for edge in edges:
+                match edge:
+                    case {"parent": int() as parent, "child": int() as child, "name": str() as name}:
+                        below.setdefault(parent, {})[name] = child
+        case _:
+            raise ValueError("the storage daemon's block graph cannot be read")
+    chain = []
+    at = next((id for id, name in names.items() if name == TOP), None)
+    for _ in range(len(names)):
+        if at is None:
+            break
+        number = _number(names.get(at, ""))
+        children = below.get(at, {})
+        if number is None:
+            at = children.get("file", children.get("backing"))
+        else:
+            chain.append(number)
+            at = children.get("backing")
+    return Graph(tuple(chain), frozenset(n for name in names.values() if (n := _number(name)) is not None))
+
+
+def _number(name: str) -> int | None:
+    return int(name[1:]) if name[:1] == "i" and name[1:].isdigit() else None

@@ -1,0 +1,130 @@
+"""One qemu-storage-daemon: a process that outlives the agent, and its QMP connection."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from xenhost.system.process import LongLivedProcess
+from xenhost.system.qmp import Qmp, QmpError
+
+BINARY: Final = "qemu-storage-daemon"
+START_TIMEOUT: Final = 30.0
+"""Seconds until QMP must answer; it takes 30 ms on an idle host."""
+STOP_GRACE: Final = 30.0
+"""Seconds it may take to write out what it holds, before it is killed."""
+LONGEST_SOCKET: Final = 107
+"""Bytes of a unix socket's path; the kernel's limit."""
+
+
+class StorageDaemonError(Exception):
+    """The daemon could not be started, did not answer, or refused a command. The text says which."""
+
+
+class StorageDaemon:
+    """A daemon in its folder. `start` or `find` it. `on_exit` is called once when it ends without having been told to.
+
+    It is started empty and everything is set up through QMP: so it can be found and ended even while it hangs in the
+    opening of an image on a server that does not answer.
+    """
+
+    def __init__(self, folder: Path, log: Path, on_exit: Callable[[], None]) -> None:
+        self.folder = folder
+        self.nbd_socket = folder / "nbd"
+        self._log = log
+        self._on_exit = on_exit
+        self._process = LongLivedProcess(folder)
+        self._qmp: Qmp | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Start it. It has no images yet. Raises StorageDaemonError; then nothing is left. Cancelled: the same."""
+        if len(bytes(self.nbd_socket)) > LONGEST_SOCKET:
+            raise StorageDaemonError(f"{self.nbd_socket} is too long for a socket; choose a shorter run directory")
+        socket = self.folder / "qmp"
+        command = [
+            *(BINARY, "--pidfile", str(self._process.pidfile)),
+            *("--chardev", f"socket,id=qmp,path={str(socket).replace(',', ',,')},server=on,wait=off"),
+            *("--monitor", "chardev=qmp"),
+        ]
+        try:
+            await asyncio.to_thread(self._clear_sockets)
+            await asyncio.to_thread(self._process.start, command, self._log, [])
+            self._process.watch(self._ended)
+            async with asyncio.timeout(START_TIMEOUT):
+                self._qmp = await self._connect(socket)
+        except (OSError, QmpError) as error:
+            said = await asyncio.to_thread(self._said)
+            await self.stop(grace=0.0)
+            raise StorageDaemonError(f"{BINARY} did not start: {said or str(error) or 'no answer in time'}") from error
+        except BaseException:
+            await asyncio.shield(self.stop(grace=0.0))
+            raise
+
+    async def find(self) -> bool:
+        """Whether an earlier agent's runs; it is connected then. Raises StorageDaemonError if it does not answer."""
+        try:
+            if not await self._process.find():
+                return False
+            self._process.watch(self._ended)
+            self._qmp = await Qmp.connect(str(self.folder / "qmp"))
+        except (TimeoutError, QmpError) as error:
+            raise StorageDaemonError(f"the {BINARY} of {self.folder} does not answer: {error}") from error
+        return True
+
+    async def run(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
+        """Run a QMP command; its answer (untrusted). Raises StorageDaemonError."""
+        if self._qmp is None:
+            raise StorageDaemonError(f"{command}: the {BINARY} of {self.folder} does not run")
+        try:
+            return await self._qmp.run(command, arguments)
+        except QmpError as error:
+            raise StorageDaemonError(str(error)) from error
+
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.alive()
+
+    async def stop(self, grace: float = STOP_GRACE) -> None:
+        """Write out, end, remove the folder. No-op if there is none. Raises StorageDaemonError if it cannot be ended."""
+        self._stopping = True
+        await self._disconnect()
+        try:
+            await self._process.stop(grace)
+        except TimeoutError as error:
+            raise StorageDaemonError(str(error)) from error
+
+    async def release(self) -> None:
+        """Let go of it; it runs on."""
+        self._stopping = True
+        await self._disconnect()
+        self._process.forget()
+
+    async def _disconnect(self) -> None:
+        qmp, self._qmp = self._qmp, None
+        if qmp is not None:
+            await qmp.close()
+
+    async def _connect(self, socket: Path) -> Qmp:
+        while True:
+            try:
+                return await Qmp.connect(str(socket), START_TIMEOUT)
+            except QmpError:
+                if not self._process.alive():
+                    raise
+            await asyncio.sleep(0.01)  # it listens a few milliseconds after its start
+
+    def _ended(self) -> None:
+        if not self._stopping:
+            self._process.forget()
+            self._on_exit()
+
+    def _clear_sockets(self) -> None:
+        for name in ("qmp", "nbd"):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _said(self) -> str:
+        try:
+            return " ".join(self._log.read_text(errors="replace").split())[-500:]
+        except OSError:
+            return ""
