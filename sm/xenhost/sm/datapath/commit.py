@@ -68,8 +68,7 @@ async def give_up(server: ImageServer, leaf_only: bool = False) -> None:
             with contextlib.suppress(StorageDaemonError):  # it ended a moment ago
                 await server.run("job-cancel", {"id": job.id})
             async with asyncio.timeout(CANCEL_WAIT):
-                while any(j.id == job.id and j.status != "concluded" for j in await _jobs(server)):
-                    await asyncio.sleep(0.01)
+                await _until_ended(server, job.id)
     await server.tidy()
 
 
@@ -131,6 +130,13 @@ async def _wait(server: ImageServer, clock: Clock, id: str, progress: Progress) 
             await server.run("job-complete", {"id": id})
         progress(min(job.done, 1.0))
         await clock.sleep(POLL)
+
+
+async def _until_ended(server: ImageServer, id: str) -> None:
+    while True:
+        if all(job.id != id or job.status == "concluded" for job in await _jobs(server)):
+            return
+        await asyncio.sleep(0.01)
 
 
 async def _jobs(server: ImageServer) -> list[_Job]:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -91,7 +91,7 @@ class ImageServer:
         """Let go of it; it runs on."""
         await self._daemon.release()
 
-    async def run(self, command: str, arguments: graph.Options | None = None) -> object:
+    async def run(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """A QMP command. Raises StorageDaemonError."""
         return await self._daemon.run(command, arguments)
 
@@ -146,7 +146,7 @@ class ImageServer:
         """Grow it. QEMU's exports have a size for life, so it is made anew, and clients have to connect again."""
         await self._unserve()
         try:
-            await self.run("block_resize", {"node-name": self.nodes()[0].image, "size": size})
+            await self.run("block_resize", {"node-name": TOP, "size": size})
         finally:
             await self._serve()
 
@@ -234,10 +234,15 @@ class ImageServer:
         await self.run("block-export-del", {"id": EXPORT, "mode": "hard"})
         try:
             async with asyncio.timeout(EXPORT_WAIT):
-                while await self._exported():
-                    await asyncio.sleep(0.005)
+                await self._until_gone()
         except TimeoutError as error:
             raise StorageDaemonError(f"requests are not done after {EXPORT_WAIT:.0f} s: the storage hangs") from error
+
+    async def _until_gone(self) -> None:
+        while True:
+            if not await self._exported():
+                return
+            await asyncio.sleep(0.005)
 
     async def _exported(self) -> bool:
         match await self.run("query-block-exports"):

@@ -14,7 +14,7 @@ import structlog
 from xenhost.core.clock import Clock
 from xenhost.core.ports.storage import Progress
 from xenhost.core.storage import AttachMode, Backend, Bitmap, IoLimits, NbdExport, VdiId
-from xenhost.core.storage_errors import SrBackendFailure, VdiInUse, backend_failure
+from xenhost.core.storage_errors import VdiInUse, backend_failure
 from xenhost.sm.datapath import commit as commits
 from xenhost.sm.datapath.image_server import ImageServer, settled
 from xenhost.sm.datapath.port import Layer, OpenChain

@@ -41,6 +41,7 @@ class StorageDaemon:
         """Start it. It has no images yet. Raises StorageDaemonError; then nothing is left. Cancelled: the same."""
         if len(bytes(self.nbd_socket)) > LONGEST_SOCKET:
             raise StorageDaemonError(f"{self.nbd_socket} is too long for a socket; choose a shorter run directory")
+        self._stopping = False
         socket = self.folder / "qmp"
         command = [
             *(BINARY, "--pidfile", str(self._process.pidfile)),
@@ -66,9 +67,11 @@ class StorageDaemon:
         try:
             if not await self._process.find():
                 return False
-            self._process.watch(self._ended)
             self._qmp = await Qmp.connect(str(self.folder / "qmp"))
+            self._process.watch(self._ended)
         except (TimeoutError, QmpError) as error:
+            if not self._process.alive():
+                return False
             raise StorageDaemonError(f"the {BINARY} of {self.folder} does not answer: {error}") from error
         return True
 
@@ -86,7 +89,7 @@ class StorageDaemon:
         return self._process.alive()
 
     async def stop(self, grace: float = STOP_GRACE) -> None:
-        """Write out, end, remove the folder. No-op if there is none. Raises StorageDaemonError if it cannot be ended."""
+        """Write out, end, remove the folder. No-op if there is none. Raises StorageDaemonError if it does not end."""
         self._stopping = True
         await self._disconnect()
         try:

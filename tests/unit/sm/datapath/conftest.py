@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import structlog
-from kit.images import qemu_io_is_here
 
+from kit.images import qemu_io_is_here
 from xenhost.agent.clock import SystemClock
 from xenhost.core.storage import VdiId
 from xenhost.sm.datapath.images import ImageServers

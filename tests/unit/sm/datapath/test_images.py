@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from kit.images import MIB, check, info, io, make_image
 
+from kit.images import MIB, check, info, io, make_image
 from unit.sm.datapath.conftest import Life
 from xenhost.core.storage import AttachMode, IoLimits, VdiId
 from xenhost.core.storage_errors import SrBackendFailure, VdiInUse
@@ -148,12 +148,13 @@ async def test_a_middle_image_is_committed_while_the_guest_writes(life: Life, tm
     chain = life.images.chain(VDI)
     assert chain is not None
     assert chain.layers == (leaf, base)
-    assert "backing file: base.qcow2\n" in info(leaf.path)
+    assert "backing file: base.qcow2 " in info(leaf.path)
     assert not life.images.users(middle.path)
     await life.images.commit(VDI, middle.path, base.path, 0, quiet)
     await life.images.close(VDI)
     (backend,) = await life.images.open(VDI, [leaf, base], RW, FREE)
     await io(backend, *(f"read -P {n + 1} {n * 64}k 64k" for n in range(32)), "read -P 1 2M 2M")
+    await life.images.close(VDI)
     check(base.path)
     check(leaf.path)
 
@@ -204,9 +205,7 @@ async def test_a_commit_that_an_earlier_agent_began_is_waited_for(life: Life, tm
     (backend,) = await life.images.open(VDI, [leaf, middle, base], RW, FREE)
     started = asyncio.Event()
     server = life.images._servers[VDI]
-    commit = asyncio.create_task(
-        life.images.commit(VDI, middle.path, base.path, 1, lambda done: started.set())
-    )
+    commit = asyncio.create_task(life.images.commit(VDI, middle.path, base.path, 1, lambda done: started.set()))
     await started.wait()
     await server.release()  # the agent dies: its commands reach nobody any more
     with pytest.raises(SrBackendFailure):
@@ -223,9 +222,7 @@ async def test_a_snapshot_goes_before_a_commit_of_the_leaf(life: Life, tmp_path:
     (backend,) = await life.images.open(VDI, [leaf, middle, base], RW, FREE)
     await io(backend, "write -P 5 0 1M")
     started = asyncio.Event()
-    commit = asyncio.create_task(
-        life.images.commit(VDI, leaf.path, middle.path, 1, lambda done: started.set())
-    )
+    commit = asyncio.create_task(life.images.commit(VDI, leaf.path, middle.path, 1, lambda done: started.set()))
     await started.wait()
     overlay = make_image(tmp_path / "over.qcow2", backing=tmp_path / "leaf.qcow2")
     await life.images.snapshot(VDI, overlay)
