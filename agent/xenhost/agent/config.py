@@ -6,6 +6,7 @@ from enum import StrEnum, auto
 from pathlib import Path
 from typing import Any, Final
 
+from xenhost.agent.storage_settings import StorageSettings, read_storage
 from xenhost.agent.tls_files import TlsFiles
 from xenhost.agent.toml_table import Table, load
 from xenhost.drivers.registry import HYPERVISORS
@@ -106,6 +107,7 @@ class Config:
     log_format: LogFormat
     api: ApiConfig
     master: MasterConfig | None
+    storage: StorageSettings
     driver_options: dict[str, Any]
     """The table of the driver in use; the driver checks it."""
 
@@ -128,6 +130,7 @@ def read_config(places: Places, file: Path | None, hypervisor: str | None) -> Co
         log_format=log.choice("format", LogFormat.AUTO),
         api=_api(top.table("api"), places),
         master=_master(top.table("master"), places),
+        storage=read_storage(top.table("storage"), places.root, places.tls_dir),
         driver_options=drivers.get(hypervisor or chosen, {}),
     )
     if config.hypervisor not in HYPERVISORS:

@@ -44,7 +44,7 @@ def test_the_file_that_is_shipped_is_valid_and_says_the_defaults(tmp_path: Path)
     shipped = Path(__file__).parents[3] / "packaging/etc/xenhostd.toml"
     text = shipped.read_text()
     assert read(tmp_path, text) == read(tmp_path, "")
-    uncommented = [re.sub(r"^#\s?(?=\[?[a-z_]+( =|\]))", "", line) for line in text.splitlines()]
+    uncommented = [re.sub(r"^#\s?(?=\[?[a-z0-9_.]+( =|\]))", "", line) for line in text.splitlines()]
     settings = [line for line in uncommented if not line.startswith("#")]
     config = read(tmp_path, "\n".join(line for line in settings if line != "listen = []"))
     defaults = read(tmp_path, "")
@@ -53,6 +53,12 @@ def test_the_file_that_is_shipped_is_valid_and_says_the_defaults(tmp_path: Path)
     assert (config.hypervisor, config.drain_seconds) == (defaults.hypervisor, defaults.drain_seconds)
     assert (config.log_level, config.log_format) == (defaults.log_level, LogFormat.AUTO)
     assert config.api.reflection == defaults.api.reflection
+    here, there = config.storage, defaults.storage
+    assert (here.types, here.smapiv1, here.smapiv3) == (there.types, there.smapiv1, there.smapiv3)
+    assert (here.prefer_plugins, here.chores_at_once) == (there.prefer_plugins, there.chores_at_once)
+    assert here.chore_bytes_per_second == there.chore_bytes_per_second
+    assert here.mount_dir == Path("/") / there.mount_dir.relative_to(tmp_path)
+    assert (here.nbd.port, here.nbd.tls is not None) == (there.nbd.port, there.nbd.tls is not None)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +79,10 @@ def test_the_file_that_is_shipped_is_valid_and_says_the_defaults(tmp_path: Path)
         ('[api]\nsocket = "a\\nb"\n', ["[api] socket", "printable"]),
         ('[master]\nca = "x"\n', ["[master] address", "required"]),
         ('[master]\naddress = "http://m"\n', ["[master] address", "host:port"]),
+        ('[storage]\ntype = ["nfs"]\n', ["[storage] type", "did you mean types?"]),
+        ("[storage]\ncoalesce_at_once = 65\n", ["[storage] coalesce_at_once", "from 0 to 64"]),
+        ("[storage.nbd]\nport = 1\n", ["[storage.nbd] address", "required"]),
+        ('[storage.nbd]\naddress = "backup.example.org"\n', ["[storage.nbd] address", "IP address"]),
     ],
 )
 def test_a_mistake_is_named_with_what_would_be_right(tmp_path: Path, text: str, words: list[str]) -> None:
@@ -80,3 +90,15 @@ def test_a_mistake_is_named_with_what_would_be_right(tmp_path: Path, text: str, 
         read(tmp_path, text)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_plugins_lie_below_the_root_unless_a_folder_is_named(tmp_path: Path) -> None:
+    assert read(tmp_path, "").storage.smapiv1[0] == tmp_path / "opt/xensource/sm"
+    assert read(tmp_path, '[storage]\nsmapiv1 = ["/srv/sm"]\n').storage.smapiv1 == (Path("/srv/sm"),)
+
+
+def test_exports_are_encrypted_unless_that_is_switched_off(tmp_path: Path) -> None:
+    exports = read(tmp_path, '[storage.nbd]\naddress = "::1"\n').storage.nbd
+    assert exports.tls is not None
+    assert exports.tls.cert == tmp_path / "etc/xenhost/tls/agent.crt"
+    assert read(tmp_path, '[storage.nbd]\naddress = "::1"\ntls = false\n').storage.nbd.tls is None

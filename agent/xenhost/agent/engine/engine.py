@@ -64,13 +64,20 @@ class Engine:
         clock: Clock,
         drain_seconds: float = 10.0,
         *,
+        host_id: str = "",
+        hub: EventHub | None = None,
+        operations: OperationTable | None = None,
         config: EngineConfig | None = None,
         store: Store | None = None,
     ) -> None:
-        """Does no I/O. `state_dir` will hold the store; `store` replaces it in tests. `storage` is open at `start`."""
+        """Does no I/O. `state_dir` will hold the store; `store` replaces it in tests. `storage` is open at `start`.
+
+        `host_id` is kept in a new store. `hub` and `operations` are those of the whole agent, unless it has no other
+        parts.
+        """
         config = replace(config or EngineConfig(), drain=drain_seconds)
-        self.instance_id: Final = str(uuid4())
-        self.hub: Final = EventHub(self.instance_id)
+        self.hub: Final = hub or EventHub(str(uuid4()))
+        self.instance_id: Final = self.hub.instance_id
         inventory = Inventory(self.hub)
         self._services: Final = Services(
             hypervisor=hypervisor,
@@ -79,7 +86,7 @@ class Engine:
             store=store or Store(state_dir / STORE),
             clock=clock,
             config=config,
-            operations=OperationTable(self.hub, clock, config.keep_operations, config.keep_seconds),
+            operations=operations or operation_table(self.hub, clock, config),
             inventory=inventory,
             ledger=MemoryLedger(),
             spawn=self._spawn,
@@ -90,7 +97,7 @@ class Engine:
         self._registrar: Final = Registrar(self._services)
         self._reaper: Final = Reaper(self._services)
         self._watcher: Final = Watcher(self._services, self._keepers, self.hub)
-        self._startup: Final = Startup(self._services, self._launcher, self._registrar, self._reaper)
+        self._startup: Final = Startup(self._services, self._launcher, self._registrar, self._reaper, host_id)
         self._services.sweeper.is_lost = self._startup.is_lost
         self._tasks: asyncio.TaskGroup | None = None
         self._main: asyncio.Task[None] | None = None
@@ -337,6 +344,11 @@ class Engine:
         if not self._accepting:
             message = "the agent is starting or ending; try again soon"
             raise HypervisorUnavailable(message, msg=message)
+
+
+def operation_table(hub: EventHub, clock: Clock, config: EngineConfig) -> OperationTable:
+    """An empty one."""
+    return OperationTable(hub, clock, config.keep_operations, config.keep_seconds)
 
 
 async def _ended(tasks: "Sequence[asyncio.Task[None]]") -> None:

@@ -30,20 +30,23 @@ Keep = Callable[[VmRecord], VmKeeper]
 class Startup:
     """Runs once. A VM that cannot be recovered never holds up the others."""
 
-    def __init__(self, services: Services, launcher: Launcher, registrar: Registrar, reaper: Reaper) -> None:
+    def __init__(
+        self, services: Services, launcher: Launcher, registrar: Registrar, reaper: Reaper, host_id: str
+    ) -> None:
         self._services: Final = services
         self._launcher: Final = launcher
         self._registrar: Final = registrar
         self._reaper: Final = reaper
         self._lost: dict[VmId, str] = {}
         """VMs whose specification cannot be read."""
+        self._new_host_id: Final = host_id
         self.host_id = ""
 
     async def run(self, stored: Stored, keep: Keep) -> None:
         """Bring everything to where requests can be accepted. Raises HypervisorUnavailable, InternalError."""
         services = self._services
         fresh = HOST_ID not in stored.meta
-        self.host_id = stored.meta.get(HOST_ID) or str(uuid4())
+        self.host_id = stored.meta.get(HOST_ID) or self._new_host_id or str(uuid4())
         if fresh:
             await services.store.write(PutMeta(HOST_ID, self.host_id))
         for request_id, content in stored.calls:

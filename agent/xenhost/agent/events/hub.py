@@ -27,7 +27,7 @@ class EventHub:
     """The log. All methods are for the event loop's thread."""
 
     def __init__(self, instance_id: str, size: int = DEFAULT_SIZE) -> None:
-        self._instance: Final = instance_id
+        self.instance_id: Final = instance_id
         self._size: Final = size
         self._log: Final[OrderedDict[ObjectRef, _Entry]] = OrderedDict()
         self._revision = 0
@@ -43,11 +43,11 @@ class EventHub:
 
     def token(self) -> str:
         """Where a reader is that has seen everything."""
-        return f"{self._instance}.{self._revision}"
+        return f"{self.instance_id}.{self._revision}"
 
     def token_at(self, revision: int) -> str:
         """Where a reader is that has seen everything up to that revision."""
-        return f"{self._instance}.{revision}"
+        return f"{self.instance_id}.{revision}"
 
     def publish(self, ref: ObjectRef, kind: ChangeKind) -> int:
         """Note a change; its revision."""
@@ -114,7 +114,7 @@ class EventHub:
                 field="resume_token",
                 value=untrusted_token[:80],
             )
-        if instance != self._instance or int(number) > self._revision:
+        if instance != self.instance_id or int(number) > self._revision:
             raise _expired()
         return int(number)
 

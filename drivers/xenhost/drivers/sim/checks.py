@@ -4,6 +4,7 @@ import asyncio
 import os
 import stat
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 from xenhost.core.devices import Source, SourceKind, Vbd, VbdMode, Vif
 from xenhost.core.errors import DeviceAttachFailed, DomainBuildFailed
@@ -12,7 +13,11 @@ from xenhost.drivers.sim.config import SimConfig
 from xenhost.drivers.sim.domain import SimDomain
 from xenhost.drivers.sim.world import World
 
-_RIGHT: Final = {SourceKind.FILE: (stat.S_ISREG, "file"), SourceKind.BLOCK: (stat.S_ISBLK, "block device")}
+_RIGHT: Final = {
+    SourceKind.FILE: (stat.S_ISREG, "file"),
+    SourceKind.BLOCK: (stat.S_ISBLK, "block device"),
+    SourceKind.NBD: (stat.S_ISSOCK, "socket"),
+}
 
 
 async def check_kernel(vm: VmSpec) -> None:
@@ -46,8 +51,14 @@ def _problem(source: Source) -> str | None:
     if source.kind is SourceKind.EMPTY:
         return None
     is_right, noun = _RIGHT[source.kind]
+    path = _socket(source.path) if source.kind is SourceKind.NBD else source.path
     try:
-        found = os.stat(source.path)
+        found = os.stat(path)
     except OSError as error:
-        return f"{source.path}: {error.strerror}"
-    return None if is_right(found.st_mode) else f"{source.path} is not a {noun}"
+        return f"{path}: {error.strerror}"
+    return None if is_right(found.st_mode) else f"{path} is not a {noun}"
+
+
+def _socket(uri: str) -> str:
+    """Where an NBD server listens."""
+    return parse_qs(urlsplit(uri).query).get("socket", [""])[0]
