@@ -132,7 +132,7 @@ class VhdChain:
         if data is None:
             yield from self._read(depth + 1, base + start, length)
             return
-        for here, first, last in _runs(table.sector_bits(block), start // SECTOR, -(-(start + length) // SECTOR)):
+        for here, first, last in runs(table.sector_bits(block), start // SECTOR, -(-(start + length) // SECTOR)):
             begin, end = max(start, first * SECTOR), min(start + length, last * SECTOR)
             if here:
                 yield self._layers[depth].file.read(data + begin, end - begin)
@@ -140,7 +140,7 @@ class VhdChain:
                 yield from self._read(depth + 1, base + begin, end - begin)
 
 
-def _runs(bits: bytes, first: int, last: int) -> Iterator[tuple[bool, int, int]]:
+def runs(bits: bytes, first: int, last: int) -> Iterator[tuple[bool, int, int]]:
     """Runs of equal bits (most significant first) among sectors `first` to `last`."""
     if not any(bits) or bits.count(0xFF) == len(bits):
         yield bool(bits[0]), first, last

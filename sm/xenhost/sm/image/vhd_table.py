@@ -10,7 +10,8 @@ from xenhost.sm.image.bad import BadImage
 from xenhost.sm.image.source import ImageBytes
 from xenhost.sm.image.vhd import SECTOR, DynamicHeader, Footer
 
-_MAX_TABLE: Final = 16 * MIB
+MAX_TABLE: Final = 16 * MIB
+"""Bytes of a block table."""
 
 
 class BlockTable:
@@ -18,8 +19,8 @@ class BlockTable:
 
     def __init__(self, source: ImageBytes, footer: Footer, header: DynamicHeader) -> None:
         entries = -(-footer.current_size // header.block_size)
-        if entries * 4 > _MAX_TABLE:
-            raise BadImage(f"the VHD has {entries} blocks; at most {_MAX_TABLE // 4} are handled")
+        if entries * 4 > MAX_TABLE:
+            raise BadImage(f"the VHD has {entries} blocks; at most {MAX_TABLE // 4} are handled")
         self._source = source
         self.block_size = header.block_size
         sectors = header.block_size // SECTOR
@@ -70,7 +71,7 @@ def _batmap(source: ImageBytes, header: DynamicHeader, entries: int) -> bytes:
     length = sectors * SECTOR
     if cookie != vhd.BATMAP_COOKIE or version != 0x00010002:
         return b""
-    if not -(-entries // 8) <= length <= _MAX_TABLE or offset + length > source.size:
+    if not -(-entries // 8) <= length <= MAX_TABLE or offset + length > source.size:
         return b""
     bits = source.read(offset, length)
     return bits if check == ~sum(bits) & 0xFFFFFFFF else b""
