@@ -144,6 +144,12 @@ def allocated(path: Path) -> Bitmap:
         return Bitmap(allocation(file, header, file.physical), header.virtual_size)
 
 
+def check_whole(path: Path) -> None:
+    """Raises BadImage if an image from elsewhere cannot be used, or data is missing at its end."""
+    with ImageFile(path) as file:
+        allocation(file, open_checked(file), file.physical, whole=True)
+
+
 def empty_size(size: int) -> int:
     """Bytes of file that an empty image with a bitmap takes: what a snapshot costs."""
     tables = _clusters(-(-size // (CLUSTER * _L2_ENTRIES)) * 8)

@@ -18,10 +18,11 @@ _SPARSE: Final = 64
 """A file system that compresses may store tables so many times smaller than they are."""
 
 
-def allocation(source: ImageBytes, header: Qcow2Header, physical: int) -> bytes:
+def allocation(source: ImageBytes, header: Qcow2Header, physical: int, *, whole: bool = False) -> bytes:
     """One bit for each 64 KiB of disk (least significant first), set if any of it is in this image.
 
     `physical` bytes of storage belong to the file: tables cannot be much more than that, however sparse it is.
+    `whole`: every cluster must begin within the file, else it was cut off.
     """
     per_table = header.cluster_size * header.l2_entries
     blocks = -(-header.virtual_size // CBT_GRANULARITY)
@@ -39,7 +40,10 @@ def allocation(source: ImageBytes, header: Qcow2Header, physical: int) -> bytes:
         budget -= header.cluster_size
         if budget < 0:
             raise BadImage("the qcow2 image has more tables than its file can hold")
-        _mark(out, source.read(offset, header.cluster_size), header, index * per_table)
+        table = source.read(offset, header.cluster_size)
+        if whole and _furthest(table, header) >= source.size:
+            raise BadImage("data of the qcow2 image lies behind its end; the image is not whole")
+        _mark(out, table, header, index * per_table)
     return bytes(out)
 
 
@@ -53,6 +57,11 @@ def _words(data: bytes) -> "array[int]":
     if sys.byteorder == "little":
         words.byteswap()
     return words
+
+
+def _furthest(table: bytes, header: Qcow2Header) -> int:
+    words = _words(table)[:: header.l2_entry_size // 8]
+    return max(0 if entry & _COMPRESSED else entry & _OFFSET for entry in words)
 
 
 def _mark(out: bytearray, table: bytes, header: Qcow2Header, start: int) -> None:

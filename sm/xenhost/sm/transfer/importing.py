@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from xenhost.core.units import MIB
 from xenhost.sm.image import qcow2_header, vhd
 from xenhost.sm.image.bad import BadImage
 from xenhost.sm.image.identify import identify
-from xenhost.sm.image.qcow2 import refusal
+from xenhost.sm.image.qcow2 import check_whole, refusal
 from xenhost.sm.image.vhd import VhdType
 from xenhost.sm.transfer import import_vhd
 from xenhost.sm.transfer.copy import Copier
@@ -56,6 +56,7 @@ class Incoming:
         format: str,
         virtual_size: int,
         head: import_vhd.VhdHead | None = None,
+        length: int = 0,
     ) -> None:
         self._importer = importer
         self._stream = stream
@@ -65,6 +66,7 @@ class Incoming:
         self.parent = str(head.header.parent_uuid) if head and head.footer.type is VhdType.DIFFERENCING else ""
         """UUID of the parent of a differencing VHD, else empty."""
         self._head = head
+        self._length = length
 
     async def load(self, target: Target, progress: Progress = _no_progress, bytes_per_second: int = 0) -> None:
         """Write all of it, durably. A differencing VHD: the target holds what its parent does.
@@ -83,12 +85,20 @@ class Incoming:
                     await import_vhd.load_fixed(self._stream, self.virtual_size, writer, progress)
                 else:
                     await self._load_raw(writer, progress)
+                self._check_length()
                 if not self.parent:
                     await writer.zeros(self.virtual_size, disk.size - self.virtual_size)
                 await disk.flush()
         if self.format == "qcow2":
-            await self._importer.load_qcow2(self._stream, self.virtual_size, target, progress, bytes_per_second)
+            await self._importer.load_qcow2(
+                self._stream, self.virtual_size, target, progress, bytes_per_second, self._check_length
+            )
         progress(1.0)
+
+    def _check_length(self) -> None:
+        if self._length and self._stream.position != self._length:
+            text = f"the image has {self._stream.position} bytes; {self._length} were announced"
+            raise BadImage(text)
 
     async def _load_raw(self, writer: Writer, progress: Progress) -> None:
         while self._stream.position < self.virtual_size:
@@ -118,23 +128,29 @@ class Importer:
             raise InvalidValue(text, field="format", value=format)
         stream = ByteStream(chunks)
         if format == "raw":
-            return Incoming(self, stream, format, _known(length or size))
+            return Incoming(self, stream, format, _known(length or size), length=length)
         if format == "qcow2":
-            return await self._begin_qcow2(stream)
+            return await self._begin_qcow2(stream, length)
         first = await stream.peek(vhd.SECTOR)
         if not first.startswith(vhd.COOKIE):
-            return Incoming(self, stream, format, _known(length - vhd.SECTOR if length else size))
+            return Incoming(self, stream, format, _known(length - vhd.SECTOR if length else size), length=length)
         head = await import_vhd.read_head(stream, await stream.read(vhd.SECTOR))
-        return Incoming(self, stream, format, head.footer.current_size, head)
+        return Incoming(self, stream, format, head.footer.current_size, head, length)
 
-    async def _begin_qcow2(self, stream: ByteStream) -> Incoming:
+    async def _begin_qcow2(self, stream: ByteStream, length: int) -> Incoming:
         header = qcow2_header.parse(_Beginning(await stream.peek(_HEAD)))
         if reason := _refusal(header):
             raise BadImage(reason)
-        return Incoming(self, stream, "qcow2", header.virtual_size)
+        return Incoming(self, stream, "qcow2", header.virtual_size, length=length)
 
     async def load_qcow2(
-        self, stream: ByteStream, virtual_size: int, target: Target, progress: Progress, bytes_per_second: int
+        self,
+        stream: ByteStream,
+        virtual_size: int,
+        target: Target,
+        progress: Progress,
+        bytes_per_second: int,
+        check_length: Callable[[], None],
     ) -> None:
         """Keep the whole image in a file first: its tables may come after its data. Then qemu-img unpacks it."""
         with io_errors(str(self._spool)):
@@ -144,9 +160,11 @@ class Importer:
             with io_errors(name), os.fdopen(fd, "wb") as file:
                 while data := await stream.read_upto(MIB):
                     await asyncio.to_thread(file.write, data)
+            check_length()
             info = await asyncio.to_thread(identify, Path(name))
             if info.problem or info.format != "qcow2" or info.backing or info.virtual_size != virtual_size:
                 raise BadImage(info.problem or "the qcow2 image changed while it was read")
+            await asyncio.to_thread(check_whole, Path(name))
             source = Backend(BackendKind.FILE, name)
             await self._copier.unpack(
                 source,
