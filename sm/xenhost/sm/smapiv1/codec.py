@@ -5,16 +5,13 @@ The reader takes what Python's `xmlrpc.client` and xapi write. Whoever wrote it,
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
-from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-MAX_DOCUMENT: Final = 16 << 20
-"""Bytes; a bitmap of changed blocks is the biggest thing that plugins say."""
-MAX_DEPTH: Final = 64
-"""Elements within each other."""
-MAX_ELEMENTS: Final = 200_000
+from xenhost.sm.smapiv1 import tree
+from xenhost.sm.smapiv1.tree import CodecError, Element
+
 _ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SCALARS: Final = frozenset({"string", "int", "i4", "i8", "boolean", "double", "dateTime.iso8601", "nil"})
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,20}")
@@ -29,10 +26,6 @@ class DateTime:
 
 Value = str | int | bool | float | None | DateTime | Sequence["Value"] | Mapping[str, "Value"]
 """What a document can hold."""
-
-
-class CodecError(Exception):
-    """The document is not XML-RPC, or beyond what is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +110,7 @@ def dump_response(value: Value) -> str:
 
 def load_call(untrusted: bytes | str) -> Call:
     """Read a methodCall. Raises CodecError."""
-    root = _parse(untrusted)
+    root = tree.parse(untrusted)
     if root.name != "methodCall" or len(root.children) not in (1, 2) or root.children[0].name != "methodName":
         raise CodecError("not a methodCall")
     params = _params(root.children[1]) if len(root.children) == 2 else ()
@@ -126,7 +119,7 @@ def load_call(untrusted: bytes | str) -> Call:
 
 def load_response(untrusted: bytes | str) -> Value | Fault:
     """Read a methodResponse. Raises CodecError."""
-    root = _parse(untrusted)
+    root = tree.parse(untrusted)
     if root.name != "methodResponse" or len(root.children) != 1:
         raise CodecError("not a methodResponse")
     inner = root.children[0]
@@ -138,72 +131,13 @@ def load_response(untrusted: bytes | str) -> Value | Fault:
     return params[0]
 
 
-@dataclass(slots=True)
-class _Element:
-    name: str
-    children: list["_Element"] = field(default_factory=list)
-    pieces: list[str] = field(default_factory=list)
-
-    def text(self) -> str:
-        return "".join(self.pieces)
-
-    def only(self, name: str) -> "_Element":
-        if len(self.children) != 1 or self.children[0].name != name:
-            raise CodecError(f"<{self.name[:40]}> must hold one <{name}>")
-        return self.children[0]
-
-
-class _Builder:
-    def __init__(self) -> None:
-        self.root = _Element("")
-        self._open = [self.root]
-        self._count = 0
-
-    def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        self._count += 1
-        if len(self._open) > MAX_DEPTH or self._count > MAX_ELEMENTS:
-            raise CodecError("the document is too deep or has too many elements")
-        element = _Element(name)
-        self._open[-1].children.append(element)
-        self._open.append(element)
-
-    def end(self, name: str) -> None:
-        self._open.pop()
-
-    def data(self, text: str) -> None:
-        self._open[-1].pieces.append(text)
-
-
-def _refuse(*_: object) -> None:
-    raise CodecError("a document type or entity has no place in XML-RPC")
-
-
-def _parse(untrusted: bytes | str) -> _Element:
-    data = untrusted.encode(errors="surrogateescape") if isinstance(untrusted, str) else untrusted
-    if len(data) > MAX_DOCUMENT:
-        raise CodecError(f"the document is longer than {MAX_DOCUMENT} bytes")
-    builder = _Builder()
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = _refuse
-    parser.EntityDeclHandler = _refuse
-    try:
-        parser.Parse(data, True)
-    except (expat.ExpatError, LookupError, ValueError) as error:  # LookupError: an encoding that Python does not know
-        raise CodecError(f"not well-formed XML: {error}") from error
-    return builder.root.children[0]
-
-
-def _params(element: _Element) -> tuple[Value, ...]:
+def _params(element: Element) -> tuple[Value, ...]:
     if element.name != "params" or any(child.name != "param" for child in element.children):
         raise CodecError("params expected")
     return tuple(_value(child.only("value")) for child in element.children)
 
 
-def _fault(element: _Element) -> Fault:
+def _fault(element: Element) -> Fault:
     value = _value(element.only("value"))
     if isinstance(value, Mapping):
         code, text = value.get("faultCode"), value.get("faultString")
@@ -212,7 +146,7 @@ def _fault(element: _Element) -> Fault:
     raise CodecError("a fault has a faultCode and a faultString")
 
 
-def _value(element: _Element) -> Value:
+def _value(element: Element) -> Value:
     if not element.children:
         return element.text()
     if len(element.children) != 1:
@@ -250,14 +184,14 @@ def _scalar(name: str, text: str) -> Value:
     raise CodecError(f"{text[:40]!r} is no {name}")
 
 
-def _array(element: _Element) -> Value:
+def _array(element: Element) -> Value:
     data = element.only("data")
     if any(child.name != "value" for child in data.children):
         raise CodecError("an array holds values")
     return [_value(child) for child in data.children]
 
 
-def _struct(element: _Element) -> Value:
+def _struct(element: Element) -> Value:
     found: dict[str, Value] = {}
     for member in element.children:
         names = [child.name for child in member.children]
@@ -267,4 +201,4 @@ def _struct(element: _Element) -> Value:
     return found
 
 
-_COMPOUND: Final[Mapping[str, Callable[[_Element], Value]]] = {"array": _array, "struct": _struct}
+_COMPOUND: Final[Mapping[str, Callable[[Element], Value]]] = {"array": _array, "struct": _struct}

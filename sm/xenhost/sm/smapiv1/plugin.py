@@ -10,7 +10,7 @@ import structlog
 
 from xenhost.core.storage_errors import backend_failure
 from xenhost.sm.command import CommandError, Commands, CommandTimeout, Result
-from xenhost.sm.smapiv1 import codec
+from xenhost.sm.smapiv1 import codec, tree
 from xenhost.sm.smapiv1.codec import Fault, Value
 from xenhost.sm.smapiv1.failures import MAX_TEXT, Subject, from_fault, printable, process_failure
 from xenhost.sm.smapiv1.request import Request
@@ -27,8 +27,6 @@ _SECONDS: Final[Mapping[str, float]] = {
 }
 _DEFAULT_SECONDS: Final = 240.0
 """Longer than the two minutes for which drivers themselves wait for a VDI to become free."""
-_GRACE: Final = 15.0
-"""Seconds that a command may go on after it was cancelled: killed in its middle, it would leave half of something."""
 _LONG: Final = 1 << 20
 
 
@@ -61,7 +59,7 @@ class Plugin:
     async def call(self, request: Request, subject: Subject) -> Value:
         """Run a command. Raises what its fault stands for, or SrBackendFailure with what happened to the process.
 
-        Cancelled: it gets some seconds to come to its end, and is then killed with its children.
+        Cancelled: it is killed with its children.
         """
         answer = await self.ask(request)
         if isinstance(answer.value, Fault):
@@ -72,27 +70,15 @@ class Plugin:
         """Run a command, and take a fault as an answer. Raises SrBackendFailure if there is no answer at all."""
         document = request.document(self._host_ref)
         seconds = _SECONDS.get(request.command, _DEFAULT_SECONDS) * self._factor
-        run = asyncio.ensure_future(
-            self._commands.run(
+        try:
+            result = await self._commands.run(
                 str(self.path),
                 document,
                 timeout=seconds,
                 env=ENVIRONMENT,
                 check=False,
-                max_output=codec.MAX_DOCUMENT,
+                max_output=tree.MAX_DOCUMENT,
             )
-        )
-        try:
-            result = await asyncio.shield(run)
-        except asyncio.CancelledError:
-            try:
-                await asyncio.wait([run], timeout=_GRACE)
-            finally:
-                run.cancel()
-            await asyncio.wait([run])
-            if not run.cancelled() and run.exception() is None:
-                self._heard(request, run.result())
-            raise
         except CommandTimeout as error:
             told = error.result or Result(0, b"", b"")
             self._heard(request, told)
@@ -116,7 +102,7 @@ class Plugin:
                 value = await asyncio.to_thread(codec.load_response, stdout)
             else:
                 value = codec.load_response(stdout)
-        except codec.CodecError as error:
+        except tree.CodecError as error:
             raise process_failure(f"its answer cannot be read: {error}", told, _err(result)) from error
         return Answer(value, stderr)
 

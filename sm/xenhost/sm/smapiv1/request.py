@@ -7,6 +7,7 @@ from typing import Final
 from xenhost.core.errors import InvalidValue
 from xenhost.core.storage_errors import backend_failure
 from xenhost.sm.smapiv1 import codec
+from xenhost.sm.smapiv1.tree import CodecError
 
 MAX_ARGUMENT: Final = 128 << 10
 """Bytes Linux takes in one argument of a program (MAX_ARG_STRLEN), with the zero at its end."""
@@ -42,7 +43,7 @@ class Request:
         fields |= {name: value for name in _OPTIONAL if (value := getattr(self, name)) not in ("", None)}
         try:
             text = codec.dump_call(self.command, fields)
-        except codec.CodecError as error:
+        except CodecError as error:
             raise backend_failure(447, f"{error}; use printable characters only") from error
         if "\0" in text or len(text.encode()) >= MAX_ARGUMENT:
             raise InvalidValue(

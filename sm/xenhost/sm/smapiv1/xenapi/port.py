@@ -22,3 +22,19 @@ class Verbs(Protocol):
     async def call_plugin(self, name: str, function: str, args: Mapping[str, str]) -> str:
         """Run a plugin of this host (`tapdisk-pause`)."""
         ...
+
+
+class SrVerbs(Protocol):
+    """The part of it that concerns one attached SR."""
+
+    async def update_records(self) -> None:
+        """Let the driver report the size of the SR anew."""
+        ...
+
+    async def scan_records(self) -> None:
+        """Let the driver compare its records with what there is."""
+        ...
+
+    async def snapshot_record(self, vdi: str, driver_params: Mapping[str, str]) -> str:
+        """A snapshot as the driver takes it; the answer is its UUID."""
+        ...

@@ -13,7 +13,8 @@ import structlog
 
 from xenhost.core.storage_errors import backend_failure
 from xenhost.sm.smapiv1 import codec
-from xenhost.sm.smapiv1.codec import Call, CodecError, Value
+from xenhost.sm.smapiv1.codec import Call, Value
+from xenhost.sm.smapiv1.tree import CodecError
 
 MAX_BODY: Final = 4 << 20
 _MAX_HEAD: Final = 32 << 10

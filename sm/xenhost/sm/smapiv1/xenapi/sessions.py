@@ -2,7 +2,7 @@
 
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from xenhost.sm.smapiv1.xenapi.failure import ApiFailure
@@ -19,8 +19,6 @@ class Session:
     own."""
     making: str = ""
     """UUID that was asked for what this command makes."""
-    made: list[str] = field(default_factory=list)
-    """References of the VDIs it has introduced."""
 
 
 class Sessions:

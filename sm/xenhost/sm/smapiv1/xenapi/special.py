@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -18,6 +17,7 @@ from xenhost.sm.smapiv1.xenapi.port import Verbs
 from xenhost.sm.smapiv1.xenapi.schema import CLASSES, Stored, from_wire
 from xenhost.sm.smapiv1.xenapi.sessions import Session
 from xenhost.sm.smapiv1.xenapi.tables import Tables, ref_of
+from xenhost.sm.smapiv1.xenapi.times import stamp
 
 Call = Callable[[Session, Sequence[Value]], Coroutine[object, object, Value]]
 
@@ -181,4 +181,4 @@ class Special:
         return remove
 
     def _now(self) -> str:
-        return datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y%m%dT%H:%M:%SZ")
+        return stamp(self._clock.now())
