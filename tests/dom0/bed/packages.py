@@ -39,6 +39,7 @@ STORAGE: Final = (
     "nbd-client",
     "nbd-server",
     "qemu-utils",
+    "qemu-system-common",  # qemu-storage-daemon
     "thin-provisioning-tools",
     "libnbd-bin",  # nbdinfo, nbdcopy: a backup tool's view of an export
     "openssl",
