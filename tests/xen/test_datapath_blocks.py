@@ -1,0 +1,288 @@
+"""A VDI as a block device of dom0: what is beneath it changes, dies and grows, and not a byte is wrong."""
+
+import asyncio
+import fcntl
+import mmap
+import os
+import shutil
+import signal
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from kit.images import MIB, check, make_image
+from xenhost.agent.clock import SystemClock
+from xenhost.core.devices import SourceKind
+from xenhost.core.storage import AttachMode, IoLimits, VdiId
+from xenhost.core.storage_errors import SrBackendFailure
+from xenhost.sm.command import Commands
+from xenhost.sm.datapath import nbd_kernel
+from xenhost.sm.datapath.blocks import KernelBlocks
+from xenhost.sm.datapath.images import ImageServers
+from xenhost.sm.datapath.port import Layer
+
+VDI = VdiId("6f1c1d0e-6c5c-4b53-8a59-0d6b2d0f1c55")
+FREE = IoLimits()
+RW = AttachMode.RW
+BLKGETSIZE64 = 0x80081272
+BLOCK = 65536
+BLOCKS = 128
+
+
+class Host:
+    """Lives of an agent over one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lost = asyncio.Event()
+        self.images = self._images()
+        self.blocks = self._blocks()
+
+    async def restart(self) -> None:
+        """The agent ends and another one starts."""
+        await self.images.release()
+        self.images, self.blocks = self._images(), self._blocks()
+
+    async def attach(self, *layers: Layer, limits: IoLimits = FREE) -> Path:
+        """Open and connect; the block device."""
+        source = await self.blocks.connect(VDI, await self.images.open(VDI, layers, RW, limits))
+        assert source.kind is SourceKind.BLOCK
+        return Path(source.path)
+
+    async def end(self) -> None:
+        """Nothing is left."""
+        await self.blocks.disconnect(VDI)
+        await self.images.close(VDI)
+        assert VDI not in nbd_kernel.devices()
+
+    def pid(self) -> int:
+        return int((self.folder / "run/image" / VDI / "pid").read_text())
+
+    def _images(self) -> ImageServers:
+        return ImageServers(
+            self.folder / "run", self.folder / "log", SystemClock(), structlog.get_logger(), lambda vdi: self.lost.set()
+        )
+
+    def _blocks(self) -> KernelBlocks:
+        return KernelBlocks(Commands(), structlog.get_logger())
+
+
+class Guest:
+    """Writes numbered blocks past the page cache, as blkback does, and knows what has to be there."""
+
+    def __init__(self, device: Path) -> None:
+        self._fd = os.open(device, os.O_RDWR | os.O_DIRECT)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.written: dict[int, int] = {}
+        self.errors: list[OSError] = []
+        self.count = 0
+        self.slowest = 0.0
+
+    def start(self) -> "Guest":
+        self._thread.start()
+        return self
+
+    async def stop(self) -> None:
+        self._stop.set()
+        await asyncio.to_thread(self._thread.join, 200)
+        assert not self._thread.is_alive()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(60):
+            while self.count < count:
+                assert not self.errors
+                await asyncio.sleep(0.02)
+
+    async def progress(self) -> None:
+        """It has written at least a little more."""
+        await self.until(self.count + 5)
+
+    def verify(self) -> None:
+        """Read all of it again."""
+        with mmap.mmap(-1, BLOCK) as buffer:
+            for block, number in self.written.items():
+                os.preadv(self._fd, [buffer], block * BLOCK)
+                assert buffer[:] == pattern(number), f"block {block} is not what was written last"
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _run(self) -> None:
+        with mmap.mmap(-1, BLOCK) as buffer:
+            while not self._stop.is_set():
+                number = self.count + 1
+                block = (number * 37) % BLOCKS
+                buffer[:] = pattern(number)
+                began = time.monotonic()
+                try:
+                    os.pwritev(self._fd, [buffer], block * BLOCK)
+                except OSError as error:
+                    self.errors.append(error)
+                    return
+                self.slowest = max(self.slowest, time.monotonic() - began)
+                self.written[block] = number
+                self.count = number
+
+
+def pattern(number: int) -> bytes:
+    return struct.pack("<Q", number) * (BLOCK // 8)
+
+
+def size_of(device: Path) -> int:
+    with device.open("rb") as file:
+        return int(struct.unpack("Q", fcntl.ioctl(file, BLKGETSIZE64, bytes(8)))[0])
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[Host]:
+    folder = Path(tempfile.mkdtemp(prefix="xh", dir="/var/tmp"))
+    host = Host(folder)
+    yield host
+    await host.end()
+    shutil.rmtree(folder)
+
+
+async def test_snapshots_and_merges_under_a_guest_that_writes_lose_nothing(host: Host) -> None:
+    folder = host.folder
+    base = make_image(folder / "base.qcow2")
+    device = await host.attach(base)
+    guest = Guest(device).start()
+    layers = [base]
+    for name in ("one", "two", "three"):
+        await guest.progress()
+        overlay = make_image(folder / f"{name}.qcow2", backing=Path(layers[0].path))
+        await host.images.snapshot(VDI, overlay)
+        layers.insert(0, overlay)
+    three, two, one, base = layers
+    await guest.progress()
+    await host.images.commit(VDI, two.path, one.path, 0, lambda done: None)
+    await guest.progress()
+    await host.images.commit(VDI, three.path, one.path, 0, lambda done: None)
+    await guest.progress()
+    await host.images.commit(VDI, one.path, base.path, 0, lambda done: None)
+    await guest.progress()
+    await guest.stop()
+    guest.verify()
+    chain = host.images.chain(VDI)
+    assert chain is not None
+    assert chain.layers == (base,)
+    print(f"{guest.count} writes, the slowest took {guest.slowest:.3f} s")
+    guest.close()
+    await host.end()
+    check(base.path)
+    again = Guest(await host.attach(base))
+    again.written = guest.written
+    again.verify()
+    again.close()
+
+
+async def test_a_new_agent_finds_the_device_while_the_guest_goes_on(host: Host) -> None:
+    leaf = make_image(host.folder / "leaf.qcow2")
+    device = await host.attach(leaf)
+    guest = Guest(device).start()
+    await host.restart()
+    await guest.progress()
+    assert (await host.images.find())[VDI].layers == (leaf,)
+    assert await host.attach(leaf) == device
+    await guest.progress()
+    await guest.stop()
+    guest.verify()
+    guest.close()
+
+
+async def test_a_guest_waits_for_a_server_that_was_killed_and_goes_on_with_the_next(host: Host) -> None:
+    leaf = make_image(host.folder / "leaf.qcow2")
+    device = await host.attach(leaf)
+    guest = Guest(device).start()
+    await guest.progress()
+    os.kill(host.pid(), signal.SIGKILL)
+    await asyncio.wait_for(host.lost.wait(), 10)
+    assert host.images.chain(VDI) is None
+    await asyncio.sleep(1)
+    assert await host.attach(leaf) == device
+    await guest.progress()
+    await guest.stop()
+    assert not guest.errors
+    guest.verify()
+    print(f"the slowest write took {guest.slowest:.1f} s")
+    guest.close()
+
+
+async def test_a_device_whose_server_is_gone_can_be_freed(host: Host) -> None:
+    leaf = make_image(host.folder / "leaf.qcow2")
+    device = await host.attach(leaf)
+    guest = Guest(device).start()
+    await guest.progress()
+    os.kill(host.pid(), signal.SIGKILL)
+    await asyncio.wait_for(host.lost.wait(), 10)
+    nbd_kernel.disconnect(VDI, int(device.name.removeprefix("nbd")))
+    await guest.stop()
+    assert guest.errors
+    guest.close()
+    async with asyncio.timeout(10):
+        while VDI in nbd_kernel.devices():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_resized_vdi_is_a_bigger_device_under_a_guest_that_writes(host: Host) -> None:
+    leaf = make_image(host.folder / "leaf.qcow2", 64 * MIB)
+    device = await host.attach(leaf)
+    guest = Guest(device).start()
+    await guest.progress()
+    await host.images.resize(VDI, 96 * MIB)
+    await host.blocks.resized(VDI, 96 * MIB)
+    assert size_of(device) == 96 * MIB
+    await guest.progress()
+    await guest.stop()
+    guest.verify()
+    print(f"the slowest write took {guest.slowest:.1f} s")
+    guest.close()
+
+
+async def test_limits_hold_on_the_device(host: Host) -> None:
+    leaf = make_image(host.folder / "leaf.qcow2")
+    limit = 2 * MIB
+    device = await host.attach(leaf, limits=IoLimits(bytes_per_second=limit))
+    guest = Guest(device).start()
+    await asyncio.sleep(2.0)  # past the burst
+    before, began = guest.count, time.monotonic()
+    await asyncio.sleep(4.0)
+    rate = (guest.count - before) * BLOCK / (time.monotonic() - began)
+    await host.images.throttle(VDI, FREE)
+    before, began = guest.count, time.monotonic()
+    await asyncio.sleep(2.0)
+    free = (guest.count - before) * BLOCK / (time.monotonic() - began)
+    await guest.stop()
+    guest.close()
+    print(f"limited {rate / MIB:.1f} MiB/s, free {free / MIB:.1f} MiB/s")
+    assert 0.7 * limit < rate < 1.3 * limit
+    assert free > 2 * rate
+
+
+async def test_a_read_only_device_is_not_made_writable_under_its_users(host: Host) -> None:
+    leaf = make_image(host.folder / "leaf.qcow2")
+    source = await host.blocks.connect(VDI, await host.images.open(VDI, [leaf], AttachMode.RO, FREE))
+    with pytest.raises(OSError, match=r"Operation not permitted|Read-only|Permission"):
+        os.close(os.open(source.path, os.O_RDWR | os.O_DIRECT))
+    backends = await host.images.open(VDI, [leaf], RW, FREE)
+    with pytest.raises(SrBackendFailure, match="another mode"):
+        await host.blocks.connect(VDI, backends)
+    await host.blocks.disconnect(VDI)
+    assert (await host.blocks.connect(VDI, backends)).path
+
+
+async def test_a_device_is_never_taken_for_another_vdi(host: Host) -> None:
+    leaf = make_image(host.folder / "leaf.qcow2")
+    device = await host.attach(leaf)
+    index = int(device.name.removeprefix("nbd"))
+    other = VdiId("00000000-6c5c-4b53-8a59-0d6b2d0f1c55")
+    with pytest.raises(OSError, match="Invalid argument"):
+        nbd_kernel.disconnect(other, index)
+    assert nbd_kernel.devices() == {VDI: index}
