@@ -111,7 +111,7 @@ async def test_json_has_the_documented_shape(xenhost: CommandLine) -> None:
     started = await xenhost.one("vm", "start", "a")
     assert set(started) == {
         *("id", "state", "kind", "target", "vm_name", "progress", "step", "started", "ended", "request_id"),
-        *("error", "vm"),
+        *("error", "vm", "target_kind", "target_name"),
     }
     assert (started["state"], started["kind"], started["error"], started["progress"]) == (
         "succeeded",

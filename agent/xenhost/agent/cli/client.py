@@ -19,7 +19,12 @@ from xenhost.api.host.v1 import (
     event_service_pb2_grpc,
     host_service_pb2,
     host_service_pb2_grpc,
+    sr_service_pb2,
+    sr_service_pb2_grpc,
+    storage_pb2,
     vbd_service_pb2_grpc,
+    vdi_service_pb2,
+    vdi_service_pb2_grpc,
     vif_service_pb2_grpc,
     vm_pb2,
     vm_service_pb2,
@@ -40,6 +45,8 @@ class Client:
         self.vms: Final = _stub(vm_service_pb2_grpc, "VmServiceStub", self._channel)
         self.vbds: Final = _stub(vbd_service_pb2_grpc, "VbdServiceStub", self._channel)
         self.vifs: Final = _stub(vif_service_pb2_grpc, "VifServiceStub", self._channel)
+        self.srs: Final = _stub(sr_service_pb2_grpc, "SrServiceStub", self._channel)
+        self.vdis: Final = _stub(vdi_service_pb2_grpc, "VdiServiceStub", self._channel)
         self._host: Final = _stub(host_service_pb2_grpc, "HostServiceStub", self._channel)
         self._events: Final = _stub(event_service_pb2_grpc, "EventServiceStub", self._channel)
         self._consoles: Final = _stub(console_service_pb2_grpc, "ConsoleServiceStub", self._channel)
@@ -80,20 +87,37 @@ class Client:
         """All VMs."""
         return list(self.call(self.vms.ListVms, vm_service_pb2.ListVmsRequest(), timeout).vms)
 
+    def sr(self, name: str) -> storage_pb2.Sr:
+        """One SR, by UUID or name."""
+        sr: storage_pb2.Sr = self.call(self.srs.GetSr, sr_service_pb2.GetSrRequest(id=name))
+        return sr
+
+    def list_srs(self, timeout: float = CALL_SECONDS) -> list[storage_pb2.Sr]:
+        """All SRs."""
+        return list(self.call(self.srs.ListSrs, sr_service_pb2.ListSrsRequest(), timeout).srs)
+
+    def drivers(self) -> list[storage_pb2.SmDriver]:
+        """The types of SRs."""
+        return list(self.call(self.srs.ListDrivers, sr_service_pb2.ListDriversRequest()).drivers)
+
+    def vdi(self, name: str) -> storage_pb2.Vdi:
+        """One VDI, by UUID or name."""
+        vdi: storage_pb2.Vdi = self.call(self.vdis.GetVdi, vdi_service_pb2.GetVdiRequest(id=name))
+        return vdi
+
+    def list_vdis(self, sr: str = "", timeout: float = CALL_SECONDS) -> list[storage_pb2.Vdi]:
+        """All VDIs, or those of one SR."""
+        request = vdi_service_pb2.ListVdisRequest(sr_id=sr)
+        return list(self._pages(self.vdis.ListVdis, request, "vdis", timeout))
+
     def operation(self, name: str) -> Any:
         """One operation."""
         return self.call(self._operations.GetOperation, operations_pb2.GetOperationRequest(name=name))
 
     def operations(self) -> list[Any]:
         """All operations that the agent still knows, oldest first."""
-        found: list[Any] = []
-        token = ""
-        while True:
-            page = self.call(self._operations.ListOperations, operations_pb2.ListOperationsRequest(page_token=token))
-            found += page.operations
-            token = page.next_page_token
-            if not token:
-                return found
+        request = operations_pb2.ListOperationsRequest()
+        return list(self._pages(self._operations.ListOperations, request, "operations"))
 
     def wait(self, name: str, seconds: float) -> Any:
         """The operation when it has ended, or after so many seconds."""
@@ -109,13 +133,7 @@ class Client:
     def events(self, token: str, kinds: list[Any]) -> Iterator[event_service_pb2.WatchEventsResponse]:
         """What changes. Raises Failure when the stream breaks; its `unreachable` says whether to try again."""
         request = event_service_pb2.WatchEventsRequest(resume_token=token, kinds=kinds)
-        stream = self._events.WatchEvents(request)
-        try:
-            yield from stream
-        except grpc.RpcError as error:
-            raise self.failure_of(error) from None
-        finally:
-            stream.cancel()
+        yield from self.received(self._events.WatchEvents(request))
 
     def console(self, name: str) -> console_service_pb2.Console:
         """Where the consoles are."""
@@ -142,6 +160,36 @@ class Client:
         finally:
             stream.cancel()
 
+    def received(self, stream: Any) -> Iterator[Any]:
+        """The messages of a stream; hung up when no more are wanted. Raises Failure."""
+        try:
+            yield from stream
+        except grpc.RpcError as error:
+            raise self.failure_of(error) from None
+        finally:
+            stream.cancel()
+
+    def sent(self, method: Any, messages: Iterator[Any]) -> Any:
+        """The answer to a stream of messages; hung up when interrupted. Raises Failure."""
+        call = method.future(messages)
+        try:
+            return call.result()
+        except grpc.RpcError as error:
+            raise self.failure_of(error) from None
+        finally:
+            call.cancel()
+
+    def _pages(
+        self, method: Callable[..., Any], request: Any, field: str, timeout: float = CALL_SECONDS
+    ) -> Iterator[Any]:
+        """All items of a list that comes by pages."""
+        while True:
+            page = self.call(method, request, timeout)
+            yield from getattr(page, field)
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return
+
     def failure_of(self, error: Any) -> Failure:
         """The error of a call as a Failure."""
         # Imported here: most commands never need it.
@@ -154,7 +202,7 @@ class Client:
                 status, info = Status.FromString(value), ErrorInfo()
                 for detail in status.details:
                     if detail.Unpack(info) and info.domain == DOMAIN:
-                        return refused(code.name, info.reason, status.message)
+                        return refused(code.name, info.reason, status.message, info.metadata.get("class_name", ""))
         text = error.details() or code.name
         if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
             return _unreachable(self._target, text)

@@ -44,6 +44,7 @@ _BY_CODE: Final[Mapping[str, ExitCode]] = {
     "NOT_FOUND": ExitCode.NOT_FOUND,
     "INVALID_ARGUMENT": ExitCode.USAGE,
     "OUT_OF_RANGE": ExitCode.REFUSED,
+    "UNIMPLEMENTED": ExitCode.REFUSED,
     "FAILED_PRECONDITION": ExitCode.REFUSED,
     "ALREADY_EXISTS": ExitCode.REFUSED,
     "ABORTED": ExitCode.REFUSED,
@@ -54,6 +55,8 @@ _BY_CODE: Final[Mapping[str, ExitCode]] = {
 
 _HINTS: Final[Mapping[str, str]] = {
     "HANDLE_INVALID": "`xenhost vm list` shows what there is",
+    "HANDLE_INVALID/SR": "`xenhost sr list` shows what there is",
+    "HANDLE_INVALID/VDI": "`xenhost vdi list` shows what there is",
     "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT": "--hard does not ask the guest",
     "VM_SHUTDOWN_TIMEOUT": "--hard does not wait for the guest",
     "DEVICE_DETACH_REJECTED": "let the guest stop using it, or add --force",
@@ -62,15 +65,26 @@ _HINTS: Final[Mapping[str, str]] = {
     "HOST_NOT_ENOUGH_FREE_MEMORY": "`xenhost host show` shows what is free",
     "DOMAIN_EXISTS": "`xenhost host domains` shows it",
     "EVENTS_LOST": "look at the objects again, and follow without --token",
+    "SR_UNKNOWN_DRIVER": "`xenhost sr types` shows what there is",
+    "SR_NOT_ATTACHED": "`xenhost sr attach` makes it usable",
+    "SR_HAS_PBD": "`xenhost sr detach` lets go of it",
+    "SR_FULL": "`xenhost sr coalesce` frees what can be freed",
+    "SR_DEVICE_IN_USE": "`xenhost sr datapaths` shows who uses it",
+    "VDI_IN_USE": "`xenhost sr datapaths` shows who uses it",
+    "VDI_NO_CBT_METADATA": "`xenhost vdi cbt enable` before the older snapshot is taken",
     "HYPERVISOR_UNAVAILABLE": "is this a Xen host? The agent's log says more: journalctl -u xenhostd",
 }
 
 
-def refused(code: str, reason: str, message: str) -> Failure:
+def refused(code: str, reason: str, message: str, class_name: str = "") -> Failure:
     """The failure for a call that the agent answered with an error of its table."""
-    return Failure(message, _BY_CODE.get(code, ExitCode.FAILED), _HINTS.get(reason, ""), reason)
+    return Failure(message, _BY_CODE.get(code, ExitCode.FAILED), _hint(reason, class_name), reason)
 
 
-def failed(reason: str, message: str) -> Failure:
+def failed(reason: str, message: str, class_name: str = "") -> Failure:
     """The failure for an operation that ended with an error."""
-    return Failure(message, ExitCode.FAILED, _HINTS.get(reason, ""), reason)
+    return Failure(message, ExitCode.FAILED, _hint(reason, class_name), reason)
+
+
+def _hint(reason: str, class_name: str) -> str:
+    return _HINTS.get(f"{reason}/{class_name.upper()}") or _HINTS.get(reason, "")

@@ -17,6 +17,8 @@ _GROUPS: Final = {
     "vm": (f"{_COMMANDS}.vm:vm", "Create, start, stop and change VMs."),
     "vbd": (f"{_COMMANDS}.vbd:vbd", "Disks and CD drives of a VM."),
     "vif": (f"{_COMMANDS}.vif:vif", "Network cards of a VM."),
+    "sr": (f"{_COMMANDS}.sr:sr", "Storage repositories."),
+    "vdi": (f"{_COMMANDS}.vdi:vdi", "Virtual disk images."),
     "event": (f"{_COMMANDS}.event:event", "Follow what changes."),
     "operation": (f"{_COMMANDS}.operation:operation", "Long-running operations."),
     "completion": (f"{_COMMANDS}.completion:completion", "Completion for your shell."),
@@ -54,9 +56,9 @@ def cli(
     tls_ca: str | None,
     tls_server_name: str | None,
 ) -> None:
-    """Manage the VMs of a Xen host through its agent, xenhostd.
+    """Manage the VMs and the storage of a Xen host through its agent, xenhostd.
 
-    A VM is given by name or UUID. Every command takes --json. See xenhost(1) for exit codes and examples.
+    A VM, SR or VDI is given by name or UUID. Every command takes --json. See xenhost(1) for exit codes and examples.
     """
     ctx.obj = Session(Target(socket, address or "", tls_cert or "", tls_key or "", tls_ca or "", tls_server_name or ""))
 

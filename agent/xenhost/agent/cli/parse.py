@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
@@ -12,17 +13,26 @@ from xenhost.core.ids import MAX_DISKS, index_to_letters
 _UNITS: Final = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:iB|B)?", re.IGNORECASE)
 MIB: Final = 1024**2
+VDI: Final = "vdi:"
+"""Begins a disk that is a VDI. No path begins so: paths are absolute."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiskArg:
-    """A disk as written: `PATH[,device=xvda][,ro|rw][,cd][,file|block]`."""
+    """A disk as written: `PATH|vdi:NAME[,device=xvda][,ro|rw][,cd][,file|block][,iops=..][,rate=..]`."""
 
     path: str
     device: str = ""
     read_only: bool | None = None
     is_cd: bool = False
     kind: str = ""
+    iops: int = 0
+    bytes_per_second: int = 0
+
+    @property
+    def vdi(self) -> str:
+        """UUID or name of the VDI that it is; empty: it is a path."""
+        return self.path.removeprefix(VDI) if self.path.startswith(VDI) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,10 @@ def parse_size(text: str) -> int:
 
 
 def parse_disk(text: str) -> DiskArg:
-    """A disk. Raises ValueError. A path with a comma can be given in a file (`--from`) only."""
+    """A disk. Raises ValueError. A path with a comma can be given in a file (`--from`) only.
+
+    `rate` is in bytes a second.
+    """
     path, *words = text.split(",")
     disk: dict[str, Any] = {"path": path}
     for word in words:
@@ -62,12 +75,19 @@ def parse_disk(text: str) -> DiskArg:
                 disk["is_cd"] = True
             case "file" | "block", "":
                 disk["kind"] = key
+            case "iops", value if value.isdecimal():
+                disk["iops"] = int(value)
+            case "rate", value if value:
+                disk["bytes_per_second"] = parse_size(value)
             case _:
                 raise ValueError(
-                    f"{word!r:.40} means nothing for a disk; write PATH[,device=xvdb][,ro][,cd][,file|block]"
+                    f"{word!r:.40} means nothing for a disk; write "
+                    "PATH|vdi:NAME[,device=xvdb][,ro][,cd][,file|block][,iops=500][,rate=50M]"
                 )
     if not path and not disk.get("is_cd"):
-        raise ValueError("a disk needs a path first; only a CD drive may be empty (`,cd`)")
+        raise ValueError("a disk needs a path, or a VDI (`vdi:NAME`), first; only a CD drive may be empty (`,cd`)")
+    if path == VDI:
+        raise ValueError("say which VDI it is: vdi:NAME or vdi:UUID")
     return DiskArg(**disk)
 
 
@@ -116,6 +136,27 @@ def parse_pair(text: str) -> tuple[str, str]:
     return key, value
 
 
+@dataclass(frozen=True, slots=True)
+class ConfigArg:
+    """One `--device-config KEY=VALUE`; with `KEY=@FILE` the value is what the file holds."""
+
+    key: str
+    value: str
+    written: str
+    """As it was given."""
+
+
+def parse_config(text: str) -> ConfigArg:
+    """A key of a configuration. Raises ValueError."""
+    key, value = parse_pair(text)
+    if value.startswith("@"):
+        try:
+            value = Path(value[1:]).read_text().rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"cannot read {value[1:]!r:.60} for {key}: {error}") from None
+    return ConfigArg(key, value, text)
+
+
 class Parsed(click.ParamType):
     """A parameter type made of one of the functions above."""
 
@@ -140,6 +181,7 @@ SIZE: Final = Parsed("size", parse_size)
 DISK: Final = Parsed("disk", parse_disk)
 NIC: Final = Parsed("nic", parse_nic)
 CPUS: Final = Parsed("cpus", parse_cpus)
+CONFIG: Final = Parsed("key=value", parse_config)
 PAIR: Final = Parsed("key=value", parse_pair)
 
 

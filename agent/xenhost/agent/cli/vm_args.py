@@ -127,6 +127,8 @@ def vbd_message(disk: DiskArg, device: str) -> vm_pb2.Vbd:
     if disk.read_only is not None:
         vbd.mode = vm_pb2.VBD_MODE_RO if disk.read_only else vm_pb2.VBD_MODE_RW
     vbd.source.CopyFrom(source_message(disk))
+    if disk.iops or disk.bytes_per_second:
+        vbd.limits.CopyFrom(vm_pb2.IoLimits(iops=disk.iops, bytes_per_second=disk.bytes_per_second))
     return vbd
 
 
@@ -138,6 +140,8 @@ def source_message(disk: DiskArg) -> vm_pb2.Source:
         raise click.UsageError(f"a disk is file or block, not {disk.kind!r:.20}")
     if not disk.path:
         return vm_pb2.Source(kind="SOURCE_KIND_EMPTY")
+    if disk.vdi:
+        return vm_pb2.Source(kind="SOURCE_KIND_VDI", vdi_id=disk.vdi)
     return vm_pb2.Source(kind=f"SOURCE_KIND_{disk.kind.upper() or 'UNSPECIFIED'}", path=disk.path)
 
 

@@ -14,7 +14,7 @@ name = "web1"
 type = "pvh"                       # pv, pvh or hvm
 memory = "1G"                      # or a table: static_max, dynamic_max, dynamic_min
 vcpus = 2                          # or a table: maximum, at_startup, affinity = ["0-3"], weight, cap
-disks = ["/srv/web1.img", "/srv/tools.iso,cd"]
+disks = ["/srv/web1.img", "vdi:web1-data,iops=500", "/srv/tools.iso,cd"]
 nics = ["bridge=xenbr0"]
 [boot]                             # or bootloader = true, bootloader_args = [..]; or order = "cd" (hvm)
 kernel = "/boot/vmlinuz"
@@ -110,15 +110,17 @@ class _Reader:
             disk: DiskArg = self._parsed("disks", DISK, value)
             return disk
         table = self._table("disks", value)
-        unknown = set(table) - {"path", "device", "read_only", "cd", "kind"}
+        unknown = set(table) - {"path", "device", "read_only", "cd", "kind", "iops", "rate"}
         if unknown:
-            raise self._error(f"disks.{min(unknown)}", "is not path, device, read_only, cd or kind")
+            raise self._error(f"disks.{min(unknown)}", "is not path, device, read_only, cd, kind, iops or rate")
         return DiskArg(
             self._text("disks.path", table.get("path", "")),
             self._text("disks.device", table.get("device", "")),
             table.get("read_only"),
             bool(table.get("cd", False)),
             self._text("disks.kind", table.get("kind", "")),
+            self._number("disks.iops", table.get("iops", 0)),
+            self._parsed("disks.rate", SIZE, table.get("rate", 0)),
         )
 
     def _nic(self, value: Any) -> NicArg:

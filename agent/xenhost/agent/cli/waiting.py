@@ -22,7 +22,8 @@ RECONNECT_SECONDS: Final = 15.0
 
 
 def carry_out(session: Session, client: Client, operation: Any, no_wait: bool, done: str) -> None:
-    """See an operation through and report it. `done` says what is true now, with the VM's fields in braces.
+    """See an operation through and report it. `done` says what is true now, with `name`, `id` and `domid` of the
+    VM, SR or VDI in braces.
 
     Raises Failure if it failed, was cancelled, or was left running.
     """
@@ -38,14 +39,24 @@ def carry_out(session: Session, client: Client, operation: Any, no_wait: bool, d
     ended = wait_for(session, client, operation)
     described = operation_shape(ended)
     if described["error"] is None:
-        from xenhost.api.host.v1 import vm_pb2
-
-        vm = vm_pb2.Vm()
-        ended.response.Unpack(vm)
+        kind, found = response_of(ended)
         if session.as_json:
-            session.line(described | {"vm": shape(vm)})
+            session.line(described | {kind: shape(found)})
         else:
-            click.echo(done.format(name=vm.name, domid=vm.status.domid))
+            domid = found.status.domid if kind == "vm" else 0
+            click.echo(done.format(name=found.name or found.id, id=found.id, domid=domid))
+
+
+def response_of(operation: Any) -> tuple[str, Any]:
+    """What an operation that has succeeded answers with, and what that is: vm, sr or vdi."""
+    from xenhost.api.host.v1 import storage_pb2, vm_pb2
+
+    for kind, found in (("sr", storage_pb2.Sr()), ("vdi", storage_pb2.Vdi())):
+        if operation.response.Unpack(found):
+            return kind, found
+    vm = vm_pb2.Vm()
+    operation.response.Unpack(vm)
+    return "vm", vm
 
 
 def wait_for(session: Session, client: Client, operation: Any) -> Any:
@@ -66,7 +77,7 @@ def wait_for(session: Session, client: Client, operation: Any) -> Any:
         session.line(described)
     if described["state"] == "cancelled" and interrupted:
         raise Failure(f"{described['kind']} was cancelled", ExitCode.INTERRUPTED)
-    raise failed(error["reason"], error["message"])
+    raise failed(error["reason"], error["message"], error["fields"].get("class_name", ""))
 
 
 def _wait(session: Session, client: Client, operation: Any) -> tuple[Any, bool]:
@@ -168,7 +179,7 @@ class _Bar:
     def show(self, operation: Any) -> None:
         """Move the bar."""
         metadata = _metadata(operation)
-        text = f"{metadata.kind} {metadata.vm_name}: {metadata.step or 'waiting'}"
+        text = f"{metadata.kind} {metadata.target_name or metadata.target}: {metadata.step or 'waiting'}"
         self._progress.update(self._task, completed=metadata.progress, description=text)
 
     def remark(self, text: str) -> None:

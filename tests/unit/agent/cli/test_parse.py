@@ -1,8 +1,19 @@
 """What is written on the command line."""
 
+from pathlib import Path
+
 import pytest
 
-from xenhost.agent.cli.parse import DiskArg, NicArg, free_devices, parse_cpus, parse_disk, parse_nic, parse_size
+from xenhost.agent.cli.parse import (
+    DiskArg,
+    NicArg,
+    free_devices,
+    parse_config,
+    parse_cpus,
+    parse_disk,
+    parse_nic,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +36,24 @@ def test_a_disk_is_read() -> None:
     assert parse_disk(",cd") == DiskArg("", is_cd=True)
 
 
-@pytest.mark.parametrize("text", ["", "/a,", "/a,xvda", "/a,device=", "/a,ro=1", ",ro"])
+def test_a_vdi_is_read_with_its_limits() -> None:
+    disk = parse_disk("vdi:web1 root,iops=500,rate=50M")
+    assert (disk.vdi, disk.iops, disk.bytes_per_second) == ("web1 root", 500, 50 << 20)
+    assert parse_disk("/a").vdi == ""
+
+
+def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text("hunter2\n")
+    config = parse_config(f"password=@{tmp_path}/pw")
+    assert (config.key, config.value) == ("password", "hunter2")
+    with pytest.raises(ValueError, match="cannot read"):
+        parse_config("password=@/nowhere")
+    assert parse_config("a=b=c").value == "b=c"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "/a,", "/a,xvda", "/a,device=", "/a,ro=1", ",ro", "vdi:", "/a,iops=x", "/a,rate="]
+)
 def test_what_is_no_disk_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_disk(text)

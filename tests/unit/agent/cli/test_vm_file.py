@@ -23,7 +23,12 @@ def test_the_example_is_a_whole_vm(tmp_path: Path) -> None:
     vm = vm_message(read(tmp_path, EXAMPLE))
     assert (vm.name, vm.type, vm.memory.static_max_bytes, vm.vcpus.maximum) == ("web1", vm_pb2.VM_TYPE_PVH, GIB, 2)
     assert (vm.direct.kernel, vm.direct.cmdline) == ("/boot/vmlinuz", "root=/dev/xvda ro")
-    assert [(vbd.device, vbd.type) for vbd in vm.vbds] == [("xvda", vm_pb2.VBD_TYPE_DISK), ("xvdb", vm_pb2.VBD_TYPE_CD)]
+    assert [(vbd.device, vbd.type) for vbd in vm.vbds] == [
+        ("xvda", vm_pb2.VBD_TYPE_DISK),
+        ("xvdb", vm_pb2.VBD_TYPE_DISK),
+        ("xvdc", vm_pb2.VBD_TYPE_CD),
+    ]
+    assert (vm.vbds[1].source.vdi_id, vm.vbds[1].limits.iops) == ("web1-data", 500)
     assert [(vif.index, vif.bridge) for vif in vm.vifs] == [(0, "xenbr0")]
 
 

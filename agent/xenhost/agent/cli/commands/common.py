@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
+from xenhost.agent.cli.parse import SIZE
 from xenhost.agent.cli.session import Session, json_option
 from xenhost.agent.cli.target import Target
+
+if TYPE_CHECKING:
+    from xenhost.agent.cli.client import Client
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def complete_vm(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of VMs, if the agent answers quickly; nothing otherwise."""
+    return _complete(ctx, incomplete, lambda client: [vm.name for vm in client.list_vms(timeout=1.0)])
+
+
+def complete_sr(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of SRs."""
+    return _complete(ctx, incomplete, lambda client: [sr.name for sr in client.list_srs(timeout=1.0)])
+
+
+def complete_vdi(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of VDIs, and UUIDs once there is a beginning to go by."""
+    return _complete(
+        ctx,
+        incomplete,
+        lambda client: [
+            word for vdi in client.list_vdis(timeout=1.0) for word in (vdi.name, vdi.id if incomplete else "") if word
+        ],
+    )
+
+
+def complete_sr_type(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Types of SRs."""
+    return _complete(ctx, incomplete, lambda client: [driver.type for driver in client.drivers()])
+
+
+def _complete(ctx: click.Context, incomplete: str, names_of: Callable[[Client], list[str]]) -> list[CompletionItem]:
     from xenhost.agent.cli.client import Client
     from xenhost.agent.cli.failure import Failure
 
@@ -23,7 +52,7 @@ def complete_vm(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
     target = Target(*(str(top.get(name) or "") for name in _TARGET_PARAMS))
     try:
         with Client(target) as client:
-            names = [vm.name for vm in client.list_vms(timeout=1.0)]
+            names = names_of(client)
     except Failure:
         return []
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
@@ -36,6 +65,26 @@ def vm_argument(command: Command) -> Command:
     """The VM a command is about."""
     argument: Callable[[Command], Command] = click.argument("vm", shell_complete=complete_vm)
     return argument(command)
+
+
+def sr_argument(command: Command) -> Command:
+    """The SR a command is about."""
+    argument: Callable[[Command], Command] = click.argument("sr", shell_complete=complete_sr)
+    return argument(command)
+
+
+def vdi_argument(command: Command) -> Command:
+    """The VDI a command is about."""
+    argument: Callable[[Command], Command] = click.argument("vdi", shell_complete=complete_vdi)
+    return argument(command)
+
+
+def rate_option(command: Command) -> Command:
+    """For commands that copy: --rate."""
+    option: Callable[[Command], Command] = click.option(
+        "--rate", type=SIZE, default=0, help="At most so much a second: 50M. Default: no limit."
+    )
+    return option(command)
 
 
 def operation_options(command: Command) -> Command:

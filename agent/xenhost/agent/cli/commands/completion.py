@@ -10,7 +10,7 @@ from xenhost.agent.cli.failure import ExitCode, Failure
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes your shell complete commands, options and names of VMs.
+    """Print what makes your shell complete commands, options and names of VMs, SRs and VDIs.
 
     \b
     bash:  xenhost completion bash > /etc/bash_completion.d/xenhost

@@ -26,7 +26,7 @@ def event() -> None:
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice(["host", "vm", "domain", "operation"]),
+    type=click.Choice(["host", "vm", "domain", "operation", "sr", "vdi"]),
     help="Only these objects. Repeatable.",
 )
 @click.option("--once", is_flag=True, help="End when the agent goes away, instead of waiting for it to come back.")

@@ -28,11 +28,12 @@ def list_(session: Session) -> None:
         for row in rows:
             row["percent"] = f"{row['progress']:.0%}"
             row["problem"] = row["error"]["message"] if row["error"] else row["step"]
+            row["target_name"] = row["target_name"] or row["target"]
             row["when"] = (row["started"] or "")[:19].replace("T", " ")
     columns = [
         ("id", "Id"),
         ("kind", "Kind"),
-        ("vm_name", "VM"),
+        ("target_name", "Object"),
         ("state", "State"),
         ("percent", "Done"),
         ("when", "Started"),
@@ -85,7 +86,7 @@ def _print(session: Session, found: Any) -> None:
         [
             ("id", row["id"]),
             ("kind", row["kind"]),
-            ("VM", f"{row['vm_name']} ({row['target']})"),
+            (row["target_kind"].upper(), f"{row['target_name']} ({row['target']})".strip()),
             ("state", row["state"]),
             ("progress", f"{row['progress']:.0%}"),
             ("step", row["step"]),

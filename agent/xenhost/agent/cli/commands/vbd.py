@@ -18,11 +18,16 @@ def vbd() -> None:
 
 @vbd.command()
 @vm_argument
-@click.argument("disk", type=DISK, metavar="PATH[,device=xvdb][,ro][,cd]")
+@click.argument("disk", type=DISK, metavar="PATH|vdi:NAME[,device=xvdb][,ro][,cd][,iops=..][,rate=..]")
 @operation_options
 @pass_session
 def plug(session: Session, vm: str, disk: DiskArg, no_wait: bool, request_id: str) -> None:
-    """Add a disk to a VM, and connect it if the VM runs. Without device=, in the first free place."""
+    """Add a disk to a VM, and connect it if the VM runs. Without device=, in the first free place.
+
+    \b
+    xenhost vbd plug web1 /dev/vg0/data
+    xenhost vbd plug web1 vdi:web1-data,iops=500,rate=50M
+    """
     from xenhost.agent.cli.vm_args import vbd_message
     from xenhost.api.host.v1.vbd_service_pb2 import PlugVbdRequest
 
@@ -55,15 +60,15 @@ def unplug(
 @vbd.command()
 @vm_argument
 @click.argument("device")
-@click.argument("path")
+@click.argument("path", metavar="PATH|vdi:NAME")
 @operation_options
 @pass_session
 def insert(session: Session, vm: str, device: str, path: str, no_wait: bool, request_id: str) -> None:
     """Put a medium into an empty CD drive."""
-    from xenhost.api.host.v1 import vm_pb2
+    from xenhost.agent.cli.vm_args import source_message
     from xenhost.api.host.v1.vbd_service_pb2 import InsertVbdRequest
 
-    request = InsertVbdRequest(vm_id=vm, device=device, source=vm_pb2.Source(path=path), request_id=request_id)
+    request = InsertVbdRequest(vm_id=vm, device=device, source=source_message(DiskArg(path)), request_id=request_id)
     with session.client() as client:
         _finish(session, client, "InsertVbd", request, no_wait, f"{path} is in {device} of {{name}}")
 

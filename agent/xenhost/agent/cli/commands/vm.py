@@ -221,7 +221,11 @@ def _words(table: dict[str, Any]) -> str:
 def _disk(vbd: dict[str, Any]) -> str:
     source = vbd.get("source", {})
     kind = "cd" if vbd["type"] == "cd" else vbd["mode"]
-    return f"{vbd['device']}  {vbd['state']}  {kind}  {source.get('path') or 'empty'}"
+    what = f"vdi:{source['vdi_id']}" if source.get("vdi_id") else source.get("path") or "empty"
+    limits = vbd.get("limits", {})
+    iops = f"  {limits['iops']} IOPS" if limits.get("iops") else ""
+    rate = f"  {human_size(limits['bytes_per_second'])}/s" if limits.get("bytes_per_second") else ""
+    return f"{vbd['device']}  {vbd['state']}  {kind}  {what}{iops}{rate}"
 
 
 def _nic(vif: dict[str, Any]) -> str:

@@ -60,7 +60,11 @@ def spec_options(command: Command) -> Command:
 @click.option("--id", "id", metavar="UUID", help="Its UUID; default: a new one.")
 @spec_options
 @click.option(
-    "--disk", "disks", type=DISK, multiple=True, help="PATH[,device=xvda][,ro][,cd][,file|block]. Repeatable."
+    "--disk",
+    "disks",
+    type=DISK,
+    multiple=True,
+    help="PATH or vdi:NAME, [,device=xvda][,ro][,cd][,file|block][,iops=500][,rate=50M]. Repeatable.",
 )
 @click.option("--nic", "nics", type=NIC, multiple=True, help="bridge=xenbr0[,mac=..][,mtu=..][,rate=..]. Repeatable.")
 @request_id_option
