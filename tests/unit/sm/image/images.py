@@ -1,5 +1,6 @@
 """Images for tests, made by our own layouts and by qemu-img."""
 
+import mmap
 import subprocess
 import uuid
 from collections.abc import Iterable
@@ -13,7 +14,8 @@ from xenhost.sm.image.vhd_write import VhdParent
 
 def bitmap(size: int, blocks: Iterable[int]) -> Bitmap:
     """A bitmap with these 64 KiB blocks set."""
-    bits = bytearray(-(-(-(-size // CBT_GRANULARITY) // 1) // 8))
+    count = -(-size // CBT_GRANULARITY)
+    bits = bytearray(-(-count // 8))
     for block in blocks:
         bits[block >> 3] |= 1 << (block & 7)
     return Bitmap(bytes(bits), size)
@@ -24,7 +26,7 @@ def blocks(found: Bitmap) -> list[int]:
     return [i for i in range(len(found.bits) * 8) if found.bits[i >> 3] >> (i & 7) & 1]
 
 
-def assemble(layout: Layout, disk: bytes) -> bytes:
+def assemble(layout: Layout, disk: bytes | mmap.mmap) -> bytes:
     """The image of a disk."""
     out = bytearray()
     for piece in layout.pieces():
