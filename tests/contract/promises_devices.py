@@ -48,6 +48,20 @@ async def a_block_device_is_plugged_without_a_loop(g: Ground) -> None:
     assert status.source == block
 
 
+async def two_guests_write_to_one_disk_only_if_it_is_shared(g: Ground) -> None:
+    first, second = await g.made(g.idle_spec()), await g.made(g.idle_spec())
+    alone = Source(SourceKind.BLOCK, g.block)
+    await g.hypervisor.plug_vbd(first, Vbd(XVDA, alone))
+    with pytest.raises(DeviceAttachFailed) as caught:
+        await g.hypervisor.plug_vbd(second, Vbd(XVDA, alone))
+    assert f"in use by domain {first}" in caught.value.values["msg"]
+    shared = Source(SourceKind.BLOCK, g.block, shared=True)
+    await g.hypervisor.plug_vbd(second, Vbd(XVDA, shared))
+    status = await g.status(second, VBD, XVDA)
+    assert status is not None
+    assert status.source == shared
+
+
 async def a_disk_whose_path_does_not_exist_is_refused_and_leaves_nothing(g: Ground) -> None:
     domid = await g.made(g.idle_spec())
     for kind in (SourceKind.FILE, SourceKind.BLOCK):
@@ -243,6 +257,7 @@ PROMISES = (
     a_device_waits_attaching_until_the_guest_connects,
     plugging_twice_changes_nothing,
     a_block_device_is_plugged_without_a_loop,
+    two_guests_write_to_one_disk_only_if_it_is_shared,
     a_disk_whose_path_does_not_exist_is_refused_and_leaves_nothing,
     a_file_is_no_block_device,
     a_bridge_that_does_not_exist_is_refused_and_leaves_nothing,

@@ -46,6 +46,8 @@ class Source:
 
     kind: SourceKind
     path: str = ""
+    shared: bool = False
+    """Several guests may write to it: whoever connects them (storage, for a sharable VDI) answers for that."""
 
 
 @dataclass(frozen=True, slots=True)

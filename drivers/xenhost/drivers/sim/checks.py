@@ -34,6 +34,7 @@ async def check_source(world: World, domain: SimDomain, vbd: Vbd) -> None:
     """Raises DeviceAttachFailed if the medium is missing, of another kind, or in use by another VBD."""
     problem = await asyncio.to_thread(_problem, vbd.source)
     others = {key: writes for key, writes in world.users(vbd.source.path).items() if key != (domain.domid, vbd.devid)}
+    others = {} if vbd.source.shared else others
     if problem is None and (any(others.values()) or (others and vbd.mode is VbdMode.RW)):
         problem = f"{vbd.source.path} is in use by domain {next(iter(others))[0]}"
     if problem is not None:

@@ -143,6 +143,6 @@ def _device(record: dict[str, Any]) -> SimDevice:
         | {
             "cls": DeviceClass(record["cls"]),
             "state": DeviceState(record["state"]),
-            "source": None if source is None else Source(SourceKind(source["kind"]), source["path"]),
+            "source": None if source is None else Source(**source | {"kind": SourceKind(source["kind"])}),
         }
     )

@@ -1,9 +1,10 @@
 """The device verbs of the Xen driver."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
-from xenhost.core.devices import DeviceClass, DeviceStatus, SourceKind, Vbd, Vif
+from xenhost.core.devices import DeviceClass, DeviceStatus, Source, SourceKind, Vbd, Vif
 from xenhost.core.ids import DevId, DomId
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices.kernel import KernelEvents, Settling
@@ -86,11 +87,13 @@ class Devices:
 
     # For the emulator of an HVM guest
 
-    async def media(self, domid: DomId) -> Mapping[DevId, str]:
-        """The path in dom0 of what is in each plugged VBD, a block device or a CD image; empty drives are not there."""
+    async def media(self, domid: DomId) -> Mapping[DevId, Source]:
+        """What is in each plugged VBD, a block device or a CD image; empty drives are not there."""
         records = [record for record in await self._records(domid) if isinstance(record, VbdRecord)]
         return {
-            record.devid: record.device or record.vbd.source.path
+            record.devid: replace(record.vbd.source, kind=SourceKind.BLOCK, path=record.device)
+            if record.device
+            else record.vbd.source
             for record in records
             if record.vbd.source.kind is not SourceKind.EMPTY
         }

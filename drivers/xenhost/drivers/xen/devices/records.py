@@ -111,6 +111,7 @@ def encode(record: DeviceRecord) -> bytes:
             fields: dict[str, object] = {
                 "kind": vbd.source.kind,
                 "path": vbd.source.path,
+                "shared": vbd.source.shared,
                 "mode": vbd.mode,
                 "type": vbd.type,
                 "loop": loop,
@@ -128,7 +129,7 @@ def decode(domid: DomId, cls: DeviceClass, devid: DevId, value: bytes) -> Device
         fields = json.loads(value)
         if cls is DeviceClass.VIF:
             return VifRecord(domid, Vif(devid, fields["mac"], fields["bridge"], fields["mtu"], fields["rate"]))
-        source = Source(SourceKind(fields["kind"]), fields["path"])
+        source = Source(SourceKind(fields["kind"]), fields["path"], fields.get("shared") is True)
         vbd = Vbd(devid, source, VbdMode(fields["mode"]), VbdType(fields["type"]))
         return VbdRecord(domid, vbd, fields["loop"], fields["loop_file"], fields["backend"])
     except (ValueError, KeyError, TypeError) as error:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from xenhost.core.devices import Vbd, VbdMode, VbdType, Vif
+from xenhost.core.devices import Source, Vbd, VbdMode, VbdType, Vif
 from xenhost.core.ids import DevId, DomId
 from xenhost.core.memory import plan_memory, video_bytes
 from xenhost.core.units import MIB
@@ -30,9 +30,9 @@ class EmulatorPlaces:
 
 
 def emulator_command(
-    binary: str, domid: DomId, vm: VmSpec, places: EmulatorPlaces, media: Mapping[DevId, str]
+    binary: str, domid: DomId, vm: VmSpec, places: EmulatorPlaces, media: Mapping[DevId, Source]
 ) -> list[str]:
-    """The words to execute. `media` has the path in dom0 of what is in each VBD; an empty drive has none."""
+    """The words to execute. `media` has what is in each VBD, by its path in dom0; an empty drive has none."""
     words = [binary, "-xen-domid", str(domid), "-no-shutdown", "-nodefaults", "-no-user-config", "-S"]
     words += ["-name", f"guest={_quote(vm.name)}"]
     words += ["-pidfile", places.pidfile]
@@ -96,31 +96,32 @@ def _boot(vm: VmSpec) -> list[str]:
             return []
 
 
-def _disks(vm: VmSpec, media: Mapping[DevId, str]) -> list[str]:
+def _disks(vm: VmSpec, media: Mapping[DevId, Source]) -> list[str]:
     words: list[str] = []
     for vbd in sorted(vm.vbds, key=lambda vbd: vbd.devid):
         position = ide_position(vbd.devid)
         if position is not None:
-            words += _cd(vbd, position, media.get(vbd.devid)) if vbd.type is VbdType.CD else _disk(vbd, position, media)
+            medium = media.get(vbd.devid)
+            words += _cd(vbd, position, medium) if vbd.type is VbdType.CD else _disk(vbd, position, media[vbd.devid])
     return words
 
 
-def _cd(vbd: Vbd, position: int, path: str | None) -> list[str]:
+def _cd(vbd: Vbd, position: int, medium: Source | None) -> list[str]:
     id = cd_device(vbd.devid)
     drive = f"if=none,readonly=on,id=drive-{id}"
-    if path:
-        drive += f",format=raw,file={_quote(path)}"
+    if medium is not None:
+        drive += f",format=raw,file={_quote(medium.path)}"
     device = f"ide-cd,id={id},drive=drive-{id},bus=ide.{position // 2},unit={position % 2}"
     return ["-drive", drive, "-device", device]
 
 
-def _disk(vbd: Vbd, position: int, media: Mapping[DevId, str]) -> list[str]:
+def _disk(vbd: Vbd, position: int, medium: Source) -> list[str]:
     if vbd.mode is VbdMode.RO:
         return []  # an IDE disk cannot be read-only: such a disk is there for PV drivers alone
-    return [
-        "-drive",
-        f"file={_quote(media[vbd.devid])},if=ide,index={position},media=disk,format=raw,cache=writeback",
-    ]
+    drive = f"file={_quote(medium.path)},if=ide,index={position},media=disk,format=raw,cache=writeback"
+    if medium.shared:
+        drive += ",file.locking=off"  # else the second emulator is refused what both guests may write
+    return ["-drive", drive]
 
 
 def _nics(domid: DomId, vifs: Sequence[Vif]) -> list[str]:

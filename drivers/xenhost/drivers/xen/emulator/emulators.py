@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from xenhost.core.devices import Source
 from xenhost.core.errors import DeviceAttachFailed, EmulatorFailed
 from xenhost.core.ids import DevId, DomId, device_name
 from xenhost.core.vm import VmSpec
@@ -49,11 +50,11 @@ class Emulators:
         self._on_lost = on_lost
         self._running: dict[DomId, _Running] = {}
 
-    async def start(self, domid: DomId, vm: VmSpec, media: Mapping[DevId, str]) -> None:
+    async def start(self, domid: DomId, vm: VmSpec, media: Mapping[DevId, Source]) -> None:
         """Start the emulator of a built domain and wait until it serves it. No-op if it runs.
 
-        `media`: the path in dom0 of what is in each VBD. Raises EmulatorFailed with the end of QEMU's log. Cancelled
-        or failed: not running, nothing left.
+        `media`: what is in each VBD. Raises EmulatorFailed with the end of QEMU's log. Cancelled or failed: not
+        running, nothing left.
         """
         if await self.adopt(domid):
             return
@@ -164,7 +165,7 @@ class Emulators:
         return str(self._folder(domid) / "vnc") if domid in self._running else ""
 
     async def _spawn(
-        self, process: LongLivedProcess, domid: DomId, vm: VmSpec, media: Mapping[DevId, str], log: Path
+        self, process: LongLivedProcess, domid: DomId, vm: VmSpec, media: Mapping[DevId, Source], log: Path
     ) -> None:
         folder = self._folder(domid)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

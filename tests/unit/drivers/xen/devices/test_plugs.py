@@ -64,7 +64,7 @@ async def test_a_plugged_file_is_behind_a_loop_device_and_gone_after_a_clean_unp
     await devices.plug_vbd(DOMID, disk(file))
     assert kernel.registered[DOMID, VBD, XVDA] >= 0, "the backend had opened it when plug returned"
     (device,) = loop_of(file)
-    assert await devices.media(DOMID) == {XVDA: device}
+    assert await devices.media(DOMID) == {XVDA: Source(SourceKind.BLOCK, device)}
     assert (await state(devices, DeviceState.ATTACHED)).source == Source(SourceKind.FILE, str(file))
     await devices.unplug_vbd(DOMID, XVDA, False, 5)
     assert loop_of(file) == []
@@ -353,7 +353,7 @@ async def test_a_drive_of_an_emulator_has_a_record_and_no_backend(
     await devices.open()
     await xs.write(paths.record_type(DOMID), "hvm")
     await devices.plug_vbd(DOMID, drive(file))
-    assert await devices.media(DOMID) == {XVDC: str(file)}
+    assert await devices.media(DOMID) == {XVDC: Source(SourceKind.FILE, str(file))}
     assert loop_of(file) == []
     await devices.change_medium(DOMID, drive())
     await devices.change_medium(DOMID, drive(file))
@@ -418,6 +418,8 @@ async def test_two_guests_cannot_write_to_one_file(devices: Devices, file: Path,
     open_medium(disk(file, VbdMode.RO), sysfs).close()
     with pytest.raises(DeviceAttachFailed, match="in use by domain 3"):
         open_medium(disk(file), sysfs)
+    shared = disk(file)
+    open_medium(replace(shared, source=replace(shared.source, shared=True)), sysfs).close()
 
 
 async def test_many_devices_at_once(devices: Devices, tmp_path: Path, bridge: str, file: Path) -> None:

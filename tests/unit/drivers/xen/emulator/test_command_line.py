@@ -23,7 +23,7 @@ VM = VmSpec(
 
 
 def words(vm: VmSpec) -> str:
-    media = {DISK.devid: DISK.source.path}
+    media = {DISK.devid: next(vbd.source for vbd in (*vm.vbds, DISK) if vbd.devid == DISK.devid)}
     return " ".join(emulator_command("qemu", DomId(7), vm, PLACES, media))
 
 
@@ -52,6 +52,11 @@ def test_a_direct_kernel_is_given_to_qemu() -> None:
 
 def test_a_read_only_disk_is_left_to_pv_drivers() -> None:
     assert "-drive" not in words(replace(VM, vbds=(replace(DISK, mode=VbdMode.RO),)))
+
+
+def test_emulators_do_not_lock_a_disk_that_several_guests_may_write_to() -> None:
+    shared = replace(DISK, source=replace(DISK.source, shared=True))
+    assert ",format=raw,cache=writeback,file.locking=off " in words(replace(VM, vbds=(shared, DRIVE)))
 
 
 def test_only_the_first_four_disks_are_emulated() -> None:
