@@ -13,6 +13,7 @@ from xenhost.sm.smapiv1.xenapi.times import seconds
 CREATED: Final = "_created"
 """Kept with an SR and not shown to plugins: sr_create has succeeded."""
 _PASSING: Final = frozenset({"paused", "relinking", "activating", "vhd-blocks", "gc_no_space"})
+_TYPES: Final = {str(kind): kind for kind in VdiType}
 _FORMAT_KEYS: Final = ("image-format", "type", "vdi_type")
 
 
@@ -30,7 +31,6 @@ def without_passing(sm_config: Stored) -> dict[str, str]:
 def vdi_of(tables: Tables, record: Record, content_type: str) -> Vdi:
     """A VDI as our port tells it."""
     sm_config = _map(record, "sm_config")
-    kind, boot = str(record["type"]), str(record["on_boot"])
     parent = sm_config.get("vhd-parent", "")
     return Vdi(
         id=VdiId(str(record["uuid"])),
@@ -39,7 +39,7 @@ def vdi_of(tables: Tables, record: Record, content_type: str) -> Vdi:
         physical_utilisation=_int(record, "physical_utilisation"),
         name=str(record["name_label"]),
         description=str(record["name_description"]),
-        type=VdiType(kind) if kind in VdiType else VdiType.USER,
+        type=_TYPES.get(str(record["type"]), VdiType.USER),
         format=next((sm_config[key] for key in _FORMAT_KEYS if sm_config.get(key)), content_type or "raw"),
         read_only=bool(record["read_only"]),
         sharable=bool(record["sharable"]),
@@ -48,7 +48,7 @@ def vdi_of(tables: Tables, record: Record, content_type: str) -> Vdi:
         snapshot_of=_vdi_id(tables, str(record["snapshot_of"])),
         snapshot_time=seconds(str(record["snapshot_time"])),
         parent=VdiId(parent) if is_uuid(parent) else None,
-        on_boot=OnBoot(boot) if boot in OnBoot else OnBoot.PERSIST,
+        on_boot=OnBoot.RESET if record["on_boot"] == "reset" else OnBoot.PERSIST,
         cbt_enabled=bool(record["cbt_enabled"]),
         sm_config=dict(sm_config),
         problem="the driver says that it is missing" if record["missing"] else "",

@@ -29,6 +29,7 @@ _INTRODUCED: Final = (
     *("is_a_snapshot", "snapshot_time", "snapshot_of", "cbt_enabled"),
 )
 """What db_introduce takes, in that order."""
+_VDI_TYPES: Final = frozenset(str(kind) for kind in VdiType)
 _SHORT_FORM: Final = 11
 """LVM's scan gives so many only."""
 
@@ -77,7 +78,7 @@ class Special:
         self._tables.get("SR", sr)
         if not is_uuid(uuid_):
             raise uuid_invalid("VDI", uuid_[:100])
-        if fields["type"] not in VdiType:
+        if fields["type"] not in _VDI_TYPES:
             raise invalid_value("type", str(fields["type"]))
         if self._tables.find("VDI", ref_of("VDI", uuid_)) is not None:
             # what xapi's database says
