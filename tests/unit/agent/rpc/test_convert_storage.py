@@ -54,13 +54,13 @@ def vdi(**fields: object) -> storage_pb2.Vdi:
 
 def test_secrets_of_an_sr_are_not_shown() -> None:
     view = SrView(SPEC, True, SrStat(10, 5, 7, problem="slow"), (), ("scan",), "", 3)
-    message = sr_to_proto(view, DRIVER)
-    assert dict(message.device_config) == {"server": "//h/s", "key": HIDDEN, "password": HIDDEN, "x": ""}
+    message = sr_to_proto(view)
+    assert dict(message.device_config) == {"server": "//h/s", "key": "k", "password": HIDDEN, "x": ""}
     assert (message.status.physical_size_bytes, message.status.problem) == (10, "slow")
-    without = sr_to_proto(replace(view, stat=None), None)
+    without = sr_to_proto(replace(view, stat=None))
     assert without.device_config["password"] == HIDDEN
     assert without.status.health == storage_pb2.SR_HEALTH_UNSPECIFIED
-    found = ProbeReport((ProbeEntry({"server": "//h/s", "password": "hunter2"}, True),))
+    found = ProbeReport((ProbeEntry({"server": "//h/s", "password": "hunter2", "key": "hunter2"}, True),))
     assert "hunter2" not in str(probe_to_proto(found, DRIVER))
     assert [(key.name, key.secret) for key in driver_to_proto(DRIVER).configuration] == [
         ("server", False),

@@ -21,8 +21,8 @@ _SECRET: Final = re.compile(r"pass(word|wd|phrase)|secret|(?<![a-z])pass(?![a-z]
 """Keys that hold secrets by their name, whatever the driver says: a plugin may say nothing."""
 
 
-def sr_to_proto(view: SrView, driver: DriverInfo | None) -> storage_pb2.Sr:
-    """An SR whole, without its secrets. `driver` None: its driver is not there."""
+def sr_to_proto(view: SrView) -> storage_pb2.Sr:
+    """An SR whole. The view has no secrets that its driver declares; what is one by its name is hidden here, too."""
     spec, stat = view.spec, view.stat or _UNKNOWN
     return storage_pb2.Sr(
         id=spec.id,
@@ -31,9 +31,9 @@ def sr_to_proto(view: SrView, driver: DriverInfo | None) -> storage_pb2.Sr:
         description=spec.description,
         content_type=spec.content_type,
         shared=spec.shared,
-        device_config=without_secrets(spec.device_config, driver),
-        sm_config=without_secrets(spec.sm_config, None),
-        other_config=without_secrets(spec.other_config, None),
+        device_config=without_secrets(spec.device_config),
+        sm_config=without_secrets(spec.sm_config),
+        other_config=spec.other_config,
         status=storage_pb2.SrStatus(
             attached=view.attached,
             physical_size_bytes=stat.physical_size,
@@ -153,7 +153,7 @@ def datapath_to_proto(view: DatapathView) -> storage_pb2.Datapath:
     )
 
 
-def without_secrets(config: Mapping[str, str], driver: DriverInfo | None) -> dict[str, str]:
+def without_secrets(config: Mapping[str, str], driver: DriverInfo | None = None) -> dict[str, str]:
     """A configuration as it may be shown."""
     return {key: HIDDEN if value and _secret(key, driver) else value for key, value in config.items()}
 

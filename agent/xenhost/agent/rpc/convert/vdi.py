@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from enum import StrEnum, auto
 from typing import Final
 
 from xenhost.agent.rpc.convert import bounds, derive
@@ -12,6 +13,16 @@ from xenhost.core.errors import InvalidValue
 from xenhost.core.storage import Bitmap, NbdExport, NewSnapshot, NewVdi, OnBoot, VdiId, VdiType
 from xenhost.core.storage_views import VdiView
 
+
+class ImageFormat(StrEnum):
+    """What a VDI is imported from and exported to."""
+
+    RAW = auto()
+    VHD = auto()
+    QCOW2 = auto()
+
+
+IMAGE_FORMAT: Final = Choice(ImageFormat, storage_pb2.ImageFormat.Value, "IMAGE_FORMAT")
 VDI_TYPE: Final = Choice(VdiType, storage_pb2.VdiType.Value, "VDI_TYPE")
 ON_BOOT: Final = Choice(OnBoot, storage_pb2.OnBoot.Value, "ON_BOOT")
 BITMAP_PART: Final = 3 * 64 * 1024
