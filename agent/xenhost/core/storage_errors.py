@@ -193,3 +193,18 @@ class VdiContentDiffers(XenhostError):
     reason = "VDI_CONTENT_DIFFERS"
     code = Code.FAILED_PRECONDITION
     fields = ("vdi", "other", "offset")
+
+
+class VdiIsSharable(XenhostError):
+    """Not possible for a VDI that several VMs may write to."""
+
+    reason = "VDI_IS_SHARABLE"
+    code = Code.FAILED_PRECONDITION
+    fields = ("vdi",)
+
+
+class VdiOnBootIncompatible(XenhostError):
+    """Not possible for a VDI that is reset at each boot."""
+
+    reason = "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION"
+    code = Code.FAILED_PRECONDITION

@@ -151,15 +151,18 @@ class OperationTable:
         if operation in self._all:
             self.remove(self._all[operation])
 
-    def trim(self) -> tuple[Forget, ...]:
-        """Drop the oldest ended operations beyond what is kept; what to write for that."""
+    def trim(self, foreign: bool = False) -> tuple[Forget, ...]:
+        """Drop the oldest ended operations beyond what is kept; what to write for that.
+
+        `foreign`: only those that are in another journal than the engine's; then nothing is left to write.
+        """
         dropped: list[Forget] = []
         horizon = self._clock.now() - self._keep_seconds
-        for operation in tuple(islice(self._ended, 0, 100)):
+        for operation in tuple(islice(self._ended, 0, None if foreign else 100)):
             tracked = self._all[operation]
             if len(self._ended) <= self._keep and (tracked.ended or 0.0) >= horizon:
                 break
-            if not tracked.settled:
+            if not tracked.settled or (foreign and tracked.dropped is None):
                 continue
             dropped += self._drop(tracked)
         return tuple(dropped)

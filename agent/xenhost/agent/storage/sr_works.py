@@ -1,0 +1,233 @@
+"""What is done to SRs."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from xenhost.agent.journal.record import Write
+from xenhost.agent.storage.job import Job, Outcome
+from xenhost.agent.storage.journal import DropSr, DropVdi, PutSr, PutVdi
+from xenhost.agent.storage.records import SrRecord
+from xenhost.agent.storage.runner import Do
+from xenhost.agent.storage.scan import Findings, compare
+from xenhost.agent.storage.services import StorageServices
+from xenhost.core.errors import XenhostError
+from xenhost.core.ports.storage import Sr, SrDriver
+from xenhost.core.storage import SrId, SrSpec, SrStat
+from xenhost.core.storage_allowed import SrWord, decide_sr
+from xenhost.core.storage_errors import SrUnknownDriver
+from xenhost.core.storage_requests import (
+    AttachSr,
+    CreateSr,
+    DestroySr,
+    DetachSr,
+    ScanSr,
+    StorageRequest,
+    UpdateSr,
+)
+
+
+class SrWorks:
+    """One method for each request; each commits its outcome while it holds its locks."""
+
+    def __init__(self, services: StorageServices, drivers: Mapping[str, SrDriver]) -> None:
+        self._services: Final = services
+        self._drivers: Final = drivers
+        self.works: Final[Mapping[type[StorageRequest], Do]] = {
+            CreateSr: self.create,
+            AttachSr: self.attach,
+            DetachSr: self.detach,
+            DestroySr: self.destroy,
+            ScanSr: self.scan,
+            UpdateSr: self.update,
+        }
+
+    def driver(self, type: str) -> SrDriver:
+        """Of that type of SR. Raises SrUnknownDriver."""
+        driver = self._drivers.get(type)
+        if driver is None:
+            raise SrUnknownDriver(f"there is no driver for SRs of type {type!r:.80}", driver=type[:80])
+        return driver
+
+    async def create(self, job: Job) -> None:
+        """Make it, attach it, look at it. Repeated after a crash: whatever is there stays."""
+        request = job.request
+        assert isinstance(request, CreateSr)
+        services, spec = self._services, request.sr
+        driver = self.driver(spec.type)
+        async with services.locks.sr(spec.id):
+            self._say(job, 0.0, "creating")
+            await services.calls.verb("creating the SR", driver.create(spec), services.config.create_deadline)
+            self._say(job, 0.6, "attaching")
+            sr = await self._attach(driver, spec)
+            stat = await self._stat(sr)
+            report = await services.calls.verb("scanning the SR", sr.scan(), services.config.scan_deadline)
+
+            def apply() -> None:
+                record = services.records.put_sr(spec, wanted=True)
+                record.sr, record.stat = sr, stat
+                for vdi in report.vdis:
+                    if services.records.get_vdi(vdi.id) is None:
+                        services.records.put_vdi(spec.id, vdi)
+                services.records.touch_sr(record)
+
+            vdis = (PutVdi(spec.id, vdi) for vdi in report.vdis if services.records.get_vdi(vdi.id) is None)
+            await job.commit(Outcome((PutSr(spec, wanted=True), *vdis), apply))
+
+    async def attach(self, job: Job) -> None:
+        """Attach and scan; a scan that fails is a problem of the SR, not of the operation."""
+        record = self._services.records.sr(job.sr)
+        async with self._services.locks.sr(job.sr):
+            if record.sr is None:
+                self._say(job, 0.0, "attaching")
+                await self.bring_up(record)
+            await job.commit(Outcome((PutSr(record.spec, wanted=True),), lambda: self._want(record, True)))
+
+    async def bring_up(self, record: SrRecord) -> None:
+        """Attach an SR that is recorded, take over what is in use of it, look at it. The SR is locked."""
+        services = self._services
+        sr = await self._attach(self.driver(record.spec.type), record.spec)
+        record.sr = sr
+        try:
+            problem = await services.datapaths.restore(record, sr)
+        except BaseException:
+            record.sr = None
+            raise
+        record.stat = await self._stat(sr)
+        try:
+            await self._scan(record, sr)
+        except XenhostError as error:
+            problem = problem or f"it cannot be scanned: {error}"
+        record.problem = problem
+        services.records.touch_sr(record)
+        for vdi in record.vdis.values():
+            services.records.touch_vdi(vdi)
+
+    async def detach(self, job: Job) -> None:
+        """Let go of it. One that cannot be reached is let go all the same."""
+        services, record = self._services, self._services.records.sr(job.sr)
+        async with services.locks.sr(job.sr):
+            self._check(job, record, SrWord.UNPLUG)
+            job.close()
+            self._say(job, 0.0, "detaching")
+            sr = record.sr
+            if sr is None:
+                try:  # an earlier agent, or an attempt that was given up, may have left something
+                    sr = await self._attach(self.driver(record.spec.type), record.spec)
+                except XenhostError as error:
+                    services.log.info("an SR that is to be detached cannot be reached", sr=job.sr, error=str(error))
+            if sr is not None:
+                await services.calls.verb("detaching the SR", sr.detach(), services.config.attach_deadline)
+
+            def apply() -> None:
+                record.sr, record.wanted, record.problem = None, False, ""
+                services.records.touch_sr(record)
+                for vdi in record.vdis.values():
+                    services.records.touch_vdi(vdi)
+
+            await job.commit(Outcome((PutSr(record.spec, wanted=False),), apply))
+
+    async def destroy(self, job: Job) -> None:
+        """Delete it, and its record."""
+        services, record = self._services, self._services.records.sr(job.sr)
+        async with services.locks.sr(job.sr):
+            if not job.recovering:
+                self._check(job, record, SrWord.DESTROY)
+            job.close()
+            self._say(job, 0.0, "destroying")
+            sr = record.sr or await self._attach(self.driver(record.spec.type), record.spec)
+            await services.calls.verb("destroying the SR", sr.destroy(), services.config.create_deadline)
+            await job.commit(Outcome((DropSr(job.sr),), lambda: services.records.drop_sr(job.sr)))
+
+    async def scan(self, job: Job) -> None:
+        """Look at everything on it."""
+        services = self._services
+        if job.recovering:
+            await services.attached_soon(job.sr)
+        record = services.records.sr(job.sr)
+        async with services.locks.vdis(job.sr):
+            sr = services.attached(job.sr)
+            self._say(job, 0.0, "scanning")
+            since = services.records.changes
+            report = await services.calls.verb("scanning the SR", sr.scan(), services.config.scan_deadline)
+            stat = await self._stat(sr)
+            findings = compare(services.records, record, report, since)
+
+            def apply() -> None:
+                self._apply(record, findings)
+                record.stat, record.problem = stat, ""
+                services.records.touch_sr(record)
+
+            await job.commit(Outcome(_writes(record.spec.id, findings), apply))
+
+    async def update(self, job: Job) -> None:
+        """Change its name and description, here and on the SR."""
+        request = job.request
+        assert isinstance(request, UpdateSr)
+        services = self._services
+        if job.recovering:
+            await services.attached_soon(job.sr)
+        record = services.records.sr(job.sr)
+        async with services.locks.vdis(job.sr):
+            sr, old = services.attached(job.sr), record.spec
+            job.close()
+            spec = replace(
+                old,
+                name=old.name if request.name is None else request.name,
+                description=old.description if request.description is None else request.description,
+                other_config=old.other_config if request.other_config is None else request.other_config,
+            )
+            if (spec.name, spec.description) != (old.name, old.description):
+                await services.calls.verb("updating the SR", sr.update(spec.name, spec.description))
+            await job.commit(Outcome((PutSr(spec, wanted=True),), lambda: services.records.put_sr(spec, wanted=True)))
+
+    # Inside
+
+    async def _attach(self, driver: SrDriver, spec: SrSpec) -> Sr:
+        deadline = self._services.config.attach_deadline
+        return await self._services.calls.verb("attaching the SR", driver.attach(spec), deadline)
+
+    async def _stat(self, sr: Sr) -> SrStat | None:
+        try:
+            return await self._services.calls.verb("looking at the SR", sr.stat())
+        except XenhostError:
+            return None  # the periodic look tells
+
+    async def _scan(self, record: SrRecord, sr: Sr) -> None:
+        services, since = self._services, self._services.records.changes
+        report = await services.calls.verb("scanning the SR", sr.scan(), services.config.scan_deadline)
+        findings = compare(services.records, record, report, since)
+        await services.store.write(*_writes(record.spec.id, findings))
+        self._apply(record, findings)
+
+    def _apply(self, record: SrRecord, findings: Findings) -> None:
+        records = self._services.records
+        for vdi in findings.put:
+            records.put_vdi(record.spec.id, vdi)
+        for vdi in findings.missing:
+            records.put_vdi(record.spec.id, vdi, missing=True)
+        for gone in findings.dropped:
+            records.drop_vdi(gone)
+        for vdi_id in findings.foreign:
+            self._services.log.warning("a VDI is found on a second SR", vdi=vdi_id, sr=record.spec.id)
+
+    def _check(self, job: Job, record: SrRecord, word: SrWord) -> None:
+        """Again, now that it is locked."""
+        error = decide_sr(record.situation(but=job.tracked.id), word)
+        if error is not None:
+            raise error
+
+    def _want(self, record: SrRecord, wanted: bool) -> None:
+        record.wanted = wanted
+        self._services.records.touch_sr(record)
+
+    def _say(self, job: Job, progress: float, text: str) -> None:
+        self._services.operations.progress(job.tracked, progress, text)
+
+
+def _writes(sr: SrId, findings: Findings) -> tuple[Write, ...]:
+    return (
+        *(PutVdi(sr, vdi) for vdi in findings.put),
+        *(PutVdi(sr, vdi, missing=True) for vdi in findings.missing),
+        *(DropVdi(vdi) for vdi in findings.dropped),
+    )
