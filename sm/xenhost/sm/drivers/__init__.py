@@ -1,0 +1,1 @@
+"""Our own types of SRs: one driver class for each."""
