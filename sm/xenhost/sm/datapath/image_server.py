@@ -115,7 +115,7 @@ class ImageServer:
         """Serve it in another mode. Whoever is connected is cut off and has to connect again."""
         if mode is self._mode:
             return
-        await self._unserve()
+        await self.end_export(EXPORT)
         self._mode = mode
         await self._write_nodes()
         await self.tidy()
@@ -144,7 +144,7 @@ class ImageServer:
 
     async def resize(self, size: int) -> None:
         """Grow it. QEMU's exports have a size for life, so it is made anew, and clients have to connect again."""
-        await self._unserve()
+        await self.end_export(EXPORT)
         try:
             await self.run("block_resize", {"node-name": TOP, "size": size})
         finally:
@@ -220,7 +220,7 @@ class ImageServer:
         self._limits = limits
 
     async def _serve(self) -> None:
-        if await self._exported():
+        if await self._exported(EXPORT):
             return
         address = {"type": "unix", "data": {"path": str(self._daemon.nbd_socket)}}
         with contextlib.suppress(StorageDaemonError):  # it runs; if it does not, the next command says so
@@ -228,26 +228,27 @@ class ImageServer:
         export = {"type": "nbd", "id": EXPORT, "node-name": TOP, "name": self.vdi}
         await self.run("block-export-add", {**export, "writable": self._mode is AttachMode.RW})
 
-    async def _unserve(self) -> None:
-        if not await self._exported():
+    async def end_export(self, id: str) -> None:
+        """End an export and wait until its requests are done. No-op if there is none. Clients are cut off."""
+        if not await self._exported(id):
             return
-        await self.run("block-export-del", {"id": EXPORT, "mode": "hard"})
+        await self.run("block-export-del", {"id": id, "mode": "hard"})
         try:
             async with asyncio.timeout(EXPORT_WAIT):
-                await self._until_gone()
+                await self._until_gone(id)
         except TimeoutError as error:
             raise StorageDaemonError(f"requests are not done after {EXPORT_WAIT:.0f} s: the storage hangs") from error
 
-    async def _until_gone(self) -> None:
+    async def _until_gone(self, id: str) -> None:
         while True:
-            if not await self._exported():
+            if not await self._exported(id):
                 return
             await asyncio.sleep(0.005)
 
-    async def _exported(self) -> bool:
+    async def _exported(self, id: str) -> bool:
         match await self.run("query-block-exports"):
             case list() as exports:
-                return any(isinstance(export, dict) and export.get("id") == EXPORT for export in exports)
+                return any(isinstance(export, dict) and export.get("id") == id for export in exports)
         return False
 
     async def _jobs_run(self) -> bool:

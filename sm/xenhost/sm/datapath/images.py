@@ -6,8 +6,11 @@ and what an agent left half done is completed when the next one finds them.
 
 import asyncio
 import contextlib
+import re
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -15,15 +18,26 @@ from xenhost.core.clock import Clock
 from xenhost.core.ports.storage import Progress
 from xenhost.core.storage import AttachMode, Backend, Bitmap, IoLimits, NbdExport, VdiId
 from xenhost.core.storage_errors import VdiInUse, backend_failure
+from xenhost.sm.command import Commands
+from xenhost.sm.datapath import bitmaps
 from xenhost.sm.datapath import commit as commits
+from xenhost.sm.datapath.exports import ExportSettings, NbdExports
+from xenhost.sm.datapath.graph import Node, check_layers
 from xenhost.sm.datapath.image_server import ImageServer, settled
+from xenhost.sm.datapath.nbd_client import NbdError
 from xenhost.sm.datapath.port import Layer, OpenChain
-from xenhost.sm.datapath.storage_daemon import StorageDaemonError
+from xenhost.sm.datapath.storage_daemon import StorageDaemon, StorageDaemonError
 
-UNAVAILABLE = 46
-SNAPSHOT = 82
-RESIZE = 110
-GENERAL = 202
+UNAVAILABLE: Final = 46
+SNAPSHOT: Final = 82
+RESIZE: Final = 110
+GENERAL: Final = 202
+CBT_ON: Final = 457
+CBT_OFF: Final = 458
+CBT_READ: Final = 459
+
+
+_LOCKED: Final = re.compile('Failed to get (shared )?"[a-z]+" lock')
 
 
 def _nothing(vdi: VdiId) -> None:
@@ -43,8 +57,12 @@ class ImageServers:
         clock: Clock,
         log: structlog.typing.FilteringBoundLogger,
         on_lost: Callable[[VdiId], None] = _nothing,
+        exports: ExportSettings | None = None,
     ) -> None:
         self._folder = run_dir / "image"
+        self._readers = run_dir / "reader"
+        settings = exports or ExportSettings(tls_dir=run_dir / "nbd-tls")
+        self._exports = NbdExports(run_dir / "export", log_dir, settings, Commands(), log)
         self._log_dir = log_dir
         self._clock = clock
         self._log = log
@@ -61,12 +79,15 @@ class ImageServers:
             server = self._server(vdi)
             try:
                 if await server.adopt():
+                    await bitmaps.remove_copy(server)
                     self._servers[vdi] = server
                 else:
                     await server.stop()
             except StorageDaemonError as error:
                 await server.release()
                 self._log.error("an image server cannot be taken over", vdi=vdi, error=str(error))
+        await self._exports.find()
+        await self._end_readers()
         return {vdi: server.chain() for vdi, server in self._servers.items()}
 
     def chain(self, vdi: VdiId) -> OpenChain | None:
@@ -111,6 +132,7 @@ class ImageServers:
         for server in self._servers.values():
             await server.release()
         self._servers.clear()
+        await self._exports.release()
 
     async def snapshot(self, vdi: VdiId, overlay: Layer) -> None:
         """As the port says. Gives up a merge of the leaf. Raises SrBackendFailure 82."""
@@ -138,30 +160,51 @@ class ImageServers:
                 await settled(server.set_limits(limits))
 
     async def add_bitmap(self, vdi: VdiId, name: str) -> None:
-        """As the port says."""
-        raise NotImplementedError
+        """As the port says. Raises SrBackendFailure 457."""
+        with _failing(CBT_ON, f"changes of VDI {vdi} cannot be recorded", vdi):
+            async with self._open_server(vdi) as server:
+                await settled(bitmaps.add(server, name))
 
     async def remove_bitmap(self, vdi: VdiId, name: str) -> None:
-        """As the port says."""
-        raise NotImplementedError
+        """As the port says. Raises SrBackendFailure 458."""
+        with _failing(CBT_OFF, f"recording changes of VDI {vdi} cannot be ended", vdi):
+            async with self._open_server(vdi) as server:
+                await settled(bitmaps.remove(server, name))
 
     async def dirty(self, layers: Sequence[Layer], bitmap: str) -> Bitmap:
-        """As the port says."""
-        raise NotImplementedError
+        """As the port says. Only the first layer is opened."""
+        with _failing(CBT_READ, f"the changed blocks in {layers[0].path} cannot be told", VdiId("")):
+            check_layers(layers)
+            name = str(uuid.uuid4())
+            daemon = StorageDaemon(self._readers / name, self._log_dir / f"reader-{name}.log", lambda: None)
+            image = Node(0, layers[0], direct=False).open_options(AttachMode.RO, None)
+            return await bitmaps.read_stored(daemon, image, bitmap)
 
     async def dirty_now(self, vdi: VdiId, bitmap: str) -> Bitmap:
-        """As the port says."""
-        raise NotImplementedError
+        """As the port says. Raises SrBackendFailure 459."""
+        with _failing(CBT_READ, f"the changed blocks of VDI {vdi} cannot be told", vdi):
+            async with self._open_server(vdi) as server:
+                return await bitmaps.read_recording(server, bitmap)
 
     async def export(self, vdi: VdiId, layers: Sequence[Layer], changed: Bitmap | None, export: str) -> NbdExport:
-        """As the port says."""
-        raise NotImplementedError
+        """As the port says. Raises SrBackendFailure 46, VdiInUse (the leaf is written to)."""
+        async with self._life(vdi):
+            with _failing(UNAVAILABLE, f"VDI {vdi} cannot be served over NBD", vdi):
+                return await self._exports.start(vdi, layers, changed, export)
 
     async def unexport(self, vdi: VdiId) -> None:
         """As the port says."""
-        raise NotImplementedError
+        async with self._life(vdi):
+            with _failing(UNAVAILABLE, f"the NBD export of VDI {vdi} cannot be ended", vdi):
+                await settled(self._exports.stop(vdi))
 
     # Inside
+
+    async def _end_readers(self) -> None:
+        """Those that an agent left that was killed while it read a bitmap."""
+        for folder in await asyncio.to_thread(_folders, self._readers):
+            with contextlib.suppress(StorageDaemonError):  # it hangs with its storage; the next agent tries again
+                await StorageDaemon(folder, self._log_dir / f"reader-{folder.name}.log", lambda: None).stop(grace=0.0)
 
     def _server(self, vdi: VdiId) -> ImageServer:
         return ImageServer(vdi, self._folder / vdi, self._log_dir / f"image-{vdi}.log", self._lost)
@@ -195,8 +238,8 @@ def _failing(number: int, what: str, vdi: VdiId) -> Iterator[None]:
     """Failures as SrBackendFailures with that number."""
     try:
         yield
-    except (StorageDaemonError, ValueError, commits.CommitGivenUp, TimeoutError) as error:
-        if 'Failed to get "write" lock' in str(error):
+    except (StorageDaemonError, NbdError, ValueError, commits.CommitGivenUp, TimeoutError) as error:
+        if _LOCKED.search(str(error)):
             raise VdiInUse(f"{what}: another process or host uses an image of it", vdi=vdi, operation="") from error
         raise backend_failure(number, f"{what}: {error}") from error
 
