@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
+from xenhost.core.ids import is_uuid
 from xenhost.core.storage import DriverInfo
 from xenhost.core.storage_errors import SrNotAttached
 from xenhost.sm.context import SmContext
@@ -73,7 +74,7 @@ class Service:
             if self._started:
                 return
             await self.tables.load()
-            self._introduce_host()
+            self._introduce_host(await asyncio.to_thread(_read_inventory))
             await self._server.start()
             self._started = True
         await asyncio.to_thread(self._check_surroundings)
@@ -111,7 +112,7 @@ class Service:
         finally:
             self._sessions.close(token)
 
-    def _introduce_host(self) -> None:
+    def _introduce_host(self, inventory: Mapping[str, str]) -> None:
         name = socket.gethostname()
         metrics = self.tables.insert("host_metrics", str(uuid.uuid4()))
         host = self.tables.insert(
@@ -120,6 +121,8 @@ class Service:
         pool = str(uuid.uuid5(uuid.NAMESPACE_OID, self.context.host_id))
         restrictions = {"restrict_read_caching": "false", "restrict_cifs": "false"}
         self.tables.insert("pool", pool, master=host, restrictions=restrictions)
+        if is_uuid(dom0 := inventory.get("CONTROL_DOMAIN_UUID", "")):  # drivers find their host through it
+            self.tables.insert("VM", dom0, is_control_domain=True, power_state="Running", resident_on=host)
         for info in self._infos.values():
             self.tables.insert(
                 "SM",
@@ -143,10 +146,20 @@ class Service:
         missing = [str(path) for path in (ERROR_TABLE, INVENTORY) if not path.is_file()]
         if missing:
             self.context.log.info("smapiv1.surroundings", missing=missing, note="XenServer's own drivers need them")
-        elif self.context.host_id not in INVENTORY.read_text(errors="replace"):
+        elif _read_inventory().get("INSTALLATION_UUID") != self.context.host_id:
             self.context.log.warning(
                 "smapiv1.inventory", note=f"INSTALLATION_UUID in {INVENTORY} should be {self.context.host_id}"
             )
+
+
+def _read_inventory() -> Mapping[str, str]:
+    """`NAME='value'` lines; empty if there is no such file. Blocking."""
+    try:
+        text = INVENTORY.read_text(errors="replace")
+    except OSError:
+        return {}
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return {name.strip(): value.strip().strip("'\"") for name, value in pairs}
 
 
 class _Callbacks:

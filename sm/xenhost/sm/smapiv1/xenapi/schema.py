@@ -212,7 +212,14 @@ CLASSES: Final[Mapping[str, Mapping[str, Column]]] = MappingProxyType(
         },
         "secret": {"uuid": _T, "value": _FREE_TEXT, "other_config": _FREE_MAP},
         "VBD": {"uuid": _T, "VM": _R, "VDI": _R, "device": _T, "currently_attached": _B, "other_config": _FREE_MAP},
-        "VM": {**_NAMED, "is_control_domain": _B, "power_state": _T, "other_config": _FREE_MAP},
+        "VM": {
+            **_NAMED,
+            "is_control_domain": _B,
+            "power_state": _T,
+            "resident_on": _R,
+            "domid": _I,
+            "other_config": _FREE_MAP,
+        },
         "PUSB": {"uuid": _T, "path": _T, "vendor_id": _T, "product_id": _T, "serial": _T, "other_config": _FREE_MAP},
     }
 )
