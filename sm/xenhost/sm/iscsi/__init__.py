@@ -1,0 +1,1 @@
+"""iSCSI: targets, sessions and their LUNs, through open-iscsi."""

@@ -1,0 +1,1 @@
+"""SCSI disks of this host as sysfs shows them."""
