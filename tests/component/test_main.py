@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import structlog
 
-from kit.datapaths import FakeDatapaths, VdiWorld
 from xenhost.agent.clock import SystemClock
 from xenhost.agent.config import Places, read_config
 from xenhost.agent.console.relay import Consoles
 from xenhost.agent.daemon import Daemon
-from xenhost.agent.engine.engine import Engine
+from xenhost.agent.identity import Identity
 from xenhost.agent.lifecycle import StopSignals
+from xenhost.agent.main import build_host
 from xenhost.agent.notify import Notifier
 from xenhost.agent.rpc.health import Health
 from xenhost.agent.rpc.interceptors import Edge
@@ -31,12 +32,13 @@ class Parts:
         clock, log, health = SystemClock(), structlog.get_logger("test"), Health()
         self.world = World(clock)
         hypervisor = SimHypervisor(self.world)
-        storage = FakeDatapaths(VdiWorld(), self.world, hypervisor._life)
-        self.engine = Engine(hypervisor, storage, config.places.state_dir, clock, 1.0)
+        host = build_host(config, Identity(str(uuid4()), str(uuid4())), clock, hypervisor)
+        self.engine = host.engine
+        self.storage = host.storage
         edge = Edge(tasks, clock, frozenset(), log)
-        server = ApiServer(config.api, self.engine, Consoles(), edge, health, clock, log)
+        server = ApiServer(config.api, self.engine, host.storage, host.importer, Consoles(), edge, health, clock, log)
         self.health = health
-        self.daemon = Daemon(hypervisor, self.engine, server, None, Notifier("", 0), StopSignals(log), 1.0, clock, log)
+        self.daemon = Daemon(host, server, None, Notifier("", 0), StopSignals(log), 1.0, clock, log)
 
 
 async def broken() -> None:
@@ -46,12 +48,25 @@ async def broken() -> None:
 async def until_the_engine_breaks(root: Path) -> None:
     async with asyncio.TaskGroup() as tasks:
         parts = Parts(root, tasks)
-        running = tasks.create_task(parts.daemon.run(tasks))
-        async with asyncio.timeout(10):
-            while not parts.health.serving(""):
-                await asyncio.sleep(0.01)
+        running = await served(parts, tasks)
         parts.engine._spawn(broken(), "broken")
         await running
+
+
+async def until_storage_breaks(root: Path) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        parts = Parts(root, tasks)
+        running = await served(parts, tasks)
+        parts.storage._spawn(broken(), "broken")
+        await running
+
+
+async def served(parts: Parts, tasks: asyncio.TaskGroup) -> "asyncio.Task[None]":
+    running = tasks.create_task(parts.daemon.run(tasks))
+    async with asyncio.timeout(10):
+        while not parts.health.serving(""):
+            await asyncio.sleep(0.01)
+    return running
 
 
 async def without_xenstored(root: Path) -> None:
@@ -63,8 +78,12 @@ async def without_xenstored(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("life", "cause"),
-    [(until_the_engine_breaks, ZeroDivisionError), (without_xenstored, HypervisorUnavailable)],
-    ids=["engine", "hypervisor"],
+    [
+        (until_the_engine_breaks, ZeroDivisionError),
+        (until_storage_breaks, ZeroDivisionError),
+        (without_xenstored, HypervisorUnavailable),
+    ],
+    ids=["engine", "storage", "hypervisor"],
 )
 async def test_what_ends_the_daemon_is_raised_and_nothing_stays_open(
     tmp_path: Path, life: Callable[[Path], Awaitable[None]], cause: type[Exception]

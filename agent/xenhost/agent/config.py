@@ -130,7 +130,7 @@ def read_config(places: Places, file: Path | None, hypervisor: str | None) -> Co
         log_format=log.choice("format", LogFormat.AUTO),
         api=_api(top.table("api"), places),
         master=_master(top.table("master"), places),
-        storage=read_storage(top.table("storage"), places.root, places.tls_dir),
+        storage=read_storage(top.table("storage"), places.root, places.state_dir),
         driver_options=drivers.get(hypervisor or chosen, {}),
     )
     if config.hypervisor not in HYPERVISORS:

@@ -6,14 +6,13 @@ from typing import Any
 
 import structlog
 
-from xenhost.agent.engine.engine import Engine
+from xenhost.agent.host import Host
 from xenhost.agent.lifecycle import StopSignals
 from xenhost.agent.link.link import MasterLink
 from xenhost.agent.notify import Notifier
 from xenhost.agent.operation_log import OperationLog
 from xenhost.agent.rpc.server import ApiServer
 from xenhost.core.clock import Clock
-from xenhost.core.ports.hypervisor import Hypervisor
 
 Log = structlog.typing.FilteringBoundLogger
 
@@ -27,8 +26,7 @@ class Daemon:
 
     def __init__(
         self,
-        hypervisor: Hypervisor,
-        engine: Engine,
+        host: Host,
         server: ApiServer,
         link: MasterLink | None,
         notifier: Notifier,
@@ -37,8 +35,7 @@ class Daemon:
         clock: Clock,
         log: Log,
     ) -> None:
-        self._hypervisor = hypervisor
-        self._engine = engine
+        self._host = host
         self._server = server
         self._link = link
         self._notifier = notifier
@@ -50,7 +47,7 @@ class Daemon:
     async def run(self, tasks: asyncio.TaskGroup) -> None:
         """From start to stop. Raises ConfigError and XenhostError if the start fails; all is closed then too."""
         self._stop.install()
-        operation_log = OperationLog(self._engine, self._clock, self._log)
+        operation_log = OperationLog(self._host.engine, self._clock, self._log)
         background = [
             tasks.create_task(self._notifier.watchdog(self._clock), name="watchdog"),
             tasks.create_task(operation_log.run(), name="operation log"),
@@ -74,17 +71,19 @@ class Daemon:
         begun = self._clock.monotonic()
         self._notifier.status("connecting to the hypervisor")
         await self._server.open()
-        await self._hypervisor.open()
+        await self._host.hypervisor.open()
+        self._notifier.status("attaching storage")
+        await self._host.open_storage()
         self._notifier.status("recovering")
-        await self._engine.start()
+        await self._host.engine.start()
         self._server.serve()
-        vms = len(self._engine.vms())
+        vms = len(self._host.engine.vms())
         self._notifier.ready(f"{vms} VMs")
         self._log.info("ready", vms=vms, seconds=round(self._clock.monotonic() - begun, 3))
 
     async def _stopped_or_ended(self) -> None:
-        """Until a stop is asked for. Raises what ended the engine: the next start recovers, we cannot."""
-        ended = asyncio.ensure_future(self._engine.ended())
+        """Until a stop is asked for. Raises what ended an engine: the next start recovers, we cannot."""
+        ended = asyncio.ensure_future(self._host.ended())
         stopping = asyncio.ensure_future(self._stop.asked())
         try:
             await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -100,10 +99,7 @@ class Daemon:
         try:
             await self._server.close(self._drain_seconds)
         finally:
-            try:
-                await self._engine.close()
-            finally:
-                await self._hypervisor.close()
+            await self._host.close()
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
         """Do it, or give up when a stop is asked for; says whether it was done."""

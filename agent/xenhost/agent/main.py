@@ -5,6 +5,7 @@ import os
 import random
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import structlog
 
@@ -12,21 +13,35 @@ from xenhost.agent.clock import SystemClock
 from xenhost.agent.config import Config, Places, read_config
 from xenhost.agent.console.relay import Consoles
 from xenhost.agent.daemon import Daemon
-from xenhost.agent.engine.engine import Engine
+from xenhost.agent.engine.config import EngineConfig
+from xenhost.agent.engine.engine import Engine, operation_table
+from xenhost.agent.events.hub import EventHub
+from xenhost.agent.host import Host
+from xenhost.agent.identity import Identity
 from xenhost.agent.lifecycle import StopSignals, single_instance
 from xenhost.agent.link.backoff import Backoff
 from xenhost.agent.link.link import MasterLink
 from xenhost.agent.logging import set_up_logging
-from xenhost.agent.no_datapaths import NoDatapaths
 from xenhost.agent.notify import Notifier
 from xenhost.agent.rpc.health import Health
 from xenhost.agent.rpc.interceptors import Edge
 from xenhost.agent.rpc.server import ApiServer
+from xenhost.agent.storage.config import StorageConfig
+from xenhost.agent.storage.engine import StorageEngine
 from xenhost.agent.toml_table import ConfigError
 from xenhost.agent.version import VERSION
+from xenhost.core.clock import Clock
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ports.hypervisor import Hypervisor
 from xenhost.drivers.registry import DriverSettings, make_hypervisor
+from xenhost.sm.command import Commands
+from xenhost.sm.context import SmContext
+from xenhost.sm.datapath.blocks import KernelBlocks, PlainBlocks
+from xenhost.sm.datapath.exports import ExportSettings
+from xenhost.sm.datapath.images import ImageServers
+from xenhost.sm.registry import Drivers, SmSettings
+from xenhost.sm.transfer.copy import Copier
+from xenhost.sm.transfer.importing import Importer
 
 
 def run(root: Path, file: Path | None, hypervisor: str | None) -> None:
@@ -40,7 +55,7 @@ def run(root: Path, file: Path | None, hypervisor: str | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     with single_instance(config.places.state_dir):
         try:
-            asyncio.run(_run(config))
+            asyncio.run(_run(config, Identity.read(config.places.state_dir)))
         except BaseExceptionGroup as group:
             raise _cause(group) from None
 
@@ -56,30 +71,88 @@ def check(root: Path, file: Path | None, hypervisor: str | None) -> str:
     return f"configuration can be used: hypervisor {config.hypervisor}, socket {config.api.socket}"
 
 
-async def _run(config: Config) -> None:
+async def _run(config: Config, identity: Identity) -> None:
     log = structlog.get_logger("xenhost.agent")
     log.info("starting", version=VERSION, pid=os.getpid(), hypervisor=config.hypervisor, root=str(config.places.root))
     async with asyncio.TaskGroup() as tasks:
-        await _build(config, tasks, log).run(tasks)
+        await _build(config, identity, tasks, log).run(tasks)
 
 
-def _build(config: Config, tasks: asyncio.TaskGroup, log: structlog.typing.FilteringBoundLogger) -> Daemon:
+def _build(
+    config: Config, identity: Identity, tasks: asyncio.TaskGroup, log: structlog.typing.FilteringBoundLogger
+) -> Daemon:
     clock = SystemClock()
-    hypervisor = _hypervisor(config, clock)
-    engine = Engine(hypervisor, NoDatapaths(), config.places.state_dir, clock, config.drain_seconds)
+    host = build_host(config, identity, clock)
     health = Health()
     edge = Edge(tasks, clock, config.api.allow, log)
-    server = ApiServer(config.api, engine, Consoles(), edge, health, clock, log)
+    server = ApiServer(config.api, host.engine, host.storage, host.importer, Consoles(), edge, health, clock, log)
     link = None
     if config.master is not None:
         backoff = Backoff(random.Random().uniform)
-        link = MasterLink(config.master, engine, health, backoff, lambda: server.targets, clock, log)
+        link = MasterLink(config.master, host.engine, host.storage, health, backoff, lambda: server.targets, clock, log)
     notifier = Notifier.from_environment(os.environ)
     stop = StopSignals(log)
-    return Daemon(hypervisor, engine, server, link, notifier, stop, config.drain_seconds, clock, log)
+    return Daemon(host, server, link, notifier, stop, config.drain_seconds, clock, log)
 
 
-def _hypervisor(config: Config, clock: SystemClock) -> Hypervisor:
+def build_host(config: Config, identity: Identity, clock: Clock, hypervisor: Hypervisor | None = None) -> Host:
+    """The hypervisor (tests bring their own), storage and the engine, unopened: everything but what others call."""
+    places, settings = config.places, config.storage
+    log = structlog.get_logger("xenhost.storage")
+    hypervisor = hypervisor or _hypervisor(config, clock)
+    commands = Commands()
+    copier = Copier(commands)
+    run_dir = places.run_dir / "sm"
+    nbd = settings.nbd
+    exports = ExportSettings(nbd.tls_dir, nbd.names, nbd.address, nbd.port, nbd.verify_clients)
+    images = ImageServers(run_dir, places.log_dir, clock, log, exports=exports)
+    context = SmContext(
+        host_id=identity.host_id,
+        state_dir=places.state_dir / "sm",
+        run_dir=run_dir,
+        mount_dir=settings.mount_dir,
+        log_dir=places.log_dir,
+        clock=clock,
+        commands=commands,
+        images=images,
+        log=log,
+    )
+    drivers = Drivers(
+        context, SmSettings(settings.types, settings.prefer_plugins, settings.smapiv1, settings.smapiv3, places.root)
+    )
+    hub = EventHub(str(uuid4()))
+    operations = operation_table(hub, clock, EngineConfig())
+    storage = StorageEngine(
+        drivers,
+        images,
+        KernelBlocks(commands, log) if config.hypervisor == "xen" else PlainBlocks(),
+        copier,
+        places.state_dir,
+        clock,
+        operations,
+        hub,
+        boot_id=identity.boot_id,
+        config=StorageConfig(
+            drain=config.drain_seconds,
+            chores_at_once=settings.chores_at_once,
+            chore_bytes_per_second=settings.chore_bytes_per_second,
+        ),
+    )
+    engine = Engine(
+        hypervisor,
+        storage,
+        places.state_dir,
+        clock,
+        config.drain_seconds,
+        host_id=identity.host_id,
+        hub=hub,
+        operations=operations,
+    )
+    importer = Importer(copier, clock, places.state_dir / "sm" / "import")
+    return Host(hypervisor, drivers, images, storage, importer, engine)
+
+
+def _hypervisor(config: Config, clock: Clock) -> Hypervisor:
     places = config.places
     settings = DriverSettings(places.run_dir, places.log_dir, clock, config.driver_options)
     try:

@@ -1,16 +1,15 @@
 """[storage]: the part of the configuration about storage repositories."""
 
 import ipaddress
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from xenhost.agent.tls_files import TlsFiles
 from xenhost.agent.toml_table import Table
 
-SMAPIV1_FOLDERS: Final = ("/opt/xensource/sm", "/usr/lib/xenhost/sm")
-"""XenServer's own place, and ours."""
-SMAPIV3_FOLDERS: Final = ("/usr/libexec/xapi-storage-script", "/usr/lib/xenhost/storage-scripts")
+SMAPIV1: Final = "opt/xensource/sm"
+SMAPIV3: Final = "usr/libexec/xapi-storage-script"
 NBD_PORT: Final = 10809
 """IANA's, and XenServer's."""
 MAX_RATE: Final = 10**12
@@ -18,13 +17,18 @@ MAX_RATE: Final = 10**12
 
 @dataclass(frozen=True, slots=True)
 class NbdSettings:
-    """[storage.nbd]: where backup tools read VDIs."""
+    """[storage.nbd]: where backup tools read VDIs, always encrypted."""
 
     address: str
-    """An address of this host; empty: VDIs are exported on the unix sockets of their servers alone."""
+    """Where to listen; empty: everywhere."""
     port: int
-    tls: TlsFiles | None
-    """None: anybody who reaches the address can read what is exported."""
+    """Of the first VDI that is exported at a time; others get the next that are free."""
+    names: tuple[str, ...]
+    """What the certificate says this host is called, if one is made."""
+    tls_dir: Path
+    """`ca-cert.pem`, `server-cert.pem`, `server-key.pem`, as QEMU wants them; made if the folder is empty."""
+    verify_clients: bool
+    """Take only clients with a certificate of that CA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,10 @@ class StorageSettings:
 
     types: frozenset[str]
     """Types of SR that may be used; empty: all there are."""
-    smapiv1: tuple[Path, ...]
-    """Folders with executables that speak SMAPIv1."""
-    smapiv3: tuple[Path, ...]
-    """Folders with the folders `volume` and `datapath` of SMAPIv3 plugins."""
+    smapiv1: Path
+    """The folder of executables that speak SMAPIv1: by default where XenServer has it."""
+    smapiv3: Path
+    """The folder with the folders `volume` and `datapath` of SMAPIv3 plugins."""
     prefer_plugins: frozenset[str]
     """Types for which a plugin goes before a driver of ours."""
     mount_dir: Path
@@ -47,41 +51,35 @@ class StorageSettings:
     nbd: NbdSettings
 
 
-def read_storage(table: Table, root: Path, tls_dir: Path) -> StorageSettings:
+def read_storage(table: Table, root: Path, state_dir: Path) -> StorageSettings:
     """From its table. Raises ConfigError."""
     settings = StorageSettings(
         types=frozenset(kind.lower() for kind in table.texts("types")),
-        smapiv1=tuple(_folder(root, path) for path in table.texts("smapiv1", SMAPIV1_FOLDERS)),
-        smapiv3=tuple(_folder(root, path) for path in table.texts("smapiv3", SMAPIV3_FOLDERS)),
+        smapiv1=table.path("smapiv1", root / SMAPIV1),
+        smapiv3=table.path("smapiv3", root / SMAPIV3),
         prefer_plugins=frozenset(kind.lower() for kind in table.texts("prefer_plugins")),
         mount_dir=table.path("mount_dir", root / "run/sr-mount"),
         chores_at_once=int(table.number("coalesce_at_once", 2, 0, 64)),
         chore_bytes_per_second=int(table.number("coalesce_bytes_per_second", 0, 0, MAX_RATE)),
-        nbd=_nbd(table.table("nbd"), tls_dir),
+        nbd=_nbd(table.table("nbd"), state_dir),
     )
     table.finish()
     return settings
 
 
-def _folder(root: Path, path: str) -> Path:
-    """Folders of plugins are those of the machine: below another root only if the agent lives there."""
-    return root / path.lstrip("/") if path in SMAPIV1_FOLDERS + SMAPIV3_FOLDERS else Path(path)
-
-
-def _nbd(table: Table, tls_dir: Path) -> NbdSettings:
-    address, encrypted = table.text("address", ""), table.flag("tls", True)
-    tls = TlsFiles(
-        cert=table.path("cert", tls_dir / "agent.crt"),
-        key=table.path("key", tls_dir / "agent.key"),
-        ca=table.path("ca", tls_dir / "ca.crt"),
+def _nbd(table: Table, state_dir: Path) -> NbdSettings:
+    settings = NbdSettings(
+        address=table.text("address", ""),
+        port=int(table.number("port", NBD_PORT, 1, 64535)),
+        names=table.texts("names", (socket.gethostname(),)),
+        tls_dir=table.path("tls_dir", state_dir / "nbd-tls"),
+        verify_clients=table.flag("verify_clients", True),
     )
-    settings = NbdSettings(address, int(table.number("port", NBD_PORT, 1, 65535)), tls if encrypted else None)
     table.finish()
-    if address:
+    if settings.address:
         try:
-            ipaddress.ip_address(address)
+            ipaddress.ip_address(settings.address)
         except ValueError:
-            raise table.error("address", f"{address!r:.60} is not an IP address; use one of this host") from None
-    elif table:
-        raise table.error("address", "is required in this table: without it nothing listens")
+            problem = f"{settings.address!r:.60} is not an IP address; use one of this host"
+            raise table.error("address", problem) from None
     return settings

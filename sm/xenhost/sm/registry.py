@@ -3,14 +3,18 @@
 Nothing of a driver of ours is imported before its type is asked for: an idle agent carries none of them.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from xenhost.core.ports.storage import SrDriver
 from xenhost.sm.context import SmContext
+
+if TYPE_CHECKING:
+    from xenhost.sm.smapiv1.driver import PluginHost
 
 BUILT_IN: Final[Mapping[str, str]] = {
     "cephfs": "xenhost.sm.drivers.cephfs:CephfsDriver",
@@ -39,21 +43,24 @@ class SmSettings:
 
     types: frozenset[str] = frozenset()
     """Types that may be used; empty: all."""
-    smapiv1: tuple[Path, ...] = ()
-    """Folders with executables that speak SMAPIv1."""
-    smapiv3: tuple[Path, ...] = ()
-    """Folders with the folders `volume` and `datapath` of SMAPIv3 plugins."""
     prefer_plugins: frozenset[str] = frozenset()
     """Types for which a plugin goes before a driver of ours."""
+    smapiv1: Path = Path("/opt/xensource/sm")
+    """The folder of executables that speak SMAPIv1."""
+    smapiv3: Path = Path("/usr/libexec/xapi-storage-script")
+    """The folder with the folders `volume` and `datapath` of SMAPIv3 plugins."""
+    root: Path = Path("/")
+    """Below which plugins of XenServer are given what they find at fixed places."""
 
 
 class Drivers(Mapping[str, SrDriver]):
-    """Every type that may be used."""
+    """Every type that may be used. Those of plugins are there after `discover`."""
 
     def __init__(self, context: SmContext, settings: SmSettings) -> None:
         self._context: Final = context
         self._settings: Final = settings
         self._made: Final[dict[str, SrDriver]] = {}
+        self._smapiv1: PluginHost | None = None
         self._types: Final = {kind: entry for kind, entry in BUILT_IN.items() if self._may(kind)}
 
     def __getitem__(self, kind: str) -> SrDriver:
@@ -71,6 +78,35 @@ class Drivers(Mapping[str, SrDriver]):
     def __contains__(self, kind: object) -> bool:
         return kind in self._types or kind in self._made
 
+    async def discover(self) -> None:
+        """Ask the plugins of this host what they are. A broken one is logged and left out."""
+        if await asyncio.to_thread(_is_there, self._settings.smapiv1):
+            from xenhost.sm.smapiv1.driver import PluginHost
+            from xenhost.sm.smapiv1.service import Settings
+
+            root = self._settings.root
+            places = Settings(
+                self._settings.smapiv1, root / "var/lib/xcp/xapi", root / "etc/xapi.d/plugins", self._settings.types
+            )
+            self._smapiv1 = PluginHost(self._context, places)
+            self._add(await self._smapiv1.drivers())
+
+    async def close(self) -> None:
+        """Stop serving plugins. What is attached and active stays so."""
+        if self._smapiv1 is not None:
+            await self._smapiv1.close()
+
+    def _add(self, plugins: Mapping[str, SrDriver]) -> None:
+        for kind, driver in plugins.items():
+            path = driver.info.filename
+            if not self._may(kind):
+                continue
+            if kind in self._made or (kind in self._types and kind not in self._settings.prefer_plugins):
+                self._context.log.warning("a plugin is not used: there is a driver of that type", type=kind, path=path)
+            else:
+                self._context.log.info("a plugin serves SRs", type=kind, path=path)
+                self._made[kind] = driver
+
     def _may(self, kind: str) -> bool:
         return not self._settings.types or kind in self._settings.types
 
@@ -78,3 +114,7 @@ class Drivers(Mapping[str, SrDriver]):
 def drivers(context: SmContext, settings: SmSettings) -> Drivers:
     """The table of drivers, before any plugin was looked for."""
     return Drivers(context, settings)
+
+
+def _is_there(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())

@@ -54,11 +54,15 @@ def test_the_file_that_is_shipped_is_valid_and_says_the_defaults(tmp_path: Path)
     assert (config.log_level, config.log_format) == (defaults.log_level, LogFormat.AUTO)
     assert config.api.reflection == defaults.api.reflection
     here, there = config.storage, defaults.storage
-    assert (here.types, here.smapiv1, here.smapiv3) == (there.types, there.smapiv1, there.smapiv3)
+    for path, default in ((here.smapiv1, there.smapiv1), (here.smapiv3, there.smapiv3)):
+        assert path == Path("/") / default.relative_to(tmp_path)
+    assert here.types == there.types
     assert (here.prefer_plugins, here.chores_at_once) == (there.prefer_plugins, there.chores_at_once)
     assert here.chore_bytes_per_second == there.chore_bytes_per_second
     assert here.mount_dir == Path("/") / there.mount_dir.relative_to(tmp_path)
-    assert (here.nbd.port, here.nbd.tls is not None) == (there.nbd.port, there.nbd.tls is not None)
+    assert (here.nbd.address, here.nbd.port) == (there.nbd.address, there.nbd.port)
+    assert here.nbd.tls_dir == Path("/") / there.nbd.tls_dir.relative_to(tmp_path)
+    assert here.nbd.verify_clients == there.nbd.verify_clients
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_the_file_that_is_shipped_is_valid_and_says_the_defaults(tmp_path: Path)
         ('[master]\naddress = "http://m"\n', ["[master] address", "host:port"]),
         ('[storage]\ntype = ["nfs"]\n', ["[storage] type", "did you mean types?"]),
         ("[storage]\ncoalesce_at_once = 65\n", ["[storage] coalesce_at_once", "from 0 to 64"]),
-        ("[storage.nbd]\nport = 1\n", ["[storage.nbd] address", "required"]),
+        ("[storage.nbd]\nport = 65535\n", ["[storage.nbd] port", "from 1 to 64535"]),
         ('[storage.nbd]\naddress = "backup.example.org"\n', ["[storage.nbd] address", "IP address"]),
     ],
 )
@@ -93,12 +97,5 @@ def test_a_mistake_is_named_with_what_would_be_right(tmp_path: Path, text: str, 
 
 
 def test_plugins_lie_below_the_root_unless_a_folder_is_named(tmp_path: Path) -> None:
-    assert read(tmp_path, "").storage.smapiv1[0] == tmp_path / "opt/xensource/sm"
-    assert read(tmp_path, '[storage]\nsmapiv1 = ["/srv/sm"]\n').storage.smapiv1 == (Path("/srv/sm"),)
-
-
-def test_exports_are_encrypted_unless_that_is_switched_off(tmp_path: Path) -> None:
-    exports = read(tmp_path, '[storage.nbd]\naddress = "::1"\n').storage.nbd
-    assert exports.tls is not None
-    assert exports.tls.cert == tmp_path / "etc/xenhost/tls/agent.crt"
-    assert read(tmp_path, '[storage.nbd]\naddress = "::1"\ntls = false\n').storage.nbd.tls is None
+    assert read(tmp_path, "").storage.smapiv1 == tmp_path / "opt/xensource/sm"
+    assert read(tmp_path, '[storage]\nsmapiv1 = "/srv/sm"\n').storage.smapiv1 == Path("/srv/sm")

@@ -1,0 +1,57 @@
+"""What runs on a host, without what others call: the order in which it is opened and closed."""
+
+import asyncio
+from dataclasses import dataclass
+
+from xenhost.agent.engine.engine import Engine
+from xenhost.agent.storage.engine import StorageEngine
+from xenhost.core.ports.hypervisor import Hypervisor
+from xenhost.sm.datapath.images import ImageServers
+from xenhost.sm.registry import Drivers
+from xenhost.sm.transfer.importing import Importer
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Made by the composition root."""
+
+    hypervisor: Hypervisor
+    drivers: Drivers
+    images: ImageServers
+    storage: StorageEngine
+    importer: Importer
+    engine: Engine
+
+    async def open_storage(self) -> None:
+        """Find plugins, attach SRs, take over the VDIs in use. Raises InternalError if its store cannot be used.
+
+        What cannot be attached now is tried again, and holds nothing else up.
+        """
+        await self.images.find()
+        await self.drivers.discover()
+        await self.storage.start()
+
+    async def ended(self) -> None:
+        """Wait until one of the engines has ended by itself, by a fault, which is raised."""
+        waits = [asyncio.ensure_future(self.engine.ended()), asyncio.ensure_future(self.storage.ended())]
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                each.result()
+        finally:
+            for each in waits:
+                each.cancel()
+
+    async def close(self) -> None:
+        """Everything, in reverse, each part even if another fails. VMs and what serves their disks run on."""
+        try:
+            await self.engine.close()
+        finally:
+            try:
+                await self.storage.close()
+            finally:
+                try:
+                    await self.drivers.close()
+                    await self.images.release()
+                finally:
+                    await self.hypervisor.close()
