@@ -93,6 +93,7 @@ class OperationTable:
         self._all[tracked.id] = tracked
         self._requests[tracked.request_id] = tracked.id
         if tracked.state.ended:
+            tracked.progress = 1.0 if tracked.state is OperationState.SUCCEEDED else 0.0
             tracked.done.set()
             self._ended[tracked.id] = None
         self._publish(tracked, ChangeKind.ADDED)

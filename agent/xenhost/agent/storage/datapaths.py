@@ -83,6 +83,8 @@ class DatapathTable:
         self._rows: Final[dict[str, Datapath]] = {}
         self._of_vdi: Final[dict[VdiId, list[Datapath]]] = {}
         self._backends: Final[dict[VdiId, tuple[Backend, ...]]] = {}
+        self._limits: Final[dict[VdiId, IoLimits]] = {}
+        """What each VDI was activated with."""
         self._leaky: Final = asyncio.Event()
         self._log: Final = structlog.get_logger("xenhost.storage")
         self.on_change: Callable[[SrId], None] = lambda sr: None
@@ -257,9 +259,10 @@ class DatapathTable:
             if call.verb is Verb.ATTACH and call.mode is not None:
                 await self._calls.verb("attaching a VDI", sr.attach_vdi(vdi, call.mode))
         assert new.mode is not None
-        if calls or vdi not in self._backends or row.limits:
+        if calls or vdi not in self._backends or self._limits.get(vdi) != limits:
             activation = sr.activate_vdi(vdi, new.mode, limits)
             self._backends[vdi] = tuple(await self._calls.verb("activating a VDI", activation))
+            self._limits[vdi] = limits
         if row.block:
             connection = self._blocks.connect(vdi, self._backends[vdi])
             row.source = await self._calls.verb("connecting a VDI", connection)
@@ -346,6 +349,7 @@ class DatapathTable:
         if not rows:
             self._of_vdi.pop(row.vdi, None)
             self._backends.pop(row.vdi, None)
+            self._limits.pop(row.vdi, None)
         if (record := self._records.get_vdi(row.vdi)) is not None:
             record.users.pop(row.name, None)
             self._records.touch_vdi(record)

@@ -173,6 +173,10 @@ class StorageEngine:
         """Every type of SR, by name: the SM records."""
         return [driver.info for _, driver in sorted(self._drivers.items())]
 
+    def driver(self, type: str) -> DriverInfo:
+        """One type of SR. Raises SrUnknownDriver."""
+        return self._driver(type).info
+
     def srs(self) -> list[SrView]:
         """Every SR."""
         return [self._services.records.sr_view(record) for record in self._services.records.srs()]

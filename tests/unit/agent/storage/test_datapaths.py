@@ -1,0 +1,235 @@
+"""Datapaths: who uses which VDI, when the driver is called, and what is left after failures, crashes and reboots."""
+
+import asyncio
+
+import pytest
+
+from kit.storage import StorageAgent, StorageHost, sr_id, vdi_id
+from xenhost.core.devices import SourceKind
+from xenhost.core.errors import HandleInvalid, OperationNotAllowed, XenhostError
+from xenhost.core.storage import AttachMode, IoLimits, NewVdi
+from xenhost.core.storage_errors import SrDeviceInUse, SrNotAttached, VdiInUse, VdiReadonly
+from xenhost.core.storage_requests import AttachSr, CreateVdi, DetachSr
+from xenhost.core.units import MIB
+from xenhost.drivers.sim.faults import When
+
+SR, VDI = sr_id(), vdi_id()
+A, B = "vbd/a/xvda", "vbd/b/xvda"
+FREE = IoLimits()
+
+
+@pytest.fixture(autouse=True)
+async def disks(agent: StorageAgent) -> None:
+    for number in (1, 2):
+        await agent.succeed(CreateVdi(SR, NewVdi(vdi_id(number), MIB)))
+    await agent.succeed(CreateVdi(SR, NewVdi(vdi_id(3), MIB, sharable=True)))
+    await agent.succeed(CreateVdi(SR, NewVdi(vdi_id(4), MIB, read_only=True)))
+
+
+async def test_connecting_attaches_activates_and_gives_a_block_device(agent: StorageAgent, host: StorageHost) -> None:
+    connection = await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    assert connection.source.kind is SourceKind.BLOCK
+    assert agent.engine.source(A) == connection.source
+    assert host.shelf.active == {VDI: AttachMode.RW}
+    assert agent.engine.vdi(VDI).datapaths == (A,)
+    assert [view.state for view in agent.engine.datapath_views()] == ["activated"]
+    await agent.engine.disconnect(A)
+    assert not host.shelf.active
+    assert not host.shelf.attached
+    assert not host.shelf.blocks
+    assert agent.engine.source(A) is None
+    assert not agent.engine.datapaths()
+
+
+async def test_connecting_again_gives_the_same_answer_without_a_call(agent: StorageAgent, host: StorageHost) -> None:
+    first = await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    host.shelf.calls.clear()
+    assert await agent.engine.connect(A, VDI, AttachMode.RW, FREE) == first
+    assert not host.shelf.calls
+
+
+async def test_two_readers_activate_once_and_the_last_deactivates(agent: StorageAgent, host: StorageHost) -> None:
+    await asyncio.gather(*(agent.engine.connect(name, VDI, AttachMode.RO, FREE) for name in (A, B)))
+    assert host.shelf.count("activate_vdi") == 1
+    await agent.engine.disconnect(A)
+    assert host.shelf.active
+    assert host.shelf.blocks
+    await agent.engine.disconnect(B)
+    assert not host.shelf.active
+    assert host.shelf.count("deactivate_vdi") == 1
+
+
+async def test_a_second_writer_is_refused_unless_the_vdi_is_sharable(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    for mode in AttachMode:
+        with pytest.raises(VdiInUse, match=A):
+            await agent.engine.connect(B, VDI, mode, FREE)
+    await agent.engine.connect(A + "2", vdi_id(3), AttachMode.RO, FREE)
+    await agent.engine.connect(B, vdi_id(3), AttachMode.RW, FREE)
+    assert host.shelf.active[vdi_id(3)] is AttachMode.RW
+    await agent.engine.disconnect(B)
+    assert host.shelf.active[vdi_id(3)] is AttachMode.RO
+
+
+async def test_what_is_read_only_is_not_connected_for_writing(agent: StorageAgent) -> None:
+    with pytest.raises(VdiReadonly):
+        await agent.engine.connect(A, vdi_id(4), AttachMode.RW, FREE)
+    await agent.engine.connect(A, vdi_id(4), AttachMode.RO, FREE)
+
+
+async def test_a_datapath_leads_to_one_vdi(agent: StorageAgent) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    with pytest.raises(OperationNotAllowed, match="disconnect it first"):
+        await agent.engine.connect(A, vdi_id(2), AttachMode.RW, FREE)
+    with pytest.raises(HandleInvalid):
+        await agent.engine.connect(B, vdi_id(9), AttachMode.RW, FREE)
+
+
+async def test_limits_reach_the_driver_and_can_be_changed(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RW, IoLimits(100))
+    assert host.shelf.limits[VDI] == IoLimits(100)
+    await agent.engine.connect(A, VDI, AttachMode.RW, IoLimits(200))
+    assert host.shelf.limits[VDI] == IoLimits(200)
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    assert host.shelf.limits[VDI] == FREE
+
+
+async def test_an_sr_in_use_is_not_detached(agent: StorageAgent) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    with pytest.raises(SrDeviceInUse, match=A):
+        await agent.engine.submit(DetachSr(SR))
+    await agent.engine.disconnect(A)
+    await agent.succeed(DetachSr(SR))
+    with pytest.raises(SrNotAttached):
+        await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+
+
+@pytest.mark.parametrize("verb", ["attach_vdi", "activate_vdi", "connect"])
+@pytest.mark.parametrize("when", [When.BEFORE, When.AFTER])
+async def test_a_connection_that_fails_leaves_nothing(
+    agent: StorageAgent, host: StorageHost, verb: str, when: When
+) -> None:
+    host.shelf.faults.fail(verb, when=when)
+    with pytest.raises(XenhostError):
+        await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    assert not host.shelf.active
+    assert not host.shelf.attached
+    assert not host.shelf.blocks
+    assert not agent.engine.datapath_views()
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+
+
+@pytest.mark.parametrize("verb", ["attach_vdi", "activate_vdi", "connect"])
+@pytest.mark.parametrize("when", [When.BEFORE, When.AFTER])
+async def test_a_cancelled_connection_is_taken_back(
+    agent: StorageAgent, host: StorageHost, verb: str, when: When
+) -> None:
+    host.shelf.faults.hang(verb, when=when)
+    connecting = asyncio.ensure_future(agent.engine.connect(A, VDI, AttachMode.RW, FREE))
+    await agent.turns(50)
+    connecting.cancel()
+    await asyncio.wait({connecting})
+    assert connecting.cancelled()
+    await host.clock.sleep(100)
+    assert not host.shelf.active
+    assert not host.shelf.attached
+    assert not agent.engine.datapath_views()
+
+
+@pytest.mark.parametrize("verb", ["disconnect", "deactivate_vdi", "detach_vdi"])
+async def test_a_disconnection_that_fails_is_leaked_and_tried_again(
+    agent: StorageAgent, host: StorageHost, verb: str
+) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    host.shelf.faults.fail(verb)
+    host.shelf.faults.fail(verb, nth=2)
+    await agent.engine.disconnect(A)
+    assert [view.state for view in agent.engine.datapath_views()] == ["leaked"]
+    assert not agent.engine.datapaths()
+    await host.clock.sleep(100)
+    assert not agent.engine.datapath_views()
+    assert not host.shelf.attached
+
+
+async def test_a_leaked_datapath_makes_way_for_the_next_user(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    host.shelf.faults.fail("deactivate_vdi")
+    await agent.engine.disconnect(A)
+    await agent.engine.connect(B, VDI, AttachMode.RW, FREE)
+    assert agent.engine.vdi(VDI).datapaths == (B,)
+
+
+async def test_the_next_agent_takes_over_what_is_in_use(agent: StorageAgent, host: StorageHost) -> None:
+    first = await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    await agent.engine.close()
+    host.shelf.calls.clear()
+    second = await host.start()
+    assert second.engine.source(A) == first.source
+    assert await second.engine.connect(A, VDI, AttachMode.RW, FREE) == first
+    assert host.shelf.active == {VDI: AttachMode.RW}
+    assert not host.shelf.count("deactivate_vdi")
+    await second.engine.disconnect(A)
+    assert not host.shelf.attached
+    await second.engine.close()
+
+
+async def test_what_died_with_its_agent_is_activated_again(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    await agent.engine.close()
+    host.shelf.active.clear()
+    second = await host.start()
+    assert host.shelf.active == {VDI: AttachMode.RW}
+    await second.engine.close()
+
+
+async def test_the_agents_own_datapaths_end_with_it(agent: StorageAgent, host: StorageHost) -> None:
+    transfer = agent.engine.open_for_transfer(VDI, AttachMode.RW)
+    await transfer.__aenter__()
+    assert not host.shelf.blocks
+    await agent.engine.close()
+    assert host.shelf.active
+    second = await host.start()
+    await host.clock.sleep(100)
+    assert not host.shelf.active
+    assert not second.engine.datapath_views()
+    await second.engine.close()
+
+
+async def test_a_reboot_ends_every_datapath(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    await agent.engine.close()
+    host.reboot()
+    second = await host.start()
+    assert not second.engine.datapath_views()
+    assert second.engine.sr(SR).attached
+    await second.engine.connect(B, VDI, AttachMode.RW, FREE)
+    await second.engine.close()
+
+
+async def test_an_active_vdi_that_nobody_knows_is_left_alone(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.succeed(DetachSr(SR))
+    host.shelf.attached[VDI] = host.shelf.active[VDI] = AttachMode.RW
+    await agent.succeed(AttachSr(SR))
+    assert agent.engine.datapaths() == [f"found/{VDI}"]
+    with pytest.raises(VdiInUse, match="found/"):
+        await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    await agent.engine.disconnect(f"found/{VDI}")
+    assert not host.shelf.active
+
+
+async def test_a_transfer_has_the_bytes_and_no_block_device(agent: StorageAgent, host: StorageHost) -> None:
+    async with agent.engine.open_for_transfer(VDI, AttachMode.RO) as backend:
+        assert backend.path.endswith(VDI)
+        assert not host.shelf.blocks
+        with pytest.raises(VdiInUse):
+            await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    assert not host.shelf.active
+
+
+async def test_an_export_is_served_from_the_block_device(agent: StorageAgent, host: StorageHost) -> None:
+    export = await agent.engine.export_nbd(VDI)
+    assert host.shelf.exported == {VDI: f"/dev/shelf/{VDI}"}
+    assert agent.engine.exports() == [export]
+    await agent.engine.unexport_nbd(VDI)
+    assert not host.shelf.exported
+    assert not host.shelf.active

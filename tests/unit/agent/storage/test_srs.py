@@ -1,0 +1,328 @@
+"""SRs: attaching, scanning, forgetting; those that cannot be reached; chores."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from kit.storage import ALL, StorageAgent, StorageHost, shelf_info, sr_id, sr_spec, vdi_id
+from xenhost.agent.storage.config import StorageConfig
+from xenhost.core.errors import HandleInvalid, OtherOperationInProgress
+from xenhost.core.events import ObjectKind
+from xenhost.core.storage import AttachMode, Capability, Chore, IoLimits, NewSnapshot, NewVdi, Vdi
+from xenhost.core.storage_errors import (
+    SrAttached,
+    SrNotEmpty,
+    SrOperationNotSupported,
+    SrUnknownDriver,
+    SrUuidExists,
+)
+from xenhost.core.storage_requests import (
+    AttachSr,
+    CreateSr,
+    CreateVdi,
+    DestroySr,
+    DestroyVdi,
+    DetachSr,
+    PerformChore,
+    ScanSr,
+    SnapshotVdi,
+    UpdateSr,
+)
+from xenhost.core.units import GIB, MIB
+from xenhost.core.views import OperationState
+from xenhost.drivers.sim.faults import When
+
+SR, VDI = sr_id(), vdi_id()
+
+
+def vdi(number: int) -> Vdi:
+    return Vdi(vdi_id(number), f"{number}.img", MIB)
+
+
+async def test_an_sr_goes_through_its_life(agent: StorageAgent, host: StorageHost) -> None:
+    assert agent.engine.sr(SR).attached
+    await agent.succeed(DetachSr(SR))
+    assert not agent.engine.sr(SR).attached
+    assert not host.shelf.mounted
+    await agent.succeed(AttachSr(SR))
+    await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)))
+    with pytest.raises(SrNotEmpty):
+        await agent.engine.submit(DestroySr(SR))
+    await agent.succeed(DestroyVdi(VDI))
+    await agent.succeed(DestroySr(SR))
+    with pytest.raises(HandleInvalid):
+        agent.engine.sr(SR)
+    assert not host.shelf.places
+
+
+async def test_attaching_what_is_attached_is_no_error(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.succeed(AttachSr(SR))
+    assert host.shelf.count("attach") == 0
+
+
+async def test_an_sr_that_exists_is_introduced_attached_and_forgotten(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)))
+    await agent.succeed(DetachSr(SR))
+    await agent.engine.forget_sr(SR, "forget")
+    await agent.engine.forget_sr(SR, "forget")
+    assert not agent.engine.vdis()
+    assert host.shelf.places[SR].vdis
+    await agent.engine.introduce_sr(sr_spec())
+    await agent.engine.introduce_sr(sr_spec())
+    with pytest.raises(SrUuidExists):
+        await agent.engine.introduce_sr(replace(sr_spec(), device_config={}))
+    await agent.succeed(AttachSr(SR))
+    assert agent.engine.vdi(VDI).vdi.virtual_size == MIB
+    with pytest.raises(SrAttached):
+        await agent.engine.forget_sr(SR)
+
+
+async def test_a_type_without_a_driver_is_refused(agent: StorageAgent) -> None:
+    with pytest.raises(SrUnknownDriver):
+        await agent.engine.introduce_sr(replace(sr_spec(2), type="nowhere"))
+    assert isinstance((await agent.do(CreateSr(replace(sr_spec(2), type="nowhere")))).error, SrUnknownDriver)
+
+
+async def test_secrets_are_not_shown(agent: StorageAgent) -> None:
+    await agent.succeed(CreateSr(sr_spec(2, pin="1234", chappassword="5678")))
+    shown = agent.engine.sr(sr_id(2)).spec.device_config
+    assert "1234" not in shown.values()
+    assert "5678" not in shown.values()
+    assert shown["place"] == "p2"
+
+
+async def test_a_scan_finds_what_is_new_and_forgets_what_is_gone(agent: StorageAgent, host: StorageHost) -> None:
+    place = host.shelf.places[SR]
+    place.vdis.update({vdi_id(number): vdi(number) for number in (1, 2)})
+    await agent.succeed(ScanSr(SR))
+    assert {view.vdi.id for view in agent.engine.vdis(SR)} == {vdi_id(1), vdi_id(2)}
+    del place.vdis[vdi_id(1)]
+    await agent.succeed(ScanSr(SR))
+    assert {view.vdi.id for view in agent.engine.vdis(SR)} == {vdi_id(2)}
+
+
+async def test_a_scan_that_fails_forgets_nothing(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)))
+    host.shelf.unreachable.add(SR)
+    assert (await agent.do(ScanSr(SR))).state is OperationState.FAILED
+    assert agent.engine.vdi(VDI)
+
+
+async def test_a_vdi_in_use_that_is_gone_is_missing_until_it_is_back(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)))
+    await agent.engine.connect("vbd/a/xvda", VDI, AttachMode.RW, IoLimits())
+    found = host.shelf.places[SR].vdis.pop(VDI)
+    await agent.succeed(ScanSr(SR))
+    assert agent.engine.vdi(VDI).missing
+    host.shelf.places[SR].vdis[VDI] = found
+    await agent.succeed(ScanSr(SR))
+    assert not agent.engine.vdi(VDI).missing
+
+
+async def test_a_scan_says_nothing_of_what_changes_meanwhile(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.succeed(CreateVdi(SR, NewVdi(vdi_id(2), MIB)))
+    host.shelf.faults.hang("scan", when=When.AFTER)
+    scanning = await agent.engine.submit(ScanSr(SR))
+    await agent.turns(50)
+    await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)))
+    await agent.succeed(DestroyVdi(vdi_id(2)))
+    agent.cancel(scanning.id)
+    await agent.ended(scanning.id)
+    assert {view.vdi.id for view in agent.engine.vdis()} == {VDI}
+
+
+async def test_a_scan_of_many_vdis_is_one_transaction(agent: StorageAgent, host: StorageHost) -> None:
+    host.shelf.places[SR].vdis.update({vdi_id(number): vdi(number) for number in range(4096)})
+    commits = 0
+    store = agent.engine._services.store
+    commit = store._commit
+
+    def counting(db: object) -> None:
+        nonlocal commits
+        commits += 1
+        commit(db)  # type: ignore[arg-type]  # passed through
+
+    store._commit = counting  # type: ignore[method-assign]  # only to count
+    before = asyncio.get_running_loop().time()
+    await agent.succeed(ScanSr(SR))
+    assert len(agent.engine.vdis(SR)) == 4096
+    assert asyncio.get_running_loop().time() - before < 5.0
+    assert commits <= 3
+
+
+async def test_an_sr_that_cannot_be_reached_holds_nothing_up(host: StorageHost) -> None:
+    agent = await host.start()
+    await agent.succeed(CreateSr(sr_spec(1)))
+    await agent.succeed(CreateSr(sr_spec(2)))
+    await agent.engine.close()
+    host.shelf.unreachable.add(sr_id(2))
+    host.shelf.mounted.clear()
+    agent = await host.start()
+    assert agent.engine.sr(sr_id(1)).attached
+    view = agent.engine.sr(sr_id(2))
+    assert not view.attached
+    assert "does not answer" in view.problem
+    await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)))
+    host.shelf.unreachable.clear()
+    await host.clock.sleep(120)
+    view = agent.engine.sr(sr_id(2))
+    assert view.attached
+    assert not view.problem
+    await agent.engine.close()
+
+
+async def test_an_sr_that_hangs_at_start_holds_nothing_up(host: StorageHost) -> None:
+    agent = await host.start()
+    await agent.succeed(CreateSr(sr_spec(1)))
+    await agent.engine.close()
+    host.shelf.faults.hang("attach")
+    before = host.clock.monotonic()
+    agent = await host.start()
+    assert host.clock.monotonic() - before <= 11
+    await host.clock.sleep(200)
+    assert agent.engine.sr(SR).attached
+    await agent.engine.close()
+
+
+async def test_an_sr_that_cannot_be_reached_is_let_go(host: StorageHost) -> None:
+    agent = await host.start()
+    await agent.succeed(CreateSr(sr_spec(1)))
+    await agent.engine.close()
+    host.shelf.unreachable.add(SR)
+    agent = await host.start()
+    await agent.succeed(DetachSr(SR))
+    await agent.engine.forget_sr(SR)
+    assert not agent.engine.srs()
+    await agent.engine.close()
+
+
+async def test_a_name_is_kept_here_and_on_the_sr(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.succeed(UpdateSr(SR, name="new", other_config={"gc": "false"}))
+    assert agent.engine.sr(SR).spec.name == "new"
+    assert host.shelf.places[SR].name == "new"
+    assert agent.engine.find_sr("new") == SR
+
+
+async def test_operations_of_the_whole_sr_wait_for_none(agent: StorageAgent, host: StorageHost) -> None:
+    host.shelf.slow = 5
+    operation = await agent.engine.submit(CreateVdi(SR, NewVdi(VDI, MIB)))
+    with pytest.raises(OtherOperationInProgress):
+        await agent.engine.submit(DetachSr(SR))
+    await agent.ended(operation.id)
+    detaching = await agent.engine.submit(DetachSr(SR))
+    with pytest.raises(OtherOperationInProgress):
+        await agent.engine.submit(CreateVdi(SR, NewVdi(vdi_id(2), MIB)))
+    await agent.ended(detaching.id)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "verb"),
+    [(Capability.VDI_CREATE, "VDI_CREATE"), (Capability.SR_UPDATE, "SR_UPDATE"), (Capability.SR_SCAN, "SR_SCAN")],
+)
+async def test_what_a_driver_does_not_declare_is_refused_by_name(
+    host: StorageHost, lacking: Capability, verb: str
+) -> None:
+    host.info = shelf_info(ALL - {lacking})
+    agent = await host.start()
+    await agent.succeed(CreateSr(sr_spec()))
+    request = {
+        Capability.VDI_CREATE: CreateVdi(SR, NewVdi(VDI, MIB)),
+        Capability.SR_UPDATE: UpdateSr(SR, name="new"),
+        Capability.SR_SCAN: ScanSr(SR),
+    }[lacking]
+    with pytest.raises(SrOperationNotSupported, match=verb):
+        await agent.engine.submit(request)
+    await agent.engine.close()
+
+
+async def test_chores_are_begun_several_at_once_and_shown(host: StorageHost) -> None:
+    host.config = StorageConfig(stat_period=100_000.0, chores_at_once=2)
+    agent = await host.start()
+    await agent.succeed(CreateSr(sr_spec()))
+    host.shelf.places[SR].chores = [Chore(str(number), "coalesce", f"merging {number}") for number in range(5)]
+    host.shelf.slow = 7
+    await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)))
+    await host.clock.sleep(200)
+    assert not host.shelf.places[SR].chores
+    assert host.shelf.most_running >= 2
+    kinds = [tracked.kind for tracked in agent.table]
+    assert kinds.count("sr.coalesce") == 5
+    await agent.engine.close()
+
+
+async def test_chores_are_left_alone_where_the_sr_says_so(host: StorageHost) -> None:
+    host.config = StorageConfig(stat_period=100_000.0, chores_at_once=2)
+    agent = await host.start()
+    await agent.succeed(CreateSr(replace(sr_spec(), other_config={"coalesce": "false"})))
+    host.shelf.places[SR].chores = [Chore("1", "coalesce", "merging"), Chore("2", "delete", "deleting")]
+    await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)))
+    await host.clock.sleep(200)
+    assert [chore.id for chore in host.shelf.places[SR].chores] == ["1"]
+    await agent.succeed(UpdateSr(SR, other_config={"gc": "false"}))
+    host.shelf.places[SR].chores.append(Chore("3", "delete", "deleting"))
+    await agent.succeed(CreateVdi(SR, NewVdi(vdi_id(2), MIB)))
+    await host.clock.sleep(200)
+    assert [chore.id for chore in host.shelf.places[SR].chores] == ["1", "3"]
+    await agent.engine.close()
+
+
+async def test_a_chore_without_room_is_not_begun(host: StorageHost) -> None:
+    host.config = StorageConfig(stat_period=100_000.0, chores_at_once=2)
+    agent = await host.start()
+    await agent.succeed(CreateSr(sr_spec()))
+    host.shelf.places[SR].chores = [Chore("1", "coalesce", "merging", needs=200 * GIB)]
+    await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)))
+    await host.clock.sleep(200)
+    assert host.shelf.count("perform") == 0
+    await agent.engine.close()
+
+
+async def test_chores_are_performed_on_request(agent: StorageAgent, host: StorageHost) -> None:
+    host.shelf.places[SR].chores = [Chore(str(number), "coalesce", f"merging {number}") for number in range(3)]
+    await agent.succeed(PerformChore(SR, "1"))
+    assert [chore.id for chore in host.shelf.places[SR].chores] == ["0", "2"]
+    assert isinstance((await agent.do(PerformChore(SR, "1"))).error, HandleInvalid)
+    await agent.succeed(PerformChore(SR, ""))
+    assert not host.shelf.places[SR].chores
+
+
+async def test_a_chore_makes_way_for_whoever_needs_its_vdi(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)))
+    host.shelf.places[SR].chores = [Chore("1", "coalesce", "merging", vdi=VDI)]
+    host.shelf.faults.hang("perform")
+    chore = await agent.engine.submit(PerformChore(SR, "1"))
+    await agent.turns(50)
+    await agent.succeed(SnapshotVdi(VDI, NewSnapshot(vdi_id(2))))
+    ended = await agent.ended(chore.id)
+    assert ended.state is OperationState.CANCELLED
+    assert "made way" in str(ended.error)
+
+
+async def test_a_chore_makes_way_for_a_detach(agent: StorageAgent, host: StorageHost) -> None:
+    host.shelf.places[SR].chores = [Chore("1", "coalesce", "merging")]
+    host.shelf.faults.hang("perform")
+    chore = await agent.engine.submit(PerformChore(SR, "1"))
+    await agent.turns(50)
+    await agent.succeed(DetachSr(SR))
+    assert (await agent.ended(chore.id)).state is OperationState.CANCELLED
+
+
+async def test_srs_and_vdis_have_events_and_revisions(agent: StorageAgent) -> None:
+    changes = agent.hub.subscribe(None)
+    before = agent.engine.sr(SR).revision
+    await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)))
+    batch, _ = await anext(changes)
+    kinds = {change.ref.kind for change in batch}
+    assert {ObjectKind.SR, ObjectKind.VDI, ObjectKind.OPERATION} <= kinds
+    assert agent.engine.sr(SR).revision > before
+
+
+async def test_operations_are_remembered_by_the_next_agent(agent: StorageAgent, host: StorageHost) -> None:
+    operation = await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)), "mine")
+    await agent.engine.close()
+    second = await host.start()
+    found = second.table.get(operation.id).view()
+    assert found == operation
+    assert (await second.do(CreateVdi(SR, NewVdi(VDI, MIB)), "mine")).id == operation.id
+    await second.engine.close()
