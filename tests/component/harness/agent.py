@@ -8,13 +8,13 @@ from pathlib import Path
 import structlog
 
 from component.harness.client import Client
-from kit.datapaths import FakeDatapaths, VdiWorld
 from xenhost.agent.clock import SystemClock
 from xenhost.agent.config import Config, Places, read_config
 from xenhost.agent.console.relay import Consoles
-from xenhost.agent.engine.engine import Engine
+from xenhost.agent.identity import Identity
 from xenhost.agent.link.backoff import Backoff
 from xenhost.agent.link.link import MasterLink
+from xenhost.agent.main import build_host
 from xenhost.agent.rpc.health import Health
 from xenhost.agent.rpc.interceptors import Edge
 from xenhost.agent.rpc.server import ApiServer
@@ -23,23 +23,33 @@ from xenhost.drivers.sim.config import Delays, SimConfig
 from xenhost.drivers.sim.driver import SimHypervisor
 from xenhost.drivers.sim.world import World
 
+STORAGE = """
+[storage]
+types = ["dummy", "file"]
+"""
+"""What needs nothing of this machine."""
+
 
 class Agent:
     """A running agent, and the hands of a test inside its host."""
 
-    def __init__(self, config: Config, world: World, tasks: asyncio.TaskGroup, checkpoint: float) -> None:
+    def __init__(
+        self, config: Config, identity: Identity, world: World, tasks: asyncio.TaskGroup, checkpoint: float
+    ) -> None:
         self.config = config
         self.world = world
         self.clock = SystemClock()
         self.log = structlog.get_logger("test")
         self.hypervisor = SimHypervisor(world)
-        storage = FakeDatapaths(VdiWorld(), world, self.hypervisor._life)
-        self.engine = Engine(self.hypervisor, storage, config.places.state_dir, self.clock, 2.0)
+        self.host = build_host(config, identity, self.clock, self.hypervisor)
+        self.engine = self.host.engine
+        self.storage = self.host.storage
         self.health = Health()
         self.edge = Edge(tasks, self.clock, config.api.allow, self.log)
         self.consoles = Consoles()
         self.server = ApiServer(
-            config.api, self.engine, self.consoles, self.edge, self.health, self.clock, self.log, checkpoint
+            *(config.api, self.engine, self.storage, self.host.importer, self.consoles, self.edge, self.health),
+            *(self.clock, self.log, checkpoint),
         )
         self._tasks = tasks
 
@@ -57,7 +67,8 @@ class Agent:
         assert self.config.master is not None
         backoff = Backoff(lambda low, high: low, first=0.05, largest=0.1)
         link = MasterLink(
-            self.config.master, self.engine, self.health, backoff, lambda: self.server.targets, self.clock, self.log
+            *(self.config.master, self.engine, self.storage, self.health, backoff, lambda: self.server.targets),
+            *(self.clock, self.log),
         )
         return self._tasks.create_task(link.run())
 
@@ -74,14 +85,16 @@ async def running(
     """An agent from start to stop. `serve` false leaves it in the state before its recovery is done."""
     file = root / "etc/xenhost/xenhostd.toml"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(toml)
+    file.write_text(toml + STORAGE)
     config = await asyncio.to_thread(read_config, Places(root), None, "sim")
     world = world or World(SystemClock(), SimConfig(delays=delays or Delays()))
+    identity = await asyncio.to_thread(Identity.read, config.places.state_dir)
     async with asyncio.TaskGroup() as tasks:
-        agent = Agent(config, world, tasks, checkpoint)
+        agent = Agent(config, identity, world, tasks, checkpoint)
         await agent.server.open()
         await agent.hypervisor.open()
         if serve:
+            await agent.host.open_storage()
             await agent.engine.start()
             agent.server.serve()
         linked: list[asyncio.Task[None]] = []
@@ -93,6 +106,5 @@ async def running(
             for task in linked:
                 task.cancel()
             await agent.server.close(1.0)
-            await agent.engine.close()
-            await agent.hypervisor.close()
+            await agent.host.close()
             await world.close()

@@ -1,6 +1,7 @@
 """The services as a client sees them."""
 
 from collections.abc import Awaitable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -17,7 +18,12 @@ from xenhost.api.host.v1 import (
     console_service_pb2_grpc,
     event_service_pb2_grpc,
     host_service_pb2_grpc,
+    sr_service_pb2,
+    sr_service_pb2_grpc,
+    storage_pb2,
     vbd_service_pb2_grpc,
+    vdi_service_pb2,
+    vdi_service_pb2_grpc,
     vif_service_pb2_grpc,
     vm_pb2,
     vm_service_pb2,
@@ -43,6 +49,8 @@ class Client:
         self.vms = _stub(vm_service_pb2_grpc.VmServiceStub, self.channel)
         self.vbds = _stub(vbd_service_pb2_grpc.VbdServiceStub, self.channel)
         self.vifs = _stub(vif_service_pb2_grpc.VifServiceStub, self.channel)
+        self.srs = _stub(sr_service_pb2_grpc.SrServiceStub, self.channel)
+        self.vdis = _stub(vdi_service_pb2_grpc.VdiServiceStub, self.channel)
         self.hosts = _stub(host_service_pb2_grpc.HostServiceStub, self.channel)
         self.events = _stub(event_service_pb2_grpc.EventServiceStub, self.channel)
         self.consoles = _stub(console_service_pb2_grpc.ConsoleServiceStub, self.channel)
@@ -75,6 +83,18 @@ class Client:
         vm: vm_pb2.Vm = await self.vms.CreateVm(vm_service_pb2.CreateVmRequest(vm=message))
         return vm
 
+    async def create_sr(self, name: str, location: Path, sr_type: str = "file") -> storage_pb2.Sr:
+        """An SR in a folder, attached."""
+        sr = storage_pb2.Sr(name=name, type=sr_type, device_config={"location": str(location)})
+        made: storage_pb2.Sr = await self.sr_done(self.srs.CreateSr(sr_service_pb2.CreateSrRequest(sr=sr)))
+        return made
+
+    async def create_vdi(self, sr: str, name: str, size: int = MIB, **fields: Any) -> storage_pb2.Vdi:
+        """A VDI of zeros."""
+        vdi = storage_pb2.Vdi(sr_id=sr, name=name, virtual_size_bytes=size, **fields)
+        made: storage_pb2.Vdi = await self.vdi_done(self.vdis.CreateVdi(vdi_service_pb2.CreateVdiRequest(vdi=vdi)))
+        return made
+
     async def ended(
         self, operation: operations_pb2.Operation | Awaitable[operations_pb2.Operation]
     ) -> operations_pb2.Operation:
@@ -87,12 +107,25 @@ class Client:
 
     async def done(self, operation: operations_pb2.Operation | Awaitable[operations_pb2.Operation]) -> vm_pb2.Vm:
         """The VM that a successful operation answers with. Raises the operation's error."""
+        vm: vm_pb2.Vm = await self._answer(operation, vm_pb2.Vm())
+        return vm
+
+    async def sr_done(self, operation: operations_pb2.Operation | Awaitable[operations_pb2.Operation]) -> Any:
+        """The SR that a successful operation answers with. Raises the operation's error."""
+        return await self._answer(operation, storage_pb2.Sr())
+
+    async def vdi_done(self, operation: operations_pb2.Operation | Awaitable[operations_pb2.Operation]) -> Any:
+        """The VDI that a successful operation answers with. Raises the operation's error."""
+        return await self._answer(operation, storage_pb2.Vdi())
+
+    async def _answer(
+        self, operation: operations_pb2.Operation | Awaitable[operations_pb2.Operation], message: Any
+    ) -> Any:
         current = await self.ended(operation)
         if current.HasField("error"):
             raise error_of(current.error)
-        vm = vm_pb2.Vm()
-        assert current.response.Unpack(vm)
-        return vm
+        assert current.response.Unpack(message), current
+        return message
 
 
 EOF: Any = vars(grpc.aio)["EOF"]

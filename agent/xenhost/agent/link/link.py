@@ -16,6 +16,7 @@ from xenhost.agent.link.dial import open_channel
 from xenhost.agent.link.lease import Lease
 from xenhost.agent.link.report import Reporter
 from xenhost.agent.rpc.health import Health
+from xenhost.agent.storage.engine import StorageEngine
 from xenhost.agent.toml_table import ConfigError
 from xenhost.api.link.v1 import link_service_pb2, link_service_pb2_grpc
 from xenhost.core.clock import Clock
@@ -39,6 +40,7 @@ class MasterLink:
         self,
         config: MasterConfig,
         engine: Engine,
+        storage: StorageEngine,
         health: Health,
         backoff: Backoff,
         endpoints: Callable[[], tuple[str, ...]],
@@ -47,7 +49,7 @@ class MasterLink:
     ) -> None:
         self._config = config
         self._engine = engine
-        self._reporter = Reporter(engine, clock)
+        self._reporter = Reporter(engine, storage, clock)
         self._backoff = backoff
         self._endpoints = endpoints
         self._clock = clock
@@ -141,7 +143,7 @@ class _Session:
 
     async def _write(self, call: Any) -> None:
         changes = self._engine.hub.subscribe(None)
-        await self._send(call, snapshot=await self._reporter.snapshot(changes.token()))
+        await self._send_all(call, changes.token())
         heartbeat_at = self._clock.monotonic()
         while True:
             left = heartbeat_at - self._clock.monotonic()
@@ -158,11 +160,15 @@ class _Session:
                 return
             except ResumeTokenExpired:
                 changes = self._engine.hub.subscribe(None)
-                await self._send(call, snapshot=await self._reporter.snapshot(changes.token()))
+                await self._send_all(call, changes.token())
                 continue
             for message in self._reporter.changes(batch, token):
                 await self._send(call, changes=message)
             await self._clock.sleep(min(COALESCE_SECONDS, self.interval))
+
+    async def _send_all(self, call: Any, token: str) -> None:
+        async for snapshot in self._reporter.snapshots(token):
+            await self._send(call, snapshot=snapshot)
 
     async def _send(
         self,

@@ -105,6 +105,13 @@ class Edge(Interceptor):
                     yield message
 
             return grpc.unary_stream_rpc_method_handler(watch, response_serializer=answer)
+        if handler.stream_unary is not None:
+            stream_unary = handler.stream_unary
+
+            async def take(raws: AsyncIterable[bytes], context: Context) -> Any:
+                return await self._taken(method, stream_unary, _all_parsed(parse, raws), context)
+
+            return grpc.stream_unary_rpc_method_handler(take, response_serializer=answer)
         stream_stream: Any = handler.stream_stream
 
         async def talk(raws: AsyncIterable[bytes], context: Context) -> AsyncIterator[Any]:
@@ -144,8 +151,29 @@ class Edge(Interceptor):
             await _abort(context, result)
         return result
 
+    async def _taken(self, method: str, behaviour: Any, requests: AsyncIterator[Message], context: Context) -> Any:
+        """The answer to a stream. A client that hangs up ends it, and what it has done so far is undone in peace."""
+        peer = peer_of(context)
+        try:
+            self._admit(method, peer)
+        except XenhostError as error:
+            await _abort(context, error)
+        call = self._settled(method, behaviour, requests, context, peer, True)
+        task = self._tasks.create_task(call, name=f"call {method}")
+        self._changing.add(task)
+        task.add_done_callback(self._changing.discard)
+        try:
+            await asyncio.wait({task, self._stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not task.done():
+                task.cancel()
+        result = task.result() if task.done() else _stopping()
+        if isinstance(result, XenhostError):
+            await _abort(context, result)
+        return result
+
     async def _settled(
-        self, method: str, behaviour: Any, request: Message, context: Context, peer: Peer, changes: bool
+        self, method: str, behaviour: Any, request: Any, context: Context, peer: Peer, changes: bool
     ) -> Any:
         """The answer, or the XenhostError that is the answer; never raises."""
         begun = self._clock.monotonic()

@@ -9,6 +9,7 @@ from xenhost.agent.engine.engine import Engine
 from xenhost.agent.rpc.context import Context
 from xenhost.agent.rpc.convert.operation import operation_id
 from xenhost.agent.rpc.submit import shown
+from xenhost.agent.storage.engine import StorageEngine
 from xenhost.core.errors import InvalidValue, ValueNotSupported
 from xenhost.core.views import Operation
 
@@ -20,14 +21,15 @@ PAGE: Final = 1000
 class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignore[misc] # ships no types
     """Answers by the engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, storage: StorageEngine) -> None:
         self._engine = engine
+        self._storage = storage
 
     async def GetOperation(
         self, request: operations_pb2.GetOperationRequest, context: Context
     ) -> operations_pb2.Operation:
         """One operation as it stands."""
-        return shown(self._engine, self._engine.operation(operation_id(request.name)))
+        return self._shown(self._engine.operation(operation_id(request.name)))
 
     async def ListOperations(
         self, request: operations_pb2.ListOperationsRequest, context: Context
@@ -47,7 +49,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
         size = min(request.page_size, PAGE) if request.page_size > 0 else PAGE
         page = ordered[:size]
         return operations_pb2.ListOperationsResponse(
-            operations=[shown(self._engine, operation) for operation in page],
+            operations=[self._shown(operation) for operation in page],
             next_page_token=_token_of(page[-1]) if len(ordered) > size else "",
         )
 
@@ -72,7 +74,10 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
         seconds = WAIT_SECONDS
         if request.HasField("timeout"):
             seconds = min(max(0.0, request.timeout.ToNanoseconds() / 1e9), WAIT_SECONDS)
-        return shown(self._engine, await self._engine.wait(operation_id(request.name), seconds))
+        return self._shown(await self._engine.wait(operation_id(request.name), seconds))
+
+    def _shown(self, operation: Operation) -> operations_pb2.Operation:
+        return shown(self._engine, self._storage, operation)
 
 
 def _place(operation: Operation) -> tuple[float, str]:

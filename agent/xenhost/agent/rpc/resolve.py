@@ -1,4 +1,4 @@
-"""What a request leaves to be found out: which VM it means, and what kind of thing a path is."""
+"""What a request leaves to be found out: which VM, SR or VDI it means, and what kind of thing a path is."""
 
 import asyncio
 import os
@@ -8,10 +8,12 @@ from typing import Final
 
 from xenhost.agent.engine.engine import Engine
 from xenhost.agent.rpc.convert.device import untyped_paths
+from xenhost.agent.storage.engine import StorageEngine
 from xenhost.api.host.v1 import vm_pb2
 from xenhost.core.devices import SourceKind
 from xenhost.core.errors import InvalidValue, UuidInvalid
-from xenhost.core.ids import VmId, parse_vm_id
+from xenhost.core.ids import VmId, is_uuid, parse_vm_id
+from xenhost.core.storage import SrId, VdiId
 
 MAX_NAME: Final = 255
 LOOK_SECONDS: Final = 10.0
@@ -23,16 +25,32 @@ def vm_named(engine: Engine, untrusted_text: str, field: str) -> VmId:
 
     Raises HandleInvalid, InvalidValue.
     """
-    if not 0 < len(untrusted_text) <= MAX_NAME:
-        raise InvalidValue(
-            f"{field} must be the UUID of a VM, or a name that only one VM has",
-            field=field,
-            value=untrusted_text[:80],
-        )
+    _check(untrusted_text, field, "VM")
     try:
         return parse_vm_id(untrusted_text)
     except UuidInvalid:
         return engine.find(untrusted_text)
+
+
+def sr_named(storage: StorageEngine, untrusted_text: str, field: str) -> SrId:
+    """As `vm_named`, of an SR."""
+    _check(untrusted_text, field, "SR")
+    uuid = untrusted_text.strip().lower()
+    return SrId(uuid) if is_uuid(uuid) else storage.find_sr(untrusted_text)
+
+
+def vdi_named(storage: StorageEngine, untrusted_text: str, field: str) -> VdiId:
+    """As `vm_named`, of a VDI."""
+    _check(untrusted_text, field, "VDI")
+    uuid = untrusted_text.strip().lower()
+    return VdiId(uuid) if is_uuid(uuid) else storage.find_vdi(untrusted_text)
+
+
+def name_vdis(storage: StorageEngine, sources: Iterable[vm_pb2.Source]) -> None:
+    """Put the UUIDs of VDIs in the place of their names. Raises HandleInvalid, InvalidValue."""
+    for source in sources:
+        if source.vdi_id:
+            source.vdi_id = vdi_named(storage, source.vdi_id, "vbd.source.vdi_id")
 
 
 async def source_kinds(sources: Iterable[vm_pb2.Source]) -> Mapping[str, SourceKind]:
@@ -49,6 +67,15 @@ async def source_kinds(sources: Iterable[vm_pb2.Source]) -> Mapping[str, SourceK
             field="vbd.source.path",
             value=paths[0][:100],
         ) from None
+
+
+def _check(untrusted_text: str, field: str, kind: str) -> None:
+    if not 0 < len(untrusted_text) <= MAX_NAME:
+        raise InvalidValue(
+            f"{field} must be the UUID of a {kind}, or a name that only one {kind} has",
+            field=field,
+            value=untrusted_text[:80],
+        )
 
 
 def _kind_of(untrusted_path: str) -> SourceKind:

@@ -19,22 +19,29 @@ from xenhost.agent.rpc.credentials import server_credentials
 from xenhost.agent.rpc.events import CHECKPOINT_SECONDS, EventServicer
 from xenhost.agent.rpc.health import AGENT, Health
 from xenhost.agent.rpc.host import HostServicer
+from xenhost.agent.rpc.image_stream import ImageStreams
 from xenhost.agent.rpc.interceptors import Edge
 from xenhost.agent.rpc.operations import OperationsServicer
+from xenhost.agent.rpc.sr import SrServicer
 from xenhost.agent.rpc.vbd import VbdServicer
+from xenhost.agent.rpc.vdi import VdiServicer
 from xenhost.agent.rpc.vif import VifServicer
 from xenhost.agent.rpc.vm import VmServicer
+from xenhost.agent.storage.engine import StorageEngine
 from xenhost.agent.toml_table import ConfigError
 from xenhost.api.host.v1 import (
     console_service_pb2_grpc,
     event_service_pb2_grpc,
     host_service_pb2_grpc,
+    sr_service_pb2_grpc,
     vbd_service_pb2_grpc,
+    vdi_service_pb2_grpc,
     vif_service_pb2_grpc,
     vm_service_pb2_grpc,
 )
 from xenhost.core.clock import Clock
 from xenhost.core.units import KIB, MIB
+from xenhost.sm.transfer.importing import Importer
 
 Log = structlog.typing.FilteringBoundLogger
 
@@ -42,6 +49,8 @@ SERVICES: Final = (
     "xenhost.api.host.v1.VmService",
     "xenhost.api.host.v1.VbdService",
     "xenhost.api.host.v1.VifService",
+    "xenhost.api.host.v1.SrService",
+    "xenhost.api.host.v1.VdiService",
     "xenhost.api.host.v1.HostService",
     "xenhost.api.host.v1.EventService",
     "xenhost.api.host.v1.ConsoleService",
@@ -71,6 +80,8 @@ class ApiServer:
         self,
         config: ApiConfig,
         engine: Engine,
+        storage: StorageEngine,
+        importer: Importer,
         consoles: Consoles,
         edge: Edge,
         health: Health,
@@ -80,6 +91,8 @@ class ApiServer:
     ) -> None:
         self._config = config
         self._engine = engine
+        self._storage = storage
+        self._importer = importer
         self._consoles = consoles
         self._edge = edge
         self._health = health
@@ -120,19 +133,22 @@ class ApiServer:
         self._consoles.close()
 
     def _add_services(self, server: grpc.aio.Server) -> None:
-        engine = self._engine
+        engine, storage = self._engine, self._storage
+        streams = ImageStreams(engine, storage, self._importer, self._clock)
         events = EventServicer(engine, self._checkpoint_seconds)
         adders: list[tuple[Any, Any]] = [
-            (vm_service_pb2_grpc.add_VmServiceServicer_to_server, VmServicer(engine)),
-            (vbd_service_pb2_grpc.add_VbdServiceServicer_to_server, VbdServicer(engine)),
+            (vm_service_pb2_grpc.add_VmServiceServicer_to_server, VmServicer(engine, storage)),
+            (vbd_service_pb2_grpc.add_VbdServiceServicer_to_server, VbdServicer(engine, storage)),
             (vif_service_pb2_grpc.add_VifServiceServicer_to_server, VifServicer(engine)),
+            (sr_service_pb2_grpc.add_SrServiceServicer_to_server, SrServicer(storage)),
+            (vdi_service_pb2_grpc.add_VdiServiceServicer_to_server, VdiServicer(storage, streams)),
             (host_service_pb2_grpc.add_HostServiceServicer_to_server, HostServicer(engine)),
             (event_service_pb2_grpc.add_EventServiceServicer_to_server, events),
             (
                 console_service_pb2_grpc.add_ConsoleServiceServicer_to_server,
                 ConsoleServicer(engine, self._consoles, self._clock),
             ),
-            (operations_pb2_grpc.add_OperationsServicer_to_server, OperationsServicer(engine)),
+            (operations_pb2_grpc.add_OperationsServicer_to_server, OperationsServicer(engine, storage)),
             (health_pb2_grpc.add_HealthServicer_to_server, self._health),
         ]
         for add, servicer in adders:

@@ -1,12 +1,19 @@
-"""Handing a request to the engine, and showing the operation that it becomes."""
+"""Handing a request to the engines, and showing the operation that it becomes."""
 
 from google.longrunning import operations_pb2
 
 from xenhost.agent.engine.engine import Engine
-from xenhost.agent.rpc.convert.operation import operation_to_proto
+from xenhost.agent.rpc.convert.operation import Response, operation_to_proto
+from xenhost.agent.rpc.convert.sr import sr_to_proto
+from xenhost.agent.rpc.convert.vdi import vdi_to_proto
 from xenhost.agent.rpc.convert.vm import vm_to_proto
+from xenhost.agent.storage.engine import StorageEngine
 from xenhost.core.errors import HandleInvalid
+from xenhost.core.events import ObjectKind
+from xenhost.core.ids import VmId
 from xenhost.core.requests import Request, checked_timeout
+from xenhost.core.storage import SrId, VdiId
+from xenhost.core.storage_requests import StorageRequest
 from xenhost.core.views import Operation, OperationState
 
 
@@ -16,16 +23,42 @@ def seconds_or(untrusted_seconds: int, default: float) -> float:
 
 
 async def submit(engine: Engine, request: Request, request_id: str) -> operations_pb2.Operation:
-    """The operation, durable. Raises what admission refuses with."""
-    return shown(engine, await engine.submit(request, request_id))
+    """The operation on a VM, durable. Raises what admission refuses with."""
+    operation = await engine.submit(request, request_id)
+    return operation_to_proto(operation, _vm(engine, operation) if _succeeded(operation) else None)
 
 
-def shown(engine: Engine, operation: Operation) -> operations_pb2.Operation:
-    """An operation, with the VM as it is now once it has succeeded."""
-    vm = None
-    if operation.state is OperationState.SUCCEEDED and operation.vm is not None:
-        try:
-            vm = vm_to_proto(engine.vm(operation.vm))
-        except HandleInvalid:
-            vm = None  # deleted since
-    return operation_to_proto(operation, vm)
+async def submit_storage(storage: StorageEngine, request: StorageRequest, request_id: str) -> operations_pb2.Operation:
+    """The operation on an SR or VDI, durable. Raises what admission refuses with."""
+    operation = await storage.submit(request, request_id)
+    return operation_to_proto(operation, _stored(storage, operation) if _succeeded(operation) else None)
+
+
+def shown(engine: Engine, storage: StorageEngine, operation: Operation) -> operations_pb2.Operation:
+    """An operation, with what it was about as that is now, once it has succeeded."""
+    if not _succeeded(operation):
+        return operation_to_proto(operation, None)
+    vm = operation.target_kind is ObjectKind.VM
+    return operation_to_proto(operation, _vm(engine, operation) if vm else _stored(storage, operation))
+
+
+def _succeeded(operation: Operation) -> bool:
+    return operation.state is OperationState.SUCCEEDED
+
+
+def _vm(engine: Engine, operation: Operation) -> Response | None:
+    try:
+        return vm_to_proto(engine.vm(VmId(operation.target)))
+    except HandleInvalid:
+        return None  # deleted since
+
+
+def _stored(storage: StorageEngine, operation: Operation) -> Response | None:
+    try:
+        if operation.result:
+            return vdi_to_proto(storage.vdi(VdiId(operation.result)))
+        if operation.target_kind is ObjectKind.SR:
+            return sr_to_proto(storage.sr(SrId(operation.target)))
+        return vdi_to_proto(storage.vdi(VdiId(operation.target)))
+    except HandleInvalid:
+        return None  # gone since

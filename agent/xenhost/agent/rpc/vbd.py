@@ -7,8 +7,9 @@ from google.longrunning import operations_pb2
 from xenhost.agent.engine.engine import Engine
 from xenhost.agent.rpc.context import Context
 from xenhost.agent.rpc.convert.device import source_from_proto, vbd_from_proto
-from xenhost.agent.rpc.resolve import source_kinds, vm_named
+from xenhost.agent.rpc.resolve import name_vdis, source_kinds, vm_named
 from xenhost.agent.rpc.submit import seconds_or, submit
+from xenhost.agent.storage.engine import StorageEngine
 from xenhost.api.host.v1 import vbd_service_pb2, vbd_service_pb2_grpc
 from xenhost.core.devices import SourceKind, Vbd, VbdMode, VbdType, checked_vbd
 from xenhost.core.errors import InvalidValue
@@ -21,14 +22,16 @@ UNPLUG_SECONDS: Final = 60.0
 class VbdServicer(vbd_service_pb2_grpc.VbdServiceServicer):
     """Answers by the engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, storage: StorageEngine) -> None:
         self._engine = engine
+        self._storage = storage
 
     async def PlugVbd(self, request: vbd_service_pb2.PlugVbdRequest, context: Context) -> operations_pb2.Operation:
         """Add and connect a VBD."""
         if not request.HasField("vbd"):
             raise InvalidValue("vbd is required", field="vbd", value="")
         vm = vm_named(self._engine, request.vm_id, "vm_id")
+        name_vdis(self._storage, [request.vbd.source])
         vbd = vbd_from_proto(request.vbd, await source_kinds([request.vbd.source]))
         return await submit(self._engine, PlugVbd(vm, vbd), request.request_id)
 
@@ -43,9 +46,12 @@ class VbdServicer(vbd_service_pb2_grpc.VbdServiceServicer):
         """Put a medium into a drive."""
         vm = vm_named(self._engine, request.vm_id, "vm_id")
         devid, _ = parse_device(request.device)
+        name_vdis(self._storage, [request.source])
         source = source_from_proto(request.source, await source_kinds([request.source]))
         if source.kind is SourceKind.EMPTY:
-            raise InvalidValue("source.path is required; EjectVbd empties a drive", field="source.path", value="")
+            raise InvalidValue(
+                "source.path or source.vdi_id is required; EjectVbd empties a drive", field="source.path", value=""
+            )
         checked_vbd(Vbd(devid, source, VbdMode.RO, VbdType.CD))
         return await submit(self._engine, InsertVbd(vm, devid, source), request.request_id)
 

@@ -7,8 +7,9 @@ from xenhost.agent.engine.engine import Engine
 from xenhost.agent.rpc.context import Context
 from xenhost.agent.rpc.convert.update import fields_of, merged
 from xenhost.agent.rpc.convert.vm import spec_from_proto, vm_to_proto
-from xenhost.agent.rpc.resolve import source_kinds, vm_named
+from xenhost.agent.rpc.resolve import name_vdis, source_kinds, vm_named
 from xenhost.agent.rpc.submit import seconds_or, submit
+from xenhost.agent.storage.engine import StorageEngine
 from xenhost.api.host.v1 import vm_pb2, vm_service_pb2, vm_service_pb2_grpc
 from xenhost.core.errors import InvalidValue
 from xenhost.core.requests import PauseVm, RebootVm, ShutdownVm, StartVm, UnpauseVm
@@ -19,13 +20,15 @@ SHUTDOWN_SECONDS = 1200.0
 class VmServicer(vm_service_pb2_grpc.VmServiceServicer):
     """Answers by the engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, storage: StorageEngine) -> None:
         self._engine = engine
+        self._storage = storage
 
     async def CreateVm(self, request: vm_service_pb2.CreateVmRequest, context: Context) -> vm_pb2.Vm:
         """Record a VM."""
         if not request.HasField("vm"):
             raise InvalidValue("vm is required", field="vm", value="")
+        name_vdis(self._storage, (vbd.source for vbd in request.vm.vbds))
         kinds = await source_kinds(vbd.source for vbd in request.vm.vbds)
         spec = spec_from_proto(request.vm, request.request_id, kinds)
         return vm_to_proto(await self._engine.create_vm(spec, request.request_id))

@@ -5,7 +5,7 @@ import uuid
 from typing import Final
 
 from xenhost.core.ids import VmId
-from xenhost.core.storage import SrId, VdiId
+from xenhost.core.storage import SrId
 
 _NAMESPACE: Final = uuid.UUID("2a1d7f0e-7d6c-4a53-9a34-0c2f7c3a9f11")
 
@@ -18,11 +18,6 @@ def vm_id(request_id: str) -> VmId:
 def sr_id(request_id: str) -> SrId:
     """The UUID of the SR that this request creates."""
     return SrId(str(uuid.uuid5(_NAMESPACE, f"sr/{request_id}")))
-
-
-def vdi_id(request_id: str) -> VdiId:
-    """The UUID of the VDI that this request creates."""
-    return VdiId(str(uuid.uuid5(_NAMESPACE, f"vdi/{request_id}")))
 
 
 def mac(request_id: str, index: int) -> str:

@@ -64,10 +64,13 @@ def operation_to_proto(operation: Operation, response: Response | None) -> opera
 
 
 def _rest(operation: Operation) -> Response:
+    id, name = operation.target, operation.target_name
+    if operation.result:
+        return storage_pb2.Vdi(id=operation.result)
     match operation.target_kind:
         case ObjectKind.SR:
-            return storage_pb2.Sr(id=operation.target, name=operation.target_name)
+            return storage_pb2.Sr(id=id, name=name)
         case ObjectKind.VDI:
-            return storage_pb2.Vdi(id=operation.result or operation.target, name=operation.target_name)
+            return storage_pb2.Vdi(id=id, name=name)
         case _:
-            return vm_pb2.Vm(id=operation.target, name=operation.target_name)
+            return vm_pb2.Vm(id=id, name=name)

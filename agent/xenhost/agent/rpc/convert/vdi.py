@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from enum import StrEnum, auto
 from typing import Final
 
-from xenhost.agent.rpc.convert import bounds, derive
+from xenhost.agent.rpc.convert import bounds
 from xenhost.agent.rpc.convert.choice import Choice
 from xenhost.agent.rpc.convert.times import timestamp
 from xenhost.api.host.v1 import storage_pb2, vdi_service_pb2
@@ -65,7 +65,7 @@ def vdi_to_proto(view: VdiView) -> storage_pb2.Vdi:
     )
 
 
-def new_from_proto(message: storage_pb2.Vdi, request_id: str) -> NewVdi:
+def new_from_proto(message: storage_pb2.Vdi) -> NewVdi:
     """A VDI to be made; `sr_id`, `on_boot` and `status` are not looked at. Raises InvalidValue, UuidInvalid."""
     kind = VDI_TYPE.from_wire(message.type, "vdi.type", VdiType.USER)
     if kind is VdiType.CBT_METADATA:
@@ -75,7 +75,7 @@ def new_from_proto(message: storage_pb2.Vdi, request_id: str) -> NewVdi:
             value=kind.value,
         )
     return NewVdi(
-        id=new_id(message.id, request_id),
+        id=new_id(message.id),
         virtual_size=bounds.size(message.virtual_size_bytes, "vdi.virtual_size_bytes"),
         name=bounds.name(message.name, "vdi.name"),
         description=bounds.text(message.description, "vdi.description"),
@@ -87,20 +87,20 @@ def new_from_proto(message: storage_pb2.Vdi, request_id: str) -> NewVdi:
 
 
 def snapshot_from_proto(
-    message: vdi_service_pb2.SnapshotVdiRequest | vdi_service_pb2.CloneVdiRequest,
+    message: vdi_service_pb2.SnapshotVdiRequest | vdi_service_pb2.CloneVdiRequest, origin: VdiView
 ) -> NewSnapshot:
-    """A snapshot or clone to be made. Raises InvalidValue, UuidInvalid."""
+    """A snapshot or clone to be made, called as its origin unless it is named. Raises InvalidValue, UuidInvalid."""
     return NewSnapshot(
-        id=new_id(message.new_id, message.request_id),
-        name=bounds.name(message.name, "name"),
+        id=new_id(message.new_id),
+        name=bounds.name(message.name, "name") or origin.vdi.name,
         description=bounds.text(message.description, "description"),
         driver_params=bounds.pairs(message.driver_params, "driver_params"),
     )
 
 
-def new_id(untrusted_text: str, request_id: str) -> VdiId:
-    """The UUID of a VDI to be made: what is given, or else what follows from the request. Raises UuidInvalid."""
-    return bounds.vdi_id(untrusted_text) if untrusted_text else derive.vdi_id(request_id)
+def new_id(untrusted_text: str) -> VdiId:
+    """The UUID of a VDI to be made; empty: the engine chooses. Raises UuidInvalid."""
+    return bounds.vdi_id(untrusted_text) if untrusted_text else VdiId("")
 
 
 def export_to_proto(export: NbdExport) -> storage_pb2.NbdExport:
