@@ -13,6 +13,7 @@ from xenhost.core.storage import Backend, BackendKind, VdiId
 from xenhost.core.storage_errors import backend_failure
 from xenhost.sm.command import CommandError, Commands
 from xenhost.sm.datapath import nbd_kernel
+from xenhost.sm.datapath.nbd_kernel import Device
 from xenhost.sm.datapath.nbd_proto import NbdProtocolError
 
 UNAVAILABLE: Final = 46
@@ -44,7 +45,8 @@ class PlainBlocks:
 class KernelBlocks:
     """NBD exports become devices of the kernel. They outlive the agent, and the kernel knows whose they are.
 
-    `connect` is also what heals a device whose server was started again, and what a new agent calls for each.
+    `connect` also completes what a resize left, and a new agent calls it for each VDI that is connected. A device whose
+    server died is not connected to the next one: it fails, and `connect` makes a new one.
     """
 
     def __init__(self, commands: Commands, log: structlog.typing.FilteringBoundLogger) -> None:
@@ -61,40 +63,40 @@ class KernelBlocks:
         async with self._lock(vdi):
             with _failing(f"VDI {vdi} cannot be connected to a block device"):
                 await self._load()
-                index = (await asyncio.to_thread(nbd_kernel.devices)).get(vdi)
-                if index is None:
-                    index = await asyncio.to_thread(nbd_kernel.connect, vdi, backend)
+                server = await asyncio.to_thread(nbd_kernel.serves, backend)
+                device = None
+                for found in await asyncio.to_thread(nbd_kernel.devices, vdi):
+                    if found.server == server:
+                        device = found
+                    else:
+                        await self._free(found)
+                if device is None:
+                    device = await asyncio.to_thread(nbd_kernel.connect, vdi, backend)
                 else:
-                    await self._heal(vdi, index, backend)
+                    await self._mend(device, backend)
             self._backends[vdi] = backend
-        return Source(SourceKind.BLOCK, f"/dev/nbd{index}")
+        return Source(SourceKind.BLOCK, device.path)
 
     async def disconnect(self, vdi: VdiId) -> None:
-        """As the port says. What cannot be flushed within a minute, because the server is gone, is lost and logged."""
+        """As the port says. If its server died, what waits for it fails. Raises SrBackendFailure 46."""
         async with self._lock(vdi):
-            index = (await asyncio.to_thread(nbd_kernel.devices)).get(vdi)
             self._backends.pop(vdi, None)
-            if index is None:
-                return
-            with _failing(f"the block device nbd{index} of VDI {vdi} cannot be freed"):
-                try:
-                    if not await _within(FLUSH_WAIT, lambda: nbd_kernel.flush(index)):
-                        self._log.error("a block device could not be flushed", vdi=vdi, device=f"nbd{index}")
-                except OSError as error:
-                    self._log.error("a block device could not be flushed", vdi=vdi, error=str(error))
-                await asyncio.to_thread(nbd_kernel.disconnect, vdi, index)
+            with _failing(f"the block device of VDI {vdi} cannot be freed"):
+                if await asyncio.to_thread(nbd_kernel.loaded):
+                    for device in await asyncio.to_thread(nbd_kernel.devices, vdi):
+                        await self._free(device)
 
     async def resized(self, vdi: VdiId, size: int) -> None:
         """As the port says: connects again, too, as a resized export is a new one. No-op without a device."""
         async with self._lock(vdi):
-            index = (await asyncio.to_thread(nbd_kernel.devices)).get(vdi)
             backend = self._backends.get(vdi)
-            if index is None or backend is None:
+            if backend is None:
                 return
-            with _failing(f"the block device nbd{index} of VDI {vdi} cannot be resized"):
-                await self._heal(vdi, index, backend)
-                if (now := await asyncio.to_thread(nbd_kernel.size, index)) < size:
-                    raise OSError(f"it has {now} bytes instead of {size}")
+            with _failing(f"the block device of VDI {vdi} cannot be resized"):
+                for device in await asyncio.to_thread(nbd_kernel.devices, vdi):
+                    await self._mend(device, backend)
+                    if (now := await asyncio.to_thread(nbd_kernel.size, device)) < size:
+                        raise OSError(f"it has {now} bytes instead of {size}")
 
     def _lock(self, vdi: VdiId) -> asyncio.Lock:
         return self._locks.setdefault(vdi, asyncio.Lock())
@@ -103,15 +105,22 @@ class KernelBlocks:
         if not await asyncio.to_thread(nbd_kernel.loaded):
             await self._commands.run(*MODPROBE, timeout=30.0)
 
-    async def _heal(self, vdi: VdiId, index: int, backend: Backend) -> None:
-        """Connect a device anew until it answers: that its connection is broken cannot be asked for."""
+    async def _mend(self, device: Device, backend: Backend) -> None:
+        """Connect a device anew until it answers: whether its connection is broken cannot be asked for."""
         for _ in range(ATTEMPTS):
-            info = await asyncio.to_thread(nbd_kernel.reconnect, vdi, index, backend)
-            if info.read_only != await asyncio.to_thread(nbd_kernel.is_read_only, index):
-                raise OSError(f"/dev/nbd{index} is connected in another mode; disconnect it first")
-            if await _within(ANSWER_WAIT, lambda: nbd_kernel.answers(index)):
+            info = await asyncio.to_thread(nbd_kernel.reconnect, device, backend)
+            if info.read_only != await asyncio.to_thread(nbd_kernel.is_read_only, device):
+                raise OSError(f"{device.path} is connected in another mode; disconnect it first")
+            if await _within(ANSWER_WAIT, lambda: nbd_kernel.answers(device)):
                 return
-        raise OSError(f"/dev/nbd{index} does not answer")
+        raise OSError(f"{device.path} does not answer")
+
+    async def _free(self, device: Device) -> None:
+        if not await asyncio.to_thread(nbd_kernel.server_lives, device):
+            self._log.error("the server of a block device died; the device fails", vdi=device.vdi, device=device.path)
+        elif not await _within(FLUSH_WAIT, lambda: nbd_kernel.flush(device)):
+            raise OSError(f"{device.path} could not be flushed within {FLUSH_WAIT:.0f} s; its storage hangs")
+        await asyncio.to_thread(nbd_kernel.disconnect, device)
 
 
 def _best(vdi: VdiId, backends: Sequence[Backend]) -> Backend:

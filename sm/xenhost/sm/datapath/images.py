@@ -47,7 +47,8 @@ def _nothing(vdi: VdiId) -> None:
 class ImageServers:
     """All image servers of the host. `on_lost(vdi)` is called when one ended that was not told to.
 
-    The VDI is not open then: its guest waits until it is opened and connected again, or fails when it is closed.
+    The VDI is not open then, and what was not flushed is lost: `Blocks.disconnect` lets the guest know by failing its
+    requests.
     """
 
     def __init__(
@@ -229,7 +230,7 @@ class ImageServers:
 
     def _lost(self, vdi: VdiId) -> None:
         self._servers.pop(vdi, None)
-        self._log.error("an image server died; its guest waits until the VDI is opened again", vdi=vdi)
+        self._log.error("an image server died; what its guest had not flushed is lost", vdi=vdi)
         self._on_lost(vdi)
 
 

@@ -1,13 +1,15 @@
 """The kernel's NBD devices, through generic netlink and sysfs. Everything here blocks: it is for threads.
 
-A device carries its VDI as backend identifier, which the kernel keeps with it and shows in sysfs. So there is no file
-that could be wrong: which device belongs to which VDI is read from the kernel, and a change of a device that meanwhile
-became another's is refused by it.
+A device carries its VDI and the process that serves it as backend identifier, which the kernel keeps with it and shows
+in sysfs. So there is no file that could be wrong: which device belongs to which VDI is read from the kernel, and a
+change of a device that meanwhile became another's is refused by it.
 
 One connection and no time-out of requests: with several, or with a time-out, Linux sends a request that takes long a
-second time, and the late first one may then overwrite newer data. A connection that breaks makes requests wait for the
-next one, DEAD_CONNECTION seconds at most. Those that were on their way are sent again after RETRY seconds, which no
-server has seen then: it is gone, or has ended the export and with it all that was in flight.
+second time, and the late first one may then overwrite newer data. When a connection breaks, requests wait for the next
+one, DEAD_CONNECTION seconds at most; those that were on their way are sent again after RETRY seconds. That is for an
+export that was made anew by its process, which ends all requests before. A device is never connected to another
+process: what the first one had acknowledged, but not yet written (a qcow2 image's tables), died with it, and a guest
+that went on would find old data where it had written new.
 """
 
 import errno
@@ -16,7 +18,8 @@ import os
 import re
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,8 +27,8 @@ from xenhost.core.storage import Backend, VdiId
 from xenhost.sm.datapath.nbd_proto import ExportInfo, Handshake, NbdProtocolError, TransmissionFlag
 from xenhost.system import genl
 
-DEAD_CONNECTION: Final = 120
-"""Seconds a request waits for a server that died to be started again."""
+DEAD_CONNECTION: Final = 30
+"""Seconds a new request waits for an export that is made anew."""
 RETRY: Final = 5.0
 """Seconds after which a request of a broken connection is sent again on the next."""
 TIMEOUT: Final = 20.0
@@ -40,20 +43,60 @@ _SOCKET_FD: Final = 1
 _DESTROY_ON_DISCONNECT: Final = 1
 _PREFIX: Final = "xenhost/"
 _NAME: Final = re.compile(r"nbd(0|[1-9][0-9]{0,5})")
+_IDENTIFIER: Final = re.compile(_PREFIX + r"([^/\s]+)/([0-9]+-[0-9]+)")
 
 
-def devices(sysfs: Path = Path("/sys")) -> Mapping[VdiId, int]:
-    """Devices of ours, by VDI."""
-    found = {}
-    for folder in (sysfs / "block").glob("nbd*"):
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device of ours."""
+
+    index: int
+    vdi: VdiId
+    server: str
+    """The process that serves it: its pid and when it started."""
+
+    @property
+    def path(self) -> str:
+        """Its node in dom0."""
+        return f"/dev/nbd{self.index}"
+
+    @property
+    def identifier(self) -> str:
+        """As the kernel keeps it."""
+        return f"{_PREFIX}{self.vdi}/{self.server}"
+
+
+def devices(vdi: VdiId, sysfs: Path = Path("/sys")) -> Sequence[Device]:
+    """Devices of a VDI that are not torn down. More than one only after its server died under somebody's hands."""
+    return [device for device in _all(sysfs) if device.vdi == vdi and _bound(device)]
+
+
+def _all(sysfs: Path) -> Iterator[Device]:
+    for folder in sorted((sysfs / "block").glob("nbd*")):
         match = _NAME.fullmatch(folder.name)
         try:
             identifier = (folder / "backend").read_text().strip()
         except OSError:
-            continue  # not connected, or by an older tool
-        if match and identifier.startswith(_PREFIX):
-            found[VdiId(identifier.removeprefix(_PREFIX))] = int(match[1])
-    return found
+            continue  # not connected, or by another tool
+        if match and (parts := _IDENTIFIER.fullmatch(identifier)):
+            yield Device(int(match[1]), VdiId(parts[1]), parts[2])
+
+
+def _bound(device: Device) -> bool:
+    """Not so any more if it was disconnected and somebody still has it open."""
+    try:
+        _reconfigure(device, [])
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return False
+        raise
+    return True
+
+
+def server_lives(device: Device) -> bool:
+    """Does the process run that served it when it was connected?"""
+    pid, _, _ = device.server.partition("-")
+    return _process(int(pid)) == device.server
 
 
 def loaded(sysfs: Path = Path("/sys")) -> bool:
@@ -61,9 +104,10 @@ def loaded(sysfs: Path = Path("/sys")) -> bool:
     return (sysfs / "module/nbd").exists()
 
 
-def connect(vdi: VdiId, backend: Backend) -> int:
-    """Make a device of an export; its index. Raises OSError, NbdProtocolError."""
-    connection, info = _handshake(backend)
+def connect(vdi: VdiId, backend: Backend) -> Device:
+    """Make a device of an export. Raises OSError, NbdProtocolError."""
+    connection, info, server = _handshake(backend)
+    wanted = Device(-1, vdi, server)
     with connection:
         answer = genl.call(
             _FAMILY,
@@ -75,69 +119,74 @@ def connect(vdi: VdiId, backend: Backend) -> int:
                 genl.u64(_SERVER_FLAGS, info.flags & ~TransmissionFlag.CAN_MULTI_CONN),
                 genl.u64(_CLIENT_FLAGS, _DESTROY_ON_DISCONNECT),
                 genl.u64(_DEAD_CONNECTION, DEAD_CONNECTION),
-                genl.text(_BACKEND, _PREFIX + vdi),
+                genl.text(_BACKEND, wanted.identifier),
                 _socket(connection),
             ],
             TIMEOUT,
         )
-    index = int(struct.unpack_from("=I", answer[_INDEX])[0])
-    if devices().get(vdi) != index:
-        disconnect(vdi, index)
+    device = replace(wanted, index=int(struct.unpack_from("=I", answer[_INDEX])[0]))
+    if device not in devices(vdi):
+        disconnect(device)
         raise OSError(errno.EOPNOTSUPP, "the kernel does not keep backend identifiers; Linux 5.14 or newer is needed")
-    Path(f"/sys/block/nbd{index}/queue/io_timeout").write_text(str(round(RETRY * 1000)))
-    return index
+    Path(f"/sys/block/nbd{device.index}/queue/io_timeout").write_text(str(round(RETRY * 1000)))
+    return device
 
 
-def reconnect(vdi: VdiId, index: int, backend: Backend) -> ExportInfo:
+def serves(backend: Backend) -> str:
+    """The process that serves an export. Raises OSError."""
+    with _connected(backend) as connection:
+        return _peer(connection)
+
+
+def reconnect(device: Device, backend: Backend) -> ExportInfo:
     """Give a device whose connection is broken a new one, and the size the export has now. No harm if it is not broken.
 
-    Raises OSError (EINVAL: the device is another VDI's now), NbdProtocolError.
+    Raises OSError (EINVAL: the device is another VDI's now, or its server another process), NbdProtocolError.
     """
-    connection, info = _handshake(backend)
+    connection, info, server = _handshake(backend)
     with connection:
-        _reconfigure(vdi, index, [genl.u64(_SIZE, info.size), _socket(connection)])
+        _reconfigure(replace(device, server=server), [genl.u64(_SIZE, info.size), _socket(connection)])
     return info
 
 
-def is_read_only(index: int) -> bool:
+def is_read_only(device: Device) -> bool:
     """Does the device refuse writes?"""
-    return Path(f"/sys/block/nbd{index}/ro").read_text().strip() == "1"
+    return Path(f"/sys/block/nbd{device.index}/ro").read_text().strip() == "1"
 
 
-def size(index: int) -> int:
+def size(device: Device) -> int:
     """Its size in bytes."""
-    return int(Path(f"/sys/block/nbd{index}/size").read_text()) * SECTOR
+    return int(Path(f"/sys/block/nbd{device.index}/size").read_text()) * SECTOR
 
 
-def answers(index: int) -> None:
+def answers(device: Device) -> None:
     """Return when the device has answered a read. Blocks for as long as nothing answers. Raises OSError."""
-    device = os.open(f"/dev/nbd{index}", os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+    file = os.open(device.path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
     try:
         with mmap.mmap(-1, mmap.PAGESIZE) as aligned:
-            os.preadv(device, [aligned], 0)
+            os.preadv(file, [aligned], 0)
     finally:
-        os.close(device)
+        os.close(file)
 
 
-def flush(index: int) -> None:
+def flush(device: Device) -> None:
     """Make durable what was written through the device. Raises OSError."""
-    device = os.open(f"/dev/nbd{index}", os.O_RDONLY | os.O_CLOEXEC)
+    file = os.open(device.path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(device)
+        os.fsync(file)
     finally:
-        os.close(device)
+        os.close(file)
 
 
-def disconnect(vdi: VdiId, index: int) -> None:
-    """Free the device; requests under way fail. Raises OSError."""
-    _reconfigure(vdi, index, [])  # refused if it is another VDI's now
-    genl.call(_FAMILY, _DISCONNECT, [genl.u32(_INDEX, index)], TIMEOUT)
+def disconnect(device: Device) -> None:
+    """Free the device; requests under way fail. It is gone when nobody has it open any more. Raises OSError."""
+    _reconfigure(device, [])  # refused if it is another's now
+    genl.call(_FAMILY, _DISCONNECT, [genl.u32(_INDEX, device.index)], TIMEOUT)
 
 
-def _reconfigure(vdi: VdiId, index: int, attributes: list[bytes]) -> None:
-    genl.call(
-        _FAMILY, _RECONFIGURE, [genl.u32(_INDEX, index), genl.text(_BACKEND, _PREFIX + vdi), *attributes], TIMEOUT
-    )
+def _reconfigure(device: Device, attributes: list[bytes]) -> None:
+    head = [genl.u32(_INDEX, device.index), genl.text(_BACKEND, device.identifier)]
+    genl.call(_FAMILY, _RECONFIGURE, [*head, *attributes], TIMEOUT)
 
 
 def _socket(connection: socket.socket) -> bytes:
@@ -145,19 +194,45 @@ def _socket(connection: socket.socket) -> bytes:
     return genl.nested(_SOCKETS, [item])
 
 
-def _handshake(backend: Backend) -> tuple[socket.socket, ExportInfo]:
-    """A connection that has negotiated, ready for the kernel: with simple replies, all that it knows."""
+def _handshake(backend: Backend) -> tuple[socket.socket, ExportInfo, str]:
+    """A connection that has negotiated, ready for the kernel, which knows simple replies only; and its server."""
     handshake = Handshake(backend.export, structured=False)
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    connection = _connected(backend)
     try:
-        connection.settimeout(TIMEOUT)
-        connection.connect(backend.path)
         while handshake.info is None:
             if not (data := connection.recv(4096)):
                 raise NbdProtocolError(f"{backend.path} closed the connection during the handshake")
             connection.sendall(handshake.feed(data))
         connection.settimeout(None)
+        return connection, handshake.info, _peer(connection)
     except BaseException:
         connection.close()
         raise
-    return connection, handshake.info
+
+
+def _connected(backend: Backend) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        connection.settimeout(TIMEOUT)
+        connection.connect(backend.path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _peer(connection: socket.socket) -> str:
+    pid, _, _ = struct.unpack("=iii", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if not (process := _process(pid)):
+        raise ConnectionResetError(errno.ECONNRESET, "the NBD server is gone")
+    return process
+
+
+def _process(pid: int) -> str:
+    """The pid and when the process started, so that it is never taken for another; empty: there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return "" if fields[0] in "ZX" else f"{pid}-{fields[19]}"

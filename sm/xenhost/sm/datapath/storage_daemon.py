@@ -1,6 +1,7 @@
 """One qemu-storage-daemon: a process that outlives the agent, and its QMP connection."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -54,6 +55,7 @@ class StorageDaemon:
             self._process.watch(self._ended)
             async with asyncio.timeout(START_TIMEOUT):
                 self._qmp = await self._connect(socket)
+            await asyncio.to_thread(self._protect)
         except (OSError, QmpError) as error:
             said = await asyncio.to_thread(self._said)
             await self.stop(grace=0.0)
@@ -121,6 +123,12 @@ class StorageDaemon:
         if not self._stopping:
             self._process.forget()
             self._on_exit()
+
+    def _protect(self) -> None:
+        """When memory runs out, a guest's disk is not what dom0 can do without."""
+        with contextlib.suppress(OSError):  # not root, in tests
+            pid = int(self._process.pidfile.read_text())
+            Path(f"/proc/{pid}/oom_score_adj").write_text("-900")
 
     def _clear_sockets(self) -> None:
         for name in ("qmp", "nbd"):
