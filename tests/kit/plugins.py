@@ -5,7 +5,6 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -101,8 +100,3 @@ class PluginPlace:
         """An SR to be made."""
         config = device_config or {"location": str(self.folder / "data")}
         return SrSpec(SrId(new_id()), type_, config, "an SR", "made by a test")
-
-
-def names(found: Sequence[object]) -> list[str]:
-    """Classes of what was found."""
-    return [type(each).__name__ for each in found]

@@ -109,9 +109,9 @@ class Generic:
 
     def _allow(self, session: Session, cls: str, ref: str, column: str, method: str) -> None:
         write = CLASSES[cls][column].write
-        row = self._tables.get(cls, ref)
         if write is Write.NOBODY:
             raise unknown(method)
+        row = self._tables.get(cls, ref)
         if write is Write.DRIVER:
             sr = ref if cls == "SR" else row["SR"]
             if session.sr != sr:
