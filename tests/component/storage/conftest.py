@@ -1,0 +1,42 @@
+"""An SR of type `file`, with real image servers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import structlog
+
+from component.harness.agent import Agent
+from component.harness.client import Client
+from component.harness.command import CommandLine
+from xenhost.api.host.v1 import storage_pb2
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Short: the sockets of image servers are below it."""
+    with TemporaryDirectory(prefix="xh-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Where the SR is."""
+    folder = tmp_path / "sr"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+async def sr(client: Client, place: Path) -> storage_pb2.Sr:
+    """One that is called local."""
+    return await client.create_sr("local", place)
+
+
+@pytest.fixture
+def xenhost(agent: Agent) -> Iterator[CommandLine]:
+    # The agent's log must not go where the runner catches what the client prints
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    yield CommandLine(str(agent.config.api.socket))
+    structlog.reset_defaults()
