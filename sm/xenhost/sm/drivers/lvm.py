@@ -53,7 +53,7 @@ class LvmLocalDriver(LvmDriver):
                 name="Local LVM",
                 description="Virtual disks as volumes of LVM on local disks",
                 vendor="xenhost",
-                copyright="LGPL-2.1-or-later",
+                copyright="(C) the xenhost authors, LGPL-2.1-or-later",
                 version="1.0",
                 required_api_version="1.0",
                 capabilities=dict.fromkeys(CAPABILITIES, 1),

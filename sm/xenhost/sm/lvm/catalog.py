@@ -46,7 +46,7 @@ def catalog(volumes: Iterable[Volume]) -> Catalog:
     it is stale. If any record of them cannot be read, nothing of that VDI is.
     """
     found: dict[VdiId, list[Entry]] = {}
-    ignored = []
+    ignored: list[str] = []
     for volume in volumes:
         parsed = names.parse_volume(volume.name)
         if parsed is None:

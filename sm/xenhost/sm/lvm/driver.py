@@ -1,5 +1,6 @@
 """Types of SRs on LVM: finding, making and attaching them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -26,6 +27,7 @@ MASTER: Final = 58
 NO_ROOM: Final = 44
 GROUP_CREATE: Final = 77
 PROVISIONING: Final = 180
+_SYSTEM_ID: Final = re.compile(r"[A-Za-z0-9_.+-]{1,128}")
 _METADATA_SIZE: Final = "64m"
 """Of LVM: it holds two copies of 4,096 volumes with long names, and their history."""
 
@@ -127,11 +129,7 @@ class LvmDriver:
             raise backend_failure(
                 UNKNOWN_TYPE,
                 f"volume group {group.name} was not made by xenhost"
-                + (
-                    ": it has XenServer's layout (VHD on LVM), which only XenServer's own driver reads"
-                    if layout
-                    else ""
-                ),
+                + (": it has XenServer's layout (VHD on LVM), which XenServer's own driver reads" if layout else ""),
             )
         try:
             record = read_group(info.tags)
@@ -154,7 +152,7 @@ class LvmDriver:
     async def _require_owner(self, spec: SrSpec, group: VolumeGroup, info: Group) -> None:
         if info.system_id in ("", self._system_id):
             return
-        if spec.device_config.get("takeover") == info.system_id:
+        if spec.device_config.get("takeover") == info.system_id and _SYSTEM_ID.fullmatch(info.system_id):
             self._context.log.warning("sr.taken_over", sr=spec.id, owner=info.system_id)
             await group.lvm.take_over(group.name, info.system_id)
             return

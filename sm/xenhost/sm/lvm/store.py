@@ -167,8 +167,8 @@ class Store:
             return await pool.status()
         if status.metadata_used >= 0.95 * status.metadata_size:
             raise SrFull(
-                f"the metadata of the thin pool of SR {self.sr} is full, and volume group {self.group.name} has no room "
-                "for it to grow: delete snapshots first",
+                f"the metadata of the thin pool of SR {self.sr} is full, and volume group {self.group.name} has no "
+                "room for it to grow: delete snapshots first",
                 requested=str(status.metadata_size),
                 maximum=str(info.free),
             )

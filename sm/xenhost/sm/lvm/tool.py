@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from xenhost.sm.command import CommandError, Commands, CommandTimeout
+from xenhost.sm.command import CommandError, Commands, CommandTimeout, Result
 from xenhost.sm.datapath.image_server import settled
 
 READ_TIMEOUT: Final = 60.0
@@ -47,48 +47,40 @@ class Lvm:
 
     def __init__(self, commands: Commands, system_id: str, devices: Sequence[str], writable: bool = True) -> None:
         self._commands = commands
+        self._id = system_id
         self.devices = tuple(devices)
         self.writable = writable
-        self._id = system_id
+
+    def _options(self, former_owner: str = "") -> tuple[str, ...]:
+        extra = f'extra_system_ids=["{former_owner}"]' if former_owner else ""
         settings = (
-            f'global{{system_id_source="lvmlocal" metadata_read_only={int(not writable)}}}'
-            f'local{{system_id="{system_id}"}}'
+            f'global{{system_id_source="lvmlocal" metadata_read_only={int(not self.writable)}}}'
+            f'local{{system_id="{self._id}" {extra}}}'
             "activation{monitoring=0 error_when_full=1}"
             "backup{archive=0}"
         )
-        self._options = ("--config", settings, "--devices", ",".join(self.devices), "-qq")
-
-    async def read(self, verb: str, *args: str) -> bytes:
-        """Output of a command that changes nothing. Raises LvmError."""
-        try:
-            result = await self._commands.run(
-                verb, *self._options, *args, timeout=READ_TIMEOUT, env=_ENV, max_output=_MAX_REPORT
-            )
-        except CommandError as error:
-            raise _lvm_error(error) from error
-        return result.stdout
+        return "--config", settings, "--devices", ",".join(self.devices), "-qq"
 
     async def report(self, verb: str, fields: str, *args: str) -> bytes:
-        """A report of `lvs` or `vgs` as JSON, sizes in bytes."""
-        return await self.read(verb, "--reportformat", "json", "--units", "b", "--nosuffix", "-o", fields, *args)
+        """A report of `lvs` or `vgs` as JSON, sizes in bytes. Raises LvmError."""
+        form = ("--reportformat", "json", "--units", "b", "--nosuffix", "-o", fields)
+        return (await self._run(READ_TIMEOUT, verb, *self._options(), *form, *args)).stdout
 
     async def write(self, verb: str, *args: str) -> None:
         """Run a command that changes something, to its end even if the caller is cancelled. Raises LvmError."""
-        try:
-            await settled(self._commands.run(verb, *self._options, *args, timeout=WRITE_TIMEOUT, env=_ENV, check=True))
-        except CommandError as error:
-            raise _lvm_error(error) from error
+        await settled(self._run(WRITE_TIMEOUT, verb, *self._options(), *args))
 
     async def take_over(self, group: str, owner: str) -> None:
         """Make a group ours that belongs to another system. Raises LvmError."""
-        await self.write(
-            "vgchange", "-y", "--config", f'local{{extra_system_ids=["{owner}"]}}', "--systemid", self._id, group
-        )
+        await settled(self._run(WRITE_TIMEOUT, "vgchange", *self._options(owner), "-y", "--systemid", self._id, group))
 
     async def dm(self, *args: str) -> str:
         """Run dmsetup. Raises LvmError."""
+        return (await settled(self._run(READ_TIMEOUT, "dmsetup", *args))).text()
+
+    async def _run(self, timeout: float, *argv: str) -> Result:
         try:
-            return (await settled(self._commands.run("dmsetup", *args, timeout=READ_TIMEOUT, env=_ENV))).text()
+            return await self._commands.run(*argv, timeout=timeout, env=_ENV, max_output=_MAX_REPORT)
         except CommandError as error:
             raise _lvm_error(error) from error
 

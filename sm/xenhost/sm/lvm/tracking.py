@@ -48,8 +48,11 @@ class Tracking:
                 raise VdiNoCbtMetadata(
                     f"VDI {entry.id} has no changed block tracking, or had none when it was made", vdi=entry.id
                 )
-        if (first.record.snapshot_of or older) != (second.record.snapshot_of or newer):
-            raise backend_failure(NOT_RELATED, f"VDIs {older} and {newer} are not snapshots of one VDI, nor it itself")
+        if not _follows(first, second):
+            raise backend_failure(
+                NOT_RELATED,
+                f"VDI {newer} is neither the VDI that {older} is a snapshot of, nor a later snapshot of that",
+            )
         with store.told(INCONSISTENT, f"what changed between VDIs {older} and {newer} is not known"):
             left, right = await self._mappings(pool, first, second)
             return await asyncio.to_thread(changes, left, right)
@@ -128,3 +131,12 @@ class Tracking:
                 raise LvmError(f"{entry.volume.name} cannot be read: {error.strerror}") from error
             finally:
                 await store.group.deactivate(entry.volume.name)
+
+
+def _follows(older: Entry, newer: Entry) -> bool:
+    """Is one a snapshot, and the other its VDI or a later snapshot of that?"""
+    origin = older.record.snapshot_of
+    if origin is None or origin == newer.id:
+        return origin is not None
+    times = older.record.snapshot_time or 0.0, newer.record.snapshot_time or 0.0
+    return newer.record.snapshot_of == origin and times[0] <= times[1]

@@ -154,10 +154,11 @@ class Vdis:
         begin = entry.record.zeroed_from or entry.volume.size
         with store.told(RESIZE, f"VDI {entry.id} cannot be resized", entry.id):
             free = (await store.info()).free
-            if size - entry.volume.size > free:
+            more = size - entry.volume.size
+            if more > free:
                 raise SrFull(
-                    f"{human_size(size - entry.volume.size)} more do not fit: SR {store.sr} has {human_size(free)} left",
-                    requested=str(size - entry.volume.size),
+                    f"{human_size(more)} more do not fit: SR {store.sr} has {human_size(free)} left",
+                    requested=str(more),
                     maximum=str(free),
                 )
             entry = await self.rerecord(entry, replace(entry.record, zeroed_from=begin))

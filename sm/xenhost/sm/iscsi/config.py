@@ -1,0 +1,85 @@
+"""The device-config of SRs on iSCSI."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from xenhost.core.storage import ConfigKey
+from xenhost.core.storage_errors import backend_failure
+from xenhost.sm.iscsi.output import is_iqn
+
+TARGET_MISSING: Final = 95
+IQN_INVALID: Final = 106
+PORT_INVALID: Final = 142
+ANY: Final = "*"
+"""All targets that the server names."""
+
+TARGET_KEYS: Final = (
+    ConfigKey("target", "address of the iSCSI server; several separated by commas, tried in turn", True),
+    ConfigKey("targetIQN", "name of the target, or * for all", True),
+    ConfigKey("port", "TCP port, 3260 if not given"),
+    ConfigKey("chapuser", "user name, if the target asks for one"),
+    ConfigKey("chappassword", "its password", secret=True),
+    ConfigKey("incoming_chapuser", "user name by which the target shows who it is"),
+    ConfigKey("incoming_chappassword", "its password", secret=True),
+    ConfigKey("replacement_timeout", "seconds for which reads and writes wait for a lost session, 60 if not given"),
+)
+SCSI_ID_KEY: Final = ConfigKey("SCSIid", "SCSI id of the LUN, as a probe shows it", True)
+
+
+@dataclass(frozen=True, slots=True)
+class Chap:
+    """Who we are to a target."""
+
+    user: str = ""
+    password: str = ""
+    incoming_user: str = ""
+    incoming_password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IscsiConfig:
+    """A device-config that is checked."""
+
+    hosts: tuple[str, ...]
+    port: int
+    iqn: str
+    """`*`: all; empty: not chosen yet."""
+    scsi_id: str
+    chap: Chap
+    replacement_timeout: int
+
+
+def parse(untrusted_config: Mapping[str, str]) -> IscsiConfig:
+    """Raises SrBackendFailure 95, 106, 142."""
+    hosts = tuple(host.strip() for host in untrusted_config.get("target", "").split(",") if host.strip())
+    if not hosts:
+        raise backend_failure(TARGET_MISSING, "device-config:target is missing: the address of the iSCSI server")
+    for host in hosts:
+        if len(host) > 255 or any(letter in host for letter in " \t/\\,") or host.startswith("-"):
+            raise backend_failure(TARGET_MISSING, f"device-config:target: {host!r:.80} is no address")
+    iqn = untrusted_config.get("targetIQN", "").strip()
+    if iqn and iqn != ANY and not is_iqn(iqn):
+        raise backend_failure(IQN_INVALID, f"device-config:targetIQN: {iqn!r:.240} is not the name of a target")
+    return IscsiConfig(
+        hosts,
+        _number(untrusted_config, "port", 3260, 65535),
+        iqn,
+        untrusted_config.get("SCSIid", "").strip(),
+        Chap(
+            untrusted_config.get("chapuser", ""),
+            untrusted_config.get("chappassword", ""),
+            untrusted_config.get("incoming_chapuser", ""),
+            untrusted_config.get("incoming_chappassword", ""),
+        ),
+        _number(untrusted_config, "replacement_timeout", 60, 86400),
+    )
+
+
+def _number(untrusted_config: Mapping[str, str], key: str, default: int, largest: int) -> int:
+    text = untrusted_config.get(key, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 7 and 0 < int(text) <= largest):
+        raise backend_failure(PORT_INVALID, f"device-config:{key} is a number from 1 to {largest}, not {text!r:.40}")
+    return int(text)

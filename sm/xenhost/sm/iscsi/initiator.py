@@ -1,0 +1,230 @@
+"""Logging in to iSCSI targets and out again, through open-iscsi. Every wait is bounded and ends when it can."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from xenhost.core.storage_errors import SrBackendFailure, backend_failure
+from xenhost.sm.command import CommandError, CommandTimeout, Result
+from xenhost.sm.context import SmContext
+from xenhost.sm.datapath.image_server import settled
+from xenhost.sm.iscsi.config import ANY, Chap, IscsiConfig
+from xenhost.sm.iscsi.output import Portal, Target, discovered
+from xenhost.sm.iscsi.sessions import Session, Users, expected_disks, sessions
+from xenhost.sm.scsi import sysfs
+
+DEVICE: Final = 67
+LOGIN: Final = 68
+LOGOUT: Final = 69
+DAEMON: Final = 71
+DISCOVERY: Final = 83
+DNS: Final = 140
+TARGET: Final = 141
+NO_LUN: Final = 87
+
+_QUICK: Final = 15.0
+_LOGIN_TIMEOUT: Final = 45.0
+_DEVICE_TIMEOUT: Final = 20.0
+_POLL: Final = 0.05
+_EXISTS: Final = 15
+_NOTHING: Final = 21
+_NO_DAEMON: Final = (18, 20)
+_AUTHENTICATION: Final = 24
+_SECRETS: Final = "node.session.auth"
+
+
+class Initiator:
+    """This host as an iSCSI initiator. Sessions are shared by the SRs that need them, and found again."""
+
+    def __init__(self, context: SmContext, sys: Path = sysfs.SYS) -> None:
+        self._context = context
+        self._sys = sys
+        self._users = Users(context.run_dir / "iscsi")
+
+    async def discover(self, config: IscsiConfig) -> tuple[Target, ...]:
+        """The targets of the first server that answers. Raises SrBackendFailure 71, 83, 140, 141."""
+        error: SrBackendFailure | None = None
+        for host in config.hosts:
+            try:
+                async with self._locked():
+                    return await self._discover(await _address(host, config.port), config.chap)
+            except SrBackendFailure as failure:
+                error = failure
+        raise error or backend_failure(TARGET, "there is no iSCSI server to ask")
+
+    async def targets(self, config: IscsiConfig) -> tuple[str, ...]:
+        """The names of the targets that a configuration means."""
+        if config.iqn != ANY:
+            return (config.iqn,)
+        return tuple(dict.fromkeys(target.iqn for target in await self.discover(config)))
+
+    async def use(self, config: IscsiConfig, user: str) -> tuple[str, ...]:
+        """Have sessions to the targets of a configuration for `user`; answers the targets. No-op if there are.
+
+        Raises SrBackendFailure 68, 71, 140; then there is no session more than before.
+        """
+        iqns = await self.targets(config)
+        async with self._locked():
+            try:
+                for iqn in iqns:
+                    await self._use(config, iqn, user)
+            except BaseException:
+                await settled(self._release(user))
+                raise
+        return iqns
+
+    async def release(self, user: str) -> None:
+        """`user` needs them no more; the sessions that nobody does are ended, but for those that we did not begin."""
+        async with self._locked():
+            await settled(self._release(user))
+
+    async def disks(self, iqns: tuple[str, ...]) -> tuple[sysfs.Disk, ...]:
+        """The disks of the sessions to some targets, after a fresh look for new ones."""
+        for session in await self._sessions():
+            if session.iqn in iqns and session.logged_in:
+                await self._adm("-m", "session", "-r", str(session.number), "--rescan", timeout=_LOGIN_TIMEOUT)
+                deadline = self._context.clock.monotonic() + _DEVICE_TIMEOUT
+                while await asyncio.to_thread(expected_disks, self._sys, session.number):
+                    if self._context.clock.monotonic() > deadline:
+                        break
+                    await self._context.clock.sleep(_POLL)
+        return await self._disks(iqns)
+
+    async def disk(self, iqns: tuple[str, ...], scsi_id: str) -> sysfs.Disk:
+        """The disk with that id, as soon as it is there. Raises SrBackendFailure 67."""
+        deadline = self._context.clock.monotonic() + _DEVICE_TIMEOUT
+        looked = False
+        while True:
+            for disk in await self._disks(iqns):
+                if disk.scsi_id == scsi_id:
+                    return disk
+            if self._context.clock.monotonic() > deadline:
+                raise backend_failure(DEVICE, f"targets {', '.join(iqns)} have no LUN with SCSI id {scsi_id!r:.80}")
+            if not looked:
+                looked = True
+                await self.disks(iqns)  # A session that was there before does not know of new LUNs.
+            else:
+                await self._context.clock.sleep(_POLL)
+
+    async def _disks(self, iqns: tuple[str, ...]) -> tuple[sysfs.Disk, ...]:
+        every = await asyncio.to_thread(sysfs.disks, self._sys)
+        return tuple(disk for disk in every if disk.target in iqns)
+
+    async def _use(self, config: IscsiConfig, iqn: str, user: str) -> None:
+        there = [session for session in await self._sessions() if session.iqn == iqn]
+        await asyncio.to_thread(self._users.add, iqn, user, bool(there))
+        if there:
+            return  # If it is lost at the moment, the daemon logs in again by itself.
+        error: SrBackendFailure | None = None
+        for host in config.hosts:
+            try:
+                await self._login(iqn, await _address(host, config.port), config)
+            except SrBackendFailure as failure:
+                error = failure
+            else:
+                return
+        raise error or backend_failure(LOGIN, f"there is no server for target {iqn}")
+
+    async def _login(self, iqn: str, portal: Portal, config: IscsiConfig) -> None:
+        node = ("-m", "node", "-T", iqn, "-p", str(portal))
+        await self._adm(*node, "-o", "new")
+        chap = config.chap
+        settings = {
+            "node.startup": "manual",
+            "node.session.timeo.replacement_timeout": str(config.replacement_timeout),
+            "node.session.initial_login_retry_max": "2",
+            "node.conn[0].timeo.login_timeout": "10",
+            f"{_SECRETS}.authmethod": "CHAP" if chap.user else "None",
+        }
+        if chap.user:
+            settings |= {f"{_SECRETS}.username": chap.user, f"{_SECRETS}.password": chap.password}
+        if chap.incoming_user:
+            settings |= {
+                f"{_SECRETS}.username_in": chap.incoming_user,
+                f"{_SECRETS}.password_in": chap.incoming_password,
+            }
+        for name, value in settings.items():
+            await self._adm(*node, "-o", "update", "-n", name, "-v", value)
+        result = await self._run(*node, "--login", timeout=_LOGIN_TIMEOUT)
+        if result.status in (0, _EXISTS):
+            return
+        await self._adm(*node, "-o", "delete", check=False)
+        if result.status == _AUTHENTICATION:
+            raise backend_failure(LOGIN, f"target {iqn} refused the login: its CHAP user or password is another one")
+        raise backend_failure(LOGIN, f"target {iqn} at {portal} cannot be logged in to: {result.complaint()}")
+
+    async def _release(self, user: str) -> None:
+        for iqn in await asyncio.to_thread(self._users.remove, user):
+            await self._adm("-m", "node", "-T", iqn, "--logout", check=False, timeout=_LOGIN_TIMEOUT)
+            await self._adm("-m", "node", "-T", iqn, "-o", "delete", check=False)
+
+    async def _discover(self, portal: Portal, chap: Chap) -> tuple[Target, ...]:
+        if not chap.user:
+            asked = ("-m", "discovery", "-t", "sendtargets", "-p", str(portal))
+            return self._found(portal, await self._run(*asked, timeout=_LOGIN_TIMEOUT))
+        record = ("-m", "discoverydb", "-t", "sendtargets", "-p", str(portal))
+        auth = "discovery.sendtargets.auth"
+        settings = {f"{auth}.authmethod": "CHAP", f"{auth}.username": chap.user, f"{auth}.password": chap.password}
+        await self._adm(*record, "-o", "new")
+        try:
+            for name, value in settings.items():
+                await self._adm(*record, "-o", "update", "-n", name, "-v", value)
+            result = await self._run(*record, "--discover", timeout=_LOGIN_TIMEOUT)
+            if result.status not in (0, _NOTHING):
+                # Most targets ask for a password at the login only.
+                asked = ("-m", "discovery", "-t", "sendtargets", "-p", str(portal))
+                result = await self._run(*asked, timeout=_LOGIN_TIMEOUT)
+            return self._found(portal, result)
+        finally:
+            await self._adm(*record, "-o", "delete", check=False)
+
+    def _found(self, portal: Portal, result: Result) -> tuple[Target, ...]:
+        if result.status == _NOTHING:
+            return ()
+        if result.status:
+            raise backend_failure(TARGET, f"the iSCSI server {portal} does not answer: {result.complaint()}")
+        return discovered(result.text())
+
+    async def _sessions(self) -> tuple[Session, ...]:
+        return await asyncio.to_thread(sessions, self._sys)
+
+    @contextlib.asynccontextmanager
+    async def _locked(self) -> AsyncIterator[None]:
+        while (lock := await asyncio.to_thread(self._users.try_lock)) is None:
+            await self._context.clock.sleep(_POLL)
+        try:
+            yield
+        finally:
+            os.close(lock)
+
+    async def _adm(self, *argv: str, check: bool = True, timeout: float = _QUICK) -> None:
+        result = await self._run(*argv, timeout=timeout)
+        if check and result.status:
+            raise backend_failure(LOGIN, f"iscsiadm {argv[1]} failed: {result.complaint()}")
+
+    async def _run(self, *argv: str, timeout: float) -> Result:
+        try:
+            result = await self._context.commands.run(
+                "iscsiadm", *argv, timeout=timeout, check=False, env={"LC_ALL": "C"}
+            )
+        except CommandTimeout as error:
+            raise backend_failure(LOGIN, f"the iSCSI server did not answer within {timeout:g} s") from error
+        except CommandError as error:
+            raise backend_failure(DAEMON, f"{error}; install open-iscsi") from error
+        if result.status in _NO_DAEMON:
+            raise backend_failure(DAEMON, "the iSCSI daemon does not run: start iscsid (systemctl start iscsid)")
+        return result
+
+
+async def _address(host: str, port: int) -> Portal:
+    """The address of a server by number: a session is known by that."""
+    try:
+        async with asyncio.timeout(_QUICK):
+            found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except (TimeoutError, OSError, UnicodeError) as error:
+        raise backend_failure(DNS, f"{host} is not the name of a server") from error
+    return Portal(str(found[0][4][0]), port)

@@ -1,0 +1,66 @@
+"""Disks of local host adapters (FC, SAS, SCSI) by SCSI id: the `Disks` of `lvmohba`."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Final
+
+from xenhost.core.storage import ConfigKey, ProbeReport, SrSpec
+from xenhost.core.storage_errors import backend_failure
+from xenhost.sm.lvm.disks import Stage, disk_entry, unused_disks
+from xenhost.sm.scsi import documents, sysfs
+
+SCSI_ID_MISSING: Final = 107
+INVALID: Final = 91
+
+
+class AdapterDisks:
+    """`SCSIid` on any host adapter."""
+
+    keys = (ConfigKey("SCSIid", "SCSI id of the disk, as a probe shows it", True),)
+
+    async def open(self, spec: SrSpec) -> tuple[str, ...]:
+        """Nothing to do but to find it."""
+        return (await find(_scsi_id(spec.device_config)),)
+
+    async def close(self, spec: SrSpec) -> None:
+        """Nothing to do."""
+
+    @contextlib.asynccontextmanager
+    async def probing(self, device_config: Mapping[str, str]) -> AsyncIterator[Stage]:
+        """Without `SCSIid`: the disks that nobody uses."""
+        if device_config.get("SCSIid"):
+            yield (await find(device_config["SCSIid"]),)
+        else:
+            yield choices(device_config, await adapter_disks())
+
+
+async def adapter_disks() -> tuple[sysfs.Disk, ...]:
+    """Disks with a SCSI id that no part of dom0 uses."""
+    return tuple(disk for disk in await unused_disks() if disk.scsi_id and disk.address)
+
+
+def choices(device_config: Mapping[str, str], disks: Iterable[sysfs.Disk]) -> ProbeReport:
+    """The stage in which a disk is chosen."""
+    each = tuple(disks)
+    return ProbeReport(
+        tuple(disk_entry({**device_config, "SCSIid": disk.scsi_id}, disk) for disk in each),
+        documents.device_list(each),
+        SCSI_ID_MISSING,
+        "SCSIid",
+    )
+
+
+async def find(scsi_id: str) -> str:
+    """The device of the disk with that id. Raises SrBackendFailure 91."""
+    found = await asyncio.to_thread(sysfs.by_scsi_id, scsi_id)
+    if not found:
+        raise backend_failure(INVALID, f"no disk of this host has SCSI id {scsi_id!r:.80}")
+    return found[0].path
+
+
+def _scsi_id(device_config: Mapping[str, str]) -> str:
+    scsi_id = device_config.get("SCSIid", "").strip()
+    if not scsi_id:
+        raise backend_failure(SCSI_ID_MISSING, "device-config:SCSIid is missing; a probe shows the disks")
+    return scsi_id
