@@ -124,7 +124,7 @@ def _union(args: tuple[Hashable, ...]) -> _Decoder:
     scalars = [arg for arg in args if not (isinstance(arg, type) and is_dataclass(arg))]
 
     def read(value: Json, where: str) -> object:
-        if isinstance(value, dict):
+        if isinstance(value, dict) and classes:
             name = value.get(CLASS)
             if not isinstance(name, str) or name not in classes:
                 raise BadRecord(f"{where}: class {name!r:.60} is not one of {', '.join(classes)}")

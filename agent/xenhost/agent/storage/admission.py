@@ -208,6 +208,8 @@ def recovered(records: Records, request: StorageRequest) -> Admitted:
         case _:
             record = records.get_vdi(request.vdi)
             vdis = {} if record is None else {record: vdi_word(request, record)}
+            if isinstance(request, RevertVdi) and (snapshot := records.get_vdi(request.snapshot)) is not None:
+                vdis[snapshot] = VdiWord.CLONE
             sr = request.sr if isinstance(request, CopyVdi) else SrId("") if record is None else record.sr
             return Admitted(sr, None, vdis, (ObjectKind.VDI, request.vdi, ""))
 

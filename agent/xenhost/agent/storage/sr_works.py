@@ -1,6 +1,8 @@
 """What is done to SRs."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -59,9 +61,10 @@ class SrWorks:
             self._say(job, 0.0, "creating")
             await services.calls.verb("creating the SR", driver.create(spec), services.config.create_deadline)
             self._say(job, 0.6, "attaching")
-            sr = await self._attach(driver, spec)
-            stat = await self._stat(sr)
-            report = await services.calls.verb("scanning the SR", sr.scan(), services.config.scan_deadline)
+            async with self._let_go_if_it_fails(job, driver, spec):
+                sr = await self._attach(driver, spec)
+                stat = await self._stat(sr)
+                report = await services.calls.verb("scanning the SR", sr.scan(), services.config.scan_deadline)
 
             def apply() -> None:
                 record = services.records.put_sr(spec, wanted=True)
@@ -80,11 +83,15 @@ class SrWorks:
         async with self._services.locks.sr(job.sr):
             if record.sr is None:
                 self._say(job, 0.0, "attaching")
-                await self.bring_up(record)
+                async with self._let_go_if_it_fails(job, self.driver(record.spec.type), record.spec):
+                    await self.bring_up(record, job.close)
             await job.commit(Outcome((PutSr(record.spec, wanted=True),), lambda: self._want(record, True)))
 
-    async def bring_up(self, record: SrRecord) -> None:
-        """Attach an SR that is recorded, take over what is in use of it, look at it. The SR is locked."""
+    async def bring_up(self, record: SrRecord, attached: Callable[[], None] = lambda: None) -> None:
+        """Attach an SR that is recorded, take over what is in use of it, look at it. The SR is locked.
+
+        `attached` is called when it is: what comes then is not cancelled.
+        """
         services = self._services
         sr = await self._attach(self.driver(record.spec.type), record.spec)
         record.sr = sr
@@ -93,6 +100,7 @@ class SrWorks:
         except BaseException:
             record.sr = None
             raise
+        attached()
         record.stat = await self._stat(sr)
         try:
             await self._scan(record, sr)
@@ -186,6 +194,24 @@ class SrWorks:
     async def _attach(self, driver: SrDriver, spec: SrSpec) -> Sr:
         deadline = self._services.config.attach_deadline
         return await self._services.calls.verb("attaching the SR", driver.attach(spec), deadline)
+
+    @asynccontextmanager
+    async def _let_go_if_it_fails(self, job: Job, driver: SrDriver, spec: SrSpec) -> AsyncIterator[None]:
+        """What was attached all the same is detached again, as far as that can be done soon."""
+        services = self._services
+        try:
+            yield
+        except (XenhostError, asyncio.CancelledError) as error:
+            record = services.records.get_sr(spec.id)
+            free = record is None or not (record.wanted or record.sr or record.datapaths)
+            if free and (job.interrupted or isinstance(error, XenhostError)):
+                deadline = services.config.cancel_grace
+                try:
+                    sr = await services.calls.verb("attaching the SR", driver.attach(spec), deadline)
+                    await services.calls.verb("detaching the SR", sr.detach(), deadline)
+                except XenhostError as trouble:
+                    services.log.info("an SR was not attached, and nothing is left", sr=spec.id, error=str(trouble))
+            raise
 
     async def _stat(self, sr: Sr) -> SrStat | None:
         try:

@@ -27,6 +27,7 @@ from xenhost.core.storage_requests import (
     PerformChore,
     ScanSr,
     SnapshotVdi,
+    StorageRequest,
     UpdateSr,
 )
 from xenhost.core.units import GIB, MIB
@@ -106,7 +107,7 @@ async def test_a_scan_that_fails_forgets_nothing(agent: StorageAgent, host: Stor
     await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)))
     host.shelf.unreachable.add(SR)
     assert (await agent.do(ScanSr(SR))).state is OperationState.FAILED
-    assert agent.engine.vdi(VDI)
+    assert not agent.engine.vdi(VDI).missing
 
 
 async def test_a_vdi_in_use_that_is_gone_is_missing_until_it_is_back(agent: StorageAgent, host: StorageHost) -> None:
@@ -226,13 +227,13 @@ async def test_what_a_driver_does_not_declare_is_refused_by_name(
     host.info = shelf_info(ALL - {lacking})
     agent = await host.start()
     await agent.succeed(CreateSr(sr_spec()))
-    request = {
+    requests: dict[Capability, StorageRequest] = {
         Capability.VDI_CREATE: CreateVdi(SR, NewVdi(VDI, MIB)),
         Capability.SR_UPDATE: UpdateSr(SR, name="new"),
         Capability.SR_SCAN: ScanSr(SR),
-    }[lacking]
+    }
     with pytest.raises(SrOperationNotSupported, match=verb):
-        await agent.engine.submit(request)
+        await agent.engine.submit(requests[lacking])
     await agent.engine.close()
 
 
