@@ -42,6 +42,6 @@ async def client(agent: Agent) -> AsyncIterator[Client]:
 @pytest.fixture(autouse=True)
 def nothing_blocks() -> Iterator[None]:
     """A blocking call in one of our coroutines is an error."""
-    with blockbuster_ctx(["xenhost.agent", "xenhost.drivers"]) as watching:
+    with blockbuster_ctx(["xenhost.agent", "xenhost.drivers", "xenhost.sm"]) as watching:
         watching.functions["threading.Lock.acquire"].deactivate()  # gRPC's own poller takes locks in __del__
         yield

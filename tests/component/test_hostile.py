@@ -1,6 +1,8 @@
 """Requests that nobody should send: each is answered with one of our errors, and the agent serves on."""
 
+import asyncio
 import random
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,7 +17,9 @@ from xenhost.api.host.v1 import (
     console_service_pb2,
     event_service_pb2,
     host_service_pb2,
+    sr_service_pb2,
     vbd_service_pb2,
+    vdi_service_pb2,
     vif_service_pb2,
     vm_service_pb2,
 )
@@ -25,7 +29,9 @@ FILES: tuple[Any, ...] = (
     event_service_pb2,
     host_service_pb2,
     operations_pb2,
+    sr_service_pb2,
     vbd_service_pb2,
+    vdi_service_pb2,
     vif_service_pb2,
     vm_service_pb2,
 )
@@ -90,13 +96,19 @@ async def answered(channel: Any, path: str, raw: bytes) -> str:
     """The code that a call ends with; empty if it succeeds."""
     try:
         match path.rpartition("/")[2]:
+            case "ImportVdi":
+                call = channel.stream_unary(path)()
+                await call.write(raw)
+                await call.done_writing()
+                async with asyncio.timeout(5):
+                    await call
             case "AttachConsole":
                 call = channel.stream_stream(path)()
                 await call.write(raw)
                 await call.done_writing()
                 await call.read()
                 call.cancel()
-            case "WatchEvents":
+            case "WatchEvents" | "ExportVdi" | "ListChangedBlocks":
                 call = channel.unary_stream(path)(raw)
                 await call.read()
                 call.cancel()
@@ -109,9 +121,14 @@ async def answered(channel: Any, path: str, raw: bytes) -> str:
 
 
 @pytest.mark.parametrize("path", METHODS)
-async def test_whatever_is_sent_is_answered_with_one_of_our_errors(client: Client, path: str) -> None:
+async def test_whatever_is_sent_is_answered_with_one_of_our_errors(client: Client, tmp_path: Path, path: str) -> None:
     chance, method = random.Random(path), METHODS[path]
-    known = await client.create(name="x")
+    known = {"VmService": (await client.create(name="x")).id}
+    if "SrService" in path or "VdiService" in path:
+        (tmp_path / "sr").mkdir()
+        known["SrService"] = (await client.create_sr("x", tmp_path / "sr")).id
+        known["VdiService"] = (await client.create_vdi("x", "x")).id
+    service = next((name for name in known if name in path), "VmService")
     for round_ in range(40):
         if round_ % 4 == 0:
             raw = chance.randbytes(chance.randrange(60))
@@ -119,7 +136,7 @@ async def test_whatever_is_sent_is_answered_with_one_of_our_errors(client: Clien
             message: Any = filled(method.input_type, chance)
             for field in ("id", "vm_id"):
                 if hasattr(message, field) and chance.random() < 0.5:
-                    setattr(message, field, known.id)
+                    setattr(message, field, known[service])
             if hasattr(message, "request_id") and chance.random() < 0.8:
                 message.request_id = ""
             raw = message.SerializeToString()
