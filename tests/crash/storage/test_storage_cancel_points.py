@@ -31,7 +31,7 @@ async def test_a_cancel_leaves_all_or_nothing(tmp_path: Path, name: str, moment:
         async def holding(
             verb: str,
             when: When,
-            reach=reach,  # type: ignore[no-untyped-def]  # bound now
+            reach: Reach = reach,
             left: list[int] = left,
             reached: asyncio.Event = reached,
             free: asyncio.Event = free,
