@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Final
 
 from xenhost.core.storage import SrId, VdiId
 from xenhost.core.storage_errors import VdiLocationMissing, VdiMissing
@@ -10,6 +11,8 @@ from xenhost.sm.smapiv3 import volumes
 from xenhost.sm.smapiv3.failures import Subject
 from xenhost.sm.smapiv3.plugin import Json, Plugin
 from xenhost.sm.smapiv3.values import BadVolume, Reader, Volume
+
+_TRIES: Final = 4
 
 
 class Catalog:
@@ -20,6 +23,10 @@ class Catalog:
         self._sr = sr
         self._handle = handle
         self._volumes: dict[VdiId, Volume | BadVolume] | None = None
+        self._ids: dict[str, VdiId] = {}
+        """What `adopt` gave, by key: SR.ls may have read the volume before its mark was written."""
+        self._changes = 0
+        self._making = 0
         self.ignored: tuple[str, ...] = ()
         """What SR.ls listed that is no VDI."""
 
@@ -36,21 +43,40 @@ class Catalog:
         return await self._plugin.call(method, {"sr": self._handle, **arguments}, Subject(self._sr, vdi))
 
     async def look(self) -> Mapping[VdiId, Volume | BadVolume]:
-        """SR.ls: all VDIs. Copies made for one boot only are left out."""
-        listed = self.reader("SR.ls").volumes(await self.call("SR.ls"))
+        """SR.ls: all VDIs. Copies made for one boot only are left out, and what is just being made."""
+        known = set(self.ids())
+        for _ in range(_TRIES):
+            changes = self._changes
+            listed = self.reader("SR.ls").volumes(await self.call("SR.ls"))
+            if changes == self._changes:
+                break
         transient = {each.keys.get(volumes.CLONE_ON_BOOT) for each in listed if isinstance(each, Volume)}
         found: dict[VdiId, Volume | BadVolume] = {}
         ignored: list[str] = []
         for each in listed:
-            id = volumes.id_of(self._sr, each) if each.key else VdiId("")
-            if not each.key or id in found:
+            if each.key in transient:
+                continue
+            id = self._ids.get(each.key) or (volumes.id_of(self._sr, each) if each.key else VdiId(""))
+            if self._making and each.key not in self._ids and each.key not in known:
+                ignored.append(f"{each.key[:100]}: it is perhaps still being made")
+            elif not each.key or id in found:
                 problem = each.problem if isinstance(each, BadVolume) else f"its UUID {id} is that of another volume"
                 ignored.append(f"{each.key[:100]}: {problem}")
-            elif each.key not in transient:
+            else:
                 found[id] = each
         self._volumes = found
         self.ignored = tuple(ignored[:100])
         return found
+
+    @asynccontextmanager
+    async def making(self) -> AsyncIterator[None]:
+        """While a volume is made and gets its UUID."""
+        self._making += 1
+        try:
+            yield
+        finally:
+            self._making -= 1
+            self._changes += 1
 
     def ids(self) -> Mapping[str, VdiId]:
         """The UUIDs by volume key, as far as is known."""
@@ -113,7 +139,8 @@ class Catalog:
                 if volume.keys.get(key) != value:
                     await self.call("Volume.set", wanted, key=volume.key, k=key, v=value)
             volume = replace(volume, keys={**volume.keys, **marks})
-        id = volumes.id_of(self._sr, volume)
+        id = self._ids[volume.key] = volumes.id_of(self._sr, volume)
+        self._changes += 1
         if self._volumes is not None:
             for other in [known for known, each in self._volumes.items() if each.key == volume.key]:
                 del self._volumes[other]
@@ -136,6 +163,8 @@ class Catalog:
 
     def forget(self, vdi: VdiId) -> None:
         """It is gone."""
+        self._ids = {key: id for key, id in self._ids.items() if id != vdi}
+        self._changes += 1
         if self._volumes is not None:
             self._volumes.pop(vdi, None)
 

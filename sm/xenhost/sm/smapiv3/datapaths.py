@@ -62,12 +62,15 @@ class Datapath:
         self._state = state
         self._images = images
 
-    async def attach(self, vdi: VdiId, volume: Volume, mode: AttachMode) -> None:
-        """Datapath.attach (and open, where it handles persistence), unless that was done."""
-        if await asyncio.to_thread(self._state.get, vdi) is None:
-            await unhurried(self._attach(vdi, volume, mode))
+    async def attach(self, vdi: VdiId, volume: Volume, mode: AttachMode, temporary: str) -> None:
+        """Datapath.attach (and open, where it handles persistence), unless that was done.
 
-    async def _attach(self, vdi: VdiId, volume: Volume, mode: AttachMode) -> None:
+        `temporary` is the volume's key if it is a copy that is thrown away afterwards.
+        """
+        if await asyncio.to_thread(self._state.get, vdi) is None:
+            await unhurried(self._attach(vdi, volume, mode, temporary))
+
+    async def _attach(self, vdi: VdiId, volume: Volume, mode: AttachMode, temporary: str) -> None:
         name, uri = self._plugins.choose(volume)
         plugin = self._plugin(vdi, name)
         domain = "u0_" + vdi.replace("-", "_")
@@ -76,7 +79,7 @@ class Datapath:
         if opened:
             await plugin.call("Datapath.open", {"uri": uri, "persistent": True}, subject)
         answer = await plugin.call("Datapath.attach", {"uri": uri, "domain": domain}, subject)
-        attachment = Attachment(mode, Phase.ATTACHED, name, uri, domain, opened, ())
+        attachment = Attachment(mode, Phase.ATTACHED, name, uri, domain, opened, (), temporary)
         try:
             attachment = replace(attachment, places=tuple(implementations.read(answer)))
         except SrBackendFailure:

@@ -1,11 +1,11 @@
 """An SR that a SMAPIv3 plugin serves."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from xenhost.core.errors import XenhostError
+from xenhost.core.errors import InvalidValue, XenhostError
 from xenhost.core.ports.storage import Progress
 from xenhost.core.storage import (
     AttachMode,
@@ -42,7 +42,7 @@ from xenhost.sm.smapiv3.datapaths import Datapath, DatapathPlugins
 from xenhost.sm.smapiv3.failures import bad_answer
 from xenhost.sm.smapiv3.plugin import Plugin
 from xenhost.sm.smapiv3.state import Configurations, SrState
-from xenhost.sm.smapiv3.values import SrRecord, Volume
+from xenhost.sm.smapiv3.values import MAX_SIZE, SrRecord, Volume
 
 _TRIES: Final = 3
 _BETWEEN: Final = 1.0
@@ -141,7 +141,14 @@ class V3Sr:
         there = await self._catalog.known(new.id)
         if there is not None and there.virtual_size >= new.virtual_size:
             return self._vdi(new.id, there)
-        return await unhurried(self._create_vdi(new))
+        if not 0 < new.virtual_size <= MAX_SIZE:
+            text = f"a VDI of {new.virtual_size} bytes: 1 to {MAX_SIZE} are right"
+            raise InvalidValue(text, field="virtual_size", value=str(new.virtual_size))
+        return await unhurried(self._making(self._create_vdi(new)))
+
+    async def _making(self, work: Coroutine[object, object, Vdi]) -> Vdi:
+        async with self._catalog.making():
+            return await work
 
     async def _create_vdi(self, new: NewVdi) -> Vdi:
         answer = await self._catalog.call(
@@ -187,12 +194,12 @@ class V3Sr:
     async def update_vdi(self, vdi: VdiId, change: VdiChange) -> Vdi:
         """Names by their own methods, the rest as keys."""
         volume = await self._catalog.get(vdi)
-        if change.sharable is not None and change.sharable != volume.sharable:
-            raise SrOperationNotSupported("whether a volume is sharable is decided when it is made", sr=self._sr)
         if change.name is not None and change.name != volume.name:
             await self._catalog.call("Volume.set_name", vdi, key=volume.key, new_name=change.name)
         if change.description is not None and change.description != volume.description:
             await self._catalog.call("Volume.set_description", vdi, key=volume.key, new_description=change.description)
+        if change.sharable is not None:
+            await self._catalog.set_key(vdi, volume, volumes.SHARABLE, str(change.sharable).lower())
         if change.read_only is not None:
             await self._catalog.set_key(vdi, volume, volumes.READ_ONLY, "true" if change.read_only else None)
         if change.on_boot is not None:
@@ -235,7 +242,7 @@ class V3Sr:
         if volumes.IS_A_SNAPSHOT in keys:
             keys[volumes.SNAPSHOT_OF] = origin.key
         keys[volumes.TYPE] = origin.keys.get(volumes.TYPE, "user")
-        return await unhurried(self._derived(method, vdi, new, origin, keys))
+        return await unhurried(self._making(self._derived(method, vdi, new, origin, keys)))
 
     async def _derived(self, method: str, vdi: VdiId, new: NewSnapshot, origin: Volume, keys: dict[str, str]) -> Vdi:
         volume = self._catalog.reader(method).volume(await self._catalog.call(method, vdi, key=origin.key))
@@ -258,6 +265,8 @@ class V3Sr:
         """Volume.revert."""
         self._need(Capability.VDI_REVERT)
         volume, source = await self._catalog.get(vdi), await self._catalog.get(snapshot)
+        if await self._datapath.attached(vdi) is not None:
+            raise VdiInUse(f"VDI {vdi} is in use; detach it first", vdi=vdi, operation="revert")
         await unhurried(self._catalog.call("Volume.revert", vdi, snapshot=source.key, key=volume.key))
         return await self.stat_vdi(vdi)
 
@@ -268,14 +277,15 @@ class V3Sr:
         volume = await self._catalog.get(vdi)
         if mode is AttachMode.RW and self._vdi(vdi, volume).read_only:
             raise VdiReadonly(f"VDI {vdi} is read-only; attach it so", vdi=vdi)
-        if volume.keys.get(volumes.ON_BOOT) == OnBoot.RESET and mode is AttachMode.RW:
+        if await self._datapath.attached(vdi) is not None:
+            return
+        reset = volume.keys.get(volumes.ON_BOOT) == OnBoot.RESET and mode is AttachMode.RW
+        if reset:
             volume = await unhurried(self._fresh_copy(vdi, volume))
-        await self._datapath.attach(vdi, volume, mode)
+        await self._datapath.attach(vdi, volume, mode, volume.key if reset else "")
 
     async def _fresh_copy(self, vdi: VdiId, volume: Volume) -> Volume:
         if temporary := volume.keys.get(volumes.CLONE_ON_BOOT):
-            if await self._datapath.attached(vdi) is not None:
-                return await self._catalog.stat(vdi, temporary)
             await self._catalog.destroy(vdi, temporary)
         copy = self._catalog.reader("Volume.clone").volume(
             await self._catalog.call("Volume.clone", vdi, key=volume.key)
@@ -294,12 +304,12 @@ class V3Sr:
 
     async def detach_vdi(self, vdi: VdiId) -> None:
         """Datapath.detach, and the end of a copy that was made for this boot."""
-        if await self._datapath.attached(vdi) is None:
+        there = await self._datapath.attached(vdi)
+        if there is None:
             return
         await self._datapath.detach(vdi)
-        volume = await self._catalog.find(vdi)
-        if volume is not None and (temporary := volume.keys.get(volumes.CLONE_ON_BOOT)):
-            await self._catalog.destroy(vdi, temporary)
+        if there.temporary and (volume := await self._catalog.find(vdi)) is not None:
+            await self._catalog.destroy(vdi, there.temporary)
             await self._catalog.set_key(vdi, volume, volumes.CLONE_ON_BOOT, None)
 
     async def active_vdis(self) -> Mapping[VdiId, AttachMode]:

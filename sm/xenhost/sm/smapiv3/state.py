@@ -31,6 +31,8 @@ class Attachment:
     domain: str
     opened: bool
     places: tuple[tuple[str, str], ...]
+    temporary: str = ""
+    """Key of the copy that was made for this boot; empty: it is the volume itself."""
     limited: bool = False
     """An image server of ours limits it."""
 

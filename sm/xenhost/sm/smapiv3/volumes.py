@@ -19,6 +19,7 @@ SNAPSHOT_OF: Final = "snapshot_of"
 CLONE_ON_BOOT: Final = "clone-on-boot"
 ON_BOOT: Final = "on-boot"
 READ_ONLY: Final = "read-only"
+SHARABLE: Final = "sharable"
 SM_CONFIG: Final = "_sm_config_"
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d):?(\d\d):?(\d\d)(?:\.\d+)?Z")
@@ -55,7 +56,7 @@ def vdi_of(id: VdiId, volume: Volume, ids: Mapping[str, VdiId], format: str) -> 
         type=_type(keys.get(TYPE, ""), volume.cbt_metadata),
         format=format,
         read_only=not volume.read_write or keys.get(READ_ONLY) == "true",
-        sharable=volume.sharable,
+        sharable=keys.get(SHARABLE, str(volume.sharable).lower()) == "true",
         is_a_snapshot=keys.get(IS_A_SNAPSHOT) == "true",
         snapshot_of=ids.get(keys.get(SNAPSHOT_OF, "")),
         snapshot_time=_seconds(keys.get(SNAPSHOT_TIME, "")),

@@ -60,7 +60,9 @@ class RawDirectory(VolumePlugin):
     def sr_attach(self, configuration: Mapping[str, str]) -> str:
         """There is nothing to prepare."""
         path = directory(configuration)
-        read_sr(path)
+        there = read_sr(path)["uuid"]
+        if configuration.get("sr_uuid", there) != there:
+            raise BackendFailure(47, f"{path} holds another SR: {there}")
         return str(path)
 
     def sr_detach(self, sr: str) -> None:
@@ -94,7 +96,11 @@ class RawDirectory(VolumePlugin):
         """A sparse file. `.json` is written last: only then there is a volume."""
         key = str(uuid.uuid4())
         with data(sr, key).open("xb") as file:
-            file.truncate(size)
+            try:
+                file.truncate(size)
+            except OSError:
+                data(sr, key).unlink()
+                raise
         write(record(sr, key), {"name": name, "description": description, "sharable": sharable, "keys": {}})
         return self.volume_stat(sr, key)
 
