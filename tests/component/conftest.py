@@ -12,12 +12,18 @@ from component.harness.client import Client
 
 
 @pytest.fixture
-async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
+def configuration() -> str:
+    """Of the agent, beside what every test has."""
+    return ""
+
+
+@pytest.fixture
+async def agent(tmp_path: Path, configuration: str) -> AsyncIterator[Agent]:
     ready: asyncio.Future[Agent] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
 
     async def life() -> None:  # a TaskGroup is entered and left by one task; a fixture may be two
-        async with running(tmp_path) as agent:
+        async with running(tmp_path, configuration) as agent:
             ready.set_result(agent)
             await stop.wait()
 

@@ -81,6 +81,38 @@ async def test_a_vm_that_goes_is_reported_as_gone(tmp_path: Path, master: Record
         )
 
 
+async def test_srs_and_vdis_are_reported_in_parts(
+    tmp_path: Path, master: RecordingMaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xenhost.agent.link.report.VDIS", 2)
+    address = await master.start(f"unix:{tmp_path}/master.sock")
+    (tmp_path / "sr").mkdir()
+    async with running(tmp_path, toml(address)) as agent, agent.client() as client:
+        await master.heard(lambda m: bool(m.of_kind("snapshot")))
+        sr = await client.create_sr("local", tmp_path / "sr")
+        vdis = {(await client.create_vdi("local", f"vdi {number}")).id for number in range(5)}
+
+        def told(m: RecordingMaster) -> bool:
+            changes = [report.changes for report in m.of_kind("changes")]
+            srs = {(each.id, each.status.attached) for change in changes for each in change.srs}
+            return (sr.id, True) in srs and vdis <= {vdi.id for change in changes for vdi in change.vdis}
+
+        await master.heard(told)
+        await master.stop()
+        seen = len(master.reports)
+        await master.start(address)
+        await master.heard(
+            lambda m: any(report.snapshot.vdis and not report.snapshot.more for report in m.reports[seen:])
+        )
+        parts = [report.snapshot for report in master.reports[seen:] if report.HasField("snapshot")]
+        assert [(len(part.srs), len(part.vdis), part.more) for part in parts[:3]] == [
+            (1, 2, True),
+            (0, 2, True),
+            (0, 1, False),
+        ]
+        assert {vdi.id for part in parts for vdi in part.vdis} == vdis
+
+
 async def test_many_changes_at_once_are_few_reports(tmp_path: Path, master: RecordingMaster) -> None:
     address = await master.start(f"unix:{tmp_path}/master.sock")
     async with running(tmp_path, toml(address)) as agent, agent.client() as client:

@@ -40,11 +40,18 @@ class CommandLine:
         (only,) = await self.json(*words)
         return only
 
-    async def start(self, *words: str) -> "Running":
+    async def completed(self, line: str) -> str:
+        """What the shell is told when TAB is pressed at the end of that line."""
+        words = line.replace("xenhost", f"xenhost --socket {self._socket}", 1)
+        env = {"_XENHOST_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
+        runner = CliRunner(mix_stderr=False, env=env)
+        return (await asyncio.to_thread(runner.invoke, cli, [], prog_name="xenhost")).stdout
+
+    async def start(self, *words: str, stdin: bool = False) -> "Running":
         """As a process of its own, for signals and streams."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "xenhost.agent.cli.main", "--socket", self._socket, *words),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -64,6 +71,11 @@ class Running:
         assert self._process.stdout is not None
         return (await asyncio.wait_for(self._process.stdout.readline(), SECONDS)).decode()
 
+    async def output(self) -> bytes:
+        """All of its output."""
+        assert self._process.stdout is not None
+        return await asyncio.wait_for(self._process.stdout.read(), SECONDS)
+
     async def error(self, text: str) -> None:
         """Wait until it has said that on standard error."""
         assert self._process.stderr is not None
@@ -71,6 +83,17 @@ class Running:
             line = await asyncio.wait_for(self._process.stderr.readline(), SECONDS)
             assert line, f"it ended, and never said {text!r}; it said {self.errors!r}"
             self.errors += line.decode()
+
+    async def write(self, data: bytes) -> None:
+        """Feed its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(data)
+        await asyncio.wait_for(self._process.stdin.drain(), SECONDS)
+
+    def close(self) -> None:
+        """End its standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     def interrupt(self) -> None:
         """Ctrl-C."""

@@ -255,7 +255,7 @@ class VdiServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ExportNbd(self, request, context):
-        """Serve a VDI read-only over NBD to a backup tool, over TLS, until UnexportNbd or the agent's end.
+        """Serve a VDI read-only over NBD to a backup tool, over TLS, until UnexportNbd.
         FAILED_PRECONDITION  VDI_NO_CBT_METADATA, SR_BACKEND_FAILURE_459, SR_BACKEND_FAILURE_460   as ListChangedBlocks
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
