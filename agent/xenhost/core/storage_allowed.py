@@ -72,7 +72,6 @@ _SR_NEEDS: Final[Mapping[SrWord, Capability]] = {
     SrWord.PLUG: Capability.SR_ATTACH,
     SrWord.UNPLUG: Capability.SR_DETACH,
     SrWord.SCAN: Capability.SR_SCAN,
-    SrWord.UPDATE: Capability.SR_UPDATE,
     SrWord.DESTROY: Capability.SR_DELETE,
     SrWord.VDI_CREATE: Capability.VDI_CREATE,
     SrWord.VDI_INTRODUCE: Capability.VDI_INTRODUCE,

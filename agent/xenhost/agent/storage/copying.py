@@ -11,7 +11,7 @@ from xenhost.agent.storage.runner import Do
 from xenhost.agent.storage.services import StorageServices
 from xenhost.agent.storage.vdi_works import VdiWorks
 from xenhost.core.errors import InternalError
-from xenhost.core.storage import AttachMode, Backend, VdiId
+from xenhost.core.storage import AttachMode, Backend, VdiChange, VdiId
 from xenhost.core.storage_allowed import VdiWord
 from xenhost.core.storage_errors import VdiContentDiffers
 from xenhost.core.storage_requests import CompareVdis, CopyVdi, StorageRequest
@@ -61,9 +61,9 @@ class Copying:
             )
         self._say(job, 0.99, "finishing")
         async with services.locks.vdis(job.sr, vdi.id):
-            vdi = await services.calls.verb("looking at a VDI", services.attached(job.sr).stat_vdi(vdi.id))
-            if new.read_only and not vdi.read_only:
-                vdi = replace(vdi, read_only=True)
+            sr = services.attached(job.sr)
+            last = sr.update_vdi(vdi.id, VdiChange(read_only=True)) if new.read_only else sr.stat_vdi(vdi.id)
+            vdi = await services.calls.verb("looking at a VDI", last)
             await job.commit(Outcome((PutVdi(job.sr, vdi),), lambda: records.put_vdi(job.sr, vdi), result=vdi.id))
         services.datapaths.on_change(job.sr)
 

@@ -105,6 +105,10 @@ class DatapathTable:
             return
         row.wanted = False
         await self._store.write(row.put())
+        sr = self._records.get_sr(row.sr)
+        if sr is not None and sr.sr is None:
+            self._check_leaks(row)  # whoever attaches it lets go, which may take long
+            return
         try:
             async with self._locks.vdis(row.sr, row.vdi):
                 if self._rows.get(datapath) is row and not row.wanted:
@@ -180,9 +184,10 @@ class DatapathTable:
             await self._clock.sleep(delays[attempt] if attempt < len(delays) else self._config.retry_cap)
             attempt += 1
             for row in [row for row in self._rows.values() if not row.wanted]:
-                async with self._locks.vdis(row.sr, row.vdi):
-                    if self._rows.get(row.name) is row and not row.wanted:
-                        await self._leave(row)
+                if (sr := self._records.get_sr(row.sr)) is None or sr.sr is not None:
+                    async with self._locks.vdis(row.sr, row.vdi):
+                        if self._rows.get(row.name) is row and not row.wanted:
+                            await self._leave(row)
             if all(row.wanted for row in self._rows.values()):
                 self._leaky.clear()
                 attempt = 0
@@ -192,6 +197,9 @@ class DatapathTable:
     async def _join(self, name: str, vdi: VdiId, mode: AttachMode, limits: IoLimits, block: bool) -> Datapath:
         while True:
             record = self._records.vdi(vdi)
+            sr = self._records.sr(record.sr)
+            if sr.sr is None and sr.problem:  # it is being tried again, which may take long
+                raise SrNotAttached(f"SR {record.sr} is not attached: {sr.problem}", sr=record.sr)
             async with self._locks.vdis(record.sr, vdi):
                 if self._records.get_vdi(vdi) is record:
                     return await self._join_locked(name, record, mode, limits, block)

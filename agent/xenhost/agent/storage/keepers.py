@@ -1,16 +1,20 @@
 """One task for each SR: it is attached when it should be, looked at now and then, and its chores are begun."""
 
 import asyncio
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
+from xenhost.agent.engine.actor import contained
 from xenhost.agent.steps.patience import before
 from xenhost.agent.storage.chores import ChoreKeeper
 from xenhost.agent.storage.records import SrRecord
 from xenhost.agent.storage.services import StorageServices
 from xenhost.agent.storage.sr_works import SrWorks
 from xenhost.core.errors import XenhostError
-from xenhost.core.ports.storage import Sr
-from xenhost.core.storage import SrId, SrStat
+from xenhost.core.storage import SrId
+
+AUTO_SCAN: Final = "auto-scan"
+"""Key of other_config: `true` lets the SR be scanned every so often, as XenServer does with CDs."""
 
 
 class Keepers:
@@ -43,31 +47,44 @@ class Keepers:
     # Inside
 
     async def _keep(self, record: SrRecord) -> None:
-        services, sr, attempt = self._services, record.spec.id, 0
+        services, sr = self._services, record.spec.id
         wake = self._wake[sr]
         while services.records.get_sr(sr) is record:
-            if record.wanted and record.sr is None and not await self._attach(record):
-                delays = services.config.attach_delays
-                delay = delays[attempt] if attempt < len(delays) else services.config.attach_cap
-                attempt += 1
-                await before(services.clock, delay, wake.wait())
-                wake.clear()
-                continue
-            attempt = 0
-            self._tried[sr].set()
-            if record.sr is None:
-                await wake.wait()
-                wake.clear()
-                continue
-            await self._look(record)
-            changed, _ = await before(services.clock, services.config.stat_period, wake.wait())
-            if changed:
-                await services.clock.sleep(services.config.chore_settle)
-            wake.clear()
+            fault = await contained(self._round(record, wake), services.log, sr=sr)
+            if fault:
+                services.records.troubled(record, fault)
+                await services.clock.sleep(services.config.attach_cap)
         if self._wake.get(sr) is wake:
             del self._wake[sr], self._tried[sr]
 
-    async def _attach(self, record: SrRecord) -> bool:
+    async def _round(self, record: SrRecord, wake: asyncio.Event) -> None:
+        """Attach it if it is to be, look at it, and wait until there may be something to do."""
+        services = self._services
+        if record.wanted and record.sr is None:
+            await self._attach(record, wake)
+            return
+        self._tried[record.spec.id].set()
+        if record.sr is None:
+            await wake.wait()
+            wake.clear()
+            return
+        await self._look(record)
+        changed, _ = await before(services.clock, services.config.stat_period, wake.wait())
+        if changed:
+            await services.clock.sleep(services.config.chore_settle)
+        wake.clear()
+
+    async def _attach(self, record: SrRecord, wake: asyncio.Event) -> None:
+        """Try until it is, or is no longer to be."""
+        services, attempt = self._services, 0
+        while record.wanted and record.sr is None and not await self._try(record):
+            delays = services.config.attach_delays
+            delay = delays[attempt] if attempt < len(delays) else services.config.attach_cap
+            attempt += 1
+            await before(services.clock, delay, wake.wait())
+            wake.clear()
+
+    async def _try(self, record: SrRecord) -> bool:
         services = self._services
         try:
             async with services.locks.sr(record.spec.id):
@@ -82,28 +99,38 @@ class Keepers:
         return True
 
     async def _look(self, record: SrRecord) -> None:
-        """Its space and health, then its chores."""
-        services, sr = self._services, record.spec.id
+        """Its space and health, what is new on it if it is to be scanned by itself, then its chores."""
         if record.sr is None:
             return
-        stat = asyncio.ensure_future(self._stat(record.sr))
-        try:
-            async with services.locks.vdis(sr, gives_way=stat.cancel):
-                await asyncio.wait({stat})
-        finally:
-            stat.cancel()
-        if stat.cancelled() or record.sr is None:
-            return
-        found = stat.result()
-        if found is not None and found != record.stat:
-            record.stat = found
-            services.records.touch_sr(record)
-        if services.config.chores_at_once:
+        if record.spec.other_config.get(AUTO_SCAN, "").lower() == "true":
+            await self._gently(record, self._works.rescan)
+        await self._gently(record, self._stat)
+        if self._services.config.chores_at_once and record.sr is not None:
             await self._chores.look(record)
 
-    async def _stat(self, sr: Sr) -> SrStat | None:
+    async def _gently(self, record: SrRecord, look: Callable[[SrRecord], Coroutine[Any, Any, None]]) -> None:
+        """Keep the SR from being detached meanwhile, but hold nobody up who needs to."""
+        locked = asyncio.Event()
+
+        async def when_locked() -> None:
+            await locked.wait()
+            await look(record)
+
+        task = asyncio.ensure_future(when_locked())
         try:
-            return await self._services.calls.verb("looking at the SR", sr.stat())
-        except XenhostError as error:
-            self._services.log.info("an SR does not answer", error=str(error))
-            return None
+            async with self._services.locks.vdis(record.spec.id, gives_way=task.cancel):
+                locked.set()
+                await asyncio.wait({task})
+        finally:
+            task.cancel()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            if not isinstance(error, XenhostError):
+                raise error
+            self._services.log.info("an SR cannot be looked at", sr=record.spec.id, error=str(error))
+
+    async def _stat(self, record: SrRecord) -> None:
+        sr = self._services.attached(record.spec.id)
+        stat = await self._services.calls.verb("looking at the SR", sr.stat())
+        if stat != record.stat:
+            record.stat = stat
+            self._services.records.touch_sr(record)

@@ -15,8 +15,8 @@ from xenhost.agent.storage.scan import Findings, compare
 from xenhost.agent.storage.services import StorageServices
 from xenhost.core.errors import XenhostError
 from xenhost.core.ports.storage import Sr, SrDriver
-from xenhost.core.storage import SrId, SrSpec, SrStat
-from xenhost.core.storage_allowed import SrWord, decide_sr
+from xenhost.core.storage import Capability, SrId, SrSpec, SrStat
+from xenhost.core.storage_allowed import SrWord, decide_sr, supports
 from xenhost.core.storage_errors import SrUnknownDriver
 from xenhost.core.storage_requests import (
     AttachSr,
@@ -169,7 +169,7 @@ class SrWorks:
             await job.commit(Outcome(_writes(record.spec.id, findings), apply))
 
     async def update(self, job: Job) -> None:
-        """Change its name and description, here and on the SR."""
+        """Change its name and description, here and on the SR if it has a place for them."""
         request = job.request
         assert isinstance(request, UpdateSr)
         services = self._services
@@ -185,7 +185,8 @@ class SrWorks:
                 description=old.description if request.description is None else request.description,
                 other_config=old.other_config if request.other_config is None else request.other_config,
             )
-            if (spec.name, spec.description) != (old.name, old.description):
+            renamed = (spec.name, spec.description) != (old.name, old.description)
+            if renamed and record.info is not None and supports(record.info, Capability.SR_UPDATE):
                 await services.calls.verb("updating the SR", sr.update(spec.name, spec.description))
             await job.commit(Outcome((PutSr(spec, wanted=True),), lambda: services.records.put_sr(spec, wanted=True)))
 
@@ -218,6 +219,10 @@ class SrWorks:
             return await self._services.calls.verb("looking at the SR", sr.stat())
         except XenhostError:
             return None  # the periodic look tells
+
+    async def rescan(self, record: SrRecord) -> None:
+        """Look at everything on it, without being asked. The SR is kept from being detached."""
+        await self._scan(record, self._services.attached(record.spec.id))
 
     async def _scan(self, record: SrRecord, sr: Sr) -> None:
         services, since = self._services, self._services.records.changes

@@ -62,11 +62,9 @@ class Transfers:
         name = EXPORT + vdi
         try:
             connection = await services.datapaths.connect(name, vdi, AttachMode.RO, IoLimits())
-            path = connection.source.path
-            if connection.source.kind not in {SourceKind.BLOCK, SourceKind.FILE}:
-                message = f"VDI {vdi} has no block device here to serve"
-                raise InternalError(message, message=message)
-            served = services.images.export(vdi, (Layer(path, "raw"),), changed, f"/{vdi}")
+            format = "nbd" if connection.source.kind is SourceKind.NBD else "raw"
+            layer = Layer(connection.source.path, format)
+            served = services.images.export(vdi, (layer,), changed, f"/{vdi}")
             export = await services.calls.verb("exporting a VDI", served)
         except BaseException:
             await services.datapaths.disconnect(name)

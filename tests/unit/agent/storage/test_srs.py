@@ -219,7 +219,7 @@ async def test_operations_of_the_whole_sr_wait_for_none(agent: StorageAgent, hos
 
 @pytest.mark.parametrize(
     ("lacking", "verb"),
-    [(Capability.VDI_CREATE, "VDI_CREATE"), (Capability.SR_UPDATE, "SR_UPDATE"), (Capability.SR_SCAN, "SR_SCAN")],
+    [(Capability.VDI_CREATE, "VDI_CREATE"), (Capability.SR_SCAN, "SR_SCAN")],
 )
 async def test_what_a_driver_does_not_declare_is_refused_by_name(
     host: StorageHost, lacking: Capability, verb: str
@@ -229,7 +229,6 @@ async def test_what_a_driver_does_not_declare_is_refused_by_name(
     await agent.succeed(CreateSr(sr_spec()))
     requests: dict[Capability, StorageRequest] = {
         Capability.VDI_CREATE: CreateVdi(SR, NewVdi(VDI, MIB)),
-        Capability.SR_UPDATE: UpdateSr(SR, name="new"),
         Capability.SR_SCAN: ScanSr(SR),
     }
     with pytest.raises(SrOperationNotSupported, match=verb):
@@ -327,3 +326,52 @@ async def test_operations_are_remembered_by_the_next_agent(agent: StorageAgent, 
     assert found == operation
     assert (await second.do(CreateVdi(SR, NewVdi(VDI, MIB)), "mine")).id == operation.id
     await second.engine.close()
+
+
+async def test_an_sr_without_a_place_for_its_name_is_renamed_here(host: StorageHost) -> None:
+    host.info = shelf_info(ALL - {Capability.SR_UPDATE})
+    agent = await host.start()
+    await agent.succeed(CreateSr(sr_spec()))
+    await agent.succeed(UpdateSr(SR, name="new"))
+    assert agent.engine.sr(SR).spec.name == "new"
+    assert host.shelf.count("update") == 0
+    await agent.engine.close()
+
+
+async def test_an_sr_is_scanned_by_itself_if_it_is_to_be(host: StorageHost) -> None:
+    host.config = StorageConfig(stat_period=30.0, chores_at_once=0)
+    agent = await host.start()
+    await agent.succeed(CreateSr(replace(sr_spec(), other_config={"auto-scan": "true"})))
+    host.shelf.places[SR].vdis[VDI] = vdi(1)
+    await host.clock.sleep(100)
+    assert [view.vdi.id for view in agent.engine.vdis()] == [VDI]
+    await agent.engine.close()
+
+
+async def test_a_fault_in_a_driver_is_an_error_of_that_call_only(host: StorageHost) -> None:
+    agent = await host.start()
+    await agent.succeed(CreateSr(sr_spec()))
+
+    async def broken(*args: object) -> None:
+        raise ZeroDivisionError
+
+    sr = agent.engine._services.attached(SR)
+    sr.create_vdi = broken  # type: ignore[method-assign,assignment]  # a driver with a fault
+    operation = await agent.do(CreateVdi(SR, NewVdi(VDI, MIB)))
+    assert operation.state is OperationState.FAILED
+    assert "ZeroDivisionError" in str(operation.error)
+    await agent.succeed(ScanSr(SR))
+    await agent.engine.close()
+
+
+async def test_the_state_of_an_sr_is_looked_at_now_and_then(host: StorageHost) -> None:
+    host.config = StorageConfig(stat_period=30.0, chores_at_once=0)
+    agent = await host.start()
+    await agent.succeed(CreateSr(sr_spec()))
+    host.shelf.unreachable.add(SR)
+    await host.clock.sleep(100)
+    assert agent.engine.sr(SR).problem == "it does not answer"
+    host.shelf.unreachable.clear()
+    await host.clock.sleep(100)
+    assert not agent.engine.sr(SR).problem
+    await agent.engine.close()
