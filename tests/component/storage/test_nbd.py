@@ -52,8 +52,7 @@ async def test_a_backup_tool_reads_a_vdi_and_what_changed(client: Client, sr: st
     assert export.vdi_id == second.id
     assert export.bitmap.startswith("qemu:dirty-bitmap:")
     assert "BEGIN CERTIFICATE" in export.cert
-    tls = f"tls-certificates={tmp_path}/tls&tls-hostname=localhost"
-    uri = f"nbds://127.0.0.1:{export.port}/{export.exportname}?{tls}"
+    uri = f"nbds://localhost:{export.port}/{export.exportname}?tls-certificates={tmp_path}/tls"
     (served,) = (await info(uri))["exports"]
     assert (served["export-size"], served["is_read_only"]) == (2 * MIB, True)
     extents = await info(f"--map={export.bitmap}", uri)
