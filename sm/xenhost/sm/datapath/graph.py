@@ -16,6 +16,9 @@ from xenhost.sm.datapath.port import Layer
 TOP: Final = "top"
 LIMITS: Final = "limits"
 FORMATS: Final = ("raw", "qcow2", "vpc")
+NBD: Final = "nbd"
+"""Format of a layer that is not a file but an export of another daemon: its path is the URI, `nbd+unix:///..`."""
+NBD_PREFIX: Final = "nbd+unix:///"
 DEVICES: Final = "/dev/"
 
 Options = dict[str, object]
@@ -42,6 +45,8 @@ class Node:
 
     def file_options(self, mode: AttachMode) -> Options:
         """Options of the node of the file. Linux AIO needs direct access; without it, QEMU's threads."""
+        if self.layer.format == NBD:
+            return self._nbd_options(mode)
         device = self.layer.path.startswith(DEVICES)
         return {
             "driver": "host_device" if device else "file",
@@ -56,7 +61,7 @@ class Node:
     def image_options(self, mode: AttachMode, backing: "Node | None", file: Options | str) -> Options:
         """Options of the node of the format; what the image says about its backing file is not looked at."""
         options: Options = {
-            "driver": self.layer.format,
+            "driver": "raw" if self.layer.format == NBD else self.layer.format,
             "node-name": self.image,
             "read-only": mode is AttachMode.RO,
             "discard": "unmap",
@@ -71,6 +76,16 @@ class Node:
         """What opens it: both nodes."""
         return self.image_options(mode, backing, self.file_options(mode))
 
+    def _nbd_options(self, mode: AttachMode) -> Options:
+        export, _, socket = self.layer.path.removeprefix(NBD_PREFIX).partition("?socket=")
+        return {
+            "driver": "nbd",
+            "node-name": self.file,
+            "read-only": mode is AttachMode.RO,
+            "server": {"type": "unix", "path": socket},
+            "export": export,
+        }
+
     def reopen_options(self, mode: AttachMode, backing: "Node | None") -> list[Options]:
         """What opens both nodes again in another mode."""
         return [self.file_options(mode), self.image_options(mode, backing, self.file)]
@@ -80,6 +95,8 @@ def check_layers(layers: Sequence[Layer]) -> None:
     """Raises ValueError if they cannot be opened so."""
     if not layers:
         raise ValueError("a chain has at least one image")
+    if [layer.format for layer in layers] == [NBD] and layers[0].path.startswith(NBD_PREFIX):
+        return
     for layer in layers:
         if layer.format not in FORMATS:
             raise ValueError(f"{layer.path} has the format {layer.format!r}; it must be one of {', '.join(FORMATS)}")
