@@ -32,7 +32,7 @@ class LoopDisks:
         file = self._folder / f"disk-{len(self.paths)}"
         with file.open("wb") as out:
             out.truncate(size)
-        self.paths.append(run("losetup", "-f", "--show", "--direct-io=on", str(file)).strip())
+        self.paths.append(run("losetup", "-f", "--show", str(file)).strip())
         return self.paths[-1]
 
     def close(self) -> None:

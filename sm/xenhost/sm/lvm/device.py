@@ -43,6 +43,15 @@ def zero(path: str, begin: int, end: int) -> None:
         os.close(device)
 
 
+def flush(path: str) -> None:
+    """Have what was written to a block device kept. Raises OSError."""
+    device = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(device)
+    finally:
+        os.close(device)
+
+
 def write(path: str, data: bytes) -> None:
     """Write to the begin of a block device, durably. Raises OSError."""
     with Path(path).open("r+b", buffering=0) as device:

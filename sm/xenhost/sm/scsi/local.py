@@ -36,8 +36,17 @@ class AdapterDisks:
 
 
 async def adapter_disks() -> tuple[sysfs.Disk, ...]:
-    """Disks with a SCSI id that no part of dom0 uses."""
-    return tuple(disk for disk in await unused_disks() if disk.scsi_id and disk.address)
+    """Disks with a SCSI id that no part of dom0 uses, but for those of iSCSI sessions."""
+    return tuple(disk for disk in await unused_disks() if _is_adapters(disk))
+
+
+async def every_adapter_disk() -> tuple[sysfs.Disk, ...]:
+    """The same, and those that are in use."""
+    return tuple(disk for disk in await asyncio.to_thread(sysfs.disks) if _is_adapters(disk))
+
+
+def _is_adapters(disk: sysfs.Disk) -> bool:
+    return bool(disk.scsi_id and disk.address and not disk.target)
 
 
 def choices(device_config: Mapping[str, str], disks: Iterable[sysfs.Disk]) -> ProbeReport:
