@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 
 import pytest
@@ -25,6 +26,7 @@ async def test_the_demo_does_the_main_job_and_says_so() -> None:
     assert code == 0, said
     for step in ("hot plug a second disk", "kill -9 xenhostd", "the VM did not notice", "shut it down cleanly"):
         assert step in said
+    assert ("snapshot its disk while it runs" in said) is bool(shutil.which("qemu-storage-daemon"))
     assert "steps as expected" in said
     assert "guest |" in said
 

@@ -9,6 +9,7 @@ from xenhost.agent.cli.client import Client
 from xenhost.agent.cli.demo.daemon import Daemon
 from xenhost.agent.cli.demo.guest import GuestFiles
 from xenhost.agent.cli.demo.stage import Stage, Unexpected
+from xenhost.agent.cli.demo.storage import DemoStorage
 from xenhost.agent.cli.demo.watchers import Events, GuestConsole, shown_devices, words
 from xenhost.agent.cli.failure import Failure, failed
 from xenhost.agent.cli.parse import DiskArg, NicArg
@@ -29,6 +30,7 @@ class Story:
         self._stage: Final = stage
         self._daemon: Final = daemon
         self._files: Final = files
+        self._storage: Final = DemoStorage(stage, files.root / "sr", wanted=files.simulated)
         self._client: Client | None = None
         self._console: GuestConsole | None = None
         self._domid = 0
@@ -39,17 +41,20 @@ class Story:
         self._start_agent()
         events = Events(self._daemon.target)
         events.start()
+        self._storage.make(self._api, self._finished)
         self._create()
         self._start()
         self._query()
         self._plug()
         self._kill_and_restart()
+        self._storage.snapshot(self._api, self._finished)
         seen = events.stop()
         more = Events(self._daemon.target)
         more.start()
         self._unplug()
         self._shut_down()
         self._delete()
+        self._storage.remove(self._api, self._finished)
         with self._stage.step("events that were told meanwhile") as step:
             more.wait_for("vm deleted")
             seen += more.stop()
@@ -82,8 +87,10 @@ class Story:
             step.note(f"{host.hypervisor} {host.hypervisor_version}, {host.cpus} CPUs, {free} free")
 
     def _create(self) -> None:
-        with self._stage.step("create a VM with a disk and a network card") as step:
-            request = vm_service_pb2.CreateVmRequest(vm=vm_message(self._files.vm()))
+        with self._stage.step("create a VM with disks and a network card") as step:
+            vm = self._files.vm()
+            vm.disks += self._storage.disks()
+            request = vm_service_pb2.CreateVmRequest(vm=vm_message(vm))
             made = shape(self._call(self._api.vms.CreateVm, request))
             step.expect("its state", made["status"]["power_state"], "halted")
             step.note(f"{made['type']}, {human_size(made['memory']['static_max_bytes'])}, {made['vifs'][0]['mac']}")
@@ -96,9 +103,9 @@ class Story:
             step.note(f"domain {self._domid}")
         self._attach_console()
         with self._stage.step("the guest comes up and connects its devices") as step:
-            self._wait_devices({"xvda": "attached", "nic0": "attached"})
+            self._wait_devices(dict.fromkeys(self._devices, "attached"))
             self._see_guest_up()
-            step.note("xvda and network card 0 attached")
+            step.note(f"{', '.join(self._devices)} attached")
 
     def _query(self) -> None:
         with self._stage.step("query it") as step:
@@ -136,8 +143,9 @@ class Story:
             after = shape(self._api.vm(VM))
             for key in ("power_state", "domid", "started"):
                 step.expect(key, after["status"][key], before["status"][key])
-            self._wait_devices(dict.fromkeys(("xvda", "xvdb", "nic0", "nic1"), "attached"))
-            step.note(f"domain {self._domid}, four devices attached")
+            devices = (*self._devices, "xvdb", "nic1")
+            self._wait_devices(dict.fromkeys(devices, "attached"))
+            step.note(f"domain {self._domid}, {len(devices)} devices attached")
         self._attach_console()
         self._see_guest_answer()
 
@@ -145,7 +153,7 @@ class Story:
         with self._stage.step("unplug the second disk and network card") as step:
             self._run(self._api.vbds.UnplugVbd, vbd_service_pb2.UnplugVbdRequest(vm_id=VM, device="xvdb"))
             self._run(self._api.vifs.UnplugVif, vif_service_pb2.UnplugVifRequest(vm_id=VM, index=1))
-            step.expect("its devices", sorted(shown_devices(self._api.vm(VM))), ["nic0", "xvda"])
+            step.expect("its devices", sorted(shown_devices(self._api.vm(VM))), sorted(self._devices))
             step.note("the guest let them go")
 
     def _shut_down(self) -> None:
@@ -198,6 +206,11 @@ class Story:
     # Calls
 
     @property
+    def _devices(self) -> list[str]:
+        """Those it begins with."""
+        return ["xvda", *(disk.device for disk in self._storage.disks()), "nic0"]
+
+    @property
     def _api(self) -> Client:
         if self._client is None:
             raise Unexpected("xenhostd is not running")
@@ -208,6 +221,11 @@ class Story:
 
     def _run(self, method: Callable[..., Any], request: Any) -> dict[str, Any]:
         """See an operation through; the VM after it."""
+        self._finished(method, request)
+        return shape(self._api.vm(VM))
+
+    def _finished(self, method: Callable[..., Any], request: Any) -> Any:
+        """See an operation through. Raises Failure if it fails."""
         operation = self._call(method, request)
         deadline = time.monotonic() + 2 * PATIENCE
         while not operation.done:
@@ -217,7 +235,7 @@ class Story:
         error = operation_shape(operation)["error"]
         if error is not None:
             raise failed(error["reason"], f"{error['reason']}: {error['message']}")
-        return shape(self._api.vm(VM))
+        return operation
 
     def _wait_devices(self, wanted: dict[str, str]) -> None:
         deadline = time.monotonic() + PATIENCE
