@@ -85,6 +85,12 @@ def state_of(mode: AttachMode, activated: bool) -> DatapathState:
     return _S.ATTACHED_RW if mode is AttachMode.RW else _S.ATTACHED_RO
 
 
+def connected(state: DatapathState, mode: AttachMode) -> DatapathState:
+    """What a datapath is in when it has been attached in that mode and activated. LookupError: it may not be."""
+    attached = DATAPATH[state, OnDatapath.ATTACH_RW if mode is AttachMode.RW else OnDatapath.ATTACH_RO]
+    return DATAPATH[attached, OnDatapath.ACTIVATE]
+
+
 def superstate(states: Iterable[DatapathState]) -> DatapathState:
     """Of a VDI over its datapaths: any that writes makes it RW, any that is activated makes it activated."""
     used = [state for state in states if state is not _S.DETACHED]

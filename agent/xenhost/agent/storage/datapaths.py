@@ -26,7 +26,7 @@ from xenhost.core.storage import AttachMode, Backend, Connection, IoLimits, OnBo
 from xenhost.core.storage_allowed import decide_use
 from xenhost.core.storage_errors import SrNotAttached, VdiNotAvailable
 from xenhost.core.storage_views import DatapathView
-from xenhost.sm.automaton import DatapathState, Verb, difference, state_of, superstate
+from xenhost.sm.automaton import DatapathState, Verb, connected, difference, superstate
 from xenhost.sm.datapath.port import Blocks
 
 FOUND: Final = "found/"
@@ -168,7 +168,7 @@ class DatapathTable:
             if not self._of_vdi.get(vdi):
                 self._log.error("a VDI is active that nobody is known to use; it is left so", vdi=vdi)
                 row = Datapath(FOUND + vdi, record.spec.id, vdi, mode, IoLimits(), block=False)
-                row.state = state_of(mode, activated=True)
+                row.state = connected(DatapathState.DETACHED, mode)
                 self._add(row)
         gate = asyncio.Semaphore(_AT_ONCE)
         vdis = {row.vdi for row in self._rows.values() if row.sr == record.spec.id}
@@ -215,6 +215,12 @@ class DatapathTable:
             )
         if row is not None and row.wanted and row.connected and (row.mode, row.limits) == (mode, limits):
             return row
+        if row is not None and row.mode is not mode:
+            if row.wanted or not await self._leave(row):
+                raise OperationNotAllowed(
+                    f"datapath {name} is connected {row.mode.value}; disconnect it first", reason_text="it is in use"
+                )
+            row = None
         for other in [other for other in self._of_vdi.get(vdi, ()) if not other.wanted and other is not row]:
             await self._leave(other)
         now = self._records.situation(record)
@@ -225,8 +231,7 @@ class DatapathTable:
         if row is None:
             row = Datapath(name, record.sr, vdi, mode, limits, block)
             self._add(row)
-        row.mode, row.limits, row.wanted, row.connected = mode, limits, True, False
-        record.users[name] = mode
+        row.limits, row.wanted, row.connected = limits, True, False
         try:
             await self._store.write(row.put())
             if unused and block and mode is AttachMode.RW and record.vdi.on_boot is OnBoot.RESET:
@@ -257,7 +262,7 @@ class DatapathTable:
         """Call the driver for the difference; `again`: whatever it has done already."""
         vdi, rows = row.vdi, self._of_vdi[row.vdi]
         old = superstate(other.state for other in rows)
-        row.state = state_of(row.mode, activated=True)
+        row.state = connected(row.state, row.mode)
         new = superstate(other.state for other in rows)
         if again:
             old = DatapathState.DETACHED
@@ -311,7 +316,7 @@ class DatapathTable:
             failure = ""
             rows = tuple(self._of_vdi[vdi])
             for row in rows:
-                row.state = state_of(row.mode, activated=True)
+                row.state = connected(DatapathState.DETACHED, row.mode)
             if any(row.wanted and not row.name.startswith(FOUND) for row in rows):
                 if not active:
                     self._log.error("a VDI in use is not active; activating it again", vdi=vdi)

@@ -81,6 +81,8 @@ async def test_a_datapath_leads_to_one_vdi(agent: StorageAgent) -> None:
     await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
     with pytest.raises(OperationNotAllowed, match="disconnect it first"):
         await agent.engine.connect(A, vdi_id(2), AttachMode.RW, FREE)
+    with pytest.raises(OperationNotAllowed, match="connected rw"):
+        await agent.engine.connect(A, VDI, AttachMode.RO, FREE)
     with pytest.raises(HandleInvalid):
         await agent.engine.connect(B, vdi_id(9), AttachMode.RW, FREE)
 
