@@ -105,7 +105,8 @@ def build_host(config: Config, identity: Identity, clock: Clock, hypervisor: Hyp
     run_dir = places.run_dir / "sm"
     nbd = settings.nbd
     exports = ExportSettings(nbd.tls_dir, nbd.names, nbd.address, nbd.port, nbd.verify_clients)
-    images = ImageServers(run_dir, places.log_dir, clock, log, exports=exports)
+    blocks = KernelBlocks(commands, log) if config.hypervisor == "xen" else PlainBlocks()
+    images = ImageServers(run_dir, places.log_dir, clock, log, blocks.lost, exports)
     context = SmContext(
         host_id=identity.host_id,
         state_dir=places.state_dir / "sm",
@@ -125,7 +126,7 @@ def build_host(config: Config, identity: Identity, clock: Clock, hypervisor: Hyp
     storage = StorageEngine(
         drivers,
         images,
-        KernelBlocks(commands, log) if config.hypervisor == "xen" else PlainBlocks(),
+        blocks,
         copier,
         places.state_dir,
         clock,

@@ -51,7 +51,7 @@ class Qmp:
                     raise
                 return qmp
         except OSError as error:
-            raise QmpError(f"cannot connect to {path}: {error.strerror}") from error
+            raise QmpError(f"cannot connect to {path}: {error.strerror or 'no answer in time'}") from error
 
     async def run(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """Run a command; its return value (untrusted). Raises QmpError. Cancelled: the reply is ignored."""

@@ -10,7 +10,7 @@ import structlog
 
 from xenhost.core.devices import Source, SourceKind
 from xenhost.core.storage import Backend, BackendKind, VdiId
-from xenhost.core.storage_errors import backend_failure
+from xenhost.core.storage_errors import SrBackendFailure, backend_failure
 from xenhost.sm.command import CommandError, Commands
 from xenhost.sm.datapath import nbd_kernel
 from xenhost.sm.datapath.nbd_kernel import Device
@@ -41,6 +41,9 @@ class PlainBlocks:
     async def resized(self, vdi: VdiId, size: int) -> None:
         """Nothing caches a size."""
 
+    def lost(self, vdi: VdiId) -> None:
+        """Whoever is connected notices by itself."""
+
 
 class KernelBlocks:
     """NBD exports become devices of the kernel. They outlive the agent, and the kernel knows whose they are.
@@ -54,6 +57,7 @@ class KernelBlocks:
         self._log = log
         self._locks: dict[VdiId, asyncio.Lock] = {}
         self._backends: dict[VdiId, Backend] = {}
+        self._failing: set[asyncio.Task[None]] = set()
 
     async def connect(self, vdi: VdiId, backends: Sequence[Backend]) -> Source:
         """As the port says. Raises SrBackendFailure 46. Cancelled: connected or not; `disconnect` frees it."""
@@ -97,6 +101,18 @@ class KernelBlocks:
                     await self._mend(device, backend)
                     if (now := await asyncio.to_thread(nbd_kernel.size, device)) < size:
                         raise OSError(f"it has {now} bytes instead of {size}")
+
+    def lost(self, vdi: VdiId) -> None:
+        """Its server died: fail what waits for it, so that the guest knows."""
+        task = asyncio.create_task(self._fail(vdi), name=f"fail {vdi}")
+        self._failing.add(task)
+        task.add_done_callback(self._failing.discard)
+
+    async def _fail(self, vdi: VdiId) -> None:
+        try:
+            await self.disconnect(vdi)
+        except SrBackendFailure as error:
+            self._log.error("a guest's requests cannot be failed; they wait", vdi=vdi, error=str(error))
 
     def _lock(self, vdi: VdiId) -> asyncio.Lock:
         return self._locks.setdefault(vdi, asyncio.Lock())

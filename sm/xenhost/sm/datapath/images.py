@@ -109,15 +109,15 @@ class ImageServers:
             with _failing(UNAVAILABLE, f"VDI {vdi} cannot be opened", vdi):
                 if server is None:
                     server = self._server(vdi)
-                    await server.stop()  # what is left of one that died
-                    await server.start(layers, mode, limits)
+                    if not await server.adopt():  # one that did not answer when it was looked for
+                        await server.stop()  # what is left of one that died
+                        await server.start(layers, mode, limits)
                     self._servers[vdi] = server
-                elif server.chain().layers != tuple(layers):
+                if server.chain().layers != tuple(layers):
                     raise ValueError("it is open with other images; close it first")
-                else:
-                    async with server.lock:
-                        await settled(server.set_mode(mode))
-                        await settled(server.set_limits(limits))
+                async with server.lock:
+                    await settled(server.set_mode(mode))
+                    await settled(server.set_limits(limits))
             return server.backends()
 
     async def close(self, vdi: VdiId) -> None:

@@ -12,6 +12,8 @@ from xenhost.system.qmp import Qmp, QmpError
 BINARY: Final = "qemu-storage-daemon"
 START_TIMEOUT: Final = 30.0
 """Seconds until QMP must answer; it takes 30 ms on an idle host."""
+ANSWER_TIMEOUT: Final = 10.0
+"""Seconds one that is found may take to answer."""
 STOP_GRACE: Final = 30.0
 """Seconds it may take to write out what it holds, before it is killed."""
 LONGEST_SOCKET: Final = 107
@@ -69,12 +71,14 @@ class StorageDaemon:
         try:
             if not await self._process.find():
                 return False
-            self._qmp = await Qmp.connect(str(self.folder / "qmp"))
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                self._qmp = await self._connect(self.folder / "qmp")
             self._process.watch(self._ended)
         except (TimeoutError, QmpError) as error:
             if not self._process.alive():
                 return False
-            raise StorageDaemonError(f"the {BINARY} of {self.folder} does not answer: {error}") from error
+            why = str(error) or "no answer in time"
+            raise StorageDaemonError(f"the {BINARY} of {self.folder} does not answer: {why}") from error
         return True
 
     async def run(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
@@ -90,12 +94,12 @@ class StorageDaemon:
         """Whether it runs."""
         return self._process.alive()
 
-    async def stop(self, grace: float = STOP_GRACE) -> None:
+    async def stop(self, grace: float | None = None) -> None:
         """Write out, end, remove the folder. No-op if there is none. Raises StorageDaemonError if it does not end."""
         self._stopping = True
         await self._disconnect()
         try:
-            await self._process.stop(grace)
+            await self._process.stop(STOP_GRACE if grace is None else grace)
         except TimeoutError as error:
             raise StorageDaemonError(str(error)) from error
 
@@ -117,7 +121,7 @@ class StorageDaemon:
             except QmpError:
                 if not self._process.alive():
                     raise
-            await asyncio.sleep(0.01)  # it listens a few milliseconds after its start
+            await asyncio.sleep(0.01)  # it listens a few milliseconds after its start, and to one agent after the other
 
     def _ended(self) -> None:
         if not self._stopping:

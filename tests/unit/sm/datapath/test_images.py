@@ -258,6 +258,38 @@ async def test_a_server_that_died_while_no_agent_ran_is_cleared_away(life: Life,
     assert not (life.folder / "run/image" / VDI).exists()
 
 
+async def test_a_server_that_does_not_answer_is_never_replaced_and_taken_over_when_it_does(
+    life: Life, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaf = make_image(tmp_path / "leaf.qcow2")
+    await life.images.open(VDI, [leaf], RW, FREE)
+    number = pid(life)
+    images = await life.restart()
+    os.kill(number, signal.SIGSTOP)  # as if its storage hung
+    monkeypatch.setattr("xenhost.system.qmp.COMMAND_TIMEOUT", 0.2)
+    monkeypatch.setattr("xenhost.sm.datapath.storage_daemon.ANSWER_TIMEOUT", 0.2)
+    assert await images.find() == {}
+    with pytest.raises(SrBackendFailure, match="does not answer"):
+        await images.open(VDI, [leaf], RW, FREE)
+    os.kill(number, signal.SIGCONT)
+    monkeypatch.undo()
+    await images.open(VDI, [leaf], RW, FREE)
+    assert pid(life) == number
+
+
+async def test_a_server_that_hangs_is_killed_when_it_is_closed(
+    life: Life, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaf = make_image(tmp_path / "leaf.qcow2")
+    await life.images.open(VDI, [leaf], RW, FREE)
+    number = pid(life)
+    os.kill(number, signal.SIGSTOP)
+    monkeypatch.setattr("xenhost.sm.datapath.storage_daemon.STOP_GRACE", 0.1)
+    await life.images.close(VDI)
+    assert not Path(f"/proc/{number}").exists()
+    assert life.lost == []
+
+
 async def test_a_resized_disk_is_bigger_for_who_connects_again(life: Life, tmp_path: Path) -> None:
     leaf = make_image(tmp_path / "leaf.qcow2")
     (backend,) = await life.images.open(VDI, [leaf], RW, FREE)
