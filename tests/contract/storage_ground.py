@@ -58,6 +58,8 @@ class StorageGround:
     size: int = 8 * MIB
     """Of a small VDI."""
     patience: float = 30.0
+    own_ids: bool = False
+    """The driver gives VDIs UUIDs of its own, not those it is asked for. Asked for the same one, it is the same VDI."""
     deviations: Mapping[str, str] = field(default_factory=dict)
     """Promises that this type cannot show: name and why."""
     _open: list[Sr] = field(default_factory=list)
@@ -98,22 +100,19 @@ class StorageGround:
     async def vdi(self, sr: Sr, data: Mapping[int, bytes] | None = None, **fields: object) -> VdiId:
         """A small VDI, perhaps with something in it."""
         new = NewVdi(**{"id": fresh(), "virtual_size": self.size, **fields})  # type: ignore[arg-type]  # a test's own
-        await sr.create_vdi(new)
+        vdi = (await sr.create_vdi(new)).id
         if data:
-            await self.write(sr, new.id, data)
-        return new.id
+            await self.write(sr, vdi, data)
+        return vdi
 
     async def snapshot(self, sr: Sr, vdi: VdiId) -> VdiId:
         """A snapshot of it."""
         new = NewSnapshot(fresh(), time=1_700_000_000.0)
-        await sr.snapshot_vdi(vdi, new)
-        return new.id
+        return (await sr.snapshot_vdi(vdi, new)).id
 
     async def clone(self, sr: Sr, vdi: VdiId) -> VdiId:
         """A clone of it."""
-        new = NewSnapshot(fresh())
-        await sr.clone_vdi(vdi, new)
-        return new.id
+        return (await sr.clone_vdi(vdi, NewSnapshot(fresh()))).id
 
     async def begin(self, sr: Sr, vdi: VdiId, mode: AttachMode = AttachMode.RW) -> Sequence[Backend]:
         """Attach and activate."""

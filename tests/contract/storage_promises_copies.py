@@ -55,9 +55,10 @@ async def taking_a_snapshot_twice_takes_one(g: StorageGround) -> None:
     new = NewSnapshot(fresh(), "a name", "a description", 1_700_000_000.0)
     first = await sr.snapshot_vdi(vdi, new)
     await g.write(sr, vdi, {0: block("now")})
-    assert (await sr.snapshot_vdi(vdi, new)).id == first.id == new.id
-    await g.holds(sr, new.id, {0: block("then")})
-    found = (await g.found(sr))[new.id]
+    assert (await sr.snapshot_vdi(vdi, new)).id == first.id
+    assert first.id == new.id or g.own_ids
+    await g.holds(sr, first.id, {0: block("then")})
+    found = (await g.found(sr))[first.id]
     assert (found.is_a_snapshot, found.snapshot_of) in ((True, vdi), (False, None))
 
 

@@ -67,10 +67,11 @@ async def making_a_vdi_twice_makes_one(g: StorageGround) -> None:
     _, sr = await g.made()
     new = NewVdi(fresh(), g.size, name="one", description="and only")
     first = await sr.create_vdi(new)
-    assert (await sr.create_vdi(new)).id == first.id == new.id
+    assert (await sr.create_vdi(new)).id == first.id
+    assert first.id == new.id or g.own_ids
     found = await g.found(sr)
-    assert set(found) == {new.id}
-    assert (found[new.id].name, found[new.id].description) in (("one", "and only"), ("", ""))
+    assert set(found) == {first.id}
+    assert (found[first.id].name, found[first.id].description) in (("one", "and only"), ("", ""))
 
 
 async def a_vdi_of_impossible_size_is_refused_and_leaves_nothing(g: StorageGround) -> None:
@@ -221,9 +222,11 @@ async def a_creation_that_is_cancelled_is_whole_or_never_was(g: StorageGround) -
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        if new.id in await g.found(sr):
-            assert await g.read(sr, new.id, 0, BLOCK) == bytes(BLOCK)
-        assert (await sr.create_vdi(new)).id == new.id
+        for left in await g.found(sr):
+            assert await g.read(sr, left, 0, BLOCK) == bytes(BLOCK)
+        made = (await sr.create_vdi(new)).id
+        assert made == new.id or g.own_ids
+        assert set(await g.found(sr)) == {made}
         await sr.destroy_vdi(new.id)
     await g.tidy(sr)
     assert await g.found(sr) == {}

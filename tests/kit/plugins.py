@@ -58,6 +58,7 @@ class PluginPlace:
         self.plugins.mkdir()
         self.socket = folder / "xapi"
         self.host_plugins = folder / "host-plugins"
+        self.images = folder / "images"
 
     def install_example(self) -> None:
         """The plugin of the how-to."""
@@ -81,7 +82,7 @@ class PluginPlace:
             log_dir=self.folder / "log",
             clock=RealClock(),
             commands=Commands(),
-            images=ImageServers(self.folder / "images", self.folder / "log", RealClock(), log),
+            images=ImageServers(self.images, self.folder / "log", RealClock(), log),
             log=log,
         )
 

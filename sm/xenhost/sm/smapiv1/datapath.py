@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from xenhost.core.errors import ValueNotSupported, XenhostError
 from xenhost.core.storage import AttachMode, Backend, BackendKind, Capability, IoLimits, VdiId
-from xenhost.core.storage_errors import SrBackendFailure, VdiInUse, VdiNotAvailable, backend_failure
+from xenhost.core.storage_errors import SrBackendFailure, VdiInUse, VdiNotAvailable, VdiReadonly, backend_failure
 from xenhost.sm.datapath.port import Layer
 from xenhost.sm.smapiv1.attachment import Attachment, AttachmentError, Attachments, Phase, backends, read_answer
 from xenhost.sm.smapiv1.channel import Channel
@@ -24,6 +25,9 @@ class Datapath:
 
     async def attach(self, vdi: VdiId, mode: AttachMode) -> None:
         """vdi_attach, unless it is."""
+        record = self._channel.vdi(vdi)
+        if mode is AttachMode.RW and (record["read_only"] or record["is_a_snapshot"]):
+            raise VdiReadonly(f"VDI {vdi} is read-only; attach it so", vdi=vdi)
         there = await asyncio.to_thread(self._attachments.get, vdi)
         if there is None:
             await unhurried(self._attach(vdi, mode))
@@ -97,11 +101,7 @@ class Datapath:
                 reason_text="the driver serves the VDI itself",
             )
         if not there.limited:
-            await asyncio.to_thread(
-                self._attachments.put,
-                vdi,
-                Attachment(there.mode, there.phase, there.params, there.params_nbd, there.xenstore_data, limited=True),
-            )
+            await asyncio.to_thread(self._attachments.put, vdi, replace(there, limited=True))
         return await self._images.open(vdi, [Layer(local.path, "raw")], there.mode, limits)
 
     async def deactivate(self, vdi: VdiId) -> None:
@@ -114,7 +114,8 @@ class Datapath:
         if there.limited:
             await self._images.close(vdi)
         await self._run_deactivate(vdi)
-        await asyncio.to_thread(self._attachments.step, vdi, there, Phase.ATTACHED)
+        idle = replace(there, phase=Phase.ATTACHED, limited=False)
+        await asyncio.to_thread(self._attachments.put, vdi, idle)
 
     async def _run_deactivate(self, vdi: VdiId) -> None:
         if self._channel.can(Capability.VDI_DEACTIVATE):

@@ -126,6 +126,8 @@ class V1Sr:
     async def create_vdi(self, new: NewVdi) -> Vdi:
         """vdi_create. The driver chooses the UUID; asked again for the same one, it is the same VDI."""
         self._channel.need(Capability.VDI_CREATE)
+        if new.virtual_size <= 0:
+            raise InvalidValue("a VDI has at least one byte", field="virtual_size", value=str(new.virtual_size))
         if (made := self._channel.made_for(new.id)) is not None:
             return self._channel.told(made)
         return await unhurried(self._create(new))
