@@ -36,7 +36,7 @@ def script(folder: Path, method: str, lines: str) -> Path:
 def plugin(folder: Path, scripts: Mapping[str, str], features: str = "") -> Path:
     """A plugin of such scripts; it answers a query."""
     answer = f"""{{"plugin": "x", "name": "x", "description": "", "vendor": "", "copyright": "", "version": "1",
-        "required_api_version": "5.0", "features": [{features}], "configuration": {{}}, "required_cluster_stack": []}}"""
+        "required_api_version": "5.0", "features": [{features}], "configuration": {{}}}}"""
     for method, lines in {"Plugin.Query": f"echo '{answer}'", **scripts}.items():
         script(folder, method, lines)
     return folder
