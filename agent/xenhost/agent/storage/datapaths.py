@@ -33,6 +33,8 @@ FOUND: Final = "found/"
 """VDIs that are active although nobody is known to use them: they are left as they are."""
 OWN: Final = ("transfer/", "copy/")
 """Datapaths of the agent's own, which do not outlive it."""
+EXPORT: Final = "export/"
+"""VDIs served to backup tools, by a process that outlives the agent."""
 _AT_ONCE: Final = 8
 """VDIs taken over at once when an SR is attached."""
 

@@ -7,7 +7,7 @@ from xenhost.agent.engine.operations import Tracked
 from xenhost.agent.journal.entry import read_error
 from xenhost.agent.journal.record import PutMeta
 from xenhost.agent.storage.admission import recovered
-from xenhost.agent.storage.datapaths import Datapath
+from xenhost.agent.storage.datapaths import EXPORT, OWN, Datapath
 from xenhost.agent.storage.job import Job
 from xenhost.agent.storage.journal import DropDatapaths, ForgetOperation, read_request, read_value
 from xenhost.agent.storage.runner import Runner
@@ -62,7 +62,7 @@ class Recovery:
                 VdiId(row.vdi),
                 AttachMode(row.mode),
                 decode(IoLimits, read_value(row.limits)),
-                block=row.source is not None or not row.name.startswith(("copy/", "transfer/")),
+                block=not row.name.startswith((*OWN, EXPORT)),
                 wanted=bool(row.wanted),
             )
             datapath.source = None if row.source is None else decode(Source, read_value(row.source))

@@ -5,15 +5,14 @@ from contextlib import asynccontextmanager
 from typing import Final
 from uuid import uuid4
 
+from xenhost.agent.storage.datapaths import EXPORT
 from xenhost.agent.storage.services import StorageServices
-from xenhost.core.devices import SourceKind
 from xenhost.core.errors import InternalError
-from xenhost.core.storage import AttachMode, Backend, Bitmap, IoLimits, NbdExport, VdiId
+from xenhost.core.storage import AttachMode, Backend, BackendKind, Bitmap, NbdExport, VdiId
 from xenhost.core.storage_allowed import VdiWord, decide_vdi
 from xenhost.core.storage_errors import backend_failure
 from xenhost.sm.datapath.port import Layer
 
-EXPORT: Final = "export/"
 NOT_RELATED: Final = 460
 """XenServer's number of "the VDIs are not related by changed blocks"."""
 
@@ -61,10 +60,9 @@ class Transfers:
         changed = None if since is None else await self.changed_blocks(since, vdi)
         name = EXPORT + vdi
         try:
-            connection = await services.datapaths.connect(name, vdi, AttachMode.RO, IoLimits())
-            format = "nbd" if connection.source.kind is SourceKind.NBD else "raw"
-            layer = Layer(connection.source.path, format)
-            served = services.images.export(vdi, (layer,), changed, f"/{vdi}")
+            backends = await services.datapaths.open(name, vdi, AttachMode.RO)
+            layers = tuple(_layer(backend) for backend in backends[:1])
+            served = services.images.export(vdi, layers, changed, f"/{vdi}")
             export = await services.calls.verb("exporting a VDI", served)
         except BaseException:
             await services.datapaths.disconnect(name)
@@ -81,3 +79,9 @@ class Transfers:
     def exports(self) -> list[NbdExport]:
         """All that are served."""
         return list(self._exports.values())
+
+
+def _layer(backend: Backend) -> Layer:
+    if backend.kind is BackendKind.NBD:
+        return Layer(backend.uri(), "nbd")
+    return Layer(backend.path, "raw")

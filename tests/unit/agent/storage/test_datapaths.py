@@ -228,10 +228,43 @@ async def test_a_transfer_has_the_bytes_and_no_block_device(agent: StorageAgent,
     assert not host.shelf.active
 
 
-async def test_an_export_is_served_from_the_block_device(agent: StorageAgent, host: StorageHost) -> None:
+async def test_an_export_needs_no_block_device(agent: StorageAgent, host: StorageHost) -> None:
     export = await agent.engine.export_nbd(VDI)
-    assert host.shelf.exported == {VDI: f"/dev/shelf/{VDI}"}
+    assert host.shelf.exported == {VDI: f"/shelf/{SR}/{VDI}"}
+    assert not host.shelf.blocks
     assert agent.engine.exports() == [export]
     await agent.engine.unexport_nbd(VDI)
     assert not host.shelf.exported
     assert not host.shelf.active
+
+
+async def test_an_export_outlives_the_agent_and_is_ended_by_the_next(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.engine.export_nbd(VDI)
+    await agent.engine.close()
+    second = await host.start()
+    assert host.shelf.exported
+    assert second.engine.vdi(VDI).datapaths == (f"export/{VDI}",)
+    await second.engine.unexport_nbd(VDI)
+    assert not host.shelf.exported
+    assert not host.shelf.active
+    await second.engine.close()
+
+
+async def test_a_vm_is_refused_at_once_while_its_sr_cannot_be_reached(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    await agent.engine.close()
+    host.shelf.unreachable.add(SR)
+    second = await host.start()
+    host.shelf.faults.hang("attach")
+    await host.clock.sleep(3)
+    before = host.clock.monotonic()
+    with pytest.raises(SrNotAttached, match="does not answer"):
+        await second.engine.connect(B, vdi_id(2), AttachMode.RW, FREE)
+    assert second.engine.source(A) is not None
+    await second.engine.disconnect(A)
+    assert host.clock.monotonic() == before
+    host.shelf.unreachable.clear()
+    await host.clock.sleep(300)
+    assert not host.shelf.active
+    assert not second.engine.datapath_views()
+    await second.engine.close()
