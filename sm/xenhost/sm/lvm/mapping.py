@@ -17,7 +17,8 @@ from xml.parsers.expat import ExpatError, ParserCreate
 
 from xenhost.core.storage import CBT_GRANULARITY, Bitmap
 
-_HEADER: Final = Struct("<8sIIQQ32s")
+_HEADER: Final = Struct("<8sIQQ")
+_DIGEST: Final = 32
 _MAGIC: Final = b"XHTHIN01"
 MAX_RUNS: Final = 1 << 26
 _SECTOR: Final = 512
@@ -57,16 +58,18 @@ class Mapping:
     def store(self) -> bytes:
         """A form to keep, with a checksum."""
         packed = zlib.compress(self.runs.tobytes(), 1)
-        return _HEADER.pack(_MAGIC, self.chunk, 0, self.size, len(packed), sha256(packed).digest()) + packed
+        body = _HEADER.pack(_MAGIC, self.chunk, self.size, len(packed)) + packed
+        return body + sha256(body).digest()
 
 
 def load(untrusted_bytes: bytes) -> Mapping:
     """What `store` made; more bytes may follow. Raises BadMapping."""
     if len(untrusted_bytes) < _HEADER.size:
         raise BadMapping("the stored mapping is cut off")
-    magic, chunk, _, size, length, digest = _HEADER.unpack_from(untrusted_bytes)
-    packed = untrusted_bytes[_HEADER.size : _HEADER.size + length]
-    if magic != _MAGIC or len(packed) != length or sha256(packed).digest() != digest:
+    magic, chunk, size, length = _HEADER.unpack_from(untrusted_bytes)
+    end = _HEADER.size + length
+    packed = untrusted_bytes[_HEADER.size : end]
+    if magic != _MAGIC or sha256(untrusted_bytes[:end]).digest() != untrusted_bytes[end : end + _DIGEST]:
         raise BadMapping("the stored mapping is damaged")
     if chunk % CBT_GRANULARITY or not chunk or size >= 1 << 60:
         raise BadMapping("the stored mapping is of another kind")
@@ -90,8 +93,8 @@ def stored_size(untrusted_header: bytes) -> int:
     """Bytes of a stored mapping whose first bytes are these. Raises BadMapping."""
     if len(untrusted_header) < _HEADER.size or untrusted_header[:8] != _MAGIC:
         raise BadMapping("the stored mapping is damaged")
-    length: int = _HEADER.unpack_from(untrusted_header)[4]
-    return _HEADER.size + length
+    length: int = _HEADER.unpack_from(untrusted_header)[3]
+    return _HEADER.size + length + _DIGEST
 
 
 class DumpReader:
