@@ -42,7 +42,7 @@ class Merging:
         """`Sr.chores`."""
         await self.finish()
         store = self._store
-        async with store.editing() as tree:
+        async with store.editing(reload=True) as tree:  # sizes of what is written to right now matter
             usage = await self._usage()
             busy = {name for merge in store.merges for name in (merge.top, merge.base)}
             return [chore for chore in propose(tree, usage) if chore.id.partition(":")[2] not in busy]
@@ -103,6 +103,7 @@ class Merging:
         store = self._store
         async with store.editing(reload=store.shared) as tree:
             busy = {name for merge in store.merges for name in (merge.top, merge.base)}
+            await store.run(lambda: store.refresh(top))
             pair = mergeable(tree, await self._usage(), top)
             if pair is None or busy & {pair.top.name, pair.base.name}:
                 return None
