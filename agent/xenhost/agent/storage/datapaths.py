@@ -177,6 +177,17 @@ class DatapathTable:
         failures = await asyncio.gather(*(self._restore(sr, vdi, vdi in active, gate) for vdi in sorted(vdis)))
         return next((failure for failure in failures if failure), "")
 
+    async def mend(self, record: SrRecord) -> None:
+        """Try again to take over what could not be when the SR was attached."""
+        failure = ""
+        for row in [row for row in self._rows.values() if row.sr == record.spec.id and self._is_lost(row)]:
+            async with self._locks.vdis(row.sr, row.vdi):
+                if self._rows.get(row.name) is row and self._is_lost(row):
+                    failure = await self._take_over(self._attached(row.sr), row) or failure
+        if record.lost != failure:
+            record.lost = failure
+            self._records.touch_sr(record)
+
     async def run(self) -> None:
         """Try leaked ones again, until cancelled."""
         attempt = 0
@@ -324,18 +335,26 @@ class DatapathTable:
                     self._log.error("a VDI in use is not active; activating it again", vdi=vdi)
                 for row in rows:
                     if row.wanted:
-                        try:
-                            await self._activate(sr, row, again=True)
-                        except XenhostError as error:
-                            failure = f"VDI {vdi} of {row.name} cannot be taken over: {error}"
-                            self._log.error("a VDI in use cannot be taken over", vdi=vdi, error=str(error))
-                        else:
-                            self._store.note(row.put())
+                        failure = await self._take_over(sr, row) or failure
             for row in rows:
                 if not row.wanted:
                     await self._leave(row)
                     self._check_leaks(row)
             return failure
+
+    async def _take_over(self, sr: Sr, row: Datapath) -> str:
+        """Whatever an earlier agent has done of it; what went wrong."""
+        try:
+            await self._activate(sr, row, again=True)
+        except XenhostError as error:
+            self._log.error("a VDI in use cannot be taken over", vdi=row.vdi, error=str(error))
+            return f"VDI {row.vdi} of {row.name} cannot be taken over: {error}"
+        self._store.note(row.put())
+        return ""
+
+    @staticmethod
+    def _is_lost(row: Datapath) -> bool:
+        return row.wanted and not row.connected and not row.name.startswith(FOUND)
 
     def _attached(self, sr: SrId) -> Sr:
         attached = self._records.sr(sr).sr

@@ -46,7 +46,7 @@ class Job:
     closed: bool = False
     """It can no longer be cancelled."""
     patient: bool = False
-    """It takes long, and is not waited for when the agent ends."""
+    """It takes long, or waits for something: it is not waited for when the agent ends."""
     interrupted: bool = False
     """Its task was cancelled because the operation was."""
     cancel_text: str = ""

@@ -105,6 +105,8 @@ class Keepers:
         if record.spec.other_config.get(AUTO_SCAN, "").lower() == "true":
             await self._gently(record, self._works.rescan)
         await self._gently(record, self._stat)
+        if record.lost and record.sr is not None:
+            await self._services.datapaths.mend(record)
         if self._services.config.chores_at_once and record.sr is not None:
             await self._chores.look(record)
 

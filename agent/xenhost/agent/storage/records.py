@@ -59,6 +59,8 @@ class SrRecord:
     """Attached."""
     stat: SrStat | None = None
     problem: str = ""
+    lost: str = ""
+    """A VDI in use that could not be taken over from an earlier agent."""
     busy: dict[OperationId, SrWord] = field(default_factory=dict)
     vdis: dict[VdiId, VdiRecord] = field(default_factory=dict)
     vdi_operations: int = 0
@@ -246,7 +248,7 @@ class Records:
             record.stat,
             tuple(word.value for word in record.busy.values()),
             allowed_sr_operations(record.situation()),
-            record.problem or (record.stat.problem if record.stat is not None else ""),
+            record.problem or record.lost or (record.stat.problem if record.stat is not None else ""),
             record.revision,
         )
 

@@ -176,7 +176,9 @@ class Runner:
             if attempt == len(delays) and not job.tracked.state.ended:
                 await self._durably(self._end_record(job, error, settled=False))
                 self._advance(job, error)
+            job.patient = True
             await services.clock.sleep(delays[attempt] if attempt < len(delays) else services.config.retry_cap)
+            job.patient = False
             attempt += 1
 
     async def _succeed(self, job: Job, outcome: Outcome) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from xenhost.agent.journal.record import Write
+from xenhost.agent.storage.calls import NOT_AVAILABLE
 from xenhost.agent.storage.job import Job, Outcome
 from xenhost.agent.storage.journal import DropSr, DropVdi, PutSr, PutVdi
 from xenhost.agent.storage.records import SrRecord
@@ -17,7 +18,7 @@ from xenhost.core.errors import XenhostError
 from xenhost.core.ports.storage import Sr, SrDriver
 from xenhost.core.storage import Capability, SrId, SrSpec, SrStat
 from xenhost.core.storage_allowed import SrWord, decide_sr, supports
-from xenhost.core.storage_errors import SrUnknownDriver
+from xenhost.core.storage_errors import SrUnknownDriver, backend_failure
 from xenhost.core.storage_requests import (
     AttachSr,
     CreateSr,
@@ -96,17 +97,17 @@ class SrWorks:
         sr = await self._attach(self.driver(record.spec.type), record.spec)
         record.sr = sr
         try:
-            problem = await services.datapaths.restore(record, sr)
+            record.lost = await services.datapaths.restore(record, sr)
         except BaseException:
             record.sr = None
             raise
         attached()
         record.stat = await self._stat(sr)
+        record.problem = ""
         try:
             await self._scan(record, sr)
         except XenhostError as error:
-            problem = problem or f"it cannot be scanned: {error}"
-        record.problem = problem
+            record.problem = f"it cannot be scanned: {error}"
         services.records.touch_sr(record)
         for vdi in record.vdis.values():
             services.records.touch_vdi(vdi)
@@ -143,7 +144,7 @@ class SrWorks:
                 self._check(job, record, SrWord.DESTROY)
             job.close()
             self._say(job, 0.0, "destroying")
-            sr = record.sr or await self._attach(self.driver(record.spec.type), record.spec)
+            sr = record.sr or await self._attach_to_destroy(record)
             await services.calls.verb("destroying the SR", sr.destroy(), services.config.create_deadline)
             await job.commit(Outcome((DropSr(job.sr),), lambda: services.records.drop_sr(job.sr)))
 
@@ -191,6 +192,17 @@ class SrWorks:
             await job.commit(Outcome((PutSr(spec, wanted=True),), lambda: services.records.put_sr(spec, wanted=True)))
 
     # Inside
+
+    async def _attach_to_destroy(self, record: SrRecord) -> Sr:
+        """Of an interrupted destruction; it may have had its effect."""
+        try:
+            return await self._attach(self.driver(record.spec.type), record.spec)
+        except XenhostError as error:
+            raise backend_failure(
+                NOT_AVAILABLE,
+                f"SR {record.spec.id} was being destroyed when the agent ended, and cannot be attached now ({error});"
+                " if it is gone, detach and forget it",
+            ) from error
 
     async def _attach(self, driver: SrDriver, spec: SrSpec) -> Sr:
         deadline = self._services.config.attach_deadline

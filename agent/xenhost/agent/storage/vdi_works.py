@@ -251,7 +251,9 @@ class VdiWorks:
     async def _ready(self, job: Job) -> Sr:
         """The SR; an interrupted operation waits until it is attached again."""
         if job.recovering:
+            job.patient = True
             await self._services.attached_soon(job.sr)
+            job.patient = False
         return self._services.attached(job.sr)
 
     async def _anew(self, sr: Sr, record: VdiRecord) -> Vdi:

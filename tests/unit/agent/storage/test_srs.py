@@ -25,6 +25,7 @@ from xenhost.core.storage_requests import (
     DestroyVdi,
     DetachSr,
     PerformChore,
+    ResizeVdi,
     ScanSr,
     SnapshotVdi,
     StorageRequest,
@@ -375,3 +376,71 @@ async def test_the_state_of_an_sr_is_looked_at_now_and_then(host: StorageHost) -
     await host.clock.sleep(100)
     assert not agent.engine.sr(SR).problem
     await agent.engine.close()
+
+
+async def test_an_interrupted_operation_waits_for_its_sr_and_can_be_cancelled(host: StorageHost) -> None:
+    agent = await host.start()
+    await agent.succeed(CreateSr(sr_spec()))
+    for number in (1, 2):
+        await agent.succeed(CreateVdi(SR, NewVdi(vdi_id(number), MIB)))
+    host.shelf.faults.hang("destroy_vdi")
+    host.shelf.faults.hang("resize_vdi")
+    operations = [await agent.engine.submit(request) for request in (DestroyVdi(VDI), ResizeVdi(vdi_id(2), GIB))]
+    await agent.turns(50)
+    agent.life.dead = True
+    await agent.engine.close()
+    host.shelf.unreachable.add(SR)
+    second = await host.start()
+    await host.clock.sleep(100)
+    assert [second.table.get(each.id).state for each in operations] == [OperationState.RUNNING] * 2
+    assert second.cancel(operations[0].id)
+    assert (await second.ended(operations[0].id)).state is OperationState.CANCELLED
+    before = host.clock.monotonic()
+    await second.engine.close()
+    assert host.clock.monotonic() - before < 5
+    host.shelf.unreachable.clear()
+    third = await host.start()
+    assert (await third.ended(operations[1].id)).state is OperationState.SUCCEEDED
+    assert third.engine.vdi(vdi_id(2)).vdi.virtual_size == GIB
+    assert VDI in host.shelf.places[SR].vdis
+    await third.engine.close()
+
+
+@pytest.mark.parametrize("when", [When.BEFORE, When.AFTER])
+async def test_an_interrupted_destruction_of_an_sr_is_done_or_told(host: StorageHost, when: When) -> None:
+    agent = await host.start()
+    await agent.succeed(CreateSr(sr_spec()))
+    host.shelf.faults.hang("destroy", when=when)
+    operation = await agent.engine.submit(DestroySr(SR))
+    await agent.turns(50)
+    agent.life.dead = True
+    await agent.engine.close()
+    host.shelf.faults.clear()
+    second = await host.start()
+    ended = await second.ended(operation.id)
+    if when is When.BEFORE:
+        assert ended.state is OperationState.SUCCEEDED
+    else:
+        assert "if it is gone" in str(ended.error)
+        await second.succeed(DetachSr(SR))
+        await second.engine.forget_sr(SR)
+    assert not second.engine.srs()
+    assert not host.shelf.places
+    await second.engine.close()
+
+
+async def test_a_vdi_in_use_that_cannot_be_taken_over_is_tried_again(host: StorageHost) -> None:
+    host.config = StorageConfig(stat_period=30.0, chores_at_once=0)
+    agent = await host.start()
+    await agent.succeed(CreateSr(sr_spec()))
+    await agent.succeed(CreateVdi(SR, NewVdi(VDI, MIB)))
+    await agent.engine.connect("vbd/a/xvda", VDI, AttachMode.RW, IoLimits())
+    await agent.engine.close()
+    host.shelf.active.clear()
+    host.shelf.faults.fail("activate_vdi")
+    second = await host.start()
+    assert "cannot be taken over" in second.engine.sr(SR).problem
+    await host.clock.sleep(100)
+    assert host.shelf.active == {VDI: AttachMode.RW}
+    assert not second.engine.sr(SR).problem
+    await second.engine.close()
