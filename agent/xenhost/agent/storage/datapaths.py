@@ -252,8 +252,8 @@ class DatapathTable:
             await self._activate(sr, row)
         except BaseException as error:
             row.wanted = False
-            if isinstance(error, XenhostError):
-                await self._leave(row)
+            if not isinstance(error, XenhostError) or not await self._leave(row):
+                self._store.note(row.put())
             self._check_leaks(row)
             raise
         self._store.note(row.put())

@@ -22,7 +22,7 @@ class Transfers:
 
     def __init__(self, services: StorageServices) -> None:
         self._services: Final = services
-        self._exports: Final[dict[VdiId, NbdExport]] = {}
+        self._exports: Final[dict[VdiId, tuple[VdiId | None, NbdExport]]] = {}
 
     @asynccontextmanager
     async def open(self, vdi: VdiId, mode: AttachMode) -> AsyncIterator[Backend]:
@@ -54,8 +54,11 @@ class Transfers:
 
     async def export(self, vdi: VdiId, since: VdiId | None) -> NbdExport:
         """Serve a VDI read-only over NBD. If it is: the same answer."""
-        if vdi in self._exports and since is None:
-            return self._exports[vdi]
+        served_since, export = self._exports.get(vdi, (None, None))
+        if export is not None:
+            if served_since == since:
+                return export
+            await self.unexport(vdi)
         services = self._services
         changed = None if since is None else await self.changed_blocks(since, vdi)
         name = EXPORT + vdi
@@ -67,7 +70,7 @@ class Transfers:
         except BaseException:
             await services.datapaths.disconnect(name)
             raise
-        self._exports[vdi] = export
+        self._exports[vdi] = since, export
         return export
 
     async def unexport(self, vdi: VdiId) -> None:
@@ -78,7 +81,7 @@ class Transfers:
 
     def exports(self) -> list[NbdExport]:
         """All that are served."""
-        return list(self._exports.values())
+        return [export for _, export in self._exports.values()]
 
 
 def _layer(backend: Backend) -> Layer:

@@ -233,6 +233,9 @@ async def test_an_export_needs_no_block_device(agent: StorageAgent, host: Storag
     assert host.shelf.exported == {VDI: f"/shelf/{SR}/{VDI}"}
     assert not host.shelf.blocks
     assert agent.engine.exports() == [export]
+    assert await agent.engine.export_nbd(VDI) == export
+    assert host.shelf.count("export") == 1
+    assert (await agent.engine.export_nbd(VDI, vdi_id(2))).bitmap == "changed"
     await agent.engine.unexport_nbd(VDI)
     assert not host.shelf.exported
     assert not host.shelf.active
