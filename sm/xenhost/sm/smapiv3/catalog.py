@@ -147,12 +147,16 @@ class Catalog:
             self._volumes[id] = volume
         return id, volume
 
-    async def set_key(self, vdi: VdiId, volume: Volume, key: str, value: str | None) -> None:
-        """Volume.set, or Volume.unset for None."""
-        if value is not None and volume.keys.get(key) != value:
+    async def set_key(self, vdi: VdiId, volume: Volume, key: str, value: str | None) -> Volume:
+        """Volume.set, or Volume.unset for None; the volume as it is then."""
+        keys = dict(volume.keys)
+        if value is not None and keys.get(key) != value:
             await self.call("Volume.set", vdi, key=volume.key, k=key, v=value)
-        elif value is None and key in volume.keys:
+            keys[key] = value
+        elif value is None and key in keys:
             await self.call("Volume.unset", vdi, key=volume.key, k=key)
+            del keys[key]
+        return replace(volume, keys=keys)
 
     async def destroy(self, vdi: VdiId, key: str) -> None:
         """Volume.destroy; gone already is right, too."""

@@ -249,9 +249,8 @@ class V3Sr:
         async with self._catalog.undone_unless_finished(volume):
             if volume.key == origin.key:
                 raise bad_answer(method, "the new volume has the key of the old one")
-            stale = {volumes.ON_BOOT, volumes.CLONE_ON_BOOT, volumes.READ_ONLY, volumes.IS_A_SNAPSHOT} - keys.keys()
-            for key in stale & volume.keys.keys():
-                await self._catalog.set_key(vdi, volume, key, None)
+            for key in volumes.OF_ONE_VOLUME - keys.keys():
+                volume = await self._catalog.set_key(vdi, volume, key, None)
             id, volume = await self._catalog.adopt(new.id, volume, keys)
             if new.name and new.name != volume.name and self._catalog.can("Volume.set_name"):
                 await self._catalog.call("Volume.set_name", id, key=volume.key, new_name=new.name)

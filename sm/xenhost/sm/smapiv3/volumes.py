@@ -21,6 +21,10 @@ ON_BOOT: Final = "on-boot"
 READ_ONLY: Final = "read-only"
 SHARABLE: Final = "sharable"
 SM_CONFIG: Final = "_sm_config_"
+OF_ONE_VOLUME: Final = frozenset(
+    {SNAPSHOT_TIME, IS_A_SNAPSHOT, SNAPSHOT_OF, CLONE_ON_BOOT, ON_BOOT, READ_ONLY, SHARABLE}
+)
+"""Keys that mean nothing for a copy, which a plugin may copy with it."""
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME: Final = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)T(\d\d):?(\d\d):?(\d\d)(?:\.\d+)?Z")
 
