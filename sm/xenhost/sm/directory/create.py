@@ -52,10 +52,10 @@ def make_sr(root: Path, sr: SrId) -> None:
 def probe_directory(root: Path, configuration: dict[str, str]) -> tuple[ProbeEntry, ...]:
     """What SR a directory is, if any. Blocks."""
     folder = Folder(root)
+    space = folder.space()
     marked = folder.marked()
     if marked is None:
         return (ProbeEntry(configuration, complete=True, description="a directory that is no SR"),)
-    space = folder.space()
     sr = SrId(marked) if marked else None
     return (ProbeEntry(configuration, complete=True, sr=sr, size=space.size),)
 
