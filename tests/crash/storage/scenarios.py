@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kit.storage import Shelf, StorageAgent, sr_id, sr_spec, vdi_id
+from kit.shelf import Shelf, sr_id, sr_spec, vdi_id
+from kit.storage import StorageAgent
 from xenhost.core.errors import HandleInvalid, InvalidValue, XenhostError
 from xenhost.core.storage import AttachMode, Chore, IoLimits, NewSnapshot, NewVdi, OnBoot, VdiChange, VdiType
 from xenhost.core.storage_errors import SrNotAttached, SrUuidExists

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.storage import StorageAgent, StorageHost, sr_spec
+from kit.shelf import sr_spec
+from kit.storage import StorageAgent, StorageHost
 from xenhost.core.storage_requests import CreateSr
 
 

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from kit.storage import StorageAgent, StorageHost, sr_id, vdi_id
+from kit.shelf import sr_id, vdi_id
+from kit.storage import StorageAgent, StorageHost
 from xenhost.core.devices import SourceKind
 from xenhost.core.errors import HandleInvalid, OperationNotAllowed, XenhostError
 from xenhost.core.storage import AttachMode, IoLimits, NewVdi

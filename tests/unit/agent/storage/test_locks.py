@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from kit.storage import sr_id, vdi_id
+from kit.shelf import sr_id, vdi_id
 from xenhost.agent.storage.locks import Locks
 
 SR, ONE, TWO = sr_id(), vdi_id(1), vdi_id(2)

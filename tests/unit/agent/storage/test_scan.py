@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kit.storage import sr_id, sr_spec, vdi_id
+from kit.shelf import sr_id, sr_spec, vdi_id
 from xenhost.agent.events.hub import EventHub
 from xenhost.agent.storage.records import Records, SrRecord
 from xenhost.agent.storage.scan import Findings, compare

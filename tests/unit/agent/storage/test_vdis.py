@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from kit.storage import StorageAgent, StorageHost, sr_id, sr_spec, vdi_id
+from kit.shelf import sr_id, sr_spec, vdi_id
+from kit.storage import StorageAgent, StorageHost
 from xenhost.core.errors import HandleInvalid, InvalidValue, OtherOperationInProgress, TaskCancelled
 from xenhost.core.events import ObjectKind
 from xenhost.core.storage import AttachMode, IoLimits, NewSnapshot, NewVdi, OnBoot, VdiChange, VdiId
