@@ -32,10 +32,28 @@ _END: Final = re.compile(rb"XEND:(\d+)")
 class VdiHost:
     """An agent on real Xen, without its gRPC edge."""
 
-    def __init__(self, host: Host, folder: Path, guests: Path) -> None:
-        self.host: Final = host
+    def __init__(self, folder: Path, guests: Path) -> None:
         self.folder: Final = folder
         self.guests: Final = guests
+        self.host = self._built()
+
+    async def open(self) -> None:
+        """As the daemon does it."""
+        await self.host.hypervisor.open()
+        await self.host.open_storage()
+        await self.host.engine.start()
+
+    async def restart(self) -> None:
+        """Another agent takes over."""
+        await self.host.close()
+        self.host = self._built()
+        await self.open()
+
+    def _built(self) -> Host:
+        config = read_config(Places(self.folder), None, "xen")
+        for each in (config.places.run_dir, config.places.log_dir):
+            each.mkdir(parents=True, exist_ok=True)
+        return build_host(config, Identity.read(config.places.state_dir), SystemClock())
 
     async def do(self, request: Request) -> Operation:
         """See an operation on a VM succeed."""
@@ -110,7 +128,7 @@ class Shell:
 
     async def run(self, command: str, within: float = 60) -> str:
         """What a command says. It must succeed."""
-        os.write(self._fd, f'{command}; echo "X"END:$?\n'.encode())
+        os.write(self._fd, f'{command}\necho "X"END:$?\n'.encode())
         said, match = await self.heard(_END, within)
         assert match[1] == b"0", said
         return said.decode(errors="replace")
@@ -136,31 +154,17 @@ def disk(vdi: VdiId, device: str = "xvda", limits: IoLimits | None = None) -> Vb
 
 
 @asynccontextmanager
-async def opened(folder: Path, guests: Path) -> AsyncIterator[VdiHost]:
-    """One life of an agent."""
-    config = read_config(Places(folder), None, "xen")
-    for each in (config.places.run_dir, config.places.log_dir):
-        each.mkdir(parents=True, exist_ok=True)
-    host = build_host(config, Identity.read(config.places.state_dir), SystemClock())
-    try:
-        await host.hypervisor.open()
-        await host.open_storage()
-        await host.engine.start()
-        yield VdiHost(host, folder, guests)
-    finally:
-        await host.close()
-
-
-@asynccontextmanager
 async def alone(guests: Path) -> AsyncIterator[VdiHost]:
     """An agent on a host on which nothing of it is left afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="xh-"))  # a short name: the kernel bounds those of sockets
     try:
-        async with opened(folder, guests) as host:
-            try:
-                yield host
-            finally:
-                await cleared(host)
+        host = VdiHost(folder, guests)
+        try:
+            await host.open()
+            yield host
+            await cleared(host)
+        finally:
+            await host.host.close()
         assert await run("sh", "-c", "pgrep -a qemu-storage || true") == ""
         assert await run("sh", "-c", "lsblk -nro NAME,SIZE | grep ^nbd | grep -v ' 0B' || true") == ""
     finally:

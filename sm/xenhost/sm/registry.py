@@ -22,14 +22,13 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "ext": "xenhost.sm.drivers.ext:ExtDriver",
     "file": "xenhost.sm.drivers.file:FileDriver",
     "hba": "xenhost.sm.drivers.hba:HbaDriver",
-    "iscsi": "xenhost.sm.drivers.iscsi:IscsiDriver",
+    "iscsi": "xenhost.sm.drivers.iscsi:RawIscsiDriver",
     "iso": "xenhost.sm.drivers.iso:IsoDriver",
-    "lvm": "xenhost.sm.drivers.lvm:LvmDriver",
-    "lvmohba": "xenhost.sm.drivers.lvmohba:LvmohbaDriver",
-    "lvmoiscsi": "xenhost.sm.drivers.lvmoiscsi:LvmoiscsiDriver",
+    "lvm": "xenhost.sm.drivers.lvm:LvmLocalDriver",
+    "lvmohba": "xenhost.sm.drivers.lvmohba:LvmOverHbaDriver",
+    "lvmoiscsi": "xenhost.sm.drivers.lvmoiscsi:LvmOverIscsiDriver",
     "nfs": "xenhost.sm.drivers.nfs:NfsDriver",
-    "rawhba": "xenhost.sm.drivers.rawhba:RawhbaDriver",
-    "rbd": "xenhost.sm.drivers.rbd:RbdDriver",
+    "rawhba": "xenhost.sm.drivers.rawhba:RawHbaDriver",
     "smb": "xenhost.sm.drivers.smb:SmbDriver",
     "udev": "xenhost.sm.drivers.udev:UdevDriver",
     "zfs": "xenhost.sm.drivers.zfs:ZfsDriver",
@@ -90,6 +89,10 @@ class Drivers(Mapping[str, SrDriver]):
             )
             self._smapiv1 = PluginHost(self._context, places)
             self._add(await self._smapiv1.drivers())
+        if await asyncio.to_thread(_is_there, self._settings.smapiv3):
+            from xenhost.sm.smapiv3.host import PluginHost as ScriptHost
+
+            self._add(await ScriptHost(self._context, (self._settings.smapiv3,)).drivers())
 
     async def close(self) -> None:
         """Stop serving plugins. What is attached and active stays so."""
@@ -109,11 +112,6 @@ class Drivers(Mapping[str, SrDriver]):
 
     def _may(self, kind: str) -> bool:
         return not self._settings.types or kind in self._settings.types
-
-
-def drivers(context: SmContext, settings: SmSettings) -> Drivers:
-    """The table of drivers, before any plugin was looked for."""
-    return Drivers(context, settings)
 
 
 def _is_there(folder: Path) -> bool:
