@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
+from xenhost.core.errors import XenhostError
 from xenhost.core.ids import is_uuid
 from xenhost.core.storage import DriverInfo
 from xenhost.core.storage_errors import SrNotAttached
@@ -75,7 +76,11 @@ class Service:
                 return
             await self.tables.load()
             self._introduce_host(await asyncio.to_thread(_read_inventory))
-            await self._server.start()
+            try:
+                await self._server.start()
+            except XenhostError:
+                await self.tables.close()
+                raise
             self._started = True
         await asyncio.to_thread(self._check_surroundings)
 
