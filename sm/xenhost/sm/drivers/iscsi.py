@@ -76,8 +76,8 @@ class RawIscsiDriver:
     async def attach(self, sr: SrSpec) -> Sr:
         iqns = await self._initiator.use(_complete(sr), sr.id)
 
-        async def look() -> tuple[Disk, ...]:
-            return await self._initiator.disks(iqns)
+        async def look(anew: bool) -> tuple[Disk, ...]:
+            return await (self._initiator.disks(iqns) if anew else self._initiator.known_disks(iqns))
 
         async def let_go() -> None:
             await self._initiator.release(sr.id)
@@ -85,7 +85,7 @@ class RawIscsiDriver:
         attached = LunSr(self._context, sr, look, let_go)
         try:
             await attached.recover()
-            await look()
+            await look(True)
         except BaseException:
             await let_go()
             raise

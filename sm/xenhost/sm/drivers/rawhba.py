@@ -45,7 +45,7 @@ class RawHbaDriver:
         """Nothing is written: the disks are there."""
 
     async def attach(self, sr: SrSpec) -> Sr:
-        async def look() -> tuple[Disk, ...]:
+        async def look(anew: bool) -> tuple[Disk, ...]:
             return _of_type(sr.device_config, await every_adapter_disk())
 
         async def let_go() -> None:

@@ -92,14 +92,14 @@ class Initiator:
                     if self._context.clock.monotonic() > deadline:
                         break
                     await self._context.clock.sleep(_POLL)
-        return await self._disks(iqns)
+        return await self.known_disks(iqns)
 
     async def disk(self, iqns: tuple[str, ...], scsi_id: str) -> sysfs.Disk:
         """The disk with that id, as soon as it is there. Raises SrBackendFailure 67."""
         deadline = self._context.clock.monotonic() + _DEVICE_TIMEOUT
         looked = False
         while True:
-            for disk in await self._disks(iqns):
+            for disk in await self.known_disks(iqns):
                 if disk.scsi_id == scsi_id:
                     return disk
             if self._context.clock.monotonic() > deadline:
@@ -110,7 +110,8 @@ class Initiator:
             else:
                 await self._context.clock.sleep(_POLL)
 
-    async def _disks(self, iqns: tuple[str, ...]) -> tuple[sysfs.Disk, ...]:
+    async def known_disks(self, iqns: tuple[str, ...]) -> tuple[sysfs.Disk, ...]:
+        """The disks that are there by now."""
         every = await asyncio.to_thread(sysfs.disks, self._sys)
         return tuple(disk for disk in every if disk.target in iqns)
 

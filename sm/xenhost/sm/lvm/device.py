@@ -1,10 +1,13 @@
-"""Block devices of dom0, by ioctl and plain reads and writes. All of it blocks: call it in a thread."""
+"""Block devices of dom0, by ioctl and plain reads and writes. What is no coroutine blocks: call it in a thread."""
 
+import asyncio
 import fcntl
 import os
 import struct
 from pathlib import Path
 from typing import Final
+
+from xenhost.sm.datapath.image_server import settled
 
 _BLKROSET: Final = 0x125D
 _BLKROGET: Final = 0x125E
@@ -32,12 +35,19 @@ def is_read_only(path: str) -> bool:
     return answer != bytes(4)
 
 
-def zero(path: str, begin: int, end: int) -> None:
-    """Fill bytes of a block device with zeros, the disk's own way if it has one. Raises OSError."""
+async def zero(path: str, begin: int, end: int) -> None:
+    """Fill bytes of a block device with zeros, the disk's own way if it has one. Raises OSError.
+
+    Cancelled: a part of it is done, and nothing more is written afterwards.
+    """
+    for at in range(begin, end, _STEP):
+        await settled(asyncio.to_thread(_zero, path, at, min(_STEP, end - at)))
+
+
+def _zero(path: str, begin: int, length: int) -> None:
     device = os.open(path, os.O_RDWR)
     try:
-        for at in range(begin, end, _STEP):
-            fcntl.ioctl(device, _BLKZEROOUT, struct.pack("QQ", at, min(_STEP, end - at)))
+        fcntl.ioctl(device, _BLKZEROOUT, struct.pack("QQ", begin, length))
         os.fsync(device)
     finally:
         os.close(device)

@@ -1,6 +1,5 @@
 """Making, changing and removing VDIs on LVM. Each change is one commit of LVM's metadata, record included."""
 
-import asyncio
 from dataclasses import replace
 from typing import Final
 
@@ -230,7 +229,7 @@ class Vdis:
         async with store.lock:
             await store.group.activate(name)
         try:
-            await asyncio.to_thread(device.zero, names.device_path(store.group.name, name), begin, end)
+            await device.zero(store.group.path(name), begin, end)
         except OSError as error:
             raise backend_failure(CREATE, f"volume {name} cannot be zeroed: {error.strerror}") from error
         finally:

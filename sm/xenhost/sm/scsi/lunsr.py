@@ -58,7 +58,8 @@ MAX_IGNORED: Final = 100
 _LABELS: Final = MIB
 """Bytes at both ends of a disk in which signatures are."""
 
-Look = Callable[[], Awaitable[tuple[Disk, ...]]]
+Look = Callable[[bool], Awaitable[tuple[Disk, ...]]]
+"""The LUNs; with True, new ones are looked for first."""
 
 
 class LunSr:
@@ -90,7 +91,7 @@ class LunSr:
         await self._let_go()
 
     async def scan(self) -> ScanReport:
-        disks = await self._look()
+        disks = await self._look(True)
         by_id = {disk.scsi_id: disk for disk in disks}
         vdis = [self._vdi(lun, by_id.get(lun.location)) for lun in self._records.luns.values() if not lun.unfinished]
         free = [disk for disk in disks if self._records.at(disk.scsi_id) is None]
@@ -99,7 +100,7 @@ class LunSr:
 
     async def stat(self) -> SrStat:
         try:
-            disks = await self._look()
+            disks = await self._look(True)
         except SrBackendFailure as error:
             return SrStat(0, 0, 0, Health.UNREACHABLE, str(error))
         used = sum(disk.size for disk in disks if self._records.at(disk.scsi_id) is not None)
@@ -128,7 +129,7 @@ class LunSr:
             )
             await self._records.put(lun)
         try:
-            await asyncio.to_thread(device.zero, disk.path, 0, disk.size)
+            await device.zero(disk.path, 0, disk.size)
         except OSError as error:
             await self._records.remove(new.id)
             raise backend_failure(CREATE, f"{disk.path} cannot be zeroed: {error.strerror}") from error
@@ -142,7 +143,7 @@ class LunSr:
     async def introduce_vdi(self, vdi: VdiId, location: str, sm_config: Mapping[str, str]) -> Vdi:
         wanted = sm_config.get("SCSIid") or location
         async with self._choosing:
-            for disk in await self._look():
+            for disk in await self._look(True):
                 if wanted and wanted == disk.scsi_id:
                     known = self._records.at(disk.scsi_id)
                     if known is not None and known.id != vdi:
@@ -166,8 +167,8 @@ class LunSr:
             # So that it can be taken for another VDI: nothing of this one is to be recognised on it.
             try:
                 end = max(disk.size - _LABELS, 0)
-                await asyncio.to_thread(device.zero, disk.path, 0, min(_LABELS, disk.size))
-                await asyncio.to_thread(device.zero, disk.path, end, disk.size)
+                await device.zero(disk.path, 0, min(_LABELS, disk.size))
+                await device.zero(disk.path, end, disk.size)
             except OSError as error:
                 raise backend_failure(UNAVAILABLE, f"{disk.path} cannot be wiped: {error.strerror}") from error
         await self._records.remove(vdi)
@@ -261,7 +262,7 @@ class LunSr:
     async def _free(self, size: int) -> Disk:
         """The smallest LUN that fits and is nobody's. Raises SrFull."""
         largest = 0
-        disks = sorted(await self._look(), key=lambda disk: (disk.size, disk.lun))
+        disks = sorted(await self._look(True), key=lambda disk: (disk.size, disk.lun))
         for disk in disks:
             if not disk.scsi_id or disk.read_only or self._records.at(disk.scsi_id) is not None:
                 continue
@@ -293,7 +294,11 @@ class LunSr:
         return lun
 
     async def _find(self, lun: LunRecord) -> Disk | None:
-        return next((disk for disk in await self._look() if disk.scsi_id == lun.location), None)
+        for anew in (False, True):
+            for disk in await self._look(anew):
+                if disk.scsi_id == lun.location:
+                    return disk
+        return None
 
     async def _disk(self, lun: LunRecord) -> Disk:
         disk = await self._find(lun)
