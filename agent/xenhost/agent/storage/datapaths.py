@@ -7,7 +7,7 @@ datapath that could not be disconnected is *leaked*: nobody's any more, and trie
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -56,6 +56,8 @@ class Datapath:
     """At most this: set before the driver is called."""
     source: Source | None = None
     connected: bool = False
+    broken: bool = False
+    """What served it has ended under its user, who must disconnect it."""
 
     def put(self) -> PutDatapath:
         """The row."""
@@ -158,6 +160,19 @@ class DatapathTable:
             row.wanted = row.wanted and not row.name.startswith(OWN)
             self._add(row)
 
+    async def lost(self, vdi: VdiId) -> None:
+        """What served it has ended by itself. What was not flushed is gone, so its users' requests have to fail."""
+        rows = self._of_vdi.get(vdi, [])
+        for row in rows:
+            row.connected, row.broken = False, True
+            self._log.error("what served a VDI has ended; its user sees errors", vdi=vdi, datapath=row.name)
+        self._backends.pop(vdi, None)
+        if rows:
+            sr = self._records.sr(rows[0].sr)
+            sr.lost = f"what served VDI {vdi} has ended; unplug it from {rows[0].name}, or shut its VM down"
+            self._records.touch_sr(sr)
+        await self._calls.verb("failing a block device", self._blocks.disconnect(vdi))
+
     def drop_sr(self, sr: SrId) -> None:
         """The SR is no longer recorded."""
         for row in [row for row in self._rows.values() if row.sr == sr]:
@@ -180,6 +195,8 @@ class DatapathTable:
     async def mend(self, record: SrRecord) -> None:
         """Try again to take over what could not be when the SR was attached."""
         failure = ""
+        if any(row.broken for row in self._rows.values() if row.sr == record.spec.id):
+            failure = record.lost
         for row in [row for row in self._rows.values() if row.sr == record.spec.id and self._is_lost(row)]:
             async with self._locks.vdis(row.sr, row.vdi):
                 if self._rows.get(row.name) is row and self._is_lost(row):
@@ -244,7 +261,7 @@ class DatapathTable:
         if row is None:
             row = Datapath(name, record.sr, vdi, mode, limits, block)
             self._add(row)
-        row.limits, row.wanted, row.connected = limits, True, False
+        row.limits, row.wanted, row.connected, row.broken = limits, True, False, False
         try:
             await self._store.write(row.put())
             if unused and block and mode is AttachMode.RW and record.vdi.on_boot is OnBoot.RESET:
@@ -291,7 +308,9 @@ class DatapathTable:
             self._limits[vdi] = limits
         if row.block:
             connection = self._blocks.connect(vdi, self._backends[vdi])
-            row.source = await self._calls.verb("connecting a VDI", connection)
+            source = await self._calls.verb("connecting a VDI", connection)
+            record = self._records.get_vdi(vdi)
+            row.source = replace(source, shared=record is not None and record.vdi.sharable)
         row.connected = True
         self.on_change(row.sr)
 
@@ -354,7 +373,7 @@ class DatapathTable:
 
     @staticmethod
     def _is_lost(row: Datapath) -> bool:
-        return row.wanted and not row.connected and not row.name.startswith(FOUND)
+        return row.wanted and not row.connected and not row.broken and not row.name.startswith(FOUND)
 
     def _attached(self, sr: SrId) -> Sr:
         attached = self._records.sr(sr).sr

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import structlog
 
+from xenhost.agent.engine.actor import contained
 from xenhost.agent.engine.admission import checked_request_id
 from xenhost.agent.engine.operations import OperationTable, Tracked
 from xenhost.agent.events.hub import EventHub
@@ -346,7 +347,15 @@ class StorageEngine:
         """See core.ports.storage.Datapaths."""
         return self._services.datapaths.datapaths()
 
+    def lost(self, vdi: VdiId) -> None:
+        """What serves an active VDI has ended by itself: the agent's image servers tell."""
+        if self._tasks is not None and not self._stopping:
+            self._spawn(self._lost(vdi), f"VDI {vdi} lost")
+
     # Inside
+
+    async def _lost(self, vdi: VdiId) -> None:
+        await contained(self._services.datapaths.lost(vdi), self._services.log, vdi=vdi)
 
     async def _run(self, ready: "asyncio.Future[asyncio.TaskGroup]") -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -272,3 +272,19 @@ async def test_a_vm_is_refused_at_once_while_its_sr_cannot_be_reached(agent: Sto
     assert not host.shelf.active
     assert not second.engine.datapath_views()
     await second.engine.close()
+
+
+async def test_a_user_whose_server_has_ended_is_told_and_can_begin_again(
+    agent: StorageAgent, host: StorageHost
+) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    del host.shelf.active[VDI]
+    agent.engine.lost(VDI)
+    await agent.turns()
+    assert not host.shelf.blocks
+    assert A in agent.engine.sr(SR).problem
+    await agent.engine.disconnect(A)
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    assert host.shelf.active == {VDI: AttachMode.RW}
+    await host.clock.sleep(200_000)
+    assert not agent.engine.sr(SR).problem
