@@ -5,11 +5,12 @@ import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from xenhost.core.ids import is_uuid
 from xenhost.core.storage import AttachMode, Backend, BackendKind, IoLimits, OnBoot, VdiId, VdiType
-from xenhost.core.storage_errors import VdiIncompatibleType, VdiInUse, VdiReadonly
+from xenhost.core.storage_errors import SrBackendFailure, VdiIncompatibleType, VdiInUse, VdiReadonly
 from xenhost.sm.datapath.port import Layer, OpenChain
 from xenhost.sm.directory.convert import convert_chain
 from xenhost.sm.directory.hosts import HostLocks
@@ -34,8 +35,10 @@ class Activation:
         """Take over what an earlier agent left active, and complete what it left half done."""
         store = self._store
         store.uses.plain.update(await asyncio.to_thread(self._read_notes))
-        async with store.editing(reload=True):
-            pass
+        async with store.editing(reload=True) as tree:
+            for left in [each for each in tree.records.values() if each.scratch and not store.active(each.id)]:
+                if left.id not in await self._hosts.elsewhere():
+                    await store.run(partial(self._drop_scratch, left))
         for vdi, opened in await self._servers():
             async with store.editing() as tree:
                 record = tree.find(vdi)
@@ -217,7 +220,15 @@ class Activation:
         await self._stop(vdi)
 
     async def _stop(self, vdi: VdiId) -> None:
-        """Close what is open. A merge that its server does ends first, for the server ends with it."""
+        """Close what is open, whether or not the SR answers."""
+        try:
+            await self._close(vdi)
+        except SrBackendFailure:
+            await self._store.images.close(vdi)
+            raise
+
+    async def _close(self, vdi: VdiId) -> None:
+        """A merge that its server does ends first, for the server ends with it."""
         store = self._store
         async with store.editing(vdi) as tree:
             await store.images.close(vdi)
@@ -236,8 +247,11 @@ class Activation:
         if record.image:
             store.refresh(record.image)
         if record.scratch:
-            store.save(replace(record, scratch=""))
-            store.drop_unneeded(record.scratch)
+            self._drop_scratch(record)
+
+    def _drop_scratch(self, record: VdiRecord) -> None:
+        self._store.save(replace(record, scratch=""))
+        self._store.drop_unneeded(record.scratch)
 
     def active(self) -> Mapping[VdiId, AttachMode]:
         """`Sr.active_vdis`."""

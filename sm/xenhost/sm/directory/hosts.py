@@ -61,10 +61,6 @@ class HostLocks:
         if self._store.shared:
             await self._holder.stop()
 
-    def leave(self) -> None:
-        """Stop watching; the lock stays for the next agent."""
-        self._holder.forget()
-
     async def refuse_foreign(self, vdi: VdiId, mode: AttachMode, operation: str) -> None:
         """Raise VdiInUse if a host that lives uses a VDI in a way that `mode` does not go with."""
         if self._store.shared:

@@ -4,6 +4,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from xenhost.core.storage_errors import SrBackendFailure, backend_failure
@@ -36,10 +37,13 @@ class Lane:
         """Does something that missed its deadline still hang?"""
         return bool(self._late)
 
-    async def run(self, function: Callable[[], T], deadline: float = 0.0) -> T:
+    async def run(
+        self, function: Callable[[], T], deadline: float = 0.0, dispose: Callable[[T], None] | None = None
+    ) -> T:
         """Its result. Raises SrBackendFailure 47 after the deadline, and at once while the lane is silent.
 
         Cancelled: the function is waited for (it ends or misses its deadline), then the cancellation goes on.
+        `dispose` gets a result, on a thread, that nobody waits for any more.
         """
         if self._late:
             raise self.unavailable()
@@ -49,12 +53,19 @@ class Lane:
         try:
             await asyncio.wait({done}, timeout=deadline or self._deadline)
         except asyncio.CancelledError:
-            await self._outlast(done, deadline or self._deadline)
+            await self._outlast(done, deadline or self._deadline, dispose)
             raise
         if not done.done():
-            self._give_up(done)
+            self._give_up(done, dispose)
             raise self.unavailable()
         return done.result()
+
+    def later(self, function: Callable[[], None]) -> None:
+        """Run it when a thread is free, however silent the lane is; what it raises is of no interest."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        done.add_done_callback(lambda future: future.exception())
+        self._submit(loop, function, done)
 
     def unavailable(self) -> SrBackendFailure:
         """The error of a lane that hangs."""
@@ -67,7 +78,7 @@ class Lane:
             self._jobs.put(None)
         self._threads.clear()
 
-    async def _outlast(self, done: asyncio.Future[Any], deadline: float) -> None:
+    async def _outlast(self, done: asyncio.Future[Any], deadline: float, dispose: Callable[[Any], None] | None) -> None:
         waiting = asyncio.ensure_future(asyncio.wait({done}, timeout=deadline))
         while not waiting.done():
             try:
@@ -75,16 +86,17 @@ class Lane:
             except asyncio.CancelledError:
                 continue  # asked once more: the answer is the same
         if not done.done():
-            self._give_up(done)
-        elif not done.cancelled():
-            done.exception()  # seen: the cancellation is what the caller hears of
+            self._give_up(done, dispose)
+        elif done.exception() is None and dispose is not None:
+            self.later(partial(dispose, done.result()))
 
-    def _give_up(self, done: asyncio.Future[Any]) -> None:
+    def _give_up(self, done: asyncio.Future[Any], dispose: Callable[[Any], None] | None) -> None:
         self._late.add(done)
 
         def ended(future: asyncio.Future[Any]) -> None:
             self._late.discard(future)
-            future.exception()
+            if future.exception() is None and dispose is not None:
+                self.later(partial(dispose, future.result()))
 
         done.add_done_callback(ended)
 

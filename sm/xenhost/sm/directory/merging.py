@@ -61,6 +61,8 @@ class Merging:
                     await job.run(lambda: self._copy(job.pair, progress, bytes_per_second), lambda: self._end(job))
                 finally:
                     await unbroken(asyncio.create_task(self._unmark(name)))
+                    if not self._store.shared:
+                        await self._store.run(self._store.folder.hold_reserve)  # it may have been given up
         progress(1.0)
 
     async def finish(self) -> None:

@@ -13,7 +13,7 @@ from xenhost.core.storage_errors import VdiIncompatibleType, VdiInUse, VdiReadon
 from xenhost.sm.directory.hosts import HostLocks
 from xenhost.sm.directory.overlays import check_depth, layer, put_overlay
 from xenhost.sm.directory.record import VdiRecord
-from xenhost.sm.directory.store import Store, unbroken
+from xenhost.sm.directory.store import SIDECAR_SPACE, Store, unbroken
 from xenhost.sm.directory.tracking import Tracking
 
 
@@ -75,7 +75,7 @@ class Snapshots:
 
     def _take_inactive(self, record: VdiRecord, copy: VdiRecord) -> None:
         store = self._store
-        store.require(0)
+        store.require(SIDECAR_SPACE)
         if record.id not in store.tree.records:
             store.save(record)  # a foreign file: from here on it is the VDI's, whatever else is on it
         if copy.cbt:

@@ -32,7 +32,8 @@ from xenhost.sm.image.bad import BadImage
 T = TypeVar("T")
 _LOCK_PATIENCE: Final = 30.0
 _LOCK_PAUSE: Final = 0.05
-_SIDECAR_SPACE: Final = 64 * 1024
+SIDECAR_SPACE: Final = 64 * 1024
+"""At most, of one VDI."""
 
 
 class Merge(Protocol):
@@ -80,7 +81,12 @@ class Store:
 
     # Running things
 
-    async def run(self, function: Callable[[], T], requested: int = _SIDECAR_SPACE) -> T:
+    async def run(
+        self,
+        function: Callable[[], T],
+        requested: int = SIDECAR_SPACE,
+        dispose: Callable[[T], None] | None = None,
+    ) -> T:
         """A blocking function on this SR's threads; what the file system answers becomes an error of storage."""
 
         def guarded() -> T:
@@ -94,7 +100,7 @@ class Store:
             except BadImage as error:
                 raise backend_failure(46, str(error)) from error
 
-        return await self.lane.run(guarded)
+        return await self.lane.run(guarded, dispose=dispose)
 
     @asynccontextmanager
     async def editing(self, vdi: VdiId | None = None, *, reload: bool = False) -> AsyncIterator[Tree]:
@@ -122,7 +128,7 @@ class Store:
                         return
                 finally:
                     if fd >= 0:
-                        self.folder.unlock(fd)
+                        self.lane.later(partial(self.folder.unlock, fd))
                     if self.lane.silent:
                         self._stale = True
             for merge in stopping:
@@ -133,7 +139,7 @@ class Store:
             return -1
         clock = self.context.clock
         deadline = clock.monotonic() + _LOCK_PATIENCE
-        while (locked := await self.run(self.folder.lock)) is None:
+        while (locked := await self.run(self.folder.lock, dispose=self._drop_lock)) is None:
             if clock.monotonic() > deadline:
                 raise backend_failure(37, f"another host has kept SR {self.sr} locked for {_LOCK_PATIENCE:g} s")
             await clock.sleep(_LOCK_PAUSE)
@@ -142,6 +148,10 @@ class Store:
             self._stale = True
         self._change = change
         return fd
+
+    def _drop_lock(self, locked: tuple[int, int] | None) -> None:
+        if locked is not None:
+            self.folder.unlock(locked[0])
 
     def load(self) -> None:
         """Read everything anew. Blocks."""
