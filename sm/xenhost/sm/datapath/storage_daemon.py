@@ -12,12 +12,18 @@ from xenhost.system.qmp import Qmp, QmpError
 BINARY: Final = "qemu-storage-daemon"
 START_TIMEOUT: Final = 30.0
 """Seconds until QMP must answer; it takes 30 ms on an idle host."""
+MUTE_TIMEOUTS: Final = (2.0, 5.0)
+"""The same for the first daemons: each is ended then, and another one is started."""
 ANSWER_TIMEOUT: Final = 10.0
 """Seconds one that is found may take to answer."""
 STOP_GRACE: Final = 30.0
 """Seconds it may take to write out what it holds, before it is killed."""
 LONGEST_SOCKET: Final = 107
 """Bytes of a unix socket's path; the kernel's limit."""
+
+
+class _Mute(Exception):
+    """It runs, and says nothing."""
 
 
 class StorageDaemonError(Exception):
@@ -44,6 +50,19 @@ class StorageDaemon:
         """Start it. It has no images yet. Raises StorageDaemonError; then nothing is left. Cancelled: the same."""
         if len(bytes(self.nbd_socket)) > LONGEST_SOCKET:
             raise StorageDaemonError(f"{self.nbd_socket} is too long for a socket; choose a shorter run directory")
+        # A daemon whose socket is connected to in the very moment in which it hands that over from its main loop to its
+        # monitor accepts twice, and waits for ever in the second one (QEMU 7.2; some in ten thousand on a busy host).
+        for patience in MUTE_TIMEOUTS:
+            try:
+                return await self._start(patience)
+            except _Mute:
+                continue
+        try:
+            await self._start(START_TIMEOUT)
+        except _Mute as error:
+            raise StorageDaemonError(f"{BINARY} did not start: no answer in time") from error
+
+    async def _start(self, patience: float) -> None:
         self._stopping = False
         socket = self.folder / "qmp"
         command = [
@@ -55,13 +74,16 @@ class StorageDaemon:
             await asyncio.to_thread(self._clear_sockets)
             await asyncio.to_thread(self._process.start, command, self._log, [])
             self._process.watch(self._ended)
-            async with asyncio.timeout(START_TIMEOUT):
-                self._qmp = await self._connect(socket)
+            try:
+                async with asyncio.timeout(patience):
+                    self._qmp = await self._connect(socket)
+            except TimeoutError as error:
+                raise _Mute from error
             await asyncio.to_thread(self._protect)
         except (OSError, QmpError) as error:
             said = await asyncio.to_thread(self._said)
             await self.stop(grace=0.0)
-            raise StorageDaemonError(f"{BINARY} did not start: {said or str(error) or 'no answer in time'}") from error
+            raise StorageDaemonError(f"{BINARY} did not start: {said or error}") from error
         except BaseException:
             await asyncio.shield(self.stop(grace=0.0))
             raise
