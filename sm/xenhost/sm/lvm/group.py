@@ -39,7 +39,7 @@ class VolumeGroup:
     async def create_thin(self, name: str, size: int, tags: Iterable[str]) -> None:
         """A thin volume: all zeros, no space."""
         await self._change(
-            *("lvcreate", "-y", "-an", "-kn", "-Wn", "-V", f"{size}b", "-T", f"{self.name}/{names.POOL}"),
+            *("lvcreate", "-y", "-an", "-kn", "-V", f"{size}b", "-T", f"{self.name}/{names.POOL}"),
             *("-n", name, *_added(tags)),
         )
 

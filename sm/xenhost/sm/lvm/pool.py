@@ -11,7 +11,7 @@ from xenhost.sm.command import CommandError, Commands
 from xenhost.sm.lvm import names
 from xenhost.sm.lvm.group import VolumeGroup
 from xenhost.sm.lvm.mapping import BadMapping, DumpReader, Mapping
-from xenhost.sm.lvm.tool import LvmError
+from xenhost.sm.lvm.tool import DeviceMissing, LvmError
 
 CHUNK: Final = 64 * KIB
 _METADATA_BLOCK: Final = 4 * KIB
@@ -90,14 +90,14 @@ class ThinPool:
         self._group = group
         self._commands = commands
         self.chunk = chunk
-        self._device = names.mapper_name(group.name, names.POOL) + "-tpool"
+        self._device = names.mapper_name(group.name, names.POOL)
         self._metadata = f"/dev/mapper/{names.mapper_name(group.name, names.POOL)}_tmeta"
         self._lock = asyncio.Lock()
         """A pool has one metadata snapshot at a time."""
 
     async def status(self) -> PoolStatus:
         """How full it is. Raises LvmError."""
-        return parse_status(await self._group.lvm.dm("status", "--noflush", self._device), self.chunk)
+        return parse_status(await self._dm("status", "--noflush"), self.chunk)
 
     async def mapped(self) -> Dict[int, int]:
         """Bytes stored for each thin volume, shared or not. Raises LvmError."""
@@ -145,7 +145,16 @@ class ThinPool:
 
     async def _reserve(self) -> None:
         await self.release_left()
-        await self._group.lvm.dm("message", self._device, "0", "reserve_metadata_snap")
+        await self._dm("message", "0", "reserve_metadata_snap")
 
     async def _release(self) -> None:
-        await self._group.lvm.dm("message", self._device, "0", "release_metadata_snap")
+        await self._dm("message", "0", "release_metadata_snap")
+
+    async def _dm(self, verb: str, *words: str) -> str:
+        """Run dmsetup on the pool: as long as it has no volumes, LVM activates it without the layer `-tpool`."""
+        options = [word for word in words if word.startswith("-")]
+        rest = [word for word in words if not word.startswith("-")]
+        try:
+            return await self._group.lvm.dm(verb, *options, f"{self._device}-tpool", *rest)
+        except DeviceMissing:
+            return await self._group.lvm.dm(verb, *options, self._device, *rest)

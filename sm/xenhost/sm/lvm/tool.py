@@ -19,6 +19,7 @@ _ENV: Final = {"LC_ALL": "C", "LVM_SUPPRESS_FD_WARNINGS": "1"}
 _MISSING: Final = re.compile(r"Failed to find logical volume|Logical [Vv]olume \S+ not found|LV \S+ not found")
 _IN_USE: Final = re.compile(r"Logical volume \S+ (is )?in use|contains a filesystem in use|is used by another device")
 _FULL: Final = re.compile(r"nsufficient (free space|suitable)|[Nn]ot enough free|reached threshold|out of .{0,20}space")
+_NO_DEVICE: Final = re.compile(r"Device does not exist|No such device or address")
 _EXISTS: Final = re.compile(r"already exists in volume group")
 
 
@@ -36,6 +37,10 @@ class VolumeExists(LvmError):
 
 class VolumeInUse(LvmError):
     """Somebody has it open."""
+
+
+class DeviceMissing(LvmError):
+    """Device-mapper has no such device."""
 
 
 class NoSpace(LvmError):
@@ -92,6 +97,7 @@ def _lvm_error(error: CommandError) -> LvmError:
         (_MISSING, VolumeMissing),
         (_IN_USE, VolumeInUse),
         (_EXISTS, VolumeExists),
+        (_NO_DEVICE, DeviceMissing),
         (_FULL, NoSpace),
     ):
         if pattern.search(said):
