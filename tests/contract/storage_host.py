@@ -65,8 +65,14 @@ class StorageHost:
         """It ends; what it serves runs on."""
         await self._images[-1].release()
 
+    async def close_servers(self) -> None:
+        """End every image server, as a shutdown does."""
+        last = self._images[-1]
+        for vdi in await last.find():
+            await last.close(vdi)
+
     async def close(self) -> None:
-        """End every image server."""
+        """End every image server, and what there is below /tmp."""
         for images in self._images[:-1]:
             await images.release()
         if self._images:
