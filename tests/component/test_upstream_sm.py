@@ -18,6 +18,7 @@ from xenhost.sm.smapiv1.sr import V1Sr
 
 FOLDER = Path(os.environ.get("XENHOST_UPSTREAM_SM", "/nonexistent"))
 SOCKET = Path("/var/lib/xcp/xapi")
+HOST_PLUGINS = Path("/etc/xapi.d/plugins")
 MIB = 1 << 20
 NO_LIMITS = IoLimits()
 
@@ -67,7 +68,9 @@ class Upstream:
 
 @pytest.fixture
 async def upstream(tmp_path: Path) -> AsyncIterator[Upstream]:
-    found = Upstream(PluginPlace(tmp_path, host_uuid()))
+    place = PluginPlace(tmp_path, host_uuid())
+    place.host_plugins = HOST_PLUGINS
+    found = Upstream(place)
     yield found
     await found.close()
 
@@ -135,6 +138,26 @@ async def test_file_sr_takes_snapshots_and_clones(upstream: Upstream, folder: Pa
         for path in folder.glob("*.vhd"):
             path.unlink()
         assert (await sr.scan()).vdis == ()
+
+
+@pytest.mark.skipif(not (HOST_PLUGINS / "tapdisk-pause").exists(), reason="tapdisk-pause is not installed")
+async def test_file_sr_pauses_an_active_vdi_for_its_snapshot(upstream: Upstream, folder: Path) -> None:
+    async with upstream.sr(upstream.place.sr("file", location=str(folder))) as sr:
+        vdi = await sr.create_vdi(new_vdi(10 * MIB))
+        await sr.attach_vdi(vdi.id, AttachMode.RW)
+        before = await sr.activate_vdi(vdi.id, AttachMode.RW, NO_LIMITS)
+        snapshot = await sr.snapshot_vdi(vdi.id, new_snapshot("before"))
+        assert snapshot.snapshot_of == vdi.id
+        assert "paused" not in (await sr.stat_vdi(vdi.id)).sm_config
+        assert not any(key.startswith("host_") for key in snapshot.sm_config)
+        assert await sr.activate_vdi(vdi.id, AttachMode.RW, NO_LIMITS) == before
+        await sr.deactivate_vdi(vdi.id)
+        await sr.detach_vdi(vdi.id)
+        for each in (snapshot, vdi):
+            await sr.destroy_vdi(each.id)
+        for path in folder.glob("*.vhd"):
+            path.unlink()
+        await sr.scan()
 
 
 async def test_an_active_vdi_of_file_sr_is_taken_over_by_the_next_agent(upstream: Upstream, folder: Path) -> None:
