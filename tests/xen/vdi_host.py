@@ -161,8 +161,10 @@ async def alone(guests: Path) -> AsyncIterator[VdiHost]:
         host = VdiHost(folder, guests)
         try:
             await host.open()
-            yield host
-            await cleared(host)
+            try:
+                yield host
+            finally:
+                await cleared(host)
         finally:
             await host.host.close()
         assert await run("sh", "-c", "pgrep -a qemu-storage || true") == ""
