@@ -1,5 +1,6 @@
 """Plugins of the host that drivers call through host.call_plugin: `tapdisk-pause`, `on-slave` and the like."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +28,7 @@ class HostPlugins:
     async def call(self, name: str, session: str, function: str, args: Mapping[str, str]) -> str:
         """Run one. Raises NotImplementedHere if it is not installed, SrBackendFailure if it fails."""
         path = self._folder / name
-        if not _NAME.fullmatch(name) or not path.is_file():
+        if not _NAME.fullmatch(name) or not await asyncio.to_thread(path.is_file):
             raise NotImplementedHere(
                 f"there is no plugin {printable(name)} in {self._folder}; install it, or do without", function=name[:64]
             )

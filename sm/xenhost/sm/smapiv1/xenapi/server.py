@@ -50,11 +50,21 @@ class ApiServer:
     async def start(self) -> None:
         """Listen. Replaces a socket that nobody serves; raises SrBackendFailure 150 if somebody does (a xapi)."""
         try:
-            await asyncio.to_thread(self._clear)
-            self._server = await asyncio.start_unix_server(self._connected, self._path, limit=_MAX_HEAD)
-            os.chmod(self._path, stat.S_IRUSR | stat.S_IWUSR)
+            bound = await asyncio.to_thread(self._bind)
+            self._server = await asyncio.start_unix_server(self._connected, sock=bound, limit=_MAX_HEAD)
         except OSError as error:
             raise backend_failure(150, f"{self._path} cannot be served to storage plugins: {error.strerror}") from error
+
+    def _bind(self) -> socket.socket:
+        self._clear()
+        bound = socket.socket(socket.AF_UNIX)
+        try:
+            os.fchmod(bound.fileno(), stat.S_IRUSR | stat.S_IWUSR)  # before it has a name that others could reach
+            bound.bind(str(self._path))
+        except OSError:
+            bound.close()
+            raise
+        return bound
 
     def _clear(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
@@ -79,7 +89,7 @@ class ApiServer:
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
-        self._path.unlink(missing_ok=True)
+        await asyncio.to_thread(self._path.unlink, missing_ok=True)
         self._server = None
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
