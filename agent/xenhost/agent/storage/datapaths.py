@@ -350,7 +350,7 @@ class DatapathTable:
             for row in rows:
                 row.state = connected(DatapathState.DETACHED, row.mode)
             if any(row.wanted and not row.name.startswith(FOUND) for row in rows):
-                if not active:
+                if not active and any(row.source is not None for row in rows):
                     self._log.error("a VDI in use is not active; activating it again", vdi=vdi)
                 for row in rows:
                     if row.wanted:
