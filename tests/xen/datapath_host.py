@@ -36,13 +36,14 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.lost = asyncio.Event()
-        self.images = self._images()
         self.blocks = self._blocks()
+        self.images = self._images()
 
     async def restart(self) -> None:
         """The agent ends and another one starts."""
         await self.images.release()
-        self.images, self.blocks = self._images(), self._blocks()
+        self.blocks = self._blocks()
+        self.images = self._images()
 
     async def attach(self, *layers: Layer, limits: IoLimits = FREE) -> Path:
         """Open and connect; the block device."""
@@ -60,9 +61,14 @@ class Host:
         return int((self.folder / "run/image" / VDI / "pid").read_text())
 
     def _images(self) -> ImageServers:
+        log = structlog.get_logger()
+        renewed = self.blocks.renewed
         return ImageServers(
-            self.folder / "run", self.folder / "log", SystemClock(), structlog.get_logger(), lambda vdi: self.lost.set()
+            self.folder / "run", self.folder / "log", SystemClock(), log, self._lost, on_renewed=renewed
         )
+
+    def _lost(self, vdi: VdiId) -> None:
+        self.lost.set()
 
     def _blocks(self) -> KernelBlocks:
         return KernelBlocks(Commands(), structlog.get_logger())

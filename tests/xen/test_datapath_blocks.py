@@ -5,6 +5,7 @@ import fcntl
 import os
 import signal
 import struct
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from xen.datapath_host import BLOCK, FREE, RW, VDI, Guest, Host, new_host
 from xenhost.core.storage import AttachMode, IoLimits, VdiId
 from xenhost.core.storage_errors import SrBackendFailure
 from xenhost.sm.datapath import nbd_kernel
+from xenhost.sm.datapath.port import Layer
 
 BLKGETSIZE64 = 0x80081272
 
@@ -133,6 +135,24 @@ async def test_a_resized_vdi_is_a_bigger_device_under_a_guest_that_writes(host: 
     guest.verify()
     print(f"the slowest write took {guest.slowest:.1f} s")
     guest.close()
+
+
+async def test_a_resize_that_fails_does_not_cut_the_guest_off(host: Host) -> None:
+    with (host.folder / "image.raw").open("wb") as file:
+        file.truncate(16 * MIB)
+    subprocess.run(["losetup", "/dev/loop6", host.folder / "image.raw"], check=True)
+    try:
+        guest = Guest(await host.attach(Layer("/dev/loop6", "raw"))).start()
+        await guest.progress()
+        with pytest.raises(SrBackendFailure):
+            await host.images.resize(VDI, 32 * MIB)  # the device below cannot grow
+        await guest.progress()
+        await guest.stop()
+        guest.verify()
+        guest.close()
+        await host.end()
+    finally:
+        subprocess.run(["losetup", "-d", "/dev/loop6"], check=True)
 
 
 async def test_limits_hold_on_the_device(host: Host) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -44,6 +44,9 @@ class PlainBlocks:
     def lost(self, vdi: VdiId) -> None:
         """Whoever is connected notices by itself."""
 
+    def renewed(self, vdi: VdiId) -> None:
+        """Whoever is connected connects again by itself."""
+
 
 class KernelBlocks:
     """NBD exports become devices of the kernel. They outlive the agent, and the kernel knows whose they are.
@@ -57,7 +60,7 @@ class KernelBlocks:
         self._log = log
         self._locks: dict[VdiId, asyncio.Lock] = {}
         self._backends: dict[VdiId, Backend] = {}
-        self._failing: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def connect(self, vdi: VdiId, backends: Sequence[Backend]) -> Source:
         """As the port says. Raises SrBackendFailure 46. Cancelled: connected or not; `disconnect` frees it."""
@@ -104,15 +107,22 @@ class KernelBlocks:
 
     def lost(self, vdi: VdiId) -> None:
         """Its server died: fail what waits for it, so that the guest knows."""
-        task = asyncio.create_task(self._fail(vdi), name=f"fail {vdi}")
-        self._failing.add(task)
-        task.add_done_callback(self._failing.discard)
+        self._later(vdi, self.disconnect(vdi))
 
-    async def _fail(self, vdi: VdiId) -> None:
-        try:
-            await self.disconnect(vdi)
-        except SrBackendFailure as error:
-            self._log.error("a guest's requests cannot be failed; they wait", vdi=vdi, error=str(error))
+    def renewed(self, vdi: VdiId) -> None:
+        """Its export was made anew: connect the device again."""
+        self._later(vdi, self.resized(vdi, 0))
+
+    def _later(self, vdi: VdiId, work: Coroutine[object, object, None]) -> None:
+        async def run() -> None:
+            try:
+                await work
+            except SrBackendFailure as error:
+                self._log.error("requests of a guest wait for its disk", vdi=vdi, error=str(error))
+
+        task = asyncio.create_task(run(), name=f"block device of {vdi}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _lock(self, vdi: VdiId) -> asyncio.Lock:
         return self._locks.setdefault(vdi, asyncio.Lock())

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from xenhost.core.storage import AttachMode, Backend, BackendKind, IoLimits, VdiId
 from xenhost.sm.datapath import graph
 from xenhost.sm.datapath.graph import LIMITS, TOP, Graph, Node
+from xenhost.sm.datapath.nbd_client import NbdClient
 from xenhost.sm.datapath.port import Layer, OpenChain
 from xenhost.sm.datapath.storage_daemon import StorageDaemon, StorageDaemonError
 
@@ -25,12 +26,21 @@ _T = TypeVar("_T")
 class ImageServer:
     """One process that serves one chain. Everything about it can be read back from the process and a small file."""
 
-    def __init__(self, vdi: VdiId, folder: Path, log: Path, on_lost: Callable[[VdiId], None]) -> None:
+    def __init__(
+        self,
+        vdi: VdiId,
+        folder: Path,
+        log: Path,
+        on_lost: Callable[[VdiId], None],
+        on_renewed: Callable[[VdiId], None],
+    ) -> None:
         self.vdi = vdi
         self.lock = asyncio.Lock()
         """Held by whoever changes the chain."""
         self._daemon = StorageDaemon(folder, log, self._ended)
         self._on_lost = on_lost
+        self._on_renewed = on_renewed
+        self._renewal: asyncio.Task[None] | None = None
         self._log = log
         self._file = folder / "nodes"
         self._nodes: dict[int, Node] = {}
@@ -59,7 +69,7 @@ class ImageServer:
             top = {"driver": "throttle", "node-name": TOP, "throttle-group": LIMITS, "file": below.image}
             await self.run("blockdev-add", top)
             await self._set_limits(limits)
-            await self._serve()
+            await self.serve()
             await self.refresh()
         except BaseException:
             await asyncio.shield(self._daemon.stop(grace=1.0))
@@ -78,17 +88,19 @@ class ImageServer:
             return False
         self._limits = graph.read_limits(await self.run("qom-get", {"path": f"/objects/{LIMITS}", "property": LIMITS}))
         await self.tidy()
-        await self._serve()  # killed while it made the export anew
+        await self.serve()  # killed while it made the export anew
         return True
 
     async def stop(self) -> None:
         """Flush and end it. Raises StorageDaemonError if it cannot be ended."""
+        self._end_renewal()
         await self._daemon.stop()
         with contextlib.suppress(OSError):
             await asyncio.to_thread(self._log.unlink, missing_ok=True)
 
     async def release(self) -> None:
         """Let go of it; it runs on."""
+        self._end_renewal()
         await self._daemon.release()
 
     async def run(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
@@ -115,11 +127,13 @@ class ImageServer:
         """Serve it in another mode. Whoever is connected is cut off and has to connect again."""
         if mode is self._mode:
             return
-        await self.end_export(EXPORT)
-        self._mode = mode
-        await self._write_nodes()
-        await self.tidy()
-        await self._serve()
+        try:
+            await self.end_export(EXPORT)
+            self._mode = mode
+            await self._write_nodes()
+            await self.tidy()
+        finally:
+            await self._renew()
 
     async def set_limits(self, limits: IoLimits) -> None:
         """Change the limits."""
@@ -143,12 +157,20 @@ class ImageServer:
         await self.tidy()
 
     async def resize(self, size: int) -> None:
-        """Grow it. QEMU's exports have a size for life, so it is made anew, and clients have to connect again."""
-        await self.end_export(EXPORT)
+        """Grow it. QEMU's exports have a size for life, so it is made anew, and clients have to connect again.
+
+        Raises ValueError if it would become smaller.
+        """
+        async with await NbdClient.connect_to(self.backends()[0]) as client:
+            if size <= (now := client.info.size):
+                if size < now:
+                    raise ValueError(f"it has {now} bytes and cannot become smaller")
+                return
         try:
+            await self.end_export(EXPORT)
             await self.run("block_resize", {"node-name": TOP, "size": size})
         finally:
-            await self._serve()
+            await self._renew()
 
     async def open_node(self, layer: Layer, mode: AttachMode, backing: Node | None) -> Node:
         """Open an image above another. What its number means is on disk before."""
@@ -202,8 +224,13 @@ class ImageServer:
 
     # Inside
 
+    def _end_renewal(self) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
+
     def _ended(self) -> None:
         self.lost = True
+        self._end_renewal()
         self._on_lost(self.vdi)
 
     async def _add_node(self, node: Node, mode: AttachMode, backing: Node | None) -> None:
@@ -219,7 +246,25 @@ class ImageServer:
         await self.run("qom-set", {"path": f"/objects/{LIMITS}", "property": LIMITS, "value": value})
         self._limits = limits
 
-    async def _serve(self) -> None:
+    async def _renew(self) -> None:
+        """Serve it again as soon as the requests of the export before are done, however long that takes."""
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._serve_again(), name=f"serve {self.vdi}")
+        await asyncio.wait([self._renewal], timeout=EXPORT_WAIT)
+
+    async def _serve_again(self) -> None:
+        while not self.lost:
+            try:
+                await self._until_gone(EXPORT)
+                await self.serve()
+            except StorageDaemonError:
+                await asyncio.sleep(1.0)  # its storage hangs, or it is being ended
+            else:
+                self._on_renewed(self.vdi)
+                return
+
+    async def serve(self) -> None:
+        """Make the export of the guest. No-op if it is there."""
         if await self._exported(EXPORT):
             return
         address = {"type": "unix", "data": {"path": str(self._daemon.nbd_socket)}}

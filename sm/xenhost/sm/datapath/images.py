@@ -37,18 +37,19 @@ CBT_OFF: Final = 458
 CBT_READ: Final = 459
 
 
+_ID: Final = re.compile("[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _LOCKED: Final = re.compile('Failed to get (shared )?"[a-z]+" lock')
 
 
 def _nothing(vdi: VdiId) -> None:
-    """Nobody wants to know of lost servers."""
+    """Nobody wants to know."""
 
 
 class ImageServers:
     """All image servers of the host. `on_lost(vdi)` is called when one ended that was not told to.
 
     The VDI is not open then, and what was not flushed is lost: `Blocks.disconnect` lets the guest know by failing its
-    requests.
+    requests. `on_renewed(vdi)` is called when its export was made anew, and who was connected has to connect again.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class ImageServers:
         log: structlog.typing.FilteringBoundLogger,
         on_lost: Callable[[VdiId], None] = _nothing,
         exports: ExportSettings | None = None,
+        on_renewed: Callable[[VdiId], None] = _nothing,
     ) -> None:
         self._folder = run_dir / "image"
         self._readers = run_dir / "reader"
@@ -68,6 +70,7 @@ class ImageServers:
         self._clock = clock
         self._log = log
         self._on_lost = on_lost
+        self._on_renewed = on_renewed
         self._servers: dict[VdiId, ImageServer] = {}
         self._locks: dict[VdiId, asyncio.Lock] = {}
 
@@ -117,6 +120,7 @@ class ImageServers:
                     raise ValueError("it is open with other images; close it first")
                 async with server.lock:
                     await settled(server.set_mode(mode))
+                    await settled(server.serve())
                     await settled(server.set_limits(limits))
             return server.backends()
 
@@ -190,6 +194,7 @@ class ImageServers:
     async def export(self, vdi: VdiId, layers: Sequence[Layer], changed: Bitmap | None, export: str) -> NbdExport:
         """As the port says. Raises SrBackendFailure 46, VdiInUse (the leaf is written to)."""
         async with self._life(vdi):
+            _file_name(vdi)
             with _failing(UNAVAILABLE, f"VDI {vdi} cannot be served over NBD", vdi):
                 return await self._exports.start(vdi, layers, changed, export)
 
@@ -208,7 +213,8 @@ class ImageServers:
                 await StorageDaemon(folder, self._log_dir / f"reader-{folder.name}.log", lambda: None).stop(grace=0.0)
 
     def _server(self, vdi: VdiId) -> ImageServer:
-        return ImageServer(vdi, self._folder / vdi, self._log_dir / f"image-{vdi}.log", self._lost)
+        folder = self._folder / _file_name(vdi)
+        return ImageServer(vdi, folder, self._log_dir / f"image-{vdi}.log", self._lost, self._on_renewed)
 
     def _get(self, vdi: VdiId) -> ImageServer:
         server = self._servers.get(vdi)
@@ -243,6 +249,13 @@ def _failing(number: int, what: str, vdi: VdiId) -> Iterator[None]:
         if _LOCKED.search(str(error)):
             raise VdiInUse(f"{what}: another process or host uses an image of it", vdi=vdi, operation="") from error
         raise backend_failure(number, f"{what}: {error}") from error
+
+
+def _file_name(untrusted_vdi: VdiId) -> str:
+    """Ids come from SRs and plugins."""
+    if not _ID.fullmatch(untrusted_vdi):
+        raise backend_failure(UNAVAILABLE, f"{untrusted_vdi!r} is not the id of a VDI")
+    return untrusted_vdi
 
 
 def _folders(folder: Path) -> list[Path]:

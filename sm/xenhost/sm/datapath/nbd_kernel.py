@@ -27,8 +27,8 @@ from xenhost.core.storage import Backend, VdiId
 from xenhost.sm.datapath.nbd_proto import ExportInfo, Handshake, NbdProtocolError, TransmissionFlag
 from xenhost.system import genl
 
-DEAD_CONNECTION: Final = 30
-"""Seconds a new request waits for an export that is made anew."""
+DEAD_CONNECTION: Final = 300
+"""Seconds a new request waits for an export that is made anew, even if the agent is started again meanwhile."""
 RETRY: Final = 5.0
 """Seconds after which a request of a broken connection is sent again on the next."""
 TIMEOUT: Final = 20.0

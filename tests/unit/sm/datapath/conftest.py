@@ -20,6 +20,7 @@ class Life:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.lost: list[VdiId] = []
+        self.renewed: list[VdiId] = []
         self.images = self._make()
 
     async def restart(self) -> ImageServers:
@@ -30,7 +31,8 @@ class Life:
 
     def _make(self) -> ImageServers:
         log = structlog.get_logger()
-        return ImageServers(self.folder / "run", self.folder / "log", SystemClock(), log, self.lost.append)
+        run, logs = self.folder / "run", self.folder / "log"
+        return ImageServers(run, logs, SystemClock(), log, self.lost.append, on_renewed=self.renewed.append)
 
 
 @pytest.fixture

@@ -298,6 +298,40 @@ async def test_a_resized_disk_is_bigger_for_who_connects_again(life: Life, tmp_p
     assert "128 MiB" in info(leaf.path)
 
 
+async def test_a_disk_never_becomes_smaller(life: Life, tmp_path: Path) -> None:
+    leaf = make_image(tmp_path / "leaf.qcow2")
+    (backend,) = await life.images.open(VDI, [leaf], RW, FREE)
+    with pytest.raises(SrBackendFailure, match="smaller") as caught:
+        await life.images.resize(VDI, 32 * MIB)
+    assert caught.value.number == 110
+    await life.images.resize(VDI, 64 * MIB)
+    assert life.renewed == []
+    await life.images.resize(VDI, 65 * MIB)
+    assert life.renewed == [VDI]
+    await io(backend, "read 0 65M")
+
+
+async def test_merges_in_a_chain_that_is_read_only_leave_it_read_only(life: Life, tmp_path: Path) -> None:
+    leaf, middle, base = await three_layers(life, tmp_path)
+    (backend,) = await life.images.open(VDI, [leaf, middle, base], RO, FREE)
+    await life.images.commit(VDI, middle.path, base.path, 0, quiet)
+    await io(backend, "read -P 1 0 4M", read_only=True)
+    await life.images.commit(VDI, leaf.path, base.path, 0, quiet)
+    await io(backend, "read -P 1 0 4M", read_only=True)
+    (other,) = await life.images.open(OTHER, [base], RO, FREE)  # nobody has it open for writing
+    await io(other, "read -P 1 0 4M", read_only=True)
+
+
+@pytest.mark.parametrize("name", ["../x", "", ".", "a/b", "x" * 65])
+async def test_an_id_that_leads_elsewhere_is_refused(life: Life, name: str) -> None:
+    with pytest.raises(SrBackendFailure):
+        await life.images.open(VdiId(name), [Layer("/x", "qcow2")], RW, FREE)
+    with pytest.raises(SrBackendFailure):
+        await life.images.close(VdiId(name))
+    with pytest.raises(SrBackendFailure):
+        await life.images.export(VdiId(name), [Layer("/x", "qcow2")], None, "/x")
+
+
 async def test_limits_can_be_changed_while_it_is_open(life: Life, tmp_path: Path) -> None:
     leaf = make_image(tmp_path / "leaf.qcow2")
     (backend,) = await life.images.open(VDI, [leaf], RW, FREE)
