@@ -29,6 +29,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "lvmoiscsi": "xenhost.sm.drivers.lvmoiscsi:LvmOverIscsiDriver",
     "nfs": "xenhost.sm.drivers.nfs:NfsDriver",
     "rawhba": "xenhost.sm.drivers.rawhba:RawHbaDriver",
+    "rbd": "xenhost.sm.drivers.rbd:RbdDriver",
     "smb": "xenhost.sm.drivers.smb:SmbDriver",
     "udev": "xenhost.sm.drivers.udev:UdevDriver",
     "zfs": "xenhost.sm.drivers.zfs:ZfsDriver",

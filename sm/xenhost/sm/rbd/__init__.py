@@ -1,0 +1,1 @@
+"""SRs in a pool of Ceph: an RBD image for each VDI, mapped by the kernel."""
