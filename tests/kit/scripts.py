@@ -12,9 +12,10 @@ EXAMPLE: Final = ROOT / "docs/howto/examples/smapiv3-rawdir"
 
 
 def example(root: Path) -> Path:
-    """Install the example below a root, as its how-to says."""
+    """Install the example below a root, as its how-to says; Python starts without site-packages, which is quicker."""
     shutil.copytree(EXAMPLE, root, dirs_exist_ok=True)
     for program in (*root.glob("volume/*/plugin.py"), *root.glob("datapath/*/datapath.py")):
+        program.write_text(program.read_text().replace("#!/usr/bin/env python3", f"#!{sys.executable} -S", 1))
         subprocess.run(
             [sys.executable, str(program), "--install"],
             env={"PYTHONPATH": str(ROOT / "sm")},

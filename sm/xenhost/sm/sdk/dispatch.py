@@ -135,14 +135,15 @@ def _by_hand(function: Callable[..., Any], arguments: list[str]) -> Mapping[str,
     while arguments:
         word = arguments.pop(0)
         if word.startswith("--") and len(arguments) >= 2:
-            given.setdefault(word[2:], {})[arguments.pop(0)] = arguments.pop(0)
+            key, value = arguments.pop(0), arguments.pop(0)
+            given.setdefault(word[2:], {})[key] = value
         else:
             plain.append(word)
     names = [name for name in inspect.signature(function).parameters if name not in given and name != "configuration"]
     given["dbg"] = plain.pop(0) if plain else ""
-    for name, value in zip(names, plain, strict=False):
+    for name, text in zip(names, plain, strict=False):
         kind = inspect.signature(function).parameters[name].annotation
-        given[name] = int(value) if kind is int else value == "true" if kind is bool else value
+        given[name] = int(text) if kind is int else text == "true" if kind is bool else text
     given.setdefault("configuration", {})
     return given
 

@@ -21,6 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--device-config", action="append", default=[], metavar="KEY=VALUE", help="may be repeated")
     parser.add_argument("--plugin", dest="name", default="", help="which plugin of a root")
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="for one call, 60 by default")
+    parser.add_argument("--only", action="append", default=[], metavar="WORD", help="promises with that in their name")
     parser.add_argument("--json", action="store_true", help="machine-readable output")
     parser.add_argument("--junit", metavar="FILE", help="write a JUnit report, too")
     options = parser.parse_args(argv)
@@ -40,12 +41,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def _outcomes(options: argparse.Namespace, configuration: dict[str, str]) -> Iterator[Outcome]:
     if options.plugin.is_dir():
-        return suite.of_folder(options.plugin.resolve(), configuration, options.timeout, options.name)
+        return suite.of_folder(options.plugin.resolve(), configuration, options.timeout, options.name, options.only)
     if not options.plugin.is_file():
         raise suite.CannotRun(f"{options.plugin} is neither a folder nor a program")
     from xenhost.sm.sdk.conformance.smapiv1 import of_program  # it needs the agent; the rest needs nothing
 
-    return of_program(options.plugin.resolve(), configuration, options.timeout)
+    return of_program(options.plugin.resolve(), configuration, options.timeout, options.only)
 
 
 if __name__ == "__main__":

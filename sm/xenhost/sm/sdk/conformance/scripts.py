@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from xenhost.sm.sdk.conformance.place import Broken, Failure, NotOffered, Space, Volume
 
+_SDK: Final = str(Path(__file__).parents[4])
+"""Where a plugin finds `xenhost.sm.sdk`, as under the agent."""
 CAPABILITY: Final = {
     "SR_PROBE": "SR.probe",
     "SR_DELETE": "SR.destroy",
@@ -81,6 +83,7 @@ class ScriptFolder:
             text=True,
             errors="replace",
             start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (_SDK, os.environ.get("PYTHONPATH"))))},
         )
         try:
             out, err = process.communicate(document, timeout=self._seconds)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -38,7 +38,9 @@ class _Clock:
         await asyncio.sleep(seconds)
 
 
-def of_program(program: Path, configuration: Mapping[str, str], seconds: float) -> Iterator[Outcome]:
+def of_program(
+    program: Path, configuration: Mapping[str, str], seconds: float, only: Sequence[str] = ()
+) -> Iterator[Outcome]:
     """Try the promises on one plugin. Raises CannotRun if it does not say what it is."""
     if not program.name.endswith("SR"):
         raise CannotRun(f"{program.name}: the name of a SMAPIv1 plugin ends in SR")
@@ -63,7 +65,7 @@ def of_program(program: Path, configuration: Mapping[str, str], seconds: float) 
                     "; ".join(each.problem for each in examined if isinstance(each, Broken)) or "not a plugin"
                 )
             place = DriverPlace(next(iter(drivers.values())), configuration, loop)
-            yield from run(place, named(promises.PROMISES, place))
+            yield from run(place, named(promises.PROMISES, place), only)
         finally:
             asyncio.run_coroutine_threadsafe(host.close(), loop).result()
 

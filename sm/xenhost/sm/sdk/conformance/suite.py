@@ -17,14 +17,16 @@ class CannotRun(Exception):
     """There is nothing to try the promises on; the text says why."""
 
 
-def of_folder(folder: Path, configuration: Mapping[str, str], seconds: float, plugin: str = "") -> Iterator[Outcome]:
+def of_folder(
+    folder: Path, configuration: Mapping[str, str], seconds: float, plugin: str = "", only: Sequence[str] = ()
+) -> Iterator[Outcome]:
     """Try everything on a SMAPIv3 plugin: a root, or the folder of a volume plugin."""
     root, volume = _volume_folder(folder, plugin)
     datapaths = {
         each.name: ScriptFolder(each, seconds) for each in sorted((root / "datapath").glob("*")) if each.is_dir()
     }
     place = ScriptPlace(ScriptFolder(volume, seconds), datapaths, configuration)
-    yield from run(place, [*named(promises_scripts.PROMISES, place), *named(promises.PROMISES, place)])
+    yield from run(place, [*named(promises_scripts.PROMISES, place), *named(promises.PROMISES, place)], only)
 
 
 _P = TypeVar("_P", bound=Place)
@@ -36,14 +38,15 @@ def named(wanted: Sequence[Callable[[_P], None]], place: _P) -> Sequence[Wanted]
     return [(str(getattr(promise, "__name__", promise)), partial(promise, place)) for promise in wanted]
 
 
-def run(place: Place, wanted: Sequence[Wanted]) -> Iterator[Outcome]:
-    """Make an SR, try each promise in it, and destroy it."""
+def run(place: Place, wanted: Sequence[Wanted], only: Sequence[str] = ()) -> Iterator[Outcome]:
+    """Make an SR, try each promise in it (or those with one of some words in their names), and destroy it."""
     made = attempt("an_sr_is_made_and_attached", partial(_begin, place))
     yield made
     if made.result != KEPT:
         return
     for name, promise in wanted:
-        yield attempt(name, promise)
+        if not only or any(word in name for word in only):
+            yield attempt(name, promise)
     yield attempt("an_sr_that_was_destroyed_is_gone", partial(_end, place))
 
 

@@ -4,7 +4,6 @@
 import fcntl
 import json
 import os
-import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -75,8 +74,9 @@ class RawDirectory(VolumePlugin):
     def sr_stat(self, sr: str) -> SrStat:
         """Space of the file system."""
         fields = read_sr(Path(sr))
-        space = shutil.disk_usage(sr)
-        return SrStat(sr, fields["name"], fields["description"], space.free, space.total, uuid=fields["uuid"])
+        space = os.statvfs(sr)
+        free, total = space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
+        return SrStat(sr, fields["name"], fields["description"], free, total, uuid=fields["uuid"])
 
     def sr_set_name(self, sr: str, new_name: str) -> None:
         """Store its name."""
