@@ -61,12 +61,14 @@ async def test_two_readers_activate_once_and_the_last_deactivates(agent: Storage
 
 
 async def test_a_second_writer_is_refused_unless_the_vdi_is_sharable(agent: StorageAgent, host: StorageHost) -> None:
-    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    alone = await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    assert not alone.source.shared
     for mode in AttachMode:
         with pytest.raises(VdiInUse, match=A):
             await agent.engine.connect(B, VDI, mode, FREE)
     await agent.engine.connect(A + "2", vdi_id(3), AttachMode.RO, FREE)
-    await agent.engine.connect(B, vdi_id(3), AttachMode.RW, FREE)
+    together = await agent.engine.connect(B, vdi_id(3), AttachMode.RW, FREE)
+    assert together.source.shared, "the hypervisor would refuse the second guest"
     assert host.shelf.active[vdi_id(3)] is AttachMode.RW
     await agent.engine.disconnect(B)
     assert host.shelf.active[vdi_id(3)] is AttachMode.RO
