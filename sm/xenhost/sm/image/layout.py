@@ -25,6 +25,11 @@ class Layout(Protocol):
     """An image to be."""
 
     @property
+    def size(self) -> int:
+        """Bytes of the disk in it."""
+        ...
+
+    @property
     def length(self) -> int:
         """Bytes of the whole image."""
         ...
@@ -42,8 +47,13 @@ class RawLayout:
     """Blocks that may hold something else than zeros."""
 
     @property
+    def size(self) -> int:
+        """Bytes of the disk."""
+        return self.present.size
+
+    @property
     def length(self) -> int:
-        """That of the disk."""
+        """The same."""
         return self.present.size
 
     def pieces(self) -> Iterator[Piece]:

@@ -24,7 +24,7 @@ class Qcow2Layout:
     def __init__(self, present: Bitmap, backing: str = "") -> None:
         check_size(present.size)
         bits = present.bits
-        self._size = present.size
+        self.size = present.size
         self._backing = backing
         self._groups = [(at // _GROUP, bits[at : at + _GROUP]) for at in range(0, len(bits), _GROUP)]
         self._groups = [(index, group) for index, group in self._groups if any(group)]
@@ -44,7 +44,7 @@ class Qcow2Layout:
 
     def pieces(self) -> Iterator[Piece]:
         """Header, refcounts, L1, L2, data."""
-        yield pack_new(self._size, self._l1_at, self._tables, self._backing).ljust(CLUSTER, b"\0")
+        yield pack_new(self.size, self._l1_at, self._tables, self._backing).ljust(CLUSTER, b"\0")
         yield from _cut(_big([(1 + self._tables + i) * CLUSTER for i in range(self._blocks)], self._tables))
         for block in range(self._blocks):
             used = min(_REFCOUNTS, self._clusters - block * _REFCOUNTS)

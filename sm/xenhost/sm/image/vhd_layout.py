@@ -36,6 +36,7 @@ class VhdLayout:
 
     def __init__(self, present: Bitmap, ident: uuid.UUID, timestamp: int, parent: VhdParent | None = None) -> None:
         check_size(present.size)
+        self.size = present.size
         self._present = present
         self._parent = parent
         self._blocks = [

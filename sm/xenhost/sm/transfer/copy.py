@@ -134,5 +134,5 @@ class _Listener:
 
 
 def _cache(target: Backend) -> str:
-    """Writes go past the page cache where they can."""
-    return "writeback" if target.kind is BackendKind.NBD else "none"
+    """Writes to devices go past the page cache; not every file system can do that."""
+    return "none" if target.kind is BackendKind.BLOCK else "writeback"

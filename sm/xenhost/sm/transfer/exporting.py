@@ -13,6 +13,7 @@ from xenhost.core.units import MIB
 from xenhost.sm.image import vhd
 from xenhost.sm.image.layout import Layout, Piece, Range, RawLayout, clipped
 from xenhost.sm.image.qcow2_layout import Qcow2Layout
+from xenhost.sm.image.vhd import SECTOR
 from xenhost.sm.image.vhd_layout import VhdLayout
 from xenhost.sm.image.vhd_write import VhdParent
 from xenhost.sm.transfer.disk import Disk, allocation
@@ -33,7 +34,7 @@ class Export:
         self._pace = pace
         self.length = layout.length
         """Bytes of the whole stream."""
-        self.virtual_size = disk.size
+        self.virtual_size = layout.size
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The image, in order, in chunks of at most 2 MiB. To be closed (`aclose`) if it is not read to its end."""
@@ -83,7 +84,8 @@ async def plan_export(
     if format not in FORMATS or (changed is not None and format == "raw"):
         text = f"{format!r} cannot be exported{' as a difference' if changed else ''}; vhd and qcow2 can"
         raise InvalidValue(text, field="format", value=format)
-    present = clipped(changed if changed is not None else await allocation(disk), disk.size)
+    size = disk.size if format == "raw" else -(-disk.size // SECTOR) * SECTOR
+    present = clipped(changed if changed is not None else await allocation(disk), size)
     layout = await asyncio.to_thread(_layout, present, format, ident, clock.now(), base)
     return Export(disk, layout, Pace(clock, bytes_per_second))
 

@@ -193,6 +193,20 @@ def test_a_differential_vhd_holds_only_what_changed(tmp_path: Path) -> None:
         assert chain.read(0, len(new)) == new
 
 
+def test_another_reader_of_chains_sees_what_we_see(tmp_path: Path) -> None:
+    pyvhdi = pytest.importorskip("pyvhdi", reason="libvhdi-python is not installed")
+    size = 6 * MIB
+    write_vhd(tmp_path / "base.vhd", _disk(size, {0: 1, 1: 1, 40: 1}), {0, 1, 40}, BASE)
+    write_vhd(tmp_path / "leaf.vhd", _disk(size, {1: 2, 41: 2}), {1, 41}, LEAF, VhdParent(BASE, "base.vhd"))
+    base, leaf = pyvhdi.file(), pyvhdi.file()
+    base.open(str(tmp_path / "base.vhd"))
+    leaf.open(str(tmp_path / "leaf.vhd"))
+    leaf.set_parent(base)
+    assert leaf.get_parent_filename() == "base.vhd"
+    with VhdChain(tmp_path / "leaf.vhd") as chain:
+        assert leaf.read_buffer_at_offset(size, 0) == chain.read(0, size)
+
+
 def test_footer_geometry_follows_the_specification() -> None:
     raw = pack_footer(vhd.VhdType.DYNAMIC, 10 * GIB, BASE, 0)
     assert struct.unpack_from(">HBB", raw, 56) == (20805, 16, 63)

@@ -37,7 +37,7 @@ async def _export(backend: Backend, format: str, changed: Bitmap | None = None, 
         export = await plan_export(disk, format, clock=FakeClock(), ident=VDI, changed=changed, base=base)
         data = b"".join([chunk async for chunk in export.chunks()])
         assert len(data) == export.length
-        assert export.virtual_size == disk.size
+        assert export.virtual_size == SIZE
         return data
 
 
@@ -50,6 +50,16 @@ async def test_an_export_is_an_image_that_qemu_finds_equal(tmp_path: Path, forma
     assert identify(path).virtual_size == SIZE
     if format == "vhd":
         assert identify(path).uuid == VDI
+
+
+@pytest.mark.parametrize("format", ["vhd", "qcow2"])
+async def test_a_disk_that_ends_within_a_sector_is_exported_whole(tmp_path: Path, format: str) -> None:
+    source = raw_file(tmp_path / "a.raw", b"x" * (MIB + 100))
+    async with open_disk(source, writable=False) as disk:
+        export = await plan_export(disk, format, clock=FakeClock(), ident=VDI)
+        assert export.virtual_size == MIB + 512
+        (tmp_path / "image").write_bytes(b"".join([chunk async for chunk in export.chunks()]))
+    qemu("qemu-img", "compare", "-f", "raw", "-F", QEMU_FORMAT[format], source.path, tmp_path / "image")
 
 
 @pytest.mark.parametrize("format", ["raw", "vhd", "qcow2"])
