@@ -88,6 +88,8 @@ async def test_everything_agrees_after_many_deaths(tmp_path: Path, run_dir: Path
     for tracked in host.operations:
         while not tracked.settled:
             await asyncio.sleep(0.05)
+    kinds = [tracked.kind for tracked in host.operations]
+    assert len(kinds) > 20
     for datapath in host.engine.datapaths():
         await host.engine.disconnect(datapath)
     while host.engine.datapath_views():
@@ -99,6 +101,6 @@ async def test_everything_agrees_after_many_deaths(tmp_path: Path, run_dir: Path
     assert all(not vdi.problem for vdi in report.vdis)
     recorded = {view.vdi.id: view.vdi.virtual_size for view in host.engine.vdis() if view.vdi.managed}
     assert recorded == {vdi.id: vdi.virtual_size for vdi in report.vdis if vdi.managed}
+    await host.close()
     for image in (tmp_path / "sr").glob("*.qcow2"):
         await Commands().run("qemu-img", "check", "-f", "qcow2", str(image), timeout=30)
-    await host.close()

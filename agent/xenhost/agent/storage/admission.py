@@ -293,7 +293,7 @@ def _check_change(now: VdiSituation, change: VdiChange) -> None:
 
 def _check_new_id(records: Records, request: StorageRequest) -> None:
     new = new_id_of(request)
-    if new is not None and records.get_vdi(new) is not None:
+    if new is not None and (records.get_vdi(new) is not None or new in records.unfinished):
         raise InvalidValue(f"there is a VDI {new}; leave the id out, or choose another", field="id", value=new)
 
 

@@ -98,6 +98,8 @@ class Records:
         self._gone: Final[dict[VdiId, int]] = {}
         """VDIs that were dropped, with when."""
         self._allowed: Final[dict[tuple[object, ...], tuple[str, ...]]] = {}
+        self.unfinished: Final[set[VdiId]] = set()
+        """VDIs that are being made, or unmade: a scan that finds them says nothing of them."""
         self.changes = 0
         """Counts changes of VDIs."""
         self.on_new_sr: Callable[[SrRecord], None] = lambda record: None

@@ -95,7 +95,9 @@ class Recovery:
             return None
         admitted = recovered(services.records, request)
         job = self._runner.resume(tracked, request, admitted.sr, (admitted.sr_word, admitted.vdis))
-        job.made = None if row.made is None else VdiId(row.made)
+        if row.made is not None:
+            job.made = VdiId(row.made)
+            services.records.unfinished.add(job.made)
         job.failing = error
         return job
 

@@ -13,6 +13,7 @@ from xenhost.agent.engine.actor import contained
 from xenhost.agent.engine.operations import Tracked
 from xenhost.agent.journal.record import Write
 from xenhost.agent.steps.patience import before
+from xenhost.agent.storage.admission import new_id_of
 from xenhost.agent.storage.job import Job, Outcome
 from xenhost.agent.storage.journal import Begin, End, Failing, ForgetOperation, write_outcome
 from xenhost.agent.storage.records import VdiRecord
@@ -133,6 +134,8 @@ class Runner:
         tracked.cancel = job.cancel
         tracked.dropped = lambda: self._services.store.note(ForgetOperation(tracked.id))
         self._jobs[tracked.id] = job
+        if isinstance(request, UNDONE) and (new := new_id_of(request)) is not None:
+            records.unfinished.add(new)
         if sr_word is not None and (record := records.get_sr(sr)) is not None:
             records.begin_sr(record, tracked.id, sr_word)
         for vdi, word in (vdi_words or {}).items():
@@ -199,6 +202,8 @@ class Runner:
 
     def _release(self, job: Job) -> None:
         self._jobs.pop(job.tracked.id, None)
+        if isinstance(job.request, UNDONE):
+            self._services.records.unfinished.difference_update({new_id_of(job.request), job.made})
         self._services.records.end(job.tracked.id, job.sr if job.on_sr else None, job.vdis)
 
     def _end_record(self, job: Job, error: XenhostError | None, settled: bool) -> End:

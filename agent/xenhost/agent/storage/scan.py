@@ -28,7 +28,7 @@ def compare(records: Records, sr: SrRecord, report: ScanReport, since: int) -> F
         seen.add(vdi.id)
         record = records.get_vdi(vdi.id)
         if record is None:
-            if not records.gone_since(vdi.id, since):
+            if not records.gone_since(vdi.id, since) and vdi.id not in records.unfinished:
                 put.append(vdi)
         elif record.sr != sr.spec.id:
             foreign.append(vdi.id)

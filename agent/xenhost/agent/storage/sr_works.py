@@ -161,9 +161,9 @@ class SrWorks:
             report = await services.calls.verb("scanning the SR", sr.scan(), services.config.scan_deadline)
             stat = await self._stat(sr)
             findings = compare(services.records, record, report, since)
+            self._apply(record, findings)  # nothing may change between the comparison and this
 
             def apply() -> None:
-                self._apply(record, findings)
                 record.stat, record.problem = stat, ""
                 services.records.touch_sr(record)
 
@@ -240,8 +240,8 @@ class SrWorks:
         services, since = self._services, self._services.records.changes
         report = await services.calls.verb("scanning the SR", sr.scan(), services.config.scan_deadline)
         findings = compare(services.records, record, report, since)
-        await services.store.write(*_writes(record.spec.id, findings))
         self._apply(record, findings)
+        await services.store.write(*_writes(record.spec.id, findings))
 
     def _apply(self, record: SrRecord, findings: Findings) -> None:
         records = self._services.records
@@ -249,6 +249,8 @@ class SrWorks:
             records.put_vdi(record.spec.id, vdi)
         for vdi in findings.missing:
             records.put_vdi(record.spec.id, vdi, missing=True)
+        if findings.dropped:
+            self._services.log.info("VDIs are gone", sr=record.spec.id, vdis=findings.dropped[:100])
         for gone in findings.dropped:
             records.drop_vdi(gone)
         for vdi_id in findings.foreign:

@@ -94,6 +94,7 @@ class VdiWorks:
         """Remember what a foreign driver has called it: it is what an undo destroys."""
         if vdi.id != asked:
             job.made = vdi.id
+            self._services.records.unfinished.add(vdi.id)
             await self._services.store.write(Made(job.tracked.id, vdi.id))
 
     async def undo(self, job: Job) -> None:

@@ -74,3 +74,8 @@ def test_a_vdi_of_another_sr_is_not_taken_from_it(records: Records, sr: SrRecord
 
 def test_a_report_that_names_a_vdi_twice_is_one_vdi(records: Records, sr: SrRecord) -> None:
     assert look(records, sr, vdi(1), vdi(2), vdi(3), vdi(3, 2 * MIB)).put == (vdi(3, 2 * MIB),)
+
+
+def test_what_is_being_made_is_not_found_before_it_is_finished(records: Records, sr: SrRecord) -> None:
+    records.unfinished.add(vdi_id(3))
+    assert look(records, sr, vdi(1), vdi(2), vdi(3)) == Findings((), (), (), ())

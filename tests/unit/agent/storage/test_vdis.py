@@ -21,6 +21,7 @@ from xenhost.core.storage_requests import (
     IntroduceVdi,
     ResizeVdi,
     RevertVdi,
+    ScanSr,
     SetVdiCbt,
     SnapshotVdi,
     UpdateVdi,
@@ -288,3 +289,22 @@ async def test_a_caller_that_goes_away_changes_nothing(agent: StorageAgent) -> N
     submitting.cancel()
     await agent.turns(50)
     assert (await agent.do(CreateVdi(SR, NewVdi(VDI, MIB)), "mine")).state is OperationState.SUCCEEDED
+
+
+async def test_what_a_crash_left_half_made_is_never_shown(agent: StorageAgent, host: StorageHost) -> None:
+    await made(agent)
+    host.shelf.faults.hang("copy", when=When.AFTER)
+    await agent.engine.submit(CopyVdi(VDI, SR, NewVdi(vdi_id(2), 0)))
+    await agent.turns(200)
+    assert vdi_id(2) in host.shelf.places[SR].vdis
+    agent.life.dead = True
+    await agent.engine.close()
+    host.shelf.faults.hang("destroy_vdi")
+    second = await host.start()
+    await second.succeed(ScanSr(SR))
+    assert [view.vdi.id for view in second.engine.vdis()] == [VDI]
+    with pytest.raises(InvalidValue):
+        await second.engine.submit(CreateVdi(SR, NewVdi(vdi_id(2), MIB)))
+    await host.clock.sleep(200)
+    assert set(host.shelf.places[SR].vdis) == {VDI}
+    await second.engine.close()
