@@ -13,7 +13,7 @@
         main(Mine())
 
 `./mine.py --install` makes the links that hosts look for. `python3 -m xenhost.sm.sdk.conformance FOLDER` checks the
-plugin. It all needs only Python's standard library, and runs under XenServer and XCP-ng, too.
+plugin. It all needs nothing but Python's standard library.
 """
 
 from xenhost.sm.sdk.dispatch import main
