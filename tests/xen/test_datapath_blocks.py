@@ -95,7 +95,7 @@ async def test_a_guest_sees_errors_when_its_server_was_killed_and_what_it_had_fl
     os.kill(host.pid(), signal.SIGKILL)
     await asyncio.wait_for(host.lost.wait(), 10)
     assert host.images.chain(VDI) is None
-    host.blocks.lost(VDI)
+    await host.blocks.disconnect(VDI)
     await second.stop()
     assert second.errors
     again = await host.attach(leaf)

@@ -106,7 +106,7 @@ def build_host(config: Config, identity: Identity, clock: Clock, hypervisor: Hyp
     nbd = settings.nbd
     exports = ExportSettings(nbd.tls_dir, nbd.names, nbd.address, nbd.port, nbd.verify_clients)
     blocks = KernelBlocks(commands, log) if config.hypervisor == "xen" else PlainBlocks()
-    images = ImageServers(run_dir, places.log_dir, clock, log, lambda vdi: storage.lost(vdi), exports)
+    images = ImageServers(run_dir, places.log_dir, clock, log, lambda vdi: storage.lost(vdi), exports, blocks.renewed)
     context = SmContext(
         host_id=identity.host_id,
         state_dir=places.state_dir / "sm",

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -40,9 +40,6 @@ class PlainBlocks:
 
     async def resized(self, vdi: VdiId, size: int) -> None:
         """Nothing caches a size."""
-
-    def lost(self, vdi: VdiId) -> None:
-        """Whoever is connected notices by itself."""
 
     def renewed(self, vdi: VdiId) -> None:
         """Whoever is connected connects again by itself."""
@@ -105,24 +102,17 @@ class KernelBlocks:
                     if (now := await asyncio.to_thread(nbd_kernel.size, device)) < size:
                         raise OSError(f"it has {now} bytes instead of {size}")
 
-    def lost(self, vdi: VdiId) -> None:
-        """Its server died: fail what waits for it, so that the guest knows."""
-        self._later(vdi, self.disconnect(vdi))
-
     def renewed(self, vdi: VdiId) -> None:
         """Its export was made anew: connect the device again."""
-        self._later(vdi, self.resized(vdi, 0))
-
-    def _later(self, vdi: VdiId, work: Coroutine[object, object, None]) -> None:
-        async def run() -> None:
-            try:
-                await work
-            except SrBackendFailure as error:
-                self._log.error("requests of a guest wait for its disk", vdi=vdi, error=str(error))
-
-        task = asyncio.create_task(run(), name=f"block device of {vdi}")
+        task = asyncio.create_task(self._connect_again(vdi), name=f"block device of {vdi}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _connect_again(self, vdi: VdiId) -> None:
+        try:
+            await self.resized(vdi, 0)
+        except SrBackendFailure as error:
+            self._log.error("requests of a guest wait for its disk", vdi=vdi, error=str(error))
 
     def _lock(self, vdi: VdiId) -> asyncio.Lock:
         return self._locks.setdefault(vdi, asyncio.Lock())

@@ -153,17 +153,21 @@ class NbdExports:
 async def _open(daemon: StorageDaemon, layers: Sequence[Layer]) -> Node:
     below: Node | None = None
     for number, layer in enumerate(reversed(layers)):
-        node = Node(number, layer)
+        below = await _open_node(daemon, Node(number, layer), below)
+    assert below is not None  # check_layers wants one
+    return below
+
+
+async def _open_node(daemon: StorageDaemon, node: Node, below: Node | None) -> Node:
+    while True:
         try:
             await daemon.run("blockdev-add", node.open_options(AttachMode.RO, below))
         except StorageDaemonError as error:
-            if "O_DIRECT" not in str(error):
+            if (other := node.after(str(error))) is None:
                 raise
-            node = Node(number, layer, direct=False)
-            await daemon.run("blockdev-add", node.open_options(AttachMode.RO, below))
-        below = node
-    assert below is not None  # check_layers wants one
-    return below
+            node = other
+        else:
+            return node
 
 
 async def _mark(daemon: StorageDaemon, leaf: Node, changed: Bitmap) -> None:

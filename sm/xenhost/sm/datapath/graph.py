@@ -7,7 +7,8 @@ into a small file, because QEMU tells paths back only wrapped up in JSON that gr
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum, auto
 from typing import Final
 
 from xenhost.core.storage import AttachMode, IoLimits
@@ -24,14 +25,24 @@ DEVICES: Final = "/dev/"
 Options = dict[str, object]
 
 
+class Access(StrEnum):
+    """How a file is read and written, best first."""
+
+    NATIVE = auto()
+    """Past the page cache, with Linux AIO."""
+    DIRECT = auto()
+    """Past the page cache, with QEMU's threads: fs.aio-max-nr is used up."""
+    CACHED = auto()
+    """The file system knows no other way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A layer and how it is opened."""
 
     number: int
     layer: Layer
-    direct: bool = True
-    """Past the page cache; false where the file system cannot."""
+    access: Access = Access.NATIVE
 
     @property
     def file(self) -> str:
@@ -44,7 +55,7 @@ class Node:
         return f"i{self.number}"
 
     def file_options(self, mode: AttachMode) -> Options:
-        """Options of the node of the file. Linux AIO needs direct access; without it, QEMU's threads."""
+        """Options of the node of the file."""
         if self.layer.format == NBD:
             return self._nbd_options(mode)
         device = self.layer.path.startswith(DEVICES)
@@ -54,8 +65,8 @@ class Node:
             "filename": self.layer.path,
             "read-only": mode is AttachMode.RO,
             "discard": "unmap",
-            "cache": {"direct": self.direct},
-            "aio": "native" if self.direct else "threads",
+            "cache": {"direct": self.access is not Access.CACHED},
+            "aio": "native" if self.access is Access.NATIVE else "threads",
         }
 
     def image_options(self, mode: AttachMode, backing: "Node | None", file: Options | str) -> Options:
@@ -85,6 +96,14 @@ class Node:
             "server": {"type": "unix", "path": socket},
             "export": export,
         }
+
+    def after(self, complaint: str) -> "Node | None":
+        """The next best way, after this one was refused with that message; None: the reason is another."""
+        if "O_DIRECT" in complaint and self.access is not Access.CACHED:
+            return replace(self, access=Access.CACHED)
+        if "native AIO" in complaint and self.access is Access.NATIVE:
+            return replace(self, access=Access.DIRECT)
+        return None
 
     def reopen_options(self, mode: AttachMode, backing: "Node | None") -> list[Options]:
         """What opens both nodes again in another mode."""
@@ -124,7 +143,9 @@ def read_limits(untrusted_limits: object) -> IoLimits:
 
 def encode_nodes(mode: AttachMode, nodes: Mapping[int, Node]) -> bytes:
     """The small file: what the numbers mean."""
-    entries = {n.number: {"path": n.layer.path, "format": n.layer.format, "direct": n.direct} for n in nodes.values()}
+    entries = {
+        n.number: {"path": n.layer.path, "format": n.layer.format, "access": n.access.value} for n in nodes.values()
+    }
     return json.dumps({"mode": mode.value, "nodes": entries}).encode()
 
 
@@ -138,8 +159,8 @@ def decode_nodes(data: bytes) -> tuple[AttachMode, dict[int, Node]]:
 
 def _node(number: int, entry: object) -> Node:
     match entry:
-        case {"path": str() as path, "format": str() as format, "direct": bool() as direct}:
-            return Node(number, Layer(path, format), direct)
+        case {"path": str() as path, "format": str() as format, "access": str() as access}:
+            return Node(number, Layer(path, format), Access(access))
     raise ValueError(f"node {number} has no path")
 
 

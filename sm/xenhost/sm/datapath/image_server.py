@@ -174,16 +174,16 @@ class ImageServer:
 
     async def open_node(self, layer: Layer, mode: AttachMode, backing: Node | None) -> Node:
         """Open an image above another. What its number means is on disk before."""
-        number = max(self._nodes, default=-1) + 1
-        node = Node(number, layer)
-        try:
-            await self._add_node(node, mode, backing)
-        except StorageDaemonError as error:
-            if "O_DIRECT" not in str(error):
-                raise
-            node = Node(number, layer, direct=False)
-            await self._add_node(node, mode, backing)
-        return node
+        node = Node(max(self._nodes, default=-1) + 1, layer)
+        while True:
+            try:
+                await self._add_node(node, mode, backing)
+            except StorageDaemonError as error:
+                if (other := node.after(str(error))) is None:
+                    raise
+                node = other
+            else:
+                return node
 
     async def reopen(self, modes: Sequence[tuple[Node, AttachMode]]) -> None:
         """Open nodes of the chain again, each in another mode; all of them or none."""

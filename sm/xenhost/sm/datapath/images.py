@@ -22,7 +22,7 @@ from xenhost.sm.command import Commands
 from xenhost.sm.datapath import bitmaps
 from xenhost.sm.datapath import commit as commits
 from xenhost.sm.datapath.exports import ExportSettings, NbdExports
-from xenhost.sm.datapath.graph import Node, check_layers
+from xenhost.sm.datapath.graph import Access, Node, check_layers
 from xenhost.sm.datapath.image_server import ImageServer, settled
 from xenhost.sm.datapath.nbd_client import NbdError
 from xenhost.sm.datapath.port import Layer, OpenChain
@@ -182,7 +182,7 @@ class ImageServers:
             check_layers(layers)
             name = str(uuid.uuid4())
             daemon = StorageDaemon(self._readers / name, self._log_dir / f"reader-{name}.log", lambda: None)
-            image = Node(0, layers[0], direct=False).open_options(AttachMode.RO, None)
+            image = Node(0, layers[0], Access.CACHED).open_options(AttachMode.RO, None)
             return await bitmaps.read_stored(daemon, image, bitmap)
 
     async def dirty_now(self, vdi: VdiId, bitmap: str) -> Bitmap:

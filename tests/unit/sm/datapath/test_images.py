@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -296,6 +297,26 @@ async def test_a_resized_disk_is_bigger_for_who_connects_again(life: Life, tmp_p
     await life.images.resize(VDI, 128 * MIB)
     await io(backend, "write -P 1 127M 1M", "read -P 1 127M 1M")
     assert "128 MiB" in info(leaf.path)
+
+
+@pytest.fixture
+def no_aio() -> Iterator[None]:
+    """The host has no AIO contexts left."""
+    limit = Path("/proc/sys/fs/aio-max-nr")
+    before = limit.read_text()
+    try:
+        limit.write_text(Path("/proc/sys/fs/aio-nr").read_text())
+    except OSError:
+        pytest.skip("not root")
+    yield
+    limit.write_text(before)
+
+
+async def test_the_hundredth_disk_is_opened_too_when_aio_is_used_up(life: Life, tmp_path: Path, no_aio: None) -> None:
+    leaf = make_image(tmp_path / "leaf.qcow2")
+    (backend,) = await life.images.open(VDI, [leaf], RW, FREE)
+    await io(backend, "write -P 1 0 1M", "read -P 1 0 1M")
+    assert (await (await life.restart()).find())[VDI].layers == (leaf,)
 
 
 async def test_a_disk_never_becomes_smaller(life: Life, tmp_path: Path) -> None:
