@@ -70,7 +70,7 @@ async def exported(client: Client, vdi: str, format: str, base: str = "") -> byt
     parts = [part async for part in client.vdis.ExportVdi(request)]
     assert parts[0].virtual_size_bytes >= SIZE
     assert parts[-1].progress == pytest.approx(1.0)
-    return b"".join(part.data for part in parts)
+    return b"".join(part.data + bytes(part.zeros_bytes) for part in parts)
 
 
 async def names(client: Client) -> list[str]:
@@ -91,6 +91,17 @@ async def test_an_image_comes_in_and_goes_out_in_every_format(
         command = ("qemu-img", "convert", "-f", theirs, "-O", "raw", str(file), str(back))
         await asyncio.to_thread(subprocess.run, command, check=True)
         assert back.read_bytes()[:SIZE] == content
+
+
+async def test_zeros_take_no_room_on_the_way(client: Client, sr: storage_pb2.Sr) -> None:
+    async def holes() -> AsyncIterator[ImportVdiRequest]:
+        yield ImportVdiRequest(spec=spec("raw"), data=b"x" * KIB, zeros_bytes=SIZE - 2 * KIB)
+        yield ImportVdiRequest(data=b"y" * KIB)
+
+    await client.vdis.ImportVdi(holes())
+    request = ExportVdiRequest(id="disk", format=storage_pb2.IMAGE_FORMAT_RAW)
+    assert sum([len(part.data) async for part in client.vdis.ExportVdi(request)]) <= 4 * MIB
+    assert await exported(client, "disk", "raw") == b"x" * KIB + bytes(SIZE - 2 * KIB) + b"y" * KIB
 
 
 async def test_only_what_differs_from_a_snapshot_goes_out(

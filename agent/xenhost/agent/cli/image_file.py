@@ -19,6 +19,8 @@ from xenhost.agent.cli.failure import ExitCode, Failure
 from xenhost.core.units import human_size
 
 CHUNK: Final = 256 * 1024
+MAX_ZEROS: Final = 64 * 1024 * 1024
+"""In one message: an interrupted stream is to be noticed."""
 _FORMATS: Final = {".raw": "raw", ".img": "raw", ".iso": "raw", ".vhd": "vhd", ".qcow2": "qcow2"}
 
 
@@ -70,11 +72,19 @@ class Source:
 
         yield ImportVdiRequest(spec=spec)
         with _Meter(f"import {stem_of(self._file) or 'standard input'}", self._quiet) as meter:
-            sent = 0
+            sent = zeros = 0
             while not self._over and (data := self._read()):
-                yield ImportVdiRequest(data=data)
                 sent += len(data)
                 meter.show(sent, sent / self.length if self.length else None)
+                if data.count(0) == len(data) and zeros < MAX_ZEROS:
+                    zeros += len(data)
+                    continue
+                if zeros:
+                    yield ImportVdiRequest(zeros_bytes=zeros)
+                    zeros = 0
+                yield ImportVdiRequest(data=data)
+            if zeros:
+                yield ImportVdiRequest(zeros_bytes=zeros)
 
     def _read(self) -> bytes:
         try:
@@ -130,6 +140,7 @@ class Sink:
             for response in responses:
                 try:
                     self._write(response.data, regular)
+                    self._write_zeros(response.zeros_bytes, regular)
                 except OSError as error:
                     raise Failure(f"cannot write {self._file}: {error.strerror}", ExitCode.FAILED) from None
                 meter.show(self.written, response.progress)
@@ -139,12 +150,20 @@ class Sink:
         self._whole = True
 
     def _write(self, data: bytes, regular: bool) -> None:
-        self.written += len(data)
         if regular and data.count(0) == len(data):
-            os.lseek(self._fd, len(data), os.SEEK_CUR)  # a hole
+            self._write_zeros(len(data), regular)
             return
+        self.written += len(data)
         while data:
             data = data[os.write(self._fd, data) :]
+
+    def _write_zeros(self, length: int, regular: bool) -> None:
+        if regular:
+            self.written += length
+            os.lseek(self._fd, length, os.SEEK_CUR)  # a hole
+            return
+        for done in range(0, length, CHUNK):
+            self._write(bytes(min(CHUNK, length - done)), regular)
 
 
 class _Meter:

@@ -17,6 +17,7 @@ from xenhost.core.errors import InvalidValue, OperationNotAllowed, TooBusy, Xenh
 from xenhost.core.storage import AttachMode, Capability, NewVdi, SrId, VdiChange, VdiId
 from xenhost.core.storage_errors import VdiInUse, VdiTooSmall
 from xenhost.core.storage_requests import CreateVdi, DestroyVdi, UpdateVdi
+from xenhost.core.units import MIB
 from xenhost.core.views import Operation
 from xenhost.sm.transfer.exporting import plan_export
 from xenhost.sm.transfer.importing import Importer, Incoming, Target
@@ -25,6 +26,9 @@ from xenhost.sm.transfer.opening import open_disk
 UNFINISHED: Final = "(import not finished) "
 """Begins the name of a VDI until its image is whole: what a killed agent leaves is seen to be of no use."""
 WAIT_SECONDS: Final = 60.0
+MAX_ZEROS: Final = 64 * MIB
+"""In one message: progress is to be seen."""
+_ZEROS: Final = bytes(MIB)
 MAX_STREAMS: Final = 16
 """At once: each holds some MiB, and a qcow2 image is kept in a file until it is unpacked."""
 
@@ -72,7 +76,7 @@ class ImageStreams:
         format = IMAGE_FORMAT.from_wire(spec.format, "spec.format")
         size = bounds.optional_size(spec.vdi.virtual_size_bytes, "spec.vdi.virtual_size_bytes")
         length = bounds.optional_size(spec.image_bytes, "spec.image_bytes")
-        incoming = await self._importer.begin(_data(first.data, requests), format.value, length=length, size=size)
+        incoming = await self._importer.begin(_data(first, requests), format.value, length=length, size=size)
         return await self._load(sr, _new(spec.vdi, incoming, size), incoming, spec.vdi.read_only)
 
     async def _give(
@@ -91,11 +95,22 @@ class ImageStreams:
                 disk, format.value, clock=self._clock, ident=vdi, changed=changed, base=base or ""
             )
             yield vdi_service_pb2.ExportVdiResponse(virtual_size_bytes=export.virtual_size)
-            sent = 0
+            sent = zeros = 0
             async with contextlib.aclosing(export.chunks()) as chunks:
                 async for chunk in chunks:
                     sent += len(chunk)
-                    yield vdi_service_pb2.ExportVdiResponse(data=chunk, progress=sent / export.length)
+                    if chunk.count(0) == len(chunk):
+                        zeros += len(chunk)
+                        chunk = b""
+                    elif zeros:
+                        yield vdi_service_pb2.ExportVdiResponse(zeros_bytes=zeros)
+                        zeros = 0
+                    if chunk or zeros >= MAX_ZEROS:
+                        yield vdi_service_pb2.ExportVdiResponse(
+                            data=chunk, zeros_bytes=zeros, progress=sent / export.length
+                        )
+                        zeros = 0
+            yield vdi_service_pb2.ExportVdiResponse(zeros_bytes=zeros, progress=1.0)
 
     async def _load(self, sr: SrId, new: NewVdi, incoming: Incoming, read_only: bool) -> storage_pb2.Vdi:
         late = self._is_renamed(sr)
@@ -170,11 +185,23 @@ def _new(message: storage_pb2.Vdi, incoming: Incoming, size: int) -> NewVdi:
     return replace(new_from_proto(whole), read_only=False)
 
 
-async def _data(first: bytes, requests: AsyncIterator[vdi_service_pb2.ImportVdiRequest]) -> AsyncGenerator[bytes, None]:
-    if first:
-        yield first
+async def _data(
+    first: vdi_service_pb2.ImportVdiRequest, requests: AsyncIterator[vdi_service_pb2.ImportVdiRequest]
+) -> AsyncGenerator[bytes, None]:
+    for part in _parts(first):
+        yield part
     async for request in requests:
         if request.HasField("spec"):
             raise InvalidValue("spec goes into the first message only", field="spec", value="")
-        if request.data:
-            yield request.data
+        for part in _parts(request):
+            yield part
+
+
+def _parts(request: vdi_service_pb2.ImportVdiRequest) -> Iterator[bytes]:
+    if request.data:
+        yield request.data
+    left = bounds.optional_size(request.zeros_bytes, "zeros_bytes")
+    while left:
+        part = _ZEROS[:left]
+        left -= len(part)
+        yield part

@@ -130,14 +130,16 @@ class ExportVdiRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ..., format: _Optional[_Union[_storage_pb2.ImageFormat, str]] = ..., base_id: _Optional[str] = ...) -> None: ...
 
 class ExportVdiResponse(_message.Message):
-    __slots__ = ["data", "progress", "virtual_size_bytes"]
+    __slots__ = ["data", "progress", "virtual_size_bytes", "zeros_bytes"]
     DATA_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     VIRTUAL_SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ZEROS_BYTES_FIELD_NUMBER: _ClassVar[int]
     data: bytes
     progress: float
     virtual_size_bytes: int
-    def __init__(self, virtual_size_bytes: _Optional[int] = ..., data: _Optional[bytes] = ..., progress: _Optional[float] = ...) -> None: ...
+    zeros_bytes: int
+    def __init__(self, virtual_size_bytes: _Optional[int] = ..., data: _Optional[bytes] = ..., progress: _Optional[float] = ..., zeros_bytes: _Optional[int] = ...) -> None: ...
 
 class ForgetVdiRequest(_message.Message):
     __slots__ = ["id", "request_id"]
@@ -154,12 +156,14 @@ class GetVdiRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ...) -> None: ...
 
 class ImportVdiRequest(_message.Message):
-    __slots__ = ["data", "spec"]
+    __slots__ = ["data", "spec", "zeros_bytes"]
     DATA_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
+    ZEROS_BYTES_FIELD_NUMBER: _ClassVar[int]
     data: bytes
     spec: ImportVdiSpec
-    def __init__(self, spec: _Optional[_Union[ImportVdiSpec, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
+    zeros_bytes: int
+    def __init__(self, spec: _Optional[_Union[ImportVdiSpec, _Mapping]] = ..., data: _Optional[bytes] = ..., zeros_bytes: _Optional[int] = ...) -> None: ...
 
 class ImportVdiSpec(_message.Message):
     __slots__ = ["format", "image_bytes", "vdi"]
