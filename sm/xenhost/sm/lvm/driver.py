@@ -35,8 +35,9 @@ _METADATA_SIZE: Final = "64m"
 class LvmDriver:
     """Fulfils the `SrDriver` port; each method's contract is there."""
 
-    def __init__(self, context: SmContext, info: DriverInfo, disks: Disks) -> None:
+    def __init__(self, context: SmContext, info: DriverInfo, disks: Disks, mapper: str = names.MAPPER) -> None:
         self._context = context
+        self._mapper = mapper
         self._info = info
         self._disks = disks
 
@@ -63,7 +64,7 @@ class LvmDriver:
         thin = self._wants_thin(sr)
         devices = await self._disks.open(sr)
         try:
-            group = VolumeGroup(names.group_name(sr.id), self._lvm(devices, True))
+            group = VolumeGroup(names.group_name(sr.id), self._lvm(devices, True), self._mapper)
             try:
                 await self._create(sr, group, thin)
             except (LvmError, BadReport, BadRecord) as error:
@@ -114,7 +115,7 @@ class LvmDriver:
 
     async def _attach(self, spec: SrSpec, devices: Sequence[str]) -> LvmSr:
         writable = spec.device_config.get("SRmaster") != "false"
-        group = VolumeGroup(names.group_name(spec.id), self._lvm(devices, writable))
+        group = VolumeGroup(names.group_name(spec.id), self._lvm(devices, writable), self._mapper)
         info = await group.info()
         if info is None:
             raise backend_failure(

@@ -10,13 +10,14 @@ from xenhost.sm.lvm.tool import Lvm, LvmError, VolumeMissing
 class VolumeGroup:
     """The volume group of an SR. Every change is one commit of LVM's metadata: it happened, or it did not."""
 
-    def __init__(self, name: str, lvm: Lvm) -> None:
+    def __init__(self, name: str, lvm: Lvm, mapper: str = names.MAPPER) -> None:
         self.name = name
         self.lvm = lvm
+        self._mapper = mapper
 
     def path(self, volume: str) -> str:
         """The device of an active volume."""
-        return names.device_path(self.name, volume)
+        return names.device_path(self.name, volume, self._mapper)
 
     async def info(self) -> Group | None:
         """The group; None: not on these devices. Raises LvmError, BadReport."""

@@ -7,6 +7,7 @@ from xenhost.core.storage import SrId, VdiId
 
 POOL: Final = "pool"
 """The thin pool of an SR."""
+MAPPER: Final = "/dev/mapper"
 FORMAT_TAG: Final = "xenhost.1"
 """On every volume group of ours: the version of all that is described in this package."""
 
@@ -56,6 +57,6 @@ def mapper_name(group: str, volume: str) -> str:
     return f"{group.replace('-', '--')}-{volume.replace('-', '--')}"
 
 
-def device_path(group: str, volume: str) -> str:
+def device_path(group: str, volume: str, mapper: str = MAPPER) -> str:
     """The path of an active volume: stable, whatever number the device got."""
-    return f"/dev/mapper/{mapper_name(group, volume)}"
+    return f"{mapper}/{mapper_name(group, volume)}"

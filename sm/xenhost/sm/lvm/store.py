@@ -17,7 +17,6 @@ from xenhost.core.storage_errors import (
 )
 from xenhost.core.units import MIB, human_size
 from xenhost.sm.context import SmContext
-from xenhost.sm.lvm import names
 from xenhost.sm.lvm.catalog import Catalog, Entry, catalog, entry_of
 from xenhost.sm.lvm.group import VolumeGroup
 from xenhost.sm.lvm.mapping import BadMapping
@@ -176,4 +175,4 @@ class Store:
 
     def path(self, entry: Entry) -> str:
         """The device of an active VDI."""
-        return names.device_path(self.group.name, entry.volume.name)
+        return self.group.path(entry.volume.name)
