@@ -89,7 +89,7 @@ class LvmDriver:
                 *("vgcreate", "--metadatasize", _METADATA_SIZE, "--systemid", owner, "--setautoactivation", "n"),
                 *(*marks, group.name, *group.lvm.devices),
             )
-        if not thin or any(volume.name == names.POOL for volume in await group.volumes()):
+        if not thin or (existing and any(volume.name == names.POOL for volume in await group.volumes())):
             return
         info = await group.info()
         sizes = plan(info.free, info.extent) if info is not None else None
@@ -147,7 +147,7 @@ class LvmDriver:
                 raise backend_failure(UNAVAILABLE, f"volume group {group.name} has lost its thin pool")
             pool = ThinPool(group, self._context.commands, chunk or CHUNK)
         sr = LvmSr(Store(self._context, spec, group, info.extent, record, pool), self._disks)
-        await sr.recover()
+        await sr.recover(volumes)
         return sr
 
     async def _require_owner(self, spec: SrSpec, group: VolumeGroup, info: Group) -> None:

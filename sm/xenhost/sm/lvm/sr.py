@@ -23,9 +23,10 @@ from xenhost.core.storage import (
 from xenhost.core.storage_errors import SrNotEmpty, SrOperationNotSupported, VdiLocationMissing
 from xenhost.sm.lvm import names
 from xenhost.sm.lvm.activation import Activation
+from xenhost.sm.lvm.catalog import catalog
 from xenhost.sm.lvm.disks import Disks
 from xenhost.sm.lvm.record import tags
-from xenhost.sm.lvm.report import BadReport
+from xenhost.sm.lvm.report import BadReport, Volume
 from xenhost.sm.lvm.store import Store
 from xenhost.sm.lvm.tool import LvmError
 from xenhost.sm.lvm.tracking import Tracking
@@ -45,8 +46,8 @@ class LvmSr:
         self._vdis = Vdis(store, self._activation)
         self._tracking = Tracking(store, self._vdis, self._activation)
 
-    async def recover(self) -> None:
-        """What an agent or a LVM that was killed left undone. Called once, at attach."""
+    async def recover(self, volumes: Sequence[Volume]) -> None:
+        """What an agent or a LVM that was killed left undone. Called once, at attach, with all there is."""
         store = self._store
         with store.told(UPDATE, f"SR {store.sr} cannot be recovered"):
             if resumed := await store.group.resume():
@@ -55,7 +56,8 @@ class LvmSr:
                 async with store.lock:
                     await store.group.activate(names.POOL)
                     await store.pool.release_left()
-        found = await store.refresh()
+        found = catalog(volumes)
+        store.entries = found.entries
         if store.group.lvm.writable:
             with store.told(UPDATE, f"SR {store.sr} cannot be recovered"):
                 for name in found.stale:

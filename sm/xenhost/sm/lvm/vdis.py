@@ -98,11 +98,12 @@ class Vdis:
         self._activation.require_inactive(vdi, "destroy")
         with store.told(DELETE, f"VDI {vdi} cannot be deleted"):
             async with store.lock:
-                # A volume left by a revert that did not end must not come back as the VDI.
-                for volume in await store.group.volumes():
-                    parsed = names.parse_volume(volume.name)
-                    if parsed is not None and parsed[0] == vdi and volume.name != entry.volume.name:
-                        await store.group.remove(volume.name)
+                if entry.generation or not entry.has_data:
+                    # A volume left by a verb that did not end must not come back as the VDI.
+                    for volume in await store.group.volumes():
+                        parsed = names.parse_volume(volume.name)
+                        if parsed is not None and parsed[0] == vdi and volume.name != entry.volume.name:
+                            await store.group.remove(volume.name)
                 await store.group.remove(entry.volume.name)
                 store.entries.pop(vdi, None)
 
