@@ -63,6 +63,8 @@ class VdiWord(StrEnum):
     DISABLE_CBT = auto()
     DATA_DESTROY = auto()
     LIST_CHANGED_BLOCKS = auto()
+    BLOCKED = auto()
+    """It is not finished: nothing is possible beside this, and nobody asks for it."""
 
 
 EXCLUSIVE: Final = frozenset({SrWord.PLUG, SrWord.UNPLUG, SrWord.DESTROY, SrWord.FORGET})
@@ -236,7 +238,7 @@ def allowed_sr_operations(now: SrSituation) -> tuple[str, ...]:
 
 def allowed_vdi_operations(now: VdiSituation) -> tuple[str, ...]:
     """The words that `decide_vdi` lets through now."""
-    return tuple(word.value for word in VdiWord if decide_vdi(now, word) is None)
+    return tuple(word.value for word in VdiWord if word is not VdiWord.BLOCKED and decide_vdi(now, word) is None)
 
 
 def check_revert(vdi: Vdi, snapshot: Vdi) -> XenhostError | None:

@@ -51,7 +51,7 @@ def of(vdi: Vdi) -> VdiSituation:
 
 def test_a_healthy_unused_vdi_may_be_changed_in_every_way() -> None:
     refused = {word.value for word in VdiWord} - set(allowed_vdi_operations(NOW))
-    assert refused == {"data_destroy"}
+    assert refused == {"data_destroy", "blocked"}
 
 
 def test_what_may_be_done_beside_a_writer() -> None:
@@ -121,7 +121,7 @@ def test_only_reading_goes_beside_reading() -> None:
     assert isinstance(decide_vdi(replace(NOW, busy=(VdiWord.SNAPSHOT,)), VdiWord.COPY), OtherOperationInProgress)
 
 
-@pytest.mark.parametrize("word", [word for word in VdiWord if word is not VdiWord.FORGET])
+@pytest.mark.parametrize("word", [word for word in VdiWord if word not in {VdiWord.FORGET, VdiWord.BLOCKED}])
 def test_without_any_capability_a_vdi_can_only_be_forgotten(word: VdiWord) -> None:
     bare = replace(INFO, capabilities={})
     error = decide_vdi(replace(NOW, sr=replace(SR, info=bare)), word)

@@ -41,7 +41,7 @@ class Copying:
             await self._vdis.made(job, new.id, vdi)
             target = records.put_vdi(job.sr, vdi)  # on disk only when it is filled
             job.vdis = (*job.vdis, target)
-            records.begin_vdi(target, job.tracked.id, VdiWord.COPY)
+            records.begin_vdi(target, job.tracked.id, VdiWord.BLOCKED)
         async with (
             self._opened(job, "source", source.id, AttachMode.RO) as read,
             self._opened(job, "target", vdi.id, AttachMode.RW) as written,

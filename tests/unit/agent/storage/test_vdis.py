@@ -226,6 +226,8 @@ async def test_a_vdi_being_copied_is_not_written_to(agent: StorageAgent, host: S
         await agent.engine.connect("vbd/a/xvda", VDI, AttachMode.RW, IoLimits())
     with pytest.raises(OtherOperationInProgress):
         await agent.engine.submit(DestroyVdi(vdi_id(2)))
+    with pytest.raises(OtherOperationInProgress):
+        await agent.engine.submit(CopyVdi(vdi_id(2), SR, NewVdi(vdi_id(3), 0)))
     agent.cancel(operation.id)
     await agent.ended(operation.id)
     await agent.engine.connect("vbd/a/xvda", VDI, AttachMode.RW, IoLimits())
