@@ -178,7 +178,8 @@ class ImageServers:
 
     async def dirty(self, layers: Sequence[Layer], bitmap: str) -> Bitmap:
         """As the port says. Only the first layer is opened."""
-        with _failing(CBT_READ, f"the changed blocks in {layers[0].path} cannot be told", VdiId("")):
+        path = layers[0].path if layers else "no image"
+        with _failing(CBT_READ, f"the changed blocks in {path} cannot be told", VdiId("")):
             check_layers(layers)
             name = str(uuid.uuid4())
             daemon = StorageDaemon(self._readers / name, self._log_dir / f"reader-{name}.log", lambda: None)
