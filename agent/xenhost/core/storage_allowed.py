@@ -175,7 +175,7 @@ def decide_sr(now: SrSituation, word: SrWord) -> XenhostError | None:
     if word is SrWord.FORGET:
         if now.attached:
             return SrAttached(f"SR {now.sr} is attached; detach it first", sr=now.sr)
-        return None
+        return _in_use(now)
     if now.info is None:
         return SrUnknownDriver(f"there is no driver for SRs of type {now.type!r}", driver=now.type)
     if word is SrWord.PLUG:
@@ -184,9 +184,8 @@ def decide_sr(now: SrSituation, word: SrWord) -> XenhostError | None:
         return SrNotAttached(f"SR {now.sr} is not attached; attach it first", sr=now.sr)
     if (lacking := _lacks(now, _SR_NEEDS.get(word))) is not None:
         return lacking
-    if word in {SrWord.UNPLUG, SrWord.DESTROY} and now.datapaths:
-        names = ", ".join(now.datapaths[:5]) + (" …" if len(now.datapaths) > 5 else "")
-        return SrDeviceInUse(f"VDIs of SR {now.sr} are in use by {names}; unplug them first")
+    if word in {SrWord.UNPLUG, SrWord.DESTROY} and (used := _in_use(now)) is not None:
+        return used
     if word is SrWord.DESTROY and now.vdis:
         return SrNotEmpty(f"SR {now.sr} holds {now.vdis} VDIs; destroy them first")
     return None
@@ -246,6 +245,13 @@ def check_revert(vdi: Vdi, snapshot: Vdi) -> XenhostError | None:
     if snapshot.is_a_snapshot and snapshot.snapshot_of == vdi.id:
         return None
     return HandleInvalid(f"{snapshot.id} is no snapshot of VDI {vdi.id}", class_name="VDI", handle=snapshot.id)
+
+
+def _in_use(now: SrSituation) -> XenhostError | None:
+    if not now.datapaths:
+        return None
+    names = ", ".join(now.datapaths[:5]) + (" …" if len(now.datapaths) > 5 else "")
+    return SrDeviceInUse(f"VDIs of SR {now.sr} are in use by {names}; unplug them first")
 
 
 def _collides(now: SrSituation, word: SrWord) -> bool:

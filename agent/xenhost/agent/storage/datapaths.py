@@ -111,6 +111,7 @@ class DatapathTable:
         await self._store.write(row.put())
         sr = self._records.get_sr(row.sr)
         if sr is not None and sr.sr is None:
+            sr.datapaths.pop(datapath, None)
             self._check_leaks(row)  # whoever attaches it lets go, which may take long
             return
         try:
@@ -356,8 +357,8 @@ class DatapathTable:
                     if row.wanted:
                         failure = await self._take_over(sr, row) or failure
             for row in rows:
-                if not row.wanted:
-                    await self._leave(row)
+                if not row.wanted and not await self._leave(row):
+                    self._records.sr(row.sr).datapaths[row.name] = vdi
                     self._check_leaks(row)
             return failure
 
@@ -391,7 +392,7 @@ class DatapathTable:
         if (record := self._records.get_vdi(row.vdi)) is not None:
             record.users[row.name] = row.mode
             self._records.touch_vdi(record)
-        if (sr := self._records.get_sr(row.sr)) is not None:
+        if row.wanted and (sr := self._records.get_sr(row.sr)) is not None:
             sr.datapaths[row.name] = row.vdi
 
     def _remove(self, row: Datapath) -> None:

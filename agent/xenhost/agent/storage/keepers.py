@@ -26,6 +26,8 @@ class Keepers:
         self._chores: Final = chores
         self._wake: Final[dict[SrId, asyncio.Event]] = {}
         self._tried: Final[dict[SrId, asyncio.Event]] = {}
+        self._due: Final[dict[SrId, float]] = {}
+        """When to look for chores next."""
 
     def keep(self, record: SrRecord) -> None:
         """Look after an SR until it is dropped."""
@@ -71,6 +73,7 @@ class Keepers:
         await self._look(record)
         changed, _ = await before(services.clock, services.config.stat_period, wake.wait())
         if changed:
+            self._due.pop(record.spec.id, None)
             await services.clock.sleep(services.config.chore_settle)
         wake.clear()
 
@@ -107,7 +110,9 @@ class Keepers:
         await self._gently(record, self._stat)
         if record.lost and record.sr is not None:
             await self._services.datapaths.mend(record)
-        if self._services.config.chores_at_once and record.sr is not None:
+        config, now = self._services.config, self._services.clock.monotonic()
+        if config.chores_at_once and record.sr is not None and now >= self._due.get(record.spec.id, 0.0):
+            self._due[record.spec.id] = now + config.chore_period
             await self._chores.look(record)
 
     async def _gently(self, record: SrRecord, look: Callable[[SrRecord], Coroutine[Any, Any, None]]) -> None:

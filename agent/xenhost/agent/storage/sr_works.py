@@ -18,7 +18,7 @@ from xenhost.core.errors import XenhostError
 from xenhost.core.ports.storage import Sr, SrDriver
 from xenhost.core.storage import Capability, SrId, SrSpec, SrStat
 from xenhost.core.storage_allowed import SrWord, decide_sr, supports
-from xenhost.core.storage_errors import SrUnknownDriver, backend_failure
+from xenhost.core.storage_errors import SrUnknownDriver, SrUuidExists, backend_failure
 from xenhost.core.storage_requests import (
     AttachSr,
     CreateSr,
@@ -59,6 +59,8 @@ class SrWorks:
         services, spec = self._services, request.sr
         driver = self.driver(spec.type)
         async with services.locks.sr(spec.id):
+            if services.records.get_sr(spec.id) is not None:
+                raise SrUuidExists(f"there is an SR {spec.id}", uuid=spec.id)
             self._say(job, 0.0, "creating")
             await services.calls.verb("creating the SR", driver.create(spec), services.config.create_deadline)
             self._say(job, 0.6, "attaching")

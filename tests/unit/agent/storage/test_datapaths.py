@@ -290,3 +290,21 @@ async def test_a_user_whose_server_has_ended_is_told_and_can_begin_again(
     assert host.shelf.active == {VDI: AttachMode.RW}
     await host.clock.sleep(200_000)
     assert not agent.engine.sr(SR).problem
+
+
+async def test_an_sr_that_is_gone_for_good_can_be_forgotten_when_its_vms_are(
+    agent: StorageAgent, host: StorageHost
+) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    await agent.engine.close()
+    host.shelf.unreachable.add(SR)
+    second = await host.start()
+    with pytest.raises(SrDeviceInUse, match=A):
+        await second.engine.submit(DetachSr(SR))
+    with pytest.raises(SrDeviceInUse, match=A):
+        await second.engine.forget_sr(SR)
+    await second.engine.disconnect(A)
+    await second.succeed(DetachSr(SR))
+    await second.engine.forget_sr(SR)
+    assert not second.engine.datapath_views()
+    await second.engine.close()

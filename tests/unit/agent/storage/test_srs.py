@@ -371,3 +371,12 @@ async def test_a_vdi_in_use_that_cannot_be_taken_over_is_tried_again(host: Stora
     assert host.shelf.active == {VDI: AttachMode.RW}
     assert not second.engine.sr(SR).problem
     await second.engine.close()
+
+
+async def test_two_that_make_the_same_sr_are_told_apart(host: StorageHost) -> None:
+    agent = await host.start()
+    operations = [await agent.engine.submit(CreateSr(sr_spec())) for _ in range(2)]
+    outcomes = [(await agent.ended(operation.id)).error for operation in operations]
+    assert outcomes[0] is None
+    assert isinstance(outcomes[1], SrUuidExists)
+    await agent.engine.close()
