@@ -92,10 +92,13 @@ class ApiServer:
         await asyncio.to_thread(self._path.unlink, missing_ok=True)
         self._server = None
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # start_unix_server runs this in one
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._converse(reader, writer))
         self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+        task.add_done_callback(lambda _: writer.close())  # also if it was cancelled before it began
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             if len(self._connections) > _MAX_CONNECTIONS:
                 await _reply(writer, "503 Service Unavailable", b"", keep=False)
@@ -107,9 +110,6 @@ class ApiServer:
                 await _reply(writer, error.status, b"", keep=False)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             writer.transport.abort()  # it went away, or does not read
-        finally:
-            self._connections.discard(task)
-            writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request. Answers whether to expect another."""
