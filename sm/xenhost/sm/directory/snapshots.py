@@ -85,6 +85,7 @@ class Snapshots:
 
     def _hand_on(self, record: VdiRecord, copy: VdiRecord, tracked: tuple[str, ...]) -> None:
         store = self._store
+        self._tracking.copy_log(record.id, copy.id)
         store.save(copy)
         self._tracking.hand_on(record, copy)
         store.save(replace(record, cbt_images=tracked))

@@ -284,9 +284,12 @@ class Store:
             self.forget(replace(record, owns=tuple(each for each in record.owns if each != name)))
 
     def drop_unneeded(self, name: str) -> None:
-        """Delete an image that nobody needs any more, and those below that only it needed. Blocks."""
-        at = name
-        while at and not self.tree.doubt() and self.tree.unneeded(at) and not self.users(at):
+        """Delete an image that nobody needs any more, and those below that only it needed. Blocks.
+
+        One whose bitmap is needed is left for a chore, which writes that down first.
+        """
+        at, tree = name, self.tree
+        while at and not tree.doubt() and tree.unneeded(at) and not tree.tracked(at) and not self.users(at):
             image = self.tree.images.get(at)
             if image is None:
                 return

@@ -113,7 +113,7 @@ class Tracking:
             bits = b""
             at: VdiId | None = newer
             for _ in range(MAX_STEPS):
-                if at is None or at == older:
+                if at is None or at == older or at not in store.tree.records:
                     break
                 record = store.record(at)
                 log = await store.run(lambda record=record: self._log(record))  # type: ignore[misc]
@@ -128,16 +128,20 @@ class Tracking:
 
     # What other verbs do for it
 
-    def hand_on(self, old: VdiRecord, snapshot: VdiRecord) -> None:
-        """The snapshot takes over what changed until now. Blocks; again without harm.
+    def copy_log(self, old: VdiId, snapshot: VdiId) -> None:
+        """The snapshot that is about to be knows what changed until now. Blocks; again without harm."""
+        log = self._read(old)
+        if log is not None and log.parent != snapshot:
+            self._write(snapshot, CbtLog(log.parent, old, log.size, log.bits, log.consistent))
 
-        `old` is the VDI's record as it is; the snapshot's is saved. Afterwards the VDI's changes begin at the snapshot,
-        with those images that the snapshot does not list.
+    def hand_on(self, old: VdiRecord, snapshot: VdiRecord) -> None:
+        """What changes from now on is counted from the snapshot, which is saved. Blocks; again without harm.
+
+        Before it, the VDI's log says all that changed since the parent of both: too much, and never too little.
         """
         log = self._read(old.id)
         if log is None or log.parent == snapshot.id:
             return
-        self._write(snapshot.id, CbtLog(log.parent, old.id, log.size, log.bits, log.consistent))
         if log.parent is not None and (above := self._read(log.parent)) is not None:
             self._write(log.parent, replace(above, child=snapshot.id))
         self._write(old.id, CbtLog(snapshot.id, None, log.size, b""))
@@ -147,8 +151,7 @@ class Tracking:
         store = self._store
         log = self._whole(record.id)
         if log is None:
-            if store.folder.look(record.id + CBT_LOG) is not None:
-                store.folder.remove(record.id + CBT_LOG)
+            self.clear(record.id)
             return
         child = self._whole(log.child) if log.child is not None else None
         below = store.tree.records.get(log.child) if log.child is not None else None
@@ -200,6 +203,9 @@ class Tracking:
         except SrBackendFailure as failure:
             return await self.broken(record, str(failure))
         new = replace(record, cbt_images=tuple(name for name in record.cbt_images if name not in names))
+
+        if await store.run(lambda: self._whole(record.id)) is None:
+            return await self.broken(record, "its log is gone")
 
         def write() -> VdiRecord:
             log = self._log(record)
@@ -258,6 +264,11 @@ class Tracking:
             return None
         except BadLog as bad:
             raise backend_failure(_INCONSISTENT, f"what changed in VDI {vdi} is not known: {bad}") from bad
+
+    def clear(self, vdi: VdiId) -> None:
+        """Remove what a snapshot that never came to be has left. Blocks."""
+        if self._store.folder.look(vdi + CBT_LOG) is not None:
+            self._store.folder.remove(vdi + CBT_LOG)
 
     def _whole(self, vdi: VdiId) -> CbtLog | None:
         """The log of a VDI that goes, if it can be read: what cannot does not keep it from going."""

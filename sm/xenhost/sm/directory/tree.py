@@ -71,6 +71,7 @@ class Tree:
         self._children: dict[str, set[str]] = {}
         self._namers: dict[str, set[VdiId]] = {}
         self._owned: dict[str, int] = {}
+        self._tracked: dict[str, int] = {}
         self._bad_images: set[str] = set()
 
     # Changes
@@ -97,8 +98,9 @@ class Tree:
         self.records[record.id] = record
         for name in images_of(record):
             self._namers.setdefault(name, set()).add(record.id)
-        for name in record.owns:
-            self._owned[name] = self._owned.get(name, 0) + 1
+        for table, names in ((self._owned, record.owns), (self._tracked, record.cbt_images)):
+            for name in names:
+                table[name] = table.get(name, 0) + 1
 
     def drop_record(self, vdi: VdiId) -> None:
         """It is gone."""
@@ -108,10 +110,11 @@ class Tree:
             return
         for name in images_of(old):
             _discard(self._namers, name, vdi)
-        for name in old.owns:
-            self._owned[name] -= 1
-            if not self._owned[name]:
-                del self._owned[name]
+        for table, names in ((self._owned, old.owns), (self._tracked, old.cbt_images)):
+            for name in names:
+                table[name] -= 1
+                if not table[name]:
+                    del table[name]
 
     def put_bad_record(self, vdi: VdiId, problem: str) -> None:
         """There is a sidecar that cannot be read."""
@@ -131,6 +134,10 @@ class Tree:
     def ours(self, name: str) -> bool:
         """Did we make it, or take it on?"""
         return name.startswith(PREFIX) or name in self._owned
+
+    def tracked(self, name: str) -> bool:
+        """Does its bitmap say what changed in a VDI?"""
+        return name in self._tracked
 
     def adopted(self, name: str) -> VdiId | None:
         """The VDI that a file of a foreign name, which no sidecar knows, stands for."""

@@ -129,7 +129,7 @@ class Vdis:
             if vdi in tree.bad_records:
                 return await store.run(lambda: store.forget(VdiRecord(vdi, "")))
             if tree.find(vdi) is None:
-                return None
+                return await store.run(lambda: self._tracking.clear(vdi))
             record = store.record(vdi)
             await self._hosts.refuse_foreign(vdi, AttachMode.RW, "destroy")
             return await store.run(lambda: remove(record))

@@ -1,6 +1,7 @@
 """A host whose agent can be killed at any change it makes: real files, but bytes and image servers in memory."""
 
 import json
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from xenhost.sm.datapath.port import Layer, OpenChain
 from xenhost.sm.directory.folder import Folder
 from xenhost.sm.directory.sr import DirectorySr
 from xenhost.sm.image import qcow2
+from xenhost.sm.image.identify import identify
 
 SR = SrId("5a000000-0000-4000-8000-000000000001")
 HOST = "70000000-0000-4000-8000-000000000001"
@@ -35,15 +37,19 @@ class World:
     content: dict[str, dict[int, str]] = field(default_factory=dict)
     """What guests wrote, by image and block."""
     servers: dict[VdiId, OpenChain] = field(default_factory=dict)
+    bitmaps: dict[str, set[int]] = field(default_factory=dict)
+    """Blocks that bitmaps hold, by image."""
     lives: int = -1
     """Effects until the agent is killed; negative: it is not."""
     dead: bool = False
+    killed: bool = False
+    """Ever."""
     effects: list[str] = field(default_factory=list)
 
     def effect(self, what: str) -> None:
         """Called before each change."""
         if self.lives == 0:
-            self.dead = True
+            self.dead = self.killed = True
         if self.dead:
             raise Killed(what)
         self.lives -= 1
@@ -76,7 +82,10 @@ class World:
         """Through the server, into the leaf."""
         opened = self.servers[vdi]
         assert opened.mode is AttachMode.RW
-        self.content.setdefault(opened.layers[0].path, {})[block] = text
+        leaf = opened.layers[0].path
+        self.content.setdefault(leaf, {})[block] = text
+        if leaf in self.bitmaps:
+            self.bitmaps[leaf].add(block)
 
     def guest_reads(self, vdi: VdiId) -> dict[int, str]:
         """All that is not zero."""
@@ -108,6 +117,7 @@ class Servers:
         for index, layer in enumerate(layers):
             self._check(vdi, layer, writing=index == 0 and mode is AttachMode.RW)
         self._world.servers[vdi] = OpenChain(tuple(layers), mode, limits)
+        self._load_bitmap(layers[0])
         return (Backend(BackendKind.NBD, "/socket", vdi),)
 
     def _check(self, vdi: VdiId, layer: Layer, writing: bool) -> None:
@@ -132,6 +142,11 @@ class Servers:
             self._world.effect(f"snapshot {vdi}")
             assert Path(overlay.path).exists()
             self._world.servers[vdi] = replace(opened, layers=(overlay, *opened.layers))
+            self._load_bitmap(overlay)
+
+    def _load_bitmap(self, layer: Layer) -> None:
+        if identify(Path(layer.path)).bitmaps:
+            self._world.bitmaps.setdefault(layer.path, set())
 
     async def commit(self, vdi: VdiId, top: str, base: str, bytes_per_second: int, progress: Progress) -> None:
         opened = self._world.servers.get(vdi)
@@ -160,16 +175,28 @@ class Servers:
         raise NotImplementedError
 
     async def add_bitmap(self, vdi: VdiId, name: str) -> None:
-        raise NotImplementedError
+        path = self._world.servers[vdi].layers[0].path
+        if path not in self._world.bitmaps:
+            self._world.effect(f"add bitmap to {path}")
+            subprocess.run(["qemu-img", "bitmap", "--add", "-g", "64K", "-f", "qcow2", path, name], check=True)
+            self._world.bitmaps[path] = set()
 
     async def remove_bitmap(self, vdi: VdiId, name: str) -> None:
-        raise NotImplementedError
+        path = self._world.servers[vdi].layers[0].path
+        if path in self._world.bitmaps:
+            self._world.effect(f"remove bitmap of {path}")
+            subprocess.run(["qemu-img", "bitmap", "--remove", "-f", "qcow2", path, name], check=True)
+            del self._world.bitmaps[path]
 
     async def dirty(self, layers: Sequence[Layer], bitmap: str) -> Bitmap:
-        raise NotImplementedError
+        return self._bitmap(layers[0].path)
 
     async def dirty_now(self, vdi: VdiId, bitmap: str) -> Bitmap:
-        raise NotImplementedError
+        return self._bitmap(self._world.servers[vdi].layers[0].path)
+
+    def _bitmap(self, path: str) -> Bitmap:
+        bits = sum(1 << block for block in self._world.bitmaps.get(path, ()))
+        return Bitmap(bits.to_bytes(8, "little"), 4 << 20)
 
     async def export(self, vdi: VdiId, layers: Sequence[Layer], changed: Bitmap | None, export: str) -> NbdExport:
         raise NotImplementedError
