@@ -52,7 +52,7 @@ from xenhost.core.storage import (
 )
 from xenhost.core.storage_allowed import SrWord, VdiWord, decide_sr, decide_vdi, supports
 from xenhost.core.storage_errors import SrOperationNotSupported, SrUuidExists
-from xenhost.core.storage_requests import CloneVdi, CopyVdi, CreateVdi, SnapshotVdi, StorageRequest
+from xenhost.core.storage_requests import CloneVdi, CopyVdi, CreateSr, CreateVdi, SnapshotVdi, StorageRequest
 from xenhost.core.storage_views import DatapathView, SrView, VdiView
 from xenhost.core.views import Operation
 from xenhost.sm.datapath.port import Blocks, Images
@@ -216,11 +216,7 @@ class StorageEngine:
         Raises SrUnknownDriver, SrOperationNotSupported, SrBackendFailure.
         """
         self._check_accepting()
-        driver = self._driver(type)
-        if not supports(driver.info, Capability.SR_PROBE):
-            raise SrOperationNotSupported(
-                f"SRs of type {type} cannot be probed: their driver lacks {Capability.SR_PROBE.value}", sr=""
-            )
+        driver = self._check_can(type, Capability.SR_PROBE, "probed")
         deadline = self._services.config.probe_deadline
         return await self._services.calls.verb("the probe", driver.probe(device_config, sm_config), deadline)
 
@@ -298,6 +294,8 @@ class StorageEngine:
         if request_id and (old := self._services.operations.by_request(request_id)):
             return await self._same(old, untrusted_request)
         request = normal(untrusted_request, self._services.clock.now())
+        if isinstance(request, CreateSr):
+            self._check_can(request.sr.type, Capability.SR_CREATE, "created")
         if isinstance(request, UNDONE) and new_id_of(untrusted_request):
             await self._check_unknown(request)
             if request_id and (old := self._services.operations.by_request(request_id)):
@@ -368,6 +366,14 @@ class StorageEngine:
 
     def _driver(self, type: str) -> SrDriver:
         return self._srs.driver(type)
+
+    def _check_can(self, type: str, capability: Capability, what: str) -> SrDriver:
+        driver = self._driver(type)
+        if not supports(driver.info, capability):
+            raise SrOperationNotSupported(
+                f"SRs of type {type} cannot be {what}: their driver lacks {capability.value}", sr=""
+            )
+        return driver
 
     def _check_accepting(self) -> None:
         if self._stopping:

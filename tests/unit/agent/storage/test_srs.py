@@ -82,7 +82,8 @@ async def test_an_sr_that_exists_is_introduced_attached_and_forgotten(agent: Sto
 async def test_a_type_without_a_driver_is_refused(agent: StorageAgent) -> None:
     with pytest.raises(SrUnknownDriver):
         await agent.engine.introduce_sr(replace(sr_spec(2), type="nowhere"))
-    assert isinstance((await agent.do(CreateSr(replace(sr_spec(2), type="nowhere")))).error, SrUnknownDriver)
+    with pytest.raises(SrUnknownDriver):
+        await agent.engine.submit(CreateSr(replace(sr_spec(2), type="nowhere")))
 
 
 async def test_secrets_are_not_shown(agent: StorageAgent) -> None:
@@ -379,4 +380,17 @@ async def test_two_that_make_the_same_sr_are_told_apart(host: StorageHost) -> No
     outcomes = [(await agent.ended(operation.id)).error for operation in operations]
     assert outcomes[0] is None
     assert isinstance(outcomes[1], SrUuidExists)
+    await agent.engine.close()
+
+
+async def test_an_sr_is_probed_and_created_where_its_driver_can(host: StorageHost) -> None:
+    agent = await host.start()
+    assert (await agent.engine.probe("shelf", {}, {})).missing == "place"
+    await agent.engine.close()
+    host.info = shelf_info(ALL - {Capability.SR_PROBE, Capability.SR_CREATE})
+    agent = await host.start()
+    with pytest.raises(SrOperationNotSupported, match="SR_PROBE"):
+        await agent.engine.probe("shelf", {}, {})
+    with pytest.raises(SrOperationNotSupported, match="SR_CREATE"):
+        await agent.engine.submit(CreateSr(sr_spec()))
     await agent.engine.close()
