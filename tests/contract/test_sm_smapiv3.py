@@ -56,6 +56,7 @@ async def ground(tmp_path: Path) -> AsyncIterator[StorageGround]:
     await host.close()
 
 
+@pytest.mark.timeout(240)  # each call of a plugin is a process
 @pytest.mark.parametrize("promise", PROMISES, ids=name_of)
 async def test_an_sr_of_a_smapiv3_plugin_promises_that(promise: Promise, ground: StorageGround) -> None:
     await keep(promise, ground)

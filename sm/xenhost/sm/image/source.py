@@ -84,8 +84,10 @@ class ImageFile:
 
 
 def write_new(path: Path, parts: list[tuple[int, bytes]], size: int) -> None:
-    """Make a file of these parts, durably; FileExistsError if there is one. It is whole or not there, or it is torn by
-    a crash, which the caller prevents by naming it only afterwards."""
+    """Make a file of these parts, durable when it returns; FileExistsError if there is one.
+
+    A crash may leave it half written: it counts for nothing until something else names it.
+    """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.ftruncate(fd, size)

@@ -131,7 +131,8 @@ class Reader:
         """A struct of texts; numbers and flags are taken as their text. Pairs in a list are taken, too."""
         value = fields.get(name)
         if isinstance(value, list):
-            value = dict(pair for pair in value if isinstance(pair, list) and len(pair) == 2)  # rpc-light's form
+            pairs = [pair for pair in value if isinstance(pair, list) and len(pair) == 2]  # rpc-light's form
+            value = {key: each for key, each in pairs if isinstance(key, str)}
         if value is None:
             return {}
         if not isinstance(value, dict) or len(value) > _MAX_LIST:
