@@ -122,7 +122,7 @@ async def test_iso_images_are_put_into_a_drive_and_taken_out(host: VdiHost) -> N
     folder.mkdir()
     for name in ("one", "two"):
         (folder / f"{name}.iso").write_bytes(f"I am {name}".encode().ljust(64 * KIB, b"\0"))
-    sr = await host.sr("iso", location=str(folder), type="iso", legacy_mode="true")
+    sr = await host.sr("iso", location=str(folder), legacy_mode="true")
     await host.store(ScanSr(sr))
     isos = {view.vdi.location.rpartition("/")[2]: view.vdi.id for view in host.host.storage.vdis(sr)}
     drive = Vbd(XVDB, Source(SourceKind.EMPTY), VbdMode.RO, VbdType.CD)

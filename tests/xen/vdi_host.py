@@ -165,6 +165,7 @@ async def alone(guests: Path) -> AsyncIterator[VdiHost]:
                 yield host
             finally:
                 await cleared(host)
+                await run("losetup", "-D")
         finally:
             await host.host.close()
         assert await run("sh", "-c", "pgrep -a qemu-storage || true") == ""
