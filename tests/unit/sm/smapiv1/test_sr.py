@@ -279,6 +279,22 @@ async def test_what_the_driver_does_not_declare_is_refused_without_asking_it(sr:
         await sr.changed_blocks(vdi.id, vdi.id)
 
 
+async def test_changed_blocks_come_with_the_first_one_in_the_lowest_bit(agents: Agents, sr: V1Sr) -> None:
+    script = (agents.place.plugins / "DirSR").read_text()
+    telling = script.replace('"THIN_PROVISIONING"', '"VDI_CONFIG_CBT"').replace(
+        "    def vdi_snapshot(self):",
+        '    def vdi_list_changed_blocks(self, to):\n        return "gAE="\n\n    def vdi_snapshot(self):',
+    )
+    (agents.place.plugins / "DirSR").write_text(telling)
+    vdi = await sr.create_vdi(new_vdi(MIB))
+    sr = await agents.sr()
+    found = await sr.changed_blocks(vdi.id, vdi.id)
+    assert (found.bits, found.size) == (b"\x01\x80", MIB)  # the plugin said 80 01: blocks 0 and 15
+    (agents.place.plugins / "DirSR").write_text(telling.replace("gAE=", "no base64"))
+    with pytest.raises(SrBackendFailure, match="base64"):
+        await sr.changed_blocks(vdi.id, vdi.id)
+
+
 async def test_an_image_is_introduced_by_its_location(agents: Agents, sr: V1Sr) -> None:
     uuid = VdiId(new_id())
     agents.image(uuid).write_bytes(b"\0" * 512)
