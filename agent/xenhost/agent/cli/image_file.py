@@ -6,6 +6,7 @@ No more than one chunk is held: a slow end holds up the other through gRPC's flo
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from xenhost.core.units import human_size
 CHUNK: Final = 256 * 1024
 MAX_ZEROS: Final = 64 * 1024 * 1024
 """In one message: an interrupted stream is to be noticed."""
+_ZEROS: Final = bytes(2 * 1024 * 1024)
 _FORMATS: Final = {".raw": "raw", ".img": "raw", ".iso": "raw", ".vhd": "vhd", ".qcow2": "qcow2"}
 
 
@@ -73,18 +75,37 @@ class Source:
         yield ImportVdiRequest(spec=spec)
         with _Meter(f"import {stem_of(self._file) or 'standard input'}", self._quiet) as meter:
             sent = zeros = 0
-            while not self._over and (data := self._read()):
-                sent += len(data)
+            while not self._over and (piece := self._next(sent)):
+                data = piece if isinstance(piece, bytes) else b""
+                length = len(data) if isinstance(piece, bytes) else piece
+                sent += length
+                zeros += 0 if data else length
+                if data or zeros >= MAX_ZEROS:
+                    if zeros:
+                        yield ImportVdiRequest(zeros_bytes=zeros)
+                        zeros = 0
+                    if data:
+                        yield ImportVdiRequest(data=data)
                 meter.show(sent, sent / self.length if self.length else None)
-                if data.count(0) == len(data) and zeros < MAX_ZEROS:
-                    zeros += len(data)
-                    continue
-                if zeros:
-                    yield ImportVdiRequest(zeros_bytes=zeros)
-                    zeros = 0
-                yield ImportVdiRequest(data=data)
             if zeros:
                 yield ImportVdiRequest(zeros_bytes=zeros)
+
+    def _next(self, at: int) -> bytes | int:
+        """What comes next: bytes, or how many zeros; empty at the end."""
+        if at < self.length and (hole := min(self._data_after(at) - at, MAX_ZEROS)) >= CHUNK:
+            os.lseek(self._fd, at + hole, os.SEEK_SET)
+            return hole
+        data = self._read()
+        return len(data) if data == _ZEROS[: len(data)] else data
+
+    def _data_after(self, at: int) -> int:
+        """Where the file has data again, from there on."""
+        try:
+            found = os.lseek(self._fd, at, os.SEEK_DATA)
+        except OSError as error:
+            found = self.length if error.errno == errno.ENXIO else at  # ENXIO: a hole up to the end
+        os.lseek(self._fd, at, os.SEEK_SET)
+        return found
 
     def _read(self) -> bytes:
         try:
@@ -150,7 +171,7 @@ class Sink:
         self._whole = True
 
     def _write(self, data: bytes, regular: bool) -> None:
-        if regular and data.count(0) == len(data):
+        if regular and data == _ZEROS[: len(data)]:
             self._write_zeros(len(data), regular)
             return
         self.written += len(data)

@@ -28,7 +28,7 @@ UNFINISHED: Final = "(import not finished) "
 WAIT_SECONDS: Final = 60.0
 MAX_ZEROS: Final = 64 * MIB
 """In one message: progress is to be seen."""
-_ZEROS: Final = bytes(MIB)
+_ZEROS: Final = bytes(2 * MIB)
 MAX_STREAMS: Final = 16
 """At once: each holds some MiB, and a qcow2 image is kept in a file until it is unpacked."""
 
@@ -99,7 +99,7 @@ class ImageStreams:
             async with contextlib.aclosing(export.chunks()) as chunks:
                 async for chunk in chunks:
                     sent += len(chunk)
-                    if chunk.count(0) == len(chunk):
+                    if chunk == _ZEROS[: len(chunk)]:
                         zeros += len(chunk)
                         chunk = b""
                     elif zeros:
@@ -202,6 +202,6 @@ def _parts(request: vdi_service_pb2.ImportVdiRequest) -> Iterator[bytes]:
         yield request.data
     left = bounds.optional_size(request.zeros_bytes, "zeros_bytes")
     while left:
-        part = _ZEROS[:left]
+        part = _ZEROS[: min(left, MIB)]
         left -= len(part)
         yield part
