@@ -2,5 +2,5 @@
 
 server        listeners and what they serve          interceptors   who, what, how long, and the error table
 credentials   TLS, exchanged while we run            status         errors on the wire and back
-convert       messages to values and back            vm, vbd, vif, host, events, console, operations: the services
+convert       messages to values and back            vm, vbd, vif, sr, vdi, host, events, console, operations: the services; image_stream: import and export of VDIs
 """
