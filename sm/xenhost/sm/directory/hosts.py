@@ -22,7 +22,10 @@ from xenhost.system.process import LongLivedProcess
 
 _PREFIX: Final = ".xenhost-host-"
 _MOST: Final = 64 * 1024
-_HOLD: Final = 'echo $$ > "$1"; exec flock --exclusive --nonblock --no-fork "$2" sleep infinity'
+_HOLD: Final = 'echo $$ > "$1"; exec flock --exclusive --timeout 10 --no-fork "$2" sleep infinity'
+"""It waits, for whoever looks whether the lock is held holds it for a moment."""
+_DETACHED: Final = '/bin/sh -c "$1" sh "$2" "$3" &'
+"""Not a child of the agent, which never waits for it."""
 _PATIENCE: Final = 100
 _PAUSE: Final = 0.05
 
@@ -46,13 +49,14 @@ class HostLocks:
             await store.run(lambda: os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)))
             log = store.context.log_dir / f"sr-{store.sr}-host.log"
             pidfile = str(self._holder.pidfile)
-            self._holder.start(["/bin/sh", "-c", _HOLD, "sh", pidfile, str(path)], log, [])
+            self._holder.start(["/bin/sh", "-c", _DETACHED, "sh", _HOLD, pidfile, str(path)], log, [])
         for _ in range(_PATIENCE):
             if await store.run(lambda: not self._free(name)):
                 break
             await store.context.clock.sleep(_PAUSE)
         else:
             raise backend_failure(37, f"SR {store.sr} cannot be locked: its file system keeps no locks between hosts")
+        self._holder.forget()  # it stays for the next agent; `close` finds it again
         async with store.editing():
             await store.run(self._drop_own)
 
