@@ -40,13 +40,15 @@ class FileDisk:
         """Exactly these bytes."""
 
         def job() -> bytes:
-            out = bytearray()
-            while len(out) < length:
-                part = os.pread(self._fd, length - len(out), offset + len(out))
+            parts: list[bytes] = []
+            done = 0
+            while done < length:
+                part = os.pread(self._fd, length - done, offset + done)
                 if not part:
-                    raise OSError(errno.EIO, f"it ends at byte {offset + len(out)}")
-                out += part
-            return bytes(out)
+                    raise OSError(errno.EIO, f"it ends at byte {offset + done}")
+                parts.append(part)
+                done += len(part)
+            return parts[0] if len(parts) == 1 else b"".join(parts)
 
         with io_errors(self._path):
             return await asyncio.to_thread(job)
