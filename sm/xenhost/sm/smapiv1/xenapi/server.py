@@ -19,6 +19,8 @@ from xenhost.sm.smapiv1.tree import CodecError
 MAX_BODY: Final = 4 << 20
 _MAX_HEAD: Final = 32 << 10
 _MAX_CONNECTIONS: Final = 256
+_LONG: Final = 64
+"""Records; more are written in a thread."""
 _READ_SECONDS: Final = 30.0
 """For a request to come in whole."""
 _IDLE_SECONDS: Final = 300.0
@@ -132,12 +134,23 @@ class ApiServer:
             self._log.warning("smapiv1.bad_call", problem=str(error))
             raise _HttpError("400 Bad Request") from error
         answer = await self._answer(call)
-        try:
-            response = codec.dump_response(answer)
-        except CodecError as error:  # something in our records that XML cannot hold
-            response = codec.dump_response({"Status": "Failure", "ErrorDescription": ["INTERNAL_ERROR", str(error)]})
-        await _reply(writer, "200 OK", response.encode(), keep)
+        response = await asyncio.to_thread(_document, answer) if _is_long(answer) else _document(answer)
+        await _reply(writer, "200 OK", response, keep)
         return keep
+
+
+def _is_long(answer: Value) -> bool:
+    """Would writing it hold up the event loop?"""
+    value = answer.get("Value") if isinstance(answer, Mapping) else None
+    return isinstance(value, Mapping | list) and len(value) > _LONG
+
+
+def _document(answer: Value) -> bytes:
+    try:
+        return codec.dump_response(answer).encode()
+    except CodecError as error:  # something in our records that XML cannot hold
+        failure = {"Status": "Failure", "ErrorDescription": ["INTERNAL_ERROR", str(error)]}
+        return codec.dump_response(failure).encode()
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:
