@@ -17,7 +17,6 @@ from xenhost.core.storage import (
     IoLimits,
     NewSnapshot,
     NewVdi,
-    OnBoot,
     ProbeReport,
     ScanReport,
     SrId,
@@ -256,7 +255,6 @@ class ShelfSr:
             is_a_snapshot=snapshot,
             snapshot_of=vdi if snapshot else None,
             snapshot_time=new.time if snapshot else None,
-            on_boot=OnBoot.PERSIST,
         )
         self._put(made, self._place.data[vdi])
         await self._life.end(verb)

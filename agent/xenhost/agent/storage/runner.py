@@ -156,7 +156,7 @@ class Runner:
         if cancelled:
             error: XenhostError | None = self._cancel_error(job)
         elif job.recovering and isinstance(job.request, UNDONE + DROPPED):
-            error = job.failing or _interrupted()
+            error = job.failing or _interrupted(job.request)
         else:
             error = await self._contained(job, self._works[type(job.request)](job))
         if error is None:
@@ -270,8 +270,10 @@ def _outcome(error: XenhostError | None) -> OnOperation:
     return OnOperation.GIVE_UP if isinstance(error, TaskCancelled) else OnOperation.FAIL
 
 
-def _interrupted() -> XenhostError:
-    message = "the agent ended while the operation ran; what it had made was removed again"
+def _interrupted(request: StorageRequest) -> XenhostError:
+    message = "the agent ended while the operation ran"
+    if isinstance(request, UNDONE):
+        message += "; what it had made was removed again"
     return InternalError(message, message=message)
 
 

@@ -88,6 +88,9 @@ class VdiWorks:
             verb = sr.clone_vdi(request.vdi, new) if is_clone else sr.snapshot_vdi(request.vdi, new)
             vdi = await services.calls.verb("taking a snapshot", verb)
             await self.made(job, new.id, vdi)
+            if vdi.on_boot is OnBoot.RESET:  # it has no reset point of its own
+                persist = sr.update_vdi(vdi.id, VdiChange(on_boot=OnBoot.PERSIST))
+                vdi = await services.calls.verb("updating a VDI", persist)
             await job.commit(self._put(job, vdi, await self._anew(sr, source), result=vdi.id))
 
     async def made(self, job: Job, asked: VdiId, vdi: Vdi) -> None:

@@ -261,6 +261,14 @@ async def test_a_vdi_that_is_reset_at_boot_begins_as_it_was(agent: StorageAgent,
     assert data[VDI] == b"used"
 
 
+async def test_a_clone_of_what_is_reset_at_boot_is_not_reset(agent: StorageAgent) -> None:
+    await made(agent)
+    await agent.succeed(UpdateVdi(VDI, VdiChange(on_boot=OnBoot.RESET)))
+    clone = VdiId((await agent.succeed(CloneVdi(VDI, NewSnapshot(VdiId(""))))).result)
+    assert agent.engine.vdi(clone).vdi.on_boot is OnBoot.PERSIST
+    await agent.engine.connect("vbd/a/xvda", clone, AttachMode.RW, IoLimits())
+
+
 async def test_a_reset_point_goes_with_its_vdi(agent: StorageAgent, host: StorageHost) -> None:
     await made(agent)
     await agent.succeed(UpdateVdi(VDI, VdiChange(on_boot=OnBoot.RESET)))
