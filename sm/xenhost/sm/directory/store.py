@@ -128,7 +128,7 @@ class Store:
                         return
                 finally:
                     if fd >= 0:
-                        self.lane.later(partial(self.folder.unlock, fd))
+                        await self._unlock_hosts(fd)
                     if self.lane.silent:
                         self._stale = True
             for merge in stopping:
@@ -148,6 +148,13 @@ class Store:
             self._stale = True
         self._change = change
         return fd
+
+    async def _unlock_hosts(self, fd: int) -> None:
+        unlock = partial(self.folder.unlock, fd)
+        if self.lane.silent:
+            self.lane.later(unlock)
+        else:
+            await self.lane.run(unlock)
 
     def _drop_lock(self, locked: tuple[int, int] | None) -> None:
         if locked is not None:

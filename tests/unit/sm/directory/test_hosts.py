@@ -184,7 +184,7 @@ async def test_no_host_merges_what_another_uses_or_merges(sides: tuple[Side, Sid
 async def test_a_host_that_keeps_the_lock_is_an_error_in_time(
     sides: tuple[Side, Side], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xenhost.sm.directory.store._LOCK_PATIENCE", 0.2)
+    monkeypatch.setattr("xenhost.sm.directory.store._LOCK_PATIENCE", 1.0)
     locked = Folder(root).lock()
     assert locked is not None
     with pytest.raises(SrBackendFailure) as refused:
