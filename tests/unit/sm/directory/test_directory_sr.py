@@ -1,6 +1,7 @@
 """What directories of images do beyond what every SR promises."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -10,10 +11,10 @@ from uuid import UUID
 
 import pytest
 
-from contract.storage_ground import BLOCK, StorageGround, block, fresh
+from contract.storage_ground import BLOCK, NO_LIMITS, StorageGround, block, fresh
 from unit.sm.image.images import qemu, write_vhd
 from xenhost.core.errors import OperationNotAllowed, ValueNotSupported, XenhostError
-from xenhost.core.storage import AttachMode, BackendKind, IoLimits, NewVdi, OnBoot, VdiChange
+from xenhost.core.storage import AttachMode, BackendKind, IoLimits, NewSnapshot, NewVdi, OnBoot, VdiChange
 from xenhost.core.storage_errors import SrBackendFailure, VdiIncompatibleType, VdiInUse, VdiNotManaged
 from xenhost.sm.directory.overlays import MAX_CHAIN
 from xenhost.sm.image.vhd_write import VhdParent
@@ -245,3 +246,47 @@ async def test_the_sidecar_of_a_vdi_is_what_the_documentation_says(ground: Stora
     with pytest.raises(XenhostError):
         await sr.update_vdi(vdi, VdiChange(description="x" * 100_000))
     assert json.loads((root / f"{vdi}.vdi").read_text()) == document
+
+
+async def test_whatever_is_cancelled_at_whatever_moment_is_whole_or_never_was(ground: StorageGround) -> None:
+    _, sr = await ground.made()
+    vdi = await ground.vdi(sr)
+    for delay in (0.0, 0.002, 0.01, 0.03, 0.06):
+        activation = asyncio.create_task(sr.activate_vdi(vdi, AttachMode.RW, NO_LIMITS))
+        await asyncio.sleep(delay)
+        activation.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await activation
+        backends = await sr.activate_vdi(vdi, AttachMode.RW, NO_LIMITS)
+        await ground.put(backends, {0: block(f"before {delay}")})
+        new = NewSnapshot(fresh())
+        snapshot = asyncio.create_task(sr.snapshot_vdi(vdi, new))
+        await asyncio.sleep(delay)
+        snapshot.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await snapshot
+        await ground.put(backends, {0: block(f"after {delay}")})
+        if new.id in await ground.found(sr):
+            await ground.holds(sr, new.id, {0: block(f"before {delay}")})
+            await sr.destroy_vdi(new.id)
+        await sr.snapshot_vdi(vdi, new)
+        await ground.holds(sr, new.id, {0: block(f"after {delay}")})
+        closing = asyncio.create_task(sr.deactivate_vdi(vdi))
+        await asyncio.sleep(delay)
+        closing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await closing
+        await sr.deactivate_vdi(vdi)
+        assert await sr.active_vdis() == {}
+        await ground.tidy(sr)
+
+
+async def test_thousands_of_files_that_are_no_images_hinder_nobody(ground: StorageGround, root: Path) -> None:
+    _, sr = await ground.made()
+    vdi = await ground.vdi(sr)
+    for number in range(20_000):
+        os.close(os.open(root / f"junk {number}", os.O_CREAT | os.O_WRONLY))
+    report = await sr.scan()
+    assert {each.id for each in report.vdis} == {vdi}
+    assert len(report.ignored) == 201
+    assert report.ignored[-1] == "and 19800 more"
