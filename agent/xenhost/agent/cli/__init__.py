@@ -5,6 +5,6 @@ client    the only module with gRPC               failure     errors and exit co
 shapes    JSON                                    table       tables for people
 parse     sizes, devices, CPU sets                vm_file     a VM in a TOML file
 waiting   operations: progress, Ctrl-C            terminal    the console
-probing   what a probe found, and what comes next tree        chains of images
-image_file  images from and to files and pipes
+probing   what a probe found, what comes next     tree        chains of images
+image_file: images from and to files and pipes
 """

@@ -2,5 +2,6 @@
 
 server        listeners and what they serve          interceptors   who, what, how long, and the error table
 credentials   TLS, exchanged while we run            status         errors on the wire and back
-convert       messages to values and back            vm, vbd, vif, sr, vdi, host, events, console, operations: the services; image_stream: import and export of VDIs
+convert       messages to values and back            image_stream   VDIs imported and exported
+vm, vbd, vif, sr, vdi, host, events, console, operations: the services
 """
