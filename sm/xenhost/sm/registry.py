@@ -61,6 +61,8 @@ class Drivers(Mapping[str, SrDriver]):
         self._settings: Final = settings
         self._made: Final[dict[str, SrDriver]] = {}
         self._smapiv1: PluginHost | None = None
+        self._scripts: dict[str, SrDriver] = {}
+        self._watching: asyncio.Task[None] | None = None
         self._types: Final = {kind: entry for kind, entry in BUILT_IN.items() if self._may(kind)}
 
     def __getitem__(self, kind: str) -> SrDriver:
@@ -78,8 +80,11 @@ class Drivers(Mapping[str, SrDriver]):
     def __contains__(self, kind: object) -> bool:
         return kind in self._types or kind in self._made
 
-    async def discover(self) -> None:
-        """Ask the plugins of this host what they are. A broken one is logged and left out."""
+    async def discover(self, watch_seconds: float = 10.0) -> None:
+        """Ask the plugins of this host what they are. A broken one is logged and left out.
+
+        The folder of SMAPIv3 plugins is looked at again every so many seconds, until `close`.
+        """
         if await asyncio.to_thread(_is_there, self._settings.smapiv1):
             from xenhost.sm.smapiv1.driver import PluginHost
             from xenhost.sm.smapiv1.service import Settings
@@ -93,12 +98,25 @@ class Drivers(Mapping[str, SrDriver]):
         if await asyncio.to_thread(_is_there, self._settings.smapiv3):
             from xenhost.sm.smapiv3.host import PluginHost as ScriptHost
 
-            self._add(await ScriptHost(self._context, (self._settings.smapiv3,)).drivers())
+            host = ScriptHost(self._context, (self._settings.smapiv3,))
+            self._take_scripts(await host.drivers())
+            self._watching = asyncio.create_task(host.watch(self._take_scripts, watch_seconds), name="plugins")
 
     async def close(self) -> None:
         """Stop serving plugins. What is attached and active stays so."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         if self._smapiv1 is not None:
             await self._smapiv1.close()
+
+    def _take_scripts(self, plugins: Mapping[str, SrDriver]) -> None:
+        """The SMAPIv3 plugins there are now; SRs that are attached stay with what serves them."""
+        for kind, driver in self._scripts.items():
+            if self._made.get(kind) is driver and plugins.get(kind) is not driver:
+                del self._made[kind]
+        self._add({kind: driver for kind, driver in plugins.items() if self._made.get(kind) is not driver})
+        self._scripts = dict(plugins)
 
     def _add(self, plugins: Mapping[str, SrDriver]) -> None:
         for kind, driver in plugins.items():

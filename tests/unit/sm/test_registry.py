@@ -1,5 +1,7 @@
 """The table of drivers: what is in it, what is found besides, and that it costs nothing until it is used."""
 
+import asyncio
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -114,3 +116,22 @@ async def test_a_plugin_replaces_a_driver_of_ours_only_if_that_is_preferred(cont
     assert preferring["file"].info.name == "Shelf"
     assert set(preferring) == set(BUILT_IN)
     await preferring.close()
+
+
+async def test_smapiv3_plugins_come_and_go_while_the_agent_runs(context: SmContext, tmp_path: Path) -> None:
+    script(tmp_path / "scripts/volume/org.example.shelf/Plugin.Query", SCRIPT)
+    table = Drivers(context, settings(tmp_path))
+    await table.discover(watch_seconds=0.05)
+    try:
+        first = table["shelf"]
+        script(tmp_path / "scripts/volume/later/Plugin.Query", SCRIPT)
+        async with asyncio.timeout(20):
+            while "later" not in table:
+                await asyncio.sleep(0.05)
+        assert table["shelf"] is first
+        shutil.rmtree(tmp_path / "scripts/volume/later")
+        async with asyncio.timeout(20):
+            while "later" in table:
+                await asyncio.sleep(0.05)
+    finally:
+        await table.close()

@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from xenhost.core.errors import XenhostError
 from xenhost.sm.context import SmContext
@@ -14,9 +13,8 @@ from xenhost.sm.smapiv3.driver import V3Driver
 from xenhost.sm.smapiv3.failures import bad_answer
 from xenhost.sm.smapiv3.info import API_VERSIONS, driver_info
 from xenhost.sm.smapiv3.plugin import Plugin
+from xenhost.sm.smapiv3.scripts import programs
 from xenhost.sm.smapiv3.values import Query, Reader
-
-DEFAULT_ROOT: Final = Path("/usr/libexec/xapi-storage-script")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,7 @@ class PluginHost:
         self._roots = tuple(roots)
         self._factor = timeout_factor
         self._datapaths = DatapathPlugins()
+        self._seen: Mapping[Path, int] = {}
         self._plugins: dict[Path, Plugin] = {}
         self._drivers: dict[Path, V3Driver | Broken] = {}
 
@@ -52,6 +51,7 @@ class PluginHost:
 
     async def examine(self) -> Sequence[V3Driver | Broken]:
         """Every volume plugin, also those that do not work, with why. Only those that changed are asked again."""
+        self._seen = await asyncio.to_thread(_stamps, self._roots)
         datapaths = await self._folders("datapath")
         results = await asyncio.gather(*(self._datapath(folder) for folder in datapaths))
         self._datapaths.set({name: plugin for name, plugin in results if plugin is not None})
@@ -59,6 +59,13 @@ class PluginHost:
         drivers = await asyncio.gather(*(self._driver(folder) for folder in folders))
         self._drivers = dict(zip(folders, drivers, strict=True))
         return drivers
+
+    async def watch(self, found: Callable[[Mapping[str, V3Driver]], None], every: float) -> None:
+        """Tell what there is now, whenever a plugin came, went, or got or lost a script. Runs until it is cancelled."""
+        while True:
+            await self._context.clock.sleep(every)
+            if await asyncio.to_thread(_stamps, self._roots) != self._seen:
+                found(await self.drivers())
 
     async def _datapath(self, folder: Path) -> tuple[str, tuple[Plugin, frozenset[str]] | None]:
         plugin = self._plugin(folder)
@@ -97,6 +104,16 @@ async def _query(plugin: Plugin) -> Query:
     if query.required_api_version not in API_VERSIONS:
         raise bad_answer("Plugin.Query", f"API version {query.required_api_version!r} is not known")
     return query
+
+
+def _stamps(roots: Sequence[Path]) -> Mapping[Path, int]:
+    """All folders of plugins, and when each program in them last changed."""
+    found: dict[Path, int] = {}
+    for root in roots:
+        for folder in (*_subfolders(root / "volume"), *_subfolders(root / "datapath")):
+            found[folder] = 0
+            found |= {folder / name: stamp for name, stamp in programs(folder).items()}
+    return found
 
 
 def _subfolders(folder: Path) -> list[Path]:

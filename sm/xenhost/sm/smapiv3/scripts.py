@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -10,22 +11,17 @@ class Scripts:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._seen: Mapping[str, int] = {}
         self._found: dict[str, Path] = {}
-        self.stamp = 0
         self.look()
 
     def look(self) -> bool:
-        """Look again, if the folder changed. Says whether it did."""
-        try:
-            stamp = self.folder.stat().st_mtime_ns
-            if stamp == self.stamp:
-                return False
-            names = sorted(os.listdir(self.folder), reverse=True)
-        except OSError:
-            self._found, self.stamp = {}, 0
-            return True
-        self._found = {name.lower(): self.folder / name for name in names if _is_executable(self.folder / name)}
-        self.stamp = stamp
+        """Look again. Says whether anything changed."""
+        there = programs(self.folder)
+        if there == self._seen:
+            return False
+        self._seen = there
+        self._found = {name.lower(): self.folder / name for name in sorted(there, reverse=True)}
         return True
 
     def find(self, method: str) -> Path | None:
@@ -36,9 +32,19 @@ class Scripts:
         return method.lower() in self._found
 
 
-def _is_executable(path: Path) -> bool:
+def programs(folder: Path) -> Mapping[str, int]:
+    """The programs of a folder, with when each last changed. None if it is not there."""
+    found: dict[str, int] = {}
     try:
-        mode = path.stat().st_mode
+        names = os.listdir(folder)
     except OSError:
-        return False
-    return stat.S_ISREG(mode) and os.access(path, os.X_OK)
+        return found
+    for name in names:
+        path = folder / name
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode) and os.access(path, os.X_OK):
+            found[name] = status.st_ctime_ns
+    return found

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,27 @@ async def test_plugins_that_are_added_changed_or_removed_are_found(place: Place)
         path.unlink()
     place.volume().rmdir()
     assert not await host.drivers()
+
+
+async def test_a_plugin_that_comes_or_goes_while_the_agent_runs_is_told(place: Place) -> None:
+    plugin(place.volume(), {})
+    told: list[set[str]] = []
+    host = await place.host()
+    await host.drivers()
+    watch = asyncio.create_task(host.watch(lambda drivers: told.append(set(drivers)), every=0.05))
+    try:
+        await asyncio.sleep(0.3)
+        assert told == []
+        plugin(place.root / "volume" / "new", {})
+        async with asyncio.timeout(20):
+            while not told or told[-1] != {"x", "new"}:
+                await asyncio.sleep(0.05)
+            shutil.rmtree(place.root / "volume" / "new")
+            while told[-1] != {"x"}:
+                await asyncio.sleep(0.05)
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
 
 
 async def test_a_plugin_that_hangs_is_killed_with_its_children(place: Place, tmp_path: Path) -> None:
