@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
+from component.harness.agent import Agent
 from component.harness.client import Client, refused
 from xenhost.api.host.v1 import storage_pb2, vm_pb2
 from xenhost.api.host.v1.sr_service_pb2 import ListDatapathsRequest
@@ -134,6 +135,30 @@ async def test_an_import_that_is_broken_off_leaves_no_vdi(client: Client, sr: st
         while await names(client):
             await asyncio.sleep(0.02)
     assert [path.name for path in place.iterdir() if path.suffix in {".qcow2", ".vdi"}] == []
+
+
+async def test_there_are_only_so_many_streams_at_once(
+    client: Client, sr: storage_pb2.Sr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xenhost.agent.rpc.image_stream.MAX_STREAMS", 1)
+    call = client.vdis.ImportVdi()
+    await call.write(ImportVdiRequest(spec=spec("raw")))
+    await client.create_vdi("local", "other")
+    await refused(client.vdis.ImportVdi(messages(spec("raw"), b"")), "TOO_BUSY", Code.RESOURCE_EXHAUSTED)
+    call.cancel()
+
+
+async def test_an_import_is_undone_when_the_agent_stops(agent: Agent, client: Client, sr: storage_pb2.Sr) -> None:
+    call = client.vdis.ImportVdi()
+    await call.write(ImportVdiRequest(spec=spec("raw"), data=bytes(256 * KIB)))
+    async with asyncio.timeout(10):
+        while not await names(client):
+            await asyncio.sleep(0.02)
+    await agent.edge.stop(10)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    assert caught.value.code() is Code.UNAVAILABLE
+    assert agent.storage.vdis() == []
 
 
 @pytest.mark.parametrize(
