@@ -33,6 +33,7 @@ from xenhost.core.storage_errors import (
     VdiInUse,
     VdiReadonly,
     VdiTooSmall,
+    backend_failure,
 )
 from xenhost.sm.context import SmContext
 from xenhost.sm.smapiv1.patience import unhurried
@@ -46,6 +47,7 @@ from xenhost.sm.smapiv3.values import MAX_SIZE, SrRecord, Volume
 
 _TRIES: Final = 3
 _BETWEEN: Final = 1.0
+_EXISTS: Final = 43
 
 
 class V3Sr:
@@ -139,7 +141,9 @@ class V3Sr:
         """Volume.create, and the keys xapi keeps with a volume."""
         self._need(Capability.VDI_CREATE)
         there = await self._catalog.known(new.id)
-        if there is not None and there.virtual_size >= new.virtual_size:
+        if there is not None:
+            if there.virtual_size < new.virtual_size:
+                raise backend_failure(_EXISTS, f"there is a VDI {new.id} of {there.virtual_size} bytes already")
             return self._vdi(new.id, there)
         if not 0 < new.virtual_size <= MAX_SIZE:
             text = f"a VDI of {new.virtual_size} bytes: 1 to {MAX_SIZE} are right"

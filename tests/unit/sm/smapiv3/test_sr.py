@@ -61,6 +61,13 @@ async def test_a_vdi_keeps_what_xapi_keeps_with_a_volume(sr: V3Sr, tmp_path: Pat
         await sr.attach_vdi(A, AttachMode.RW)
 
 
+async def test_an_id_that_is_taken_by_a_smaller_vdi_is_not_given_twice(sr: V3Sr) -> None:
+    await sr.create_vdi(NewVdi(A, MIB))
+    with pytest.raises(SrBackendFailure, match="already"):
+        await sr.create_vdi(NewVdi(A, 2 * MIB))
+    assert [vdi.virtual_size for vdi in (await sr.scan()).vdis] == [MIB]
+
+
 async def test_a_snapshot_is_marked_as_xapi_marks_it(sr: V3Sr, tmp_path: Path) -> None:
     origin = await sr.create_vdi(NewVdi(A, MIB, name="disk"))
     made = await sr.snapshot_vdi(A, NewSnapshot(B, name="snap", description="of it", time=1_700_000_000.0))
