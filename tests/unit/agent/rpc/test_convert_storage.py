@@ -124,9 +124,9 @@ def test_a_vdi_on_the_wire_is_the_one_that_was_found() -> None:
 
 
 def test_a_vdi_to_be_made_has_the_defaults_that_are_documented() -> None:
-    new = new_from_proto(vdi(), REQUEST)
-    assert new == NewVdi(new.id, 1 << 20)
-    assert new.id == new_from_proto(vdi(), REQUEST).id
+    new = new_from_proto(vdi())
+    assert new == NewVdi(VdiId(""), 1 << 20)
+    assert new_from_proto(vdi(id=VDI.upper())).id == VDI
 
 
 @pytest.mark.parametrize(
@@ -141,12 +141,12 @@ def test_a_vdi_to_be_made_has_the_defaults_that_are_documented() -> None:
 )
 def test_what_no_vdi_can_have_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(InvalidValue):
-        new_from_proto(vdi(**fields), REQUEST)
+        new_from_proto(vdi(**fields))
 
 
 def test_a_vdi_needs_a_size() -> None:
     with pytest.raises(InvalidValue, match="is required"):
-        new_from_proto(storage_pb2.Vdi(), REQUEST)
+        new_from_proto(storage_pb2.Vdi())
 
 
 def test_only_what_the_mask_names_changes() -> None:
