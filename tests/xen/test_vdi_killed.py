@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from component.harness import process
 from component.harness.client import Client
 from component.harness.process import AgentProcess
 from xen.vdi_host import Shell
@@ -20,23 +21,26 @@ from xenhost.api.host.v1.vdi_service_pb2 import GetVdiRequest
 from xenhost.api.host.v1.vm_service_pb2 import GetVmRequest, ShutdownVmRequest, StartVmRequest
 from xenhost.core.units import MIB
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 RUNNING, HALTED = vm_pb2.POWER_STATE_RUNNING, vm_pb2.POWER_STATE_HALTED
 
 
 @pytest.fixture
-async def agent() -> AsyncIterator[AgentProcess]:
+async def agent(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AgentProcess]:
+    monkeypatch.setattr(process, "START_SECONDS", 180.0)  # the emulated machine may share its host with others
     folder = Path(tempfile.mkdtemp(prefix="xh-"))  # a short name: the kernel bounds those of sockets
     try:
         async with AgentProcess(folder, "", "--hypervisor", "xen") as agent:
-            await agent.start()
-            yield agent
-            if not agent.runs:
+            try:
                 await agent.start()
-            async with agent.client() as client:
-                for domain in await domains(client):
-                    await client.done(client.vms.ShutdownVm(ShutdownVmRequest(id=domain.vm_id, hard=True)))
-            print(agent.log.read_text()[-4000:])
+                yield agent
+                if not agent.runs:
+                    await agent.start()
+                async with agent.client() as client:
+                    for domain in await domains(client):
+                        await client.done(client.vms.ShutdownVm(ShutdownVmRequest(id=domain.vm_id, hard=True)))
+            finally:
+                print(agent.log.read_text()[-8000:])
         assert await run("sh", "-c", "pgrep -a qemu-storage || true") == ""
         assert await run("sh", "-c", "lsblk -nro NAME,SIZE | grep ^nbd | grep -v ' 0B' || true") == ""
     finally:
