@@ -1,6 +1,7 @@
 """The agent's storage is killed again and again while it works on a real `file` SR: images, records and data agree."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import random
@@ -28,6 +29,9 @@ pytestmark = pytest.mark.skipif(shutil.which("qemu-storage-daemon") is None, rea
 def run_dir() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="xh-", dir="/tmp"))  # sockets have short names
     yield folder
+    for pid in folder.glob("image/*/pid"):  # of a failed test
+        with contextlib.suppress(ProcessLookupError, ValueError):
+            os.kill(int(pid.read_text()), signal.SIGKILL)
     shutil.rmtree(folder)
 
 
