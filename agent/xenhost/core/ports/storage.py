@@ -20,12 +20,10 @@ from xenhost.core.storage import (
     Connection,
     DriverInfo,
     IoLimits,
-    NbdExport,
     NewSnapshot,
     NewVdi,
     ProbeReport,
     ScanReport,
-    SrId,
     SrSpec,
     SrStat,
     Vdi,
@@ -225,16 +223,4 @@ class Datapaths(Protocol):
 
     def datapaths(self) -> Sequence[str]:
         """All that are connected, or were about to be."""
-        ...
-
-
-class Exports(Protocol):
-    """VDIs served over NBD to backup tools."""
-
-    async def export(self, sr: SrId, vdi: VdiId, since: VdiId | None) -> NbdExport:
-        """Serve it read-only, with the blocks changed since an older snapshot as a bitmap if given."""
-        ...
-
-    async def unexport(self, sr: SrId, vdi: VdiId) -> None:
-        """Stop serving it. No-op if it is not served."""
         ...
