@@ -21,6 +21,15 @@ class Targets:
             run("modprobe", "iscsi_tcp")
             run("iscsid")
         self.start()
+        deadline = time.monotonic() + 30
+        while self._daemon_is_silent():
+            assert time.monotonic() < deadline, "iscsid does not start"
+            time.sleep(0.1)
+
+    @staticmethod
+    def _daemon_is_silent() -> bool:
+        asked = ["iscsiadm", "-m", "discovery", "-t", "sendtargets", "-p", "127.0.0.1"]
+        return subprocess.run(asked, capture_output=True, check=False).returncode in (18, 20)
 
     def new(self, *sizes: int, chap: tuple[str, str] = ("", "")) -> str:
         """Another target, with LUNs of so many bytes; its name."""

@@ -101,6 +101,7 @@ class LvmDriver:
             *("lvcreate", "-y", "-an", "--type", "thin-pool", "-L", f"{sizes.data}b", "-c", f"{sizes.chunk}b"),
             *("--poolmetadatasize", f"{sizes.metadata}b", "-Zy", "-n", names.POOL, group.name),
         )
+        await group.deactivate(names.POOL)  # Its disks may go with the end of this.
 
     async def attach(self, sr: SrSpec) -> Sr:
         devices = await self._disks.open(sr)
