@@ -18,7 +18,7 @@ from xenhost.core.storage_requests import ResizeVdi, ScanSr, SnapshotVdi
 from xenhost.core.units import KIB, MIB
 from xenhost.core.vm import FirmwareBoot, Memory, PowerState, VmSpec, VmType
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 XVDB = parse_device("xvdb")[0]
 KINDS = ["file", "lvm"]
 
