@@ -132,7 +132,8 @@ class Initiator:
 
     async def _login(self, iqn: str, portal: Portal, config: IscsiConfig) -> None:
         node = ("-m", "node", "-T", iqn, "-p", str(portal))
-        await self._adm(*node, "-o", "new")
+        if (await self._run(*node, timeout=_QUICK)).status:
+            await self._adm(*node, "-o", "new")  # Beside a record that a discovery left, it would make a broken one.
         chap = config.chap
         settings = {
             "node.startup": "manual",
@@ -165,7 +166,7 @@ class Initiator:
 
     async def _discover(self, portal: Portal, chap: Chap) -> tuple[Target, ...]:
         if not chap.user:
-            asked = ("-m", "discovery", "-t", "sendtargets", "-p", str(portal))
+            asked = ("-m", "discovery", "-t", "sendtargets", "-p", str(portal), "-o", "nonpersistent")
             return self._found(portal, await self._run(*asked, timeout=_LOGIN_TIMEOUT))
         record = ("-m", "discoverydb", "-t", "sendtargets", "-p", str(portal))
         auth = "discovery.sendtargets.auth"
@@ -177,7 +178,7 @@ class Initiator:
             result = await self._run(*record, "--discover", timeout=_LOGIN_TIMEOUT)
             if result.status not in (0, _NOTHING):
                 # Most targets ask for a password at the login only.
-                asked = ("-m", "discovery", "-t", "sendtargets", "-p", str(portal))
+                asked = ("-m", "discovery", "-t", "sendtargets", "-p", str(portal), "-o", "nonpersistent")
                 result = await self._run(*asked, timeout=_LOGIN_TIMEOUT)
             return self._found(portal, result)
         finally:
