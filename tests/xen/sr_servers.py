@@ -70,7 +70,7 @@ def nfs_server(path: Path) -> Iterator[NfsServer]:
             if " - nfs" in line:
                 run("umount", "-f", "-l", line.split()[4], check=False)
         run("exportfs", "-ua")
-        server.stop()
+        run("rpc.nfsd", "0", check=False)
 
 
 _SMB_CONF = """[global]

@@ -6,6 +6,7 @@ Beneath that, QEMU locks every image it opens. Both rely on locks that the file 
 with its lock manager, SMB and CephFS do; a host that is cut off from a server loses its locks after the lease.
 """
 
+import asyncio
 import fcntl
 import json
 import os
@@ -22,11 +23,11 @@ from xenhost.system.process import LongLivedProcess
 
 _PREFIX: Final = ".xenhost-host-"
 _MOST: Final = 64 * 1024
-_HOLD: Final = 'echo $$ > "$1"; exec flock --exclusive --timeout 10 --no-fork "$2" sleep infinity'
-"""It waits, for whoever looks whether the lock is held holds it for a moment."""
-_DETACHED: Final = '/bin/sh -c "$1" sh "$2" "$3" &'
+_HOLD: Final = 'echo $$ > "$1"; exec flock --exclusive --timeout 30 --no-fork "$2" /bin/sh -c "$4" sh "$3"'
+_HELD: Final = 'echo > "$1"; exec sleep infinity'
+_DETACHED: Final = '/bin/sh -c "$1" sh "$2" "$3" "$4" "$5" &'
 """Not a child of the agent, which never waits for it."""
-_PATIENCE: Final = 100
+_PATIENCE: Final = 700
 _PAUSE: Final = 0.05
 
 
@@ -44,14 +45,17 @@ class HostLocks:
             return
         store = self._store
         name = _PREFIX + self._host
+        # it says that it has the lock: asking the server again and again would keep the lock from it
+        held = self._holder.folder / "held"
         if not await self._holder.find():
             path = store.folder.path(name)
             await store.run(lambda: os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)))
+            await asyncio.to_thread(held.unlink, missing_ok=True)
             log = store.context.log_dir / f"sr-{store.sr}-host.log"
-            pidfile = str(self._holder.pidfile)
-            self._holder.start(["/bin/sh", "-c", _DETACHED, "sh", _HOLD, pidfile, str(path)], log, [])
+            arguments = (_HOLD, str(self._holder.pidfile), str(path), str(held), _HELD)
+            self._holder.start(["/bin/sh", "-c", _DETACHED, "sh", *arguments], log, [])
         for _ in range(_PATIENCE):
-            if await store.run(lambda: not self._free(name)):
+            if await asyncio.to_thread(held.exists):
                 break
             await store.context.clock.sleep(_PAUSE)
         else:
