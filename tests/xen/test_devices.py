@@ -167,7 +167,7 @@ async def test_a_block_device_is_plugged_as_it_is(devices: Devices, domid: DomId
     try:
         await devices.plug_vbd(domid, Vbd(XVDB, Source(SourceKind.BLOCK, loop)))
         await in_state(devices, domid, DeviceClass.VBD, XVDB, DeviceState.ATTACHED)
-        assert await devices.media(domid) == {XVDB: loop}
+        assert await devices.media(domid) == {XVDB: Source(SourceKind.BLOCK, loop)}
         await devices.unplug_vbd(domid, XVDB, False, 30)
     finally:
         run("losetup", "-d", loop)
