@@ -51,6 +51,8 @@ class XenhostError(Exception):
 
 def by_reason() -> Mapping[str, type[XenhostError]]:
     """Every declared error by its reason."""
+    import xenhost.core.storage_errors  # noqa: F401 # declares more, and imports this module
+
     return {cls.reason: cls for cls in _leaves(XenhostError)}
 
 
