@@ -32,6 +32,7 @@ def main() -> int:
         passed, failed, skipped = (a + b for a, b in zip((passed, failed, skipped), counts, strict=True))
         for reason in reasons:
             print(f"left out: {reason}")
+    print("left out: the tests marked xen_long, hours under emulation: `make test-xen ARGS=--long`")
     broken = here.returncode or xen.returncode or not passed
     if broken and not failed:
         failed = 1

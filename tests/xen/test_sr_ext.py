@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.storage import PROMISES, Promise, keep, name_of
+from contract.storage import PROMISES, Promise, in_dom0, keep, name_of
 from contract.storage_ground import BLOCK, StorageGround, block, fresh
 from xen.sr_ground import LoopDisks, grounded, run
 from xenhost.core.errors import XenhostError
@@ -33,7 +33,7 @@ async def ground(tmp_path: Path, disks: LoopDisks) -> AsyncIterator[StorageGroun
         yield ground
 
 
-@pytest.mark.parametrize("promise", PROMISES, ids=name_of)
+@pytest.mark.parametrize("promise", in_dom0(PROMISES), ids=name_of)
 async def test_an_ext_sr_promises_that(promise: Promise, ground: StorageGround) -> None:
     await keep(promise, ground)
 

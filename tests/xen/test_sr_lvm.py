@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.storage import PROMISES, Promise, keep, name_of
+from contract.storage import PROMISES, Promise, in_dom0, keep, name_of
 from contract.storage_ground import BLOCK, StorageGround, block, fresh
 from contract.storage_host import new_sr
 from xen.sr_ground import LoopDisks, grounded, run
@@ -71,7 +71,7 @@ async def ground(tmp_path: Path, disks: LoopDisks, commands: MortalCommands) -> 
         yield ground
 
 
-@pytest.mark.parametrize("promise", PROMISES, ids=name_of)
+@pytest.mark.parametrize("promise", in_dom0(PROMISES), ids=name_of)
 async def test_an_lvm_sr_promises_that(promise: Promise, ground: StorageGround) -> None:
     await keep(promise, ground)
 
@@ -333,6 +333,7 @@ async def test_a_shared_sr_has_plain_zeroed_volumes_and_its_slaves_only_read(
     assert caught.value.number == 58
 
 
+@pytest.mark.xen_long
 async def test_4096_volumes_are_scanned_by_one_command(ground: StorageGround, disks: LoopDisks) -> None:
     """Written into LVM's metadata as text: to make them one after another would take hours here."""
     disk = disks.new(18 * GIB)

@@ -43,6 +43,7 @@ class TestRun:
     limits: Limits
     peer: bool
     output: Output
+    long: bool = False  # also those marked xen_long
 
     def run(self) -> int:
         """Run everything; the exit status for the tool."""
@@ -85,7 +86,12 @@ class TestRun:
     def _pytest(self, dom0: Dom0, phase: str, arguments: Sequence[str], left: float) -> None:
         argv = ["pytest", "-p", "bed_plugin", "-p", "no:cacheprovider"]
         argv += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins are imported already: warm
-        argv += ["-m", "xen", f"--timeout={self.limits.test}", "--basetemp=/tmp/bed-tests"]
+        argv += [
+            "-m",
+            "xen" if self.long else "xen and not xen_long",
+            f"--timeout={self.limits.test}",
+            "--basetemp=/tmp/bed-tests",
+        ]
         if phase == "together":
             argv.append("-v")
         else:
