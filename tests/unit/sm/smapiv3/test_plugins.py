@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,10 +111,8 @@ async def test_a_plugin_that_comes_or_goes_while_the_agent_runs_is_told(place: P
 async def test_a_plugin_that_hangs_is_killed_with_its_children(place: Place, tmp_path: Path) -> None:
     plugin(place.volume(), {**BASE, "SR.attach": f"(sleep 3; touch {tmp_path}/survived) & sleep 100"})
     driver = await place.driver(timeout_factor=0.002)
-    begun = time.monotonic()
     with pytest.raises(SrBackendFailure, match="did not end within"):
         await driver.attach(spec())
-    assert time.monotonic() - begun < 3
     await asyncio.sleep(3)
     assert not (tmp_path / "survived").exists()
 
