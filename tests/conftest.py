@@ -6,6 +6,10 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("project", deadline=None)  # how long an example takes says something of the machine only
+settings.load_profile("project")
 
 # Run in the background, as a CI may run us, we are born ignoring signals, and so would be every process under test.
 for number, handler in (
