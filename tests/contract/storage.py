@@ -7,7 +7,7 @@ A binding makes a `StorageGround` for its driver and runs every promise of `PROM
         await keep(promise, ground)
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import pytest
@@ -15,24 +15,14 @@ import pytest
 from contract import storage_promises_copies, storage_promises_vdis
 from contract.storage_ground import StorageGround
 
-LONG: Final = pytest.mark.xen_long
 Promise = Callable[[StorageGround], Awaitable[None]]
+_CORE: Final = pytest.mark.xen_core
 PROMISES: Final[tuple[Promise, ...]] = (*storage_promises_vdis.PROMISES, *storage_promises_copies.PROMISES)
 
-CORE: Final = frozenset(
-    {
-        "a_snapshot_of_an_active_vdi_is_of_that_instant",
-        "reverting_gives_the_old_content_and_keeps_the_snapshot",
-        "a_new_agent_finds_what_the_last_one_left_active",
-        "changed_blocks_are_those_written_since",
-    }
-)
-"""The promises that every run keeps where one takes half a minute: in an emulated dom0."""
 
-
-def in_dom0(promises: Sequence[Promise]) -> list[object]:
-    """Parameters for a binding in an emulated dom0: all but the core are marked as long."""
-    return [promise if name_of(promise) in CORE else pytest.param(promise, marks=LONG) for promise in promises]
+def in_dom0(*core: str) -> list[object]:
+    """Every promise, for a binding in an emulated dom0 (marked xen_long); those named are kept in every run."""
+    return [pytest.param(each, marks=_CORE if name_of(each) in core else ()) for each in PROMISES]
 
 
 def name_of(promise: Promise) -> str:

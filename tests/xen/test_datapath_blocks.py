@@ -20,6 +20,8 @@ from xenhost.core.storage_errors import SrBackendFailure
 from xenhost.sm.datapath import nbd_kernel
 from xenhost.sm.datapath.port import Layer
 
+pytestmark = pytest.mark.xen_long
+
 BLKGETSIZE64 = 0x80081272
 
 
@@ -34,6 +36,7 @@ async def host() -> AsyncIterator[Host]:
         yield host
 
 
+@pytest.mark.xen_core
 async def test_snapshots_and_merges_under_a_guest_that_writes_lose_nothing(host: Host) -> None:
     folder = host.folder
     base = make_image(folder / "base.qcow2")
@@ -122,6 +125,7 @@ async def test_a_device_is_not_connected_to_another_server_than_its_first(host: 
     guest.close()
 
 
+@pytest.mark.xen_core
 async def test_a_resized_vdi_is_a_bigger_device_under_a_guest_that_writes(host: Host) -> None:
     leaf = make_image(host.folder / "leaf.qcow2", 64 * MIB)
     device = await host.attach(leaf)

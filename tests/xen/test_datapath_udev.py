@@ -10,6 +10,8 @@ import pytest
 from kit.images import make_image
 from xen.datapath_host import Host, new_host
 
+pytestmark = pytest.mark.xen_long
+
 RULES = Path(__file__).parents[2] / "packaging/udev"
 RUN = Path("/run/udev/rules.d")
 

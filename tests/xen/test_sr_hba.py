@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from contract.storage import PROMISES, Promise, in_dom0, keep, name_of
+from contract.storage import Promise, in_dom0, keep, name_of
 from contract.storage_ground import BLOCK, StorageGround, block
 from xen.sr_ground import grounded, run
 from xenhost.core.storage_errors import SrBackendFailure, VdiInUse
@@ -15,7 +15,7 @@ from xenhost.sm.drivers.lvmohba import LvmOverHbaDriver
 from xenhost.sm.drivers.rawhba import RawHbaDriver
 from xenhost.sm.scsi.local import every_adapter_disk
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xen_long]
 
 AGAIN = "disks have no place that says of which SR they are"
 DEVIATIONS = {
@@ -49,7 +49,7 @@ async def luns(tmp_path: Path, seven_disks: None) -> AsyncIterator[StorageGround
         yield ground
 
 
-@pytest.mark.parametrize("promise", in_dom0(PROMISES), ids=name_of)
+@pytest.mark.parametrize("promise", in_dom0(), ids=name_of)
 async def test_an_sr_of_disks_promises_that(promise: Promise, luns: StorageGround) -> None:
     await keep(promise, luns)
 

@@ -20,7 +20,7 @@ from xenhost.sm.drivers.iscsi import RawIscsiDriver
 from xenhost.sm.drivers.lvmoiscsi import LvmOverIscsiDriver
 from xenhost.sm.scsi import sysfs
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xen_long]
 
 AGAIN = "LUNs have no place that says of which SR they are"
 DEVIATIONS = {
@@ -74,7 +74,7 @@ async def ground(tmp_path: Path, targets: Targets) -> AsyncIterator[StorageGroun
         yield ground
 
 
-@pytest.mark.parametrize("promise", in_dom0(PROMISES), ids=name_of)
+@pytest.mark.parametrize("promise", in_dom0(), ids=name_of)
 async def test_an_sr_of_luns_promises_that(promise: Promise, luns: StorageGround) -> None:
     await keep(promise, luns)
 
@@ -84,6 +84,7 @@ async def test_lvm_over_iscsi_promises_that(promise: Promise, ground: StorageGro
     await keep(promise, ground)
 
 
+@pytest.mark.xen_core
 async def test_a_probe_goes_from_server_to_target_to_lun_to_sr(ground: StorageGround) -> None:
     spec = ground.spec()
     iqn = spec.device_config["targetIQN"]

@@ -12,7 +12,7 @@ from xenhost.core.storage import AttachMode, IoLimits, SrSpec
 from xenhost.core.storage_errors import SrBackendFailure
 from xenhost.sm.drivers.iso import IsoDriver
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xen_long]
 
 
 async def _is_read(sr: Sr) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.storage import PROMISES, Promise, in_dom0, keep, name_of
+from contract.storage import Promise, in_dom0, keep, name_of
 from contract.storage_ground import BLOCK, StorageGround, block, fresh
 from contract.storage_host import new_sr
 from xen.sr_ground import LoopDisks, grounded, run
@@ -29,7 +29,7 @@ from xenhost.sm.context import SmContext
 from xenhost.sm.drivers.lvm import LvmLocalDriver
 from xenhost.sm.lvm import names
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xen_long]
 
 
 class Killed(BaseException):
@@ -71,7 +71,7 @@ async def ground(tmp_path: Path, disks: LoopDisks, commands: MortalCommands) -> 
         yield ground
 
 
-@pytest.mark.parametrize("promise", in_dom0(PROMISES), ids=name_of)
+@pytest.mark.parametrize("promise", in_dom0("a_new_agent_finds_what_the_last_one_left_active"), ids=name_of)
 async def test_an_lvm_sr_promises_that(promise: Promise, ground: StorageGround) -> None:
     await keep(promise, ground)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.storage import PROMISES, Promise, in_dom0, keep, name_of
+from contract.storage import Promise, in_dom0, keep, name_of
 from contract.storage_ground import StorageGround
 from xen.sr_ground import grounded, run
 from xen.sr_servers import file_system, smb_server
@@ -13,7 +13,7 @@ from xenhost.core.storage import SrSpec
 from xenhost.core.storage_errors import SrBackendFailure
 from xenhost.sm.drivers.smb import SmbDriver
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xen_long]
 CONFIG = {"server": "//127.0.0.1/srs", "username": "root", "password": "s3cret,=word"}
 
 
@@ -25,7 +25,7 @@ async def ground(tmp_path: Path) -> AsyncIterator[StorageGround]:
             yield ground
 
 
-@pytest.mark.parametrize("promise", in_dom0(PROMISES), ids=name_of)
+@pytest.mark.parametrize("promise", in_dom0(), ids=name_of)
 async def test_an_smb_sr_promises_that(promise: Promise, ground: StorageGround) -> None:
     await keep(promise, ground)
 

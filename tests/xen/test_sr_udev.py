@@ -12,7 +12,10 @@ from xenhost.core.storage_errors import SrBackendFailure, VdiInUse, VdiMissing, 
 from xenhost.core.units import MIB
 from xenhost.sm.drivers.udev import UdevDriver
 
+pytestmark = pytest.mark.xen_long
 
+
+@pytest.mark.xen_core
 async def test_drives_come_and_go(tmp_path: Path) -> None:
     disks, host = LoopDisks(tmp_path), StorageHost(tmp_path)
     try:

@@ -21,7 +21,7 @@ from xenhost.api.host.v1.vdi_service_pb2 import GetVdiRequest
 from xenhost.api.host.v1.vm_service_pb2 import GetVmRequest, ShutdownVmRequest, StartVmRequest
 from xenhost.core.units import MIB
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xen_long]
 RUNNING, HALTED = vm_pb2.POWER_STATE_RUNNING, vm_pb2.POWER_STATE_HALTED
 
 
@@ -78,6 +78,7 @@ async def shell(domid: int) -> Shell:
     return Shell(tty)
 
 
+@pytest.mark.xen_core
 async def test_a_guest_on_a_vdi_does_not_notice_that_the_agent_is_killed(agent: AgentProcess, guests: Path) -> None:
     async with agent.client() as client:
         vm, system, data = await a_vm(client, agent, guests)

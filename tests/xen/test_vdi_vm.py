@@ -18,7 +18,7 @@ from xenhost.core.storage_requests import ResizeVdi, ScanSr, SnapshotVdi
 from xenhost.core.units import KIB, MIB
 from xenhost.core.vm import FirmwareBoot, Memory, PowerState, VmSpec, VmType
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xen_long]
 XVDB = parse_device("xvdb")[0]
 KINDS = ["file", "lvm"]
 
@@ -39,6 +39,7 @@ async def sr_of(host: VdiHost, kind: str) -> SrId:
     return await host.sr("file", location=str(folder))
 
 
+@pytest.mark.xen_core
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_a_guest_writes_arrives_in_its_vdi(host: VdiHost, kind: str) -> None:
     sr = await sr_of(host, kind)
@@ -61,6 +62,7 @@ async def test_what_a_guest_writes_arrives_in_its_vdi(host: VdiHost, kind: str) 
     assert (await host.content(first)).startswith(b"hello of xvda\n")
 
 
+@pytest.mark.xen_core
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_snapshot_of_a_disk_in_use_keeps_one_instant_of_it(host: VdiHost, kind: str) -> None:
     sr = await sr_of(host, kind)
@@ -117,6 +119,7 @@ async def test_a_limit_holds_a_guest_back(host: VdiHost) -> None:
         assert asyncio.get_running_loop().time() - before > 2.5
 
 
+@pytest.mark.xen_core
 async def test_iso_images_are_put_into_a_drive_and_taken_out(host: VdiHost) -> None:
     folder = host.folder / "iso"
     folder.mkdir()

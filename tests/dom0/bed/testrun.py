@@ -88,7 +88,7 @@ class TestRun:
         argv += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins are imported already: warm
         argv += [
             "-m",
-            "xen" if self.long else "xen and not xen_long",
+            "xen" if self.long else "xen and (not xen_long or xen_core)",
             f"--timeout={self.limits.test}",
             "--basetemp=/tmp/bed-tests",
         ]
