@@ -168,7 +168,7 @@ async def alone(guests: Path) -> AsyncIterator[VdiHost]:
                 await run("losetup", "-D")
         finally:
             await host.host.close()
-        assert await run("sh", "-c", "pgrep -a qemu-storage || true") == ""
+        assert await run("sh", "-c", "pgrep -r D,R,S -a qemu-storage || true") == ""
         assert await run("sh", "-c", "lsblk -nro NAME,SIZE | grep ^nbd | grep -v ' 0B' || true") == ""
     finally:
         shutil.rmtree(folder, ignore_errors=True)
