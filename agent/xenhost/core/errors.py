@@ -50,10 +50,11 @@ class XenhostError(Exception):
 
 
 def by_reason() -> Mapping[str, type[XenhostError]]:
-    """Every declared error by its reason."""
-    import xenhost.core.storage_errors  # noqa: F401 # declares more, and imports this module
+    """Every declared error by its reason; of the family SR_BACKEND_FAILURE_<n> its head, as any number is one."""
+    from xenhost.core.storage_errors import SrBackendFailure  # it declares more errors, and imports this module
 
-    return {cls.reason: cls for cls in _leaves(XenhostError)}
+    leaves = _leaves(XenhostError)
+    return {cls.reason: cls for cls in leaves if cls is SrBackendFailure or not issubclass(cls, SrBackendFailure)}
 
 
 def rebuild(reason: str, message: str, values: Mapping[str, str]) -> XenhostError:
