@@ -1,23 +1,19 @@
 """What vdi_attach answers, kept until the host stops: where an activated VDI is to be found."""
 
 import json
-import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum, auto
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
 
 from xenhost.core.storage import AttachMode, Backend, BackendKind, VdiId
+from xenhost.sm.foreign import local_backend, nbd_backend
 from xenhost.sm.smapiv1.codec import Value
 
 PHYSICAL: Final = Path("/dev/sm/phy")
 """Where XenServer's drivers link the device of a VDI that nothing needs to serve."""
 _MAX_TEXT: Final = 4096
-_NBD: Final = "nbd:unix:"
-_EXPORT: Final = ":exportname="
 
 
 class Phase(StrEnum):
@@ -79,43 +75,17 @@ def backends(sr: str, vdi: VdiId, attachment: Attachment) -> Sequence[Backend]:
     Raises AttachmentError if it names places, and nothing usable is there.
     """
     found: list[Backend] = []
-    if attachment.params and (backend := _local(attachment.params)):
+    if attachment.params and (backend := local_backend(attachment.params)):
         found.append(backend)
-    if attachment.params_nbd and (backend := _nbd(attachment.params_nbd)):
+    if attachment.params_nbd and (backend := nbd_backend(attachment.params_nbd)):
         found.append(backend)
     if attachment.params or attachment.params_nbd:
         if not found:
             named = attachment.params or attachment.params_nbd
             raise AttachmentError(f"there is no block device, raw file or NBD socket at {named!r}")
         return found
-    backend = _local(str(PHYSICAL / sr / vdi))
+    backend = local_backend(str(PHYSICAL / sr / vdi))
     return [backend] if backend is not None and backend.kind is BackendKind.BLOCK else []
-
-
-def _local(path: str) -> Backend | None:
-    if not path.startswith("/"):
-        return None
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError):
-        return None
-    if stat.S_ISBLK(mode):
-        return Backend(BackendKind.BLOCK, path)
-    return Backend(BackendKind.FILE, path) if stat.S_ISREG(mode) else None
-
-
-def _nbd(text: str) -> Backend | None:
-    if text.startswith(_NBD):
-        path, _, export = text.removeprefix(_NBD).partition(_EXPORT)
-    else:
-        try:
-            uri = urlsplit(text)
-        except ValueError:
-            return None
-        if uri.scheme != "nbd+unix":
-            return None
-        path, export = parse_qs(uri.query).get("socket", [""])[0], uri.path.removeprefix("/")
-    return Backend(BackendKind.NBD, path, export) if path.startswith("/") and Path(path).is_socket() else None
 
 
 class Attachments:

@@ -1,18 +1,13 @@
 """How a datapath plugin says an activated volume can be reached."""
 
-import os
-import stat
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from xenhost.core.storage import Backend, BackendKind
+from xenhost.sm.foreign import local_backend, nbd_backend
 from xenhost.sm.smapiv3.failures import bad_answer
 from xenhost.sm.smapiv3.plugin import Json
 
-_NBD: Final = "nbd:unix:"
-_EXPORT: Final = ":exportname="
 _MAX: Final = 32
 _MAX_PATH: Final = 4096
 
@@ -37,36 +32,10 @@ def backends(places: Sequence[tuple[str, str]]) -> Sequence[Backend]:
     """Those that are there and that we can use: block devices, raw files, NBD. Blocking."""
     found: list[Backend] = []
     for kind, place in places:
-        backend = _nbd(place) if kind == "Nbd" else _local(place)
+        backend = nbd_backend(place) if kind == "Nbd" else local_backend(place)
         if backend is not None and backend not in found:
             found.append(backend)
     return sorted(found, key=lambda backend: list(_ORDER).index(backend.kind))
 
 
 _ORDER: Final = (BackendKind.BLOCK, BackendKind.FILE, BackendKind.NBD)
-
-
-def _local(path: str) -> Backend | None:
-    if not path.startswith("/"):
-        return None
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return None
-    if stat.S_ISBLK(mode):
-        return Backend(BackendKind.BLOCK, path)
-    return Backend(BackendKind.FILE, path) if stat.S_ISREG(mode) else None
-
-
-def _nbd(text: str) -> Backend | None:
-    if text.startswith(_NBD):
-        path, _, export = text.removeprefix(_NBD).partition(_EXPORT)
-    else:
-        try:
-            uri = urlsplit(text)
-        except ValueError:
-            return None
-        if uri.scheme != "nbd+unix":
-            return None
-        path, export = parse_qs(uri.query).get("socket", [""])[0], unquote(uri.path.removeprefix("/"))
-    return Backend(BackendKind.NBD, path, export) if path.startswith("/") and Path(path).is_socket() else None
