@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ports.storage import Progress, Sr
@@ -14,7 +14,6 @@ from xenhost.core.storage import (
     AttachMode,
     Backend,
     BackendKind,
-    Bitmap,
     Chore,
     DriverInfo,
     IoLimits,
@@ -42,6 +41,7 @@ from xenhost.core.storage_errors import (
 from xenhost.core.units import TIB
 from xenhost.sm.context import SmContext
 from xenhost.sm.drivers.declared import driver_info
+from xenhost.sm.untracked import UntrackedSr
 
 SIZE: Final = 64 * TIB
 _NOTHING: Final = "/dev/null"
@@ -109,8 +109,10 @@ class DummyDriver:
         return self._folder / f"{sr.id}.json"
 
 
-class DummySr:
+class DummySr(UntrackedSr):
     """An attached SR without storage."""
+
+    _TRACKING: ClassVar[str] = "changed block tracking"
 
     def __init__(self, sr: SrSpec, path: Path, vdis: dict[VdiId, Vdi]) -> None:
         self._sr = sr.id
@@ -247,26 +249,6 @@ class DummySr:
         return dict(self._active)
 
     # What there is not
-
-    async def enable_cbt(self, vdi: VdiId) -> Vdi:
-        """`Sr.enable_cbt`."""
-        raise self._unsupported("changed block tracking")
-
-    async def disable_cbt(self, vdi: VdiId) -> Vdi:
-        """`Sr.disable_cbt`."""
-        raise self._unsupported("changed block tracking")
-
-    async def destroy_vdi_data(self, vdi: VdiId) -> Vdi:
-        """`Sr.destroy_vdi_data`."""
-        raise self._unsupported("changed block tracking")
-
-    async def changed_blocks(self, older: VdiId, newer: VdiId) -> Bitmap:
-        """`Sr.changed_blocks`."""
-        raise self._unsupported("changed block tracking")
-
-    async def chores(self) -> Sequence[Chore]:
-        """`Sr.chores`."""
-        return ()
 
     async def perform(self, chore: Chore, progress: Progress, bytes_per_second: int) -> None:
         """`Sr.perform`."""

@@ -15,7 +15,6 @@ from xenhost.core.storage import (
     AttachMode,
     Backend,
     BackendKind,
-    Bitmap,
     Chore,
     ConfigKey,
     DriverInfo,
@@ -47,6 +46,7 @@ from xenhost.sm.drivers.declared import driver_info
 from xenhost.sm.drivers.nfs import nfs_recipe
 from xenhost.sm.drivers.smb import smb_recipe
 from xenhost.sm.mount.mounts import Mounts, Recipe
+from xenhost.sm.untracked import UntrackedSr
 
 ENDS: Final = (".iso", ".img")
 _MOST: Final = 100_000
@@ -143,7 +143,7 @@ class IsoDriver:
         return attached
 
 
-class IsoSr:
+class IsoSr(UntrackedSr):
     """An attached SR of CD images."""
 
     def __init__(self, sr: SrId, root: Path, release: Callable[[], Awaitable[None]]) -> None:
@@ -259,26 +259,6 @@ class IsoSr:
     async def revert_vdi(self, vdi: VdiId, snapshot: VdiId) -> Vdi:
         """`Sr.revert_vdi`."""
         raise self._unsupported("revert a VDI")
-
-    async def enable_cbt(self, vdi: VdiId) -> Vdi:
-        """`Sr.enable_cbt`."""
-        raise self._unsupported("track changes")
-
-    async def disable_cbt(self, vdi: VdiId) -> Vdi:
-        """`Sr.disable_cbt`."""
-        raise self._unsupported("track changes")
-
-    async def destroy_vdi_data(self, vdi: VdiId) -> Vdi:
-        """`Sr.destroy_vdi_data`."""
-        raise self._unsupported("track changes")
-
-    async def changed_blocks(self, older: VdiId, newer: VdiId) -> Bitmap:
-        """`Sr.changed_blocks`."""
-        raise self._unsupported("track changes")
-
-    async def chores(self) -> Sequence[Chore]:
-        """`Sr.chores`."""
-        return ()
 
     async def perform(self, chore: Chore, progress: Progress, bytes_per_second: int) -> None:
         """`Sr.perform`."""

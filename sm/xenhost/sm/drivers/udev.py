@@ -14,7 +14,6 @@ from xenhost.core.storage import (
     AttachMode,
     Backend,
     BackendKind,
-    Bitmap,
     Capability,
     Chore,
     ConfigKey,
@@ -45,6 +44,7 @@ from xenhost.sm.datapath.port import Layer
 from xenhost.sm.scsi import inuse
 from xenhost.sm.scsi.marks import ActiveMarks
 from xenhost.sm.scsi.records import LunRecord, LunRecords
+from xenhost.sm.untracked import UntrackedSr
 
 LOCATION_MISSING: Final = 94
 UNAVAILABLE: Final = 47
@@ -118,7 +118,7 @@ class UdevDriver:
         return attached
 
 
-class UdevSr:
+class UdevSr(UntrackedSr):
     """Fulfils the `Sr` port; each method's contract is there."""
 
     def __init__(self, context: SmContext, spec: SrSpec) -> None:
@@ -224,21 +224,6 @@ class UdevSr:
 
     async def active_vdis(self) -> Mapping[VdiId, AttachMode]:
         return await self._active.all()
-
-    async def enable_cbt(self, vdi: VdiId) -> Vdi:
-        raise self._unsupported("track changes")
-
-    async def disable_cbt(self, vdi: VdiId) -> Vdi:
-        raise self._unsupported("track changes")
-
-    async def destroy_vdi_data(self, vdi: VdiId) -> Vdi:
-        raise self._unsupported("track changes")
-
-    async def changed_blocks(self, older: VdiId, newer: VdiId) -> Bitmap:
-        raise self._unsupported("track changes")
-
-    async def chores(self) -> Sequence[Chore]:
-        return ()
 
     async def perform(self, chore: Chore, progress: Progress, bytes_per_second: int) -> None:
         raise self._unsupported("have chores")

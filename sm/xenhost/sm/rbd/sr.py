@@ -17,7 +17,6 @@ from xenhost.core.storage import (
     AttachMode,
     Backend,
     BackendKind,
-    Bitmap,
     Chore,
     Health,
     IoLimits,
@@ -49,6 +48,7 @@ from xenhost.sm.datapath.port import Layer
 from xenhost.sm.rbd.client import Image, ImageBusy, ImageExists, ImageMissing, Rbd
 from xenhost.sm.scsi.marks import ActiveMarks
 from xenhost.sm.scsi.records import LunRecord
+from xenhost.sm.untracked import UntrackedSr
 
 EXISTS: Final = 43
 KEY: Final = "xenhost"
@@ -61,7 +61,7 @@ def marker(sr: SrId) -> str:
     return f"SR-{sr}"
 
 
-class RbdSr:
+class RbdSr(UntrackedSr):
     """Fulfils the `Sr` port; each method's contract is there."""
 
     def __init__(self, context: SmContext, spec: SrSpec, rbd: Rbd) -> None:
@@ -197,21 +197,6 @@ class RbdSr:
     async def active_vdis(self) -> Mapping[VdiId, AttachMode]:
         mapped = await self._rbd.mapped()
         return {vdi: mode for vdi, mode in (await self._active.all()).items() if self._name(vdi) in mapped}
-
-    async def enable_cbt(self, vdi: VdiId) -> Vdi:
-        raise self._unsupported("track changes")
-
-    async def disable_cbt(self, vdi: VdiId) -> Vdi:
-        raise self._unsupported("track changes")
-
-    async def destroy_vdi_data(self, vdi: VdiId) -> Vdi:
-        raise self._unsupported("track changes")
-
-    async def changed_blocks(self, older: VdiId, newer: VdiId) -> Bitmap:
-        raise self._unsupported("track changes")
-
-    async def chores(self) -> Sequence[Chore]:
-        return ()
 
     async def perform(self, chore: Chore, progress: Progress, bytes_per_second: int) -> None:
         raise self._unsupported("have chores")

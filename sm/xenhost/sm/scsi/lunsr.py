@@ -8,7 +8,7 @@ smallest that fits, holds nothing and is not in use) or `introduce_vdi` (which t
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import ClassVar, Final
 
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ports.storage import Progress
@@ -16,7 +16,6 @@ from xenhost.core.storage import (
     AttachMode,
     Backend,
     BackendKind,
-    Bitmap,
     Chore,
     Health,
     IoLimits,
@@ -50,6 +49,7 @@ from xenhost.sm.scsi import inuse
 from xenhost.sm.scsi.marks import ActiveMarks
 from xenhost.sm.scsi.records import LunRecord, LunRecords
 from xenhost.sm.scsi.sysfs import Disk
+from xenhost.sm.untracked import UntrackedSr
 
 EXISTS: Final = 43
 UNAVAILABLE: Final = 46
@@ -62,8 +62,10 @@ Look = Callable[[bool], Awaitable[tuple[Disk, ...]]]
 """The LUNs; with True, new ones are looked for first."""
 
 
-class LunSr:
+class LunSr(UntrackedSr):
     """Fulfils the `Sr` port; each method's contract is there."""
+
+    _TRACKING: ClassVar[str] = "track changes of a whole LUN"
 
     def __init__(self, context: SmContext, spec: SrSpec, look: Look, let_go: Callable[[], Awaitable[None]]) -> None:
         self._context = context
@@ -240,21 +242,6 @@ class LunSr:
 
     async def active_vdis(self) -> Mapping[VdiId, AttachMode]:
         return await self._active.all()
-
-    async def enable_cbt(self, vdi: VdiId) -> Vdi:
-        raise self._unsupported("track changes of a whole LUN")
-
-    async def disable_cbt(self, vdi: VdiId) -> Vdi:
-        raise self._unsupported("track changes of a whole LUN")
-
-    async def destroy_vdi_data(self, vdi: VdiId) -> Vdi:
-        raise self._unsupported("track changes of a whole LUN")
-
-    async def changed_blocks(self, older: VdiId, newer: VdiId) -> Bitmap:
-        raise self._unsupported("track changes of a whole LUN")
-
-    async def chores(self) -> Sequence[Chore]:
-        return ()
 
     async def perform(self, chore: Chore, progress: Progress, bytes_per_second: int) -> None:
         raise self._unsupported("have chores")
