@@ -8,7 +8,7 @@ BED     := PYTHONPATH=tests/dom0 $(PYTHON) -m bed
 DEBS    := $(shell sed 's/\#.*//' packaging/build-packages.txt)
 NATIVE  := $(shell find native -name '*.[ch]' -o -name '*.cdef' -o -name hatch_build.py)
 
-.PHONY: help setup native gen demo demo-xen test test-quick test-xen xen-shell check bench clean clean-bed
+.PHONY: help setup native gen demo demo-xen test test-quick test-xen test-bare xen-shell check bench clean clean-bed
 
 help:
 	@echo 'make demo        set up, then run the main job on the simulated hypervisor'
@@ -16,6 +16,7 @@ help:
 	@echo 'make test        set up, then run every test, those on real Xen included'
 	@echo 'make test-quick  only the tests that need no emulated machine   (ARGS="-k word" for pytest)'
 	@echo 'make test-xen    only the tests on real Xen                     (ARGS="-k word" for pytest)'
+	@echo 'make test-bare   only the tests on a machine like a dom0, without Xen (storage, networks)'
 	@echo 'make xen-shell   a shell in a dom0 with the project installed'
 	@echo 'make check       style, types, layers, generated code, C warnings and sanitizers'
 	@echo 'make bench       measure against xl, libvirt, xenstore-ls, libxenstore and pyxs, on real Xen'
@@ -71,6 +72,9 @@ test-quick: setup
 
 test-xen: setup
 	@$(BED) test $(ARGS)
+
+test-bare: setup
+	@$(BED) test --bare $(ARGS)
 
 test: setup
 	@$(PYTHON) packaging/ci/run_all.py

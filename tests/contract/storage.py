@@ -21,7 +21,7 @@ PROMISES: Final[tuple[Promise, ...]] = (*storage_promises_vdis.PROMISES, *storag
 
 
 def in_dom0(*core: str) -> list[object]:
-    """Every promise, for a binding in an emulated dom0 (marked xen_long); those named are kept in every run."""
+    """Every promise, for a binding of tests/bare; those named are kept under Xen, too, in every run."""
     return [pytest.param(each, marks=_CORE if name_of(each) in core else ()) for each in PROMISES]
 
 

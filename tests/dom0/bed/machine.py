@@ -113,6 +113,9 @@ class Machine:
 
     def _boot(self) -> list[str]:
         spec = self.spec
+        if spec.bare:
+            linux = "console=ttyS0 quiet net.ifnames=0"
+            return ["-kernel", str(self.kernel.vmlinux), "-append", linux, "-initrd", str(self.kernel.initrd)]
         dom0 = spec.dom0_memory // MIB
         xen = [
             *("console=com1", "com1=115200,8n1", "loglvl=warning", "guest_loglvl=warning"),

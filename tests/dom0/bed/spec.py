@@ -27,6 +27,7 @@ class Spec:
     disks: tuple[int, ...] = ()
     nics: int = 0
     xenstored: Xenstored = Xenstored.C
+    bare: bool = False  # the same Debian without the hypervisor
 
     @property
     def key(self) -> str:

@@ -16,7 +16,8 @@ from bed.report import BedError, Progress
 from bed.results import Outcome, Result, Session
 from bed.spec import Spec
 
-DEFAULT_PATHS = ("tests/xen", "tests/contract")
+DEFAULT_PATHS = ("tests/xen", "tests/bare", "tests/contract")
+BARE_PATHS = ("tests/bare",)
 NO_TESTS = 5  # pytest's exit status
 RESULTS = "results.jsonl"
 STUCK_SECONDS = 600.0
@@ -61,8 +62,13 @@ class TestRun:
     def _selection(self) -> list[str]:
         if any(word.split("::")[0].startswith("tests/") for word in self.arguments):
             return list(self.arguments)
-        paths = [path for path in DEFAULT_PATHS if (self.bed.project / path).is_dir()]
-        return [*self.arguments, *paths]
+        paths = BARE_PATHS if self.spec.bare else DEFAULT_PATHS
+        return [*self.arguments, *(path for path in paths if (self.bed.project / path).is_dir())]
+
+    def _marked(self) -> str:
+        if self.spec.bare:
+            return "bare"
+        return "xen" if self.long else "xen and (not xen_long or xen_core)"
 
     def _session(self, name: str, archive: Path, arguments: Sequence[str], deadline: float) -> Session:
         files = self.files / name
@@ -88,7 +94,7 @@ class TestRun:
         argv += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins are imported already: warm
         argv += [
             "-m",
-            "xen" if self.long else "xen and (not xen_long or xen_core)",
+            self._marked(),
             f"--timeout={self.limits.test}",
             "--basetemp=/tmp/bed-tests",
         ]

@@ -23,11 +23,12 @@ from xenhost.system.process import LongLivedProcess
 
 _PREFIX: Final = ".xenhost-host-"
 _MOST: Final = 64 * 1024
-_HOLD: Final = 'echo $$ > "$1"; exec flock --exclusive --timeout 30 --no-fork "$2" /bin/sh -c "$4" sh "$3"'
+_HOLD: Final = 'echo $$ > "$1"; exec flock --exclusive --timeout 120 --no-fork "$2" /bin/sh -c "$4" sh "$3"'
 _HELD: Final = 'echo > "$1"; exec sleep infinity'
 _DETACHED: Final = '/bin/sh -c "$1" sh "$2" "$3" "$4" "$5" &'
 """Not a child of the agent, which never waits for it."""
-_PATIENCE: Final = 700
+_PATIENCE: Final = 125.0
+"""Seconds. An NFS server that has just started gives no locks for 90 s: those who had some may take them again."""
 _PAUSE: Final = 0.05
 
 
@@ -54,12 +55,16 @@ class HostLocks:
             log = store.context.log_dir / f"sr-{store.sr}-host.log"
             arguments = (_HOLD, str(self._holder.pidfile), str(path), str(held), _HELD)
             self._holder.start(["/bin/sh", "-c", _DETACHED, "sh", *arguments], log, [])
-        for _ in range(_PATIENCE):
-            if await asyncio.to_thread(held.exists):
-                break
+        deadline = store.context.clock.monotonic() + _PATIENCE
+        while not await asyncio.to_thread(held.exists):
+            if not self._holder.alive() or store.context.clock.monotonic() > deadline:
+                await self._holder.stop()
+                raise backend_failure(
+                    37,
+                    f"SR {store.sr} cannot be locked: its server gives no locks (does it run a lock manager, "
+                    f"does another host use the id of this one, {self._host}?)",
+                )
             await store.context.clock.sleep(_PAUSE)
-        else:
-            raise backend_failure(37, f"SR {store.sr} cannot be locked: its file system keeps no locks between hosts")
         self._holder.forget()  # it stays for the next agent; `close` finds it again
         async with store.editing():
             await store.run(self._drop_own)

@@ -192,3 +192,16 @@ async def test_a_host_that_keeps_the_lock_is_an_error_in_time(
     assert refused.value.number == 37
     Folder(root).unlock(locked[0])
     await sides[0].sr.create_vdi(NewVdi(fresh(), MIB))
+
+
+async def test_a_lock_that_cannot_be_had_is_an_error_at_once(
+    tmp_path: Path, root: Path, sr_id: SrId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_sr(root, sr_id)
+    host = StorageHost(tmp_path)
+    sr = DirectorySr(sr_id, root, await host.context(), shared=True)
+    monkeypatch.setenv("PATH", "/nowhere")  # where no flock(1) is: the keeper of the lock ends
+    with pytest.raises(SrBackendFailure, match="gives no locks") as refused:
+        await sr.open()
+    assert refused.value.number == 37
+    await host.close()

@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bare.iscsi_targets import SMALL, Targets
+from bare.sr_ground import grounded, run
 from contract.storage import PROMISES, Promise, in_dom0, keep, name_of
 from contract.storage_ground import BLOCK, StorageGround, block, fresh
 from contract.storage_host import new_sr
-from xen.iscsi_targets import SMALL, Targets
-from xen.sr_ground import grounded, run
 from xenhost.core.storage import Health, NewVdi, SrSpec
 from xenhost.core.storage_errors import SrBackendFailure, SrFull, VdiMissing
 from xenhost.core.units import MIB
@@ -20,7 +20,7 @@ from xenhost.sm.drivers.iscsi import RawIscsiDriver
 from xenhost.sm.drivers.lvmoiscsi import LvmOverIscsiDriver
 from xenhost.sm.scsi import sysfs
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xen_long]
+pytestmark = pytest.mark.timeout(900)
 
 AGAIN = "LUNs have no place that says of which SR they are"
 DEVIATIONS = {

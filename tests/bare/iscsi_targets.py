@@ -4,7 +4,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from xen.sr_ground import run
+from bare.sr_ground import run
 from xenhost.core.units import MIB
 
 ADM = ("tgtadm", "--lld", "iscsi")

@@ -4,15 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from bare.sr_ground import LoopDisks, run
 from contract.storage_ground import BLOCK, block, fresh
 from contract.storage_host import StorageHost, new_sr, open_bytes
-from xen.sr_ground import LoopDisks, run
 from xenhost.core.storage import AttachMode, IoLimits, SrSpec, VdiChange
 from xenhost.core.storage_errors import SrBackendFailure, VdiInUse, VdiMissing, VdiReadonly
 from xenhost.core.units import MIB
 from xenhost.sm.drivers.udev import UdevDriver
-
-pytestmark = pytest.mark.xen_long
 
 
 @pytest.mark.xen_core

@@ -7,15 +7,15 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bare.sr_ground import grounded, run
 from contract.storage import Promise, in_dom0, keep, name_of
 from contract.storage_ground import BLOCK, StorageGround, block
-from xen.sr_ground import grounded, run
 from xenhost.core.storage_errors import SrBackendFailure, VdiInUse
 from xenhost.sm.drivers.lvmohba import LvmOverHbaDriver
 from xenhost.sm.drivers.rawhba import RawHbaDriver
 from xenhost.sm.scsi.local import every_adapter_disk
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xen_long]
+pytestmark = pytest.mark.timeout(900)
 
 AGAIN = "disks have no place that says of which SR they are"
 DEVIATIONS = {

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from bare.sr_ground import grounded, run
+from bare.sr_servers import file_system, smb_server
 from contract.storage import Promise, in_dom0, keep, name_of
 from contract.storage_ground import StorageGround
-from xen.sr_ground import grounded, run
-from xen.sr_servers import file_system, smb_server
 from xenhost.core.storage import SrSpec
 from xenhost.core.storage_errors import SrBackendFailure
 from xenhost.sm.drivers.smb import SmbDriver
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xen_long]
+pytestmark = pytest.mark.timeout(600)
 CONFIG = {"server": "//127.0.0.1/srs", "username": "root", "password": "s3cret,=word"}
 
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from bare.sr_ground import run
+from bare.sr_servers import file_system, nfs_server, smb_server
 from contract.storage_host import StorageHost, new_sr, open_bytes
-from xen.sr_ground import run
-from xen.sr_servers import file_system, nfs_server, smb_server
 from xenhost.core.ports.storage import Sr
 from xenhost.core.storage import AttachMode, IoLimits, SrSpec
 from xenhost.core.storage_errors import SrBackendFailure
 from xenhost.sm.drivers.iso import IsoDriver
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xen_long]
+pytestmark = pytest.mark.timeout(300)
 
 
 async def _is_read(sr: Sr) -> None:

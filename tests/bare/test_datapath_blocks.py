@@ -13,14 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from bare.datapath_host import BLOCK, FREE, RW, VDI, Guest, Host, new_host
 from kit.images import MIB, check, make_image
-from xen.datapath_host import BLOCK, FREE, RW, VDI, Guest, Host, new_host
 from xenhost.core.storage import AttachMode, IoLimits, VdiId
 from xenhost.core.storage_errors import SrBackendFailure
 from xenhost.sm.datapath import nbd_kernel
 from xenhost.sm.datapath.port import Layer
-
-pytestmark = pytest.mark.xen_long
 
 BLKGETSIZE64 = 0x80081272
 

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bare.datapath_host import Host, new_host
 from kit.images import make_image
-from xen.datapath_host import Host, new_host
-
-pytestmark = pytest.mark.xen_long
 
 RULES = Path(__file__).parents[2] / "packaging/udev"
 RUN = Path("/run/udev/rules.d")

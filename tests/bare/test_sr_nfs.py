@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from bare.sr_ground import grounded, run
+from bare.sr_servers import NfsServer, file_system, nfs_server
 from contract.storage import Promise, in_dom0, keep, name_of
 from contract.storage_ground import BLOCK, StorageGround, block, fresh
 from contract.storage_host import StorageHost, new_sr
-from xen.sr_ground import grounded, run
-from xen.sr_servers import NfsServer, file_system, nfs_server
 from xenhost.core.storage import AttachMode, Health, IoLimits, NewVdi, SrSpec
 from xenhost.core.storage_errors import SrBackendFailure, VdiInUse
 from xenhost.core.units import MIB
 from xenhost.sm.drivers.file import FileDriver
 from xenhost.sm.drivers.nfs import NfsDriver
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xen_long]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from bare.sr_ground import LoopDisks, grounded, run
 from contract.storage import Promise, in_dom0, keep, name_of
 from contract.storage_ground import BLOCK, StorageGround, block, fresh
-from xen.sr_ground import LoopDisks, grounded, run
 from xenhost.core.errors import XenhostError
 from xenhost.core.storage import Health, NewVdi, SrSpec
 from xenhost.core.storage_errors import SrBackendFailure, SrDeviceInUse, SrFull
 from xenhost.core.units import MIB
 from xenhost.sm.drivers.ext import PREFIX, ExtDriver
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xen_long]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

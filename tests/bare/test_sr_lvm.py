@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bare.sr_ground import LoopDisks, grounded, run
 from contract.storage import Promise, in_dom0, keep, name_of
 from contract.storage_ground import BLOCK, StorageGround, block, fresh
 from contract.storage_host import new_sr
-from xen.sr_ground import LoopDisks, grounded, run
 from xenhost.core.ports.storage import Sr
 from xenhost.core.storage import AttachMode, BackendKind, Health, IoLimits, NewSnapshot, NewVdi, SrSpec, VdiId
 from xenhost.core.storage_errors import (
@@ -29,7 +29,7 @@ from xenhost.sm.context import SmContext
 from xenhost.sm.drivers.lvm import LvmLocalDriver
 from xenhost.sm.lvm import names
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xen_long]
+pytestmark = pytest.mark.timeout(900)
 
 
 class Killed(BaseException):
@@ -333,7 +333,6 @@ async def test_a_shared_sr_has_plain_zeroed_volumes_and_its_slaves_only_read(
     assert caught.value.number == 58
 
 
-@pytest.mark.xen_long
 async def test_4096_volumes_are_scanned_by_one_command(ground: StorageGround, disks: LoopDisks) -> None:
     """Written into LVM's metadata as text: to make them one after another would take hours here."""
     disk = disks.new(18 * GIB)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from xen.sr_ground import run
+from bare.sr_ground import run
 from xenhost.core.units import MIB
 
 _NFSD = Path("/proc/fs/nfsd")
@@ -38,8 +38,13 @@ class NfsServer:
     def start(self) -> None:
         """Serve; clients need not wait until all others could have come back."""
         run("rpc.nfsd", "4")
-        with contextlib.suppress(OSError):  # it has ended already
-            (_NFSD / "v4_end_grace").write_text("Y")
+        grace = _NFSD / "v4_end_grace"
+        deadline = time.monotonic() + 120
+        while grace.read_text()[:1] != "Y":
+            assert time.monotonic() < deadline, "the grace period of the NFS server does not end"
+            with contextlib.suppress(OSError):  # it is not that far
+                grace.write_text("Y")
+            time.sleep(0.1)
 
     def stop(self) -> None:
         """Answer nothing any more."""
