@@ -50,7 +50,15 @@ STORAGE: Final = (
     "python3-bitarray",  # with uuid-runtime: what upstream's SM drivers import and run
     "uuid-runtime",
 )
-NETWORK: Final = ("openvswitch-switch", "iperf3")
+NETWORK: Final = (
+    "openvswitch-switch",
+    "libnftables1",
+    "nftables",  # nft: what an operator would look with
+    "dhcpcd-base",
+    "dnsmasq-base",  # DHCP and router advertisements for the tests
+    "tcpdump",
+    "iperf3",
+)
 DEVICES: Final = ("swtpm", "swtpm-tools", "usbip")
 PEERS: Final = ("libvirt-daemon", "libvirt-daemon-driver-xen", "libvirt-clients", "rrdtool")  # for the benchmarks
 
