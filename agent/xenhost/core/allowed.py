@@ -13,6 +13,7 @@ from xenhost.core.ids import VmId
 from xenhost.core.requests import (
     EjectVbd,
     InsertVbd,
+    LimitVbd,
     PauseVm,
     PlugVbd,
     PlugVif,
@@ -42,6 +43,8 @@ class Word(StrEnum):
     UNPLUG = auto()
     INSERT = auto()
     EJECT = auto()
+    LIMIT = auto()
+    """Not XenAPI's, which sets the fields of a VBD's QoS."""
 
 
 VM_WORDS: Final = (
@@ -72,6 +75,7 @@ LIVES: Final[Mapping[Word, frozenset[Life]]] = {
     Word.UNPLUG: _ALIVE | {Life.HALTED},
     Word.INSERT: _ALIVE | {Life.HALTED},
     Word.EJECT: _ALIVE | {Life.HALTED},
+    Word.LIMIT: _ALIVE | {Life.HALTED},
 }
 """The lives of a VM in which a word makes sense."""
 
@@ -119,6 +123,7 @@ _WORDS: Final[Mapping[type[Request], Word]] = {
     UnplugVif: Word.UNPLUG,
     InsertVbd: Word.INSERT,
     EjectVbd: Word.EJECT,
+    LimitVbd: Word.LIMIT,
 }
 
 

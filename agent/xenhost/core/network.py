@@ -11,8 +11,6 @@ from enum import StrEnum, auto
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Final
 
-from xenhost.core.devices import DeviceClass as DeviceClass
-
 MAX_VLAN: Final = 4094
 BACKEND_MAC: Final = "fe:ff:ff:ff:ff:ff"
 """Of dom0's end of a VIF: the highest, so that no bridge takes it for its own."""
@@ -192,6 +190,19 @@ class LockingMode(StrEnum):
     LOCKED = auto()
     UNLOCKED = auto()
     DISABLED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class VifNetwork:
+    """What a network gives to the VIFs on it."""
+
+    network: str
+    """UUID; empty: a bridge that is not ours."""
+    mtu: int = 1500
+    default_locking: LockingMode = LockingMode.UNLOCKED
+    """Of VIFs that have `network_default`: UNLOCKED or DISABLED."""
+    carrier: bool = True
+    """False if carriers are passed through and the uplink has none."""
 
 
 @dataclass(frozen=True, slots=True)

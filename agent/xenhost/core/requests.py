@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from xenhost.core.devices import Source, Vbd, Vif
+from xenhost.core.devices import IoLimits, Source, Vbd, Vif
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ids import DevId, VmId
 
@@ -97,6 +97,16 @@ class EjectVbd:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitVbd:
+    """Change the limits of a VBD, at once if the VM runs."""
+
+    kind: ClassVar[str] = "vbd.limit"
+    vm: VmId
+    devid: DevId
+    limits: IoLimits
+
+
+@dataclass(frozen=True, slots=True)
 class PlugVif:
     """Add a VIF to the specification of a VM, and connect it if the VM runs."""
 
@@ -126,6 +136,7 @@ Request = (
     | UnplugVbd
     | InsertVbd
     | EjectVbd
+    | LimitVbd
     | PlugVif
     | UnplugVif
 )
@@ -142,6 +153,7 @@ REQUESTS: Final[Mapping[str, type[Request]]] = {
         UnplugVbd,
         InsertVbd,
         EjectVbd,
+        LimitVbd,
         PlugVif,
         UnplugVif,
     )

@@ -21,6 +21,7 @@ from xenhost.core.network import (
     SwitchKind,
     Topology,
     VfSettings,
+    VifNetwork,
     VifPort,
     VirtualFunction,
 )
@@ -156,4 +157,23 @@ class Nics(Protocol):
 
     async def configure_vf(self, device: str, number: int, settings: VfSettings) -> None:
         """Set all of it. A rate that the card cannot limit raises SriovFailed, and the rest is set."""
+        ...
+
+
+class Networks(Protocol):
+    """What VMs need of the networks of this host: the network engine is it."""
+
+    async def ready(self, bridge: str) -> VifNetwork:
+        """Bring the network of a bridge up if it is not (VLANs, tunnels and internal networks come up when needed).
+
+        A bridge that is not ours, but there, has an empty `VifNetwork.network`. Raises DeviceAttachFailed.
+        """
+        ...
+
+    def find(self, untrusted_network: str) -> str:
+        """The bridge of a network, by its UUID, its name or the bridge itself. Raises HandleInvalid."""
+        ...
+
+    def watch(self, on_change: Callable[[str], None]) -> None:
+        """Call it with the bridge when `VifNetwork` of it changed."""
         ...

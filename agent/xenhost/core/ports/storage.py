@@ -217,6 +217,14 @@ class Datapaths(Protocol):
         """Deactivate and detach; the driver is called only when no other datapath needs the VDI. No-op if unknown."""
         ...
 
+    async def limit(self, datapath: str, limits: IoLimits) -> None:
+        """Change the limits of a connected datapath at once. Durable.
+
+        Raises VdiNotAvailable if it is not connected, OperationNotAllowed if nothing that could hold the guest back is
+        between it and the VDI, and what the driver raises; then its limits are as before.
+        """
+        ...
+
     def source(self, datapath: str) -> Source | None:
         """What a connected datapath leads to; None if it is not connected."""
         ...
