@@ -50,6 +50,7 @@ POINTS: Final[Mapping[str, Points]] = {
     "hard-reboot-vdis": Points(25, 18, 13, 14),
     "plug-vdi": Points(5, 4, 2, 2),
     "unplug-vdi": Points(5, 4, 2, 2),
+    "limit-vdi": Points(3, 3, 0, 1),
     "insert-vdi": Points(5, 4, 2, 2),
     "eject-vdi": Points(5, 4, 2, 2),
 }

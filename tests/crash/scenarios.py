@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kit.specs import cd, disk, file_disk, nic, spec, vdi_disk, vm_id
-from xenhost.core.devices import Source, SourceKind
+from xenhost.core.devices import IoLimits, Source, SourceKind
 from xenhost.core.errors import (
     DeviceAlreadyAttached,
     HandleInvalid,
@@ -18,6 +18,7 @@ from xenhost.core.ids import DevId, parse_device
 from xenhost.core.requests import (
     EjectVbd,
     InsertVbd,
+    LimitVbd,
     PauseVm,
     PlugVbd,
     PlugVif,
@@ -35,6 +36,7 @@ from xenhost.core.vm import PowerState, VmSpec, VmType
 VM: Final = vm_id(1)
 XVDB: Final = parse_device("xvdb")[0]
 XVDD: Final = parse_device("xvdd")[0]
+LIMITS: Final = IoLimits(iops=500)
 ISO: Final = Source(SourceKind.FILE, "/srv/a.iso")
 
 
@@ -68,6 +70,11 @@ def has_vdi(view: VmView) -> bool:
     return vbd is not None and vbd.source.kind is SourceKind.VDI
 
 
+def is_limited(view: VmView) -> bool:
+    vbd = view.spec.vbd(XVDB)
+    return vbd is not None and vbd.limits == LIMITS
+
+
 def no(condition: Callable[[VmView], bool]) -> Callable[[VmView], bool]:
     return lambda view: running(view) and not condition(view)
 
@@ -89,7 +96,7 @@ class Scenario:
     """True once it was done."""
     prepare: Sequence[Request] = field(default_factory=tuple)
     already: tuple[type[XenhostError], ...] = (VmBadPowerState,)
-    """How a repetition may be refused because it has been done."""
+    """How a repetition is refused because it has been done; none: it is done again."""
     keeps_running: bool = False
     """A new domain that runs is what was wanted: it is never destroyed again."""
     turns_back: bool = True
@@ -196,6 +203,7 @@ SCENARIOS: Final = {
             already=(HandleInvalid,),
             turns_back=False,
         ),
+        Scenario("limit-vdi", VDIS, LimitVbd(VM, XVDB, LIMITS), no(is_limited), also(is_limited), ON, already=()),
         Scenario(
             "insert-vdi",
             DRIVE,

@@ -15,12 +15,24 @@ from xenhost.agent.engine.admission import Situation, admit, checked_spec
 from xenhost.agent.plans.planner import plan_request
 from xenhost.agent.steps.registry import decode_plan, encode_plan
 from xenhost.core.allowed import Busy, Verdict, Word, allowed_operations, decide, word_of
-from xenhost.core.devices import DeviceClass, DeviceState, DeviceStatus, Source, SourceKind, Vbd, VbdMode, VbdType, Vif
+from xenhost.core.devices import (
+    DeviceClass,
+    DeviceState,
+    DeviceStatus,
+    IoLimits,
+    Source,
+    SourceKind,
+    Vbd,
+    VbdMode,
+    VbdType,
+    Vif,
+)
 from xenhost.core.errors import XenhostError
 from xenhost.core.ids import DevId, DomId
 from xenhost.core.requests import (
     EjectVbd,
     InsertVbd,
+    LimitVbd,
     PauseVm,
     PlugVbd,
     PlugVif,
@@ -64,6 +76,7 @@ REQUESTS: st.SearchStrategy[Request] = st.one_of(
     st.builds(UnplugVbd, st.just(VM), PLACES, st.booleans(), SECONDS),
     st.builds(InsertVbd, st.just(VM), PLACES, SOURCES),
     st.builds(EjectVbd, st.just(VM), PLACES),
+    st.builds(LimitVbd, st.just(VM), PLACES, st.builds(IoLimits, st.integers(), st.integers())),
     st.builds(PlugVif, st.just(VM), VIFS),
     st.builds(UnplugVif, st.just(VM), st.integers(-1, 20).map(DevId), st.booleans(), SECONDS),
 )

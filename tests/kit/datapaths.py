@@ -1,13 +1,13 @@
 """Storage as the VM engine sees it: datapaths in memory that outlive the agents which connect them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from xenhost.agent.steps.vdi import datapath_of
 from xenhost.core.devices import IoLimits, Source, SourceKind
 from xenhost.core.storage import AttachMode, Connection, VdiId
-from xenhost.core.storage_errors import VdiInUse
+from xenhost.core.storage_errors import VdiInUse, VdiNotAvailable
 from xenhost.drivers.sim.faults import When
 from xenhost.drivers.sim.life import Life
 from xenhost.drivers.sim.world import World
@@ -70,6 +70,15 @@ class FakeDatapaths:
         await self._life.reach("disconnect", When.DURING)
         del self._vdis.datapaths[datapath]
         await self._life.reach("disconnect", When.AFTER)
+
+    async def limit(self, datapath: str, limits: IoLimits) -> None:
+        """See Datapaths."""
+        await self._life.reach("limit", When.BEFORE)
+        used = self._vdis.datapaths.get(datapath)
+        if used is None or not used.done:
+            raise VdiNotAvailable(f"{datapath} is not connected", vdi="")
+        self._vdis.datapaths[datapath] = replace(used, limits=limits)
+        await self._life.reach("limit", When.AFTER)
 
     def source(self, datapath: str) -> Source | None:
         """See Datapaths."""

@@ -89,6 +89,8 @@ class Shelf:
         self.running = 0
         self.most_running = 0
         self.limits: Final[dict[VdiId, IoLimits]] = {}
+        self.served: Final[set[VdiId]] = set()
+        """By a process that holds their users back."""
 
     def reboot(self) -> None:
         """The host, not the storage."""

@@ -194,13 +194,17 @@ class ShelfSr:
         assert vdi in shelf.attached, "activated before it was attached"
         shelf.active[vdi] = mode
         shelf.limits[vdi] = limits
+        if limits:
+            shelf.served.add(vdi)
         await self._life.end("activate_vdi")
-        return (Backend(BackendKind.FILE, f"/shelf/{self._sr}/{vdi}"),)
+        kind = BackendKind.NBD if vdi in shelf.served else BackendKind.FILE
+        return (Backend(kind, f"/shelf/{self._sr}/{vdi}"),)
 
     async def deactivate_vdi(self, vdi: VdiId) -> None:
         await self._begin("deactivate_vdi", vdi)
         assert vdi not in self._life.shelf.blocks, "deactivated under its block device"
         self._life.shelf.active.pop(vdi, None)
+        self._life.shelf.served.discard(vdi)
         await self._life.end("deactivate_vdi")
 
     async def detach_vdi(self, vdi: VdiId) -> None:

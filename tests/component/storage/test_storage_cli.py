@@ -132,6 +132,11 @@ async def test_a_vm_gets_a_vdi_with_limits(xenhost: CommandLine, local: dict[str
     shown = await xenhost.ok("vm", "show", "web")
     assert f"xvda  detached  rw  vdi:{root['id']}  500 IOPS  50 MiB/s" in shown
     await xenhost.ok("vm", "start", "web")
+    changed = await xenhost.ok("vbd", "limit", "web", "xvda", "--iops", "0", "--rate", "1G")
+    assert changed == "the limits of xvda of web are changed\n"
+    await xenhost.ok("vbd", "limit", "web", "xvda", "--iops", "20")
+    assert f"rw  vdi:{root['id']}  20 IOPS  1 GiB/s" in await xenhost.ok("vm", "show", "web")
+    assert (await xenhost.run("vbd", "limit", "web", "xvda")).exit_code == 2
     assert await xenhost.ok("vbd", "plug", "web", "vdi:data") == "xvdb of web is plugged\n"
     paths = (await xenhost.ok("sr", "datapaths")).splitlines()
     assert sorted(line.split()[1:4] for line in paths[1:]) == [["data", "rw", "activated"], ["root", "rw", "activated"]]

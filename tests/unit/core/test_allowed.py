@@ -89,6 +89,7 @@ def test_every_word_has_its_lives_and_every_request_its_word() -> None:
         "vbd.unplug",
         "vbd.insert",
         "vbd.eject",
+        "vbd.limit",
         "vif.plug",
         "vif.unplug",
     }

@@ -20,6 +20,7 @@ from xenhost.core.ids import MAX_DISKS, MAX_VIFS, DevId, device_name
 from xenhost.core.requests import (
     EjectVbd,
     InsertVbd,
+    LimitVbd,
     PlugVbd,
     PlugVif,
     RebootVm,
@@ -117,6 +118,8 @@ def _check_device(request: Request, now: Situation) -> None:
             if vbd.source.kind is not SourceKind.EMPTY:
                 raise VbdNotEmpty(f"{vbd.device} of VM {spec.id} holds a medium; eject it first", vbd=vbd.device)
             checked_vbd(replace(vbd, source=source))
+        case LimitVbd(devid=devid, limits=limits):
+            checked_vbd(replace(drive(spec, devid), limits=limits))
         case EjectVbd(devid=devid):
             vbd = drive(spec, devid)
             _check_drive(spec, devid)

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from xenhost.agent.steps.vbd import ChangeMedium, PlugVbd, UnplugVbd
-from xenhost.agent.steps.vdi import ConnectVdi, DisconnectVdi
+from xenhost.agent.steps.vdi import ConnectVdi, DisconnectVdi, LimitVdi
 from xenhost.agent.steps.vif import PlugVif, UnplugVif
-from xenhost.core.devices import Source, SourceKind, Vbd, Vif
+from xenhost.core.devices import IoLimits, Source, SourceKind, Vbd, Vif
 from xenhost.core.ids import DevId
 from xenhost.core.steps import OnFailure, OnRecovery, Plan, Planned, Stage, Step
 from xenhost.core.vm import VmSpec
@@ -35,6 +35,12 @@ def eject(spec: VmSpec, vbd: Vbd, exists: bool) -> Plan:
     """An interrupted ejection is done."""
     new = replace(vbd, source=Source(SourceKind.EMPTY))
     return _plan((_single(ChangeMedium(new)), *_let_go(vbd)), exists, _with(spec, new))
+
+
+def limit(spec: VmSpec, vbd: Vbd, limits: IoLimits, exists: bool) -> Plan:
+    """An interrupted change is done."""
+    stages = (_single(LimitVdi(vbd.devid, limits, vbd.limits)),) if vbd.source.kind is SourceKind.VDI else ()
+    return _plan(stages, exists, _with(spec, replace(vbd, limits=limits)))
 
 
 def plug_vif(spec: VmSpec, vif: Vif, exists: bool) -> Plan:

@@ -12,6 +12,7 @@ from xenhost.core.ids import DevId, DomId, device_name
 from xenhost.core.requests import (
     EjectVbd,
     InsertVbd,
+    LimitVbd,
     PauseVm,
     PlugVbd,
     PlugVif,
@@ -50,6 +51,8 @@ def plan_request(request: Request, spec: VmSpec, domid: DomId | None) -> Plan:
             return devices.insert(spec, drive(spec, devid), source, exists)
         case EjectVbd(devid=devid):
             return devices.eject(spec, drive(spec, devid), exists)
+        case LimitVbd(devid=devid, limits=limits):
+            return devices.limit(spec, drive(spec, devid), limits, exists)
         case PlugVif(vif=vif):
             return devices.plug_vif(spec, vif, exists)
         case UnplugVif(devid=devid, force=force, timeout=timeout):

@@ -6,7 +6,7 @@ from google.longrunning import operations_pb2
 
 from xenhost.agent.engine.engine import Engine
 from xenhost.agent.rpc.context import Context
-from xenhost.agent.rpc.convert.device import source_from_proto, vbd_from_proto
+from xenhost.agent.rpc.convert.device import limits_from_proto, source_from_proto, vbd_from_proto
 from xenhost.agent.rpc.resolve import name_vdis, source_kinds, vm_named
 from xenhost.agent.rpc.submit import seconds_or, submit
 from xenhost.agent.storage.engine import StorageEngine
@@ -14,7 +14,7 @@ from xenhost.api.host.v1 import vbd_service_pb2, vbd_service_pb2_grpc
 from xenhost.core.devices import SourceKind, Vbd, VbdMode, VbdType, checked_vbd
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ids import parse_device
-from xenhost.core.requests import EjectVbd, InsertVbd, PlugVbd, UnplugVbd
+from xenhost.core.requests import EjectVbd, InsertVbd, LimitVbd, PlugVbd, UnplugVbd
 
 UNPLUG_SECONDS: Final = 60.0
 
@@ -60,3 +60,9 @@ class VbdServicer(vbd_service_pb2_grpc.VbdServiceServicer):
         vm = vm_named(self._engine, request.vm_id, "vm_id")
         devid, _ = parse_device(request.device)
         return await submit(self._engine, EjectVbd(vm, devid), request.request_id)
+
+    async def LimitVbd(self, request: vbd_service_pb2.LimitVbdRequest, context: Context) -> operations_pb2.Operation:
+        """Change the limits of a VBD."""
+        vm = vm_named(self._engine, request.vm_id, "vm_id")
+        devid, _ = parse_device(request.device)
+        return await submit(self._engine, LimitVbd(vm, devid, limits_from_proto(request.limits)), request.request_id)

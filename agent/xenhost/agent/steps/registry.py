@@ -14,7 +14,7 @@ from xenhost.agent.steps.domain import (
 )
 from xenhost.agent.steps.guest import Delay, ShutDownGuest
 from xenhost.agent.steps.vbd import ChangeMedium, PlugVbd, UnplugVbd
-from xenhost.agent.steps.vdi import ConnectVdi, DisconnectVdi, DisconnectVdis
+from xenhost.agent.steps.vdi import ConnectVdi, DisconnectVdi, DisconnectVdis, LimitVdi
 from xenhost.agent.steps.vif import PlugVif, UnplugVif
 from xenhost.core.record import CLASS, BadRecord, Json, decode, encode
 from xenhost.core.steps import OnFailure, OnRecovery, Plan, Planned, Stage, Step
@@ -40,6 +40,7 @@ STEPS: Final[Mapping[str, type[Step]]] = {
         ConnectVdi,
         DisconnectVdi,
         DisconnectVdis,
+        LimitVdi,
     )
 }
 """Never take one out: a journal may hold it. Never change what a field means: add a field with a default."""

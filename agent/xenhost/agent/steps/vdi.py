@@ -3,6 +3,7 @@
 What cannot be let go now never holds a VM up: the engine lets it go later (engine/datapaths.py).
 """
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
@@ -95,6 +96,35 @@ class DisconnectVdis(BaseStep):
         prefix = datapath_prefix(work.spec.id)
         for datapath in [each for each in work.storage.datapaths() if each.startswith(prefix)]:
             await _let_go(work, datapath)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitVdi(BaseStep):
+    """Change what a guest may do with the VDI of a plugged VBD."""
+
+    kind: ClassVar[str] = "vdi.limit"
+    devid: DevId
+    limits: IoLimits
+    before: IoLimits
+    """Those it had."""
+
+    @property
+    def deadline(self) -> float:
+        """For a slow server."""
+        return CONNECT_SECONDS
+
+    def text(self, work: Work) -> str:
+        """For humans."""
+        return f"changing the limits of {device_name(self.devid)}"
+
+    async def apply(self, work: Work) -> None:
+        """It counts at once."""
+        await work.storage.limit(datapath_of(work.spec.id, self.devid), self.limits)
+
+    async def undo(self, work: Work) -> None:
+        """Those it had before, unless the VDI is not used any more."""
+        with contextlib.suppress(VdiNotAvailable):
+            await work.storage.limit(datapath_of(work.spec.id, self.devid), self.before)
 
 
 def datapath_prefix(vm: VmId) -> str:

@@ -7,14 +7,15 @@ datapath that could not be disconnected is *leaked*: nobody's any more, and trie
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from xenhost.agent.storage.calls import Calls
 from xenhost.agent.storage.config import StorageConfig
-from xenhost.agent.storage.journal import DropDatapath, PutDatapath
+from xenhost.agent.storage.datapath import Datapath, tightest
+from xenhost.agent.storage.journal import DropDatapath
 from xenhost.agent.storage.locks import Locks
 from xenhost.agent.storage.records import Records, SrRecord, VdiRecord, reset_point_of
 from xenhost.agent.storage.store import StorageStore
@@ -22,7 +23,7 @@ from xenhost.core.clock import Clock
 from xenhost.core.devices import Source
 from xenhost.core.errors import OperationNotAllowed, XenhostError
 from xenhost.core.ports.storage import Sr
-from xenhost.core.storage import AttachMode, Backend, Connection, IoLimits, OnBoot, SrId, VdiId
+from xenhost.core.storage import AttachMode, Backend, BackendKind, Connection, IoLimits, OnBoot, SrId, VdiId
 from xenhost.core.storage_allowed import decide_use
 from xenhost.core.storage_errors import SrNotAttached, VdiNotAvailable
 from xenhost.core.storage_views import DatapathView
@@ -37,31 +38,6 @@ EXPORT: Final = "export/"
 """VDIs served to backup tools, by a process that outlives the agent."""
 _AT_ONCE: Final = 8
 """VDIs taken over at once when an SR is attached."""
-
-
-@dataclass(slots=True, eq=False)
-class Datapath:
-    """One user of a VDI."""
-
-    name: str
-    sr: SrId
-    vdi: VdiId
-    mode: AttachMode
-    limits: IoLimits
-    block: bool
-    """Does it need what a guest can be connected to, or only bytes?"""
-    wanted: bool = True
-    """False: it is to be disconnected, or leaked."""
-    state: DatapathState = DatapathState.DETACHED
-    """At most this: set before the driver is called."""
-    source: Source | None = None
-    connected: bool = False
-    broken: bool = False
-    """What served it has ended under its user, who must disconnect it."""
-
-    def put(self) -> PutDatapath:
-        """The row."""
-        return PutDatapath(self.name, self.sr, self.vdi, self.mode, self.limits, self.wanted, self.source)
 
 
 class DatapathTable:
@@ -120,6 +96,39 @@ class DatapathTable:
                     await self._leave(row)
         finally:
             self._check_leaks(row)
+
+    async def limit(self, datapath: str, limits: IoLimits) -> None:
+        """See core.ports.storage.Datapaths."""
+        row = self._rows.get(datapath)
+        if row is not None:
+            async with self._locks.vdis(row.sr, row.vdi):
+                if self._rows.get(datapath) is row and row.wanted and row.connected:
+                    await self._limit(row, limits)
+                    return
+        raise VdiNotAvailable(f"datapath {datapath} is not connected", vdi="" if row is None else row.vdi)
+
+    async def _limit(self, row: Datapath, limits: IoLimits) -> None:
+        before, row.limits = row.limits, limits
+        rows = self._of_vdi[row.vdi]
+        wanted = tightest(other.limits for other in rows if other.wanted)
+        try:
+            if wanted != self._limits.get(row.vdi):
+                if not any(backend.kind is BackendKind.NBD for backend in self._backends[row.vdi]):
+                    raise OperationNotAllowed(
+                        f"VDI {row.vdi} was connected without limits, and its guest uses it directly; unplug it and "
+                        "plug it again with limits",
+                        reason_text="it is used directly",
+                    )
+                await self._store.write(row.put())
+                mode = superstate(other.state for other in rows).mode or row.mode
+                activation = self._attached(row.sr).activate_vdi(row.vdi, mode, wanted)
+                self._backends[row.vdi] = tuple(await self._calls.verb("limiting a VDI", activation))
+                self._limits[row.vdi] = wanted
+        except BaseException:
+            row.limits = before
+            self._store.note(row.put())
+            raise
+        self._store.note(row.put())
 
     def source(self, datapath: str) -> Source | None:
         """See core.ports.storage.Datapaths."""
@@ -297,7 +306,7 @@ class DatapathTable:
         new = superstate(other.state for other in rows)
         if again:
             old = DatapathState.DETACHED
-        limits = _tightest(other.limits for other in rows if other.wanted)
+        limits = tightest(other.limits for other in rows if other.wanted)
         calls = difference(old, new)
         for call in calls:
             if call.verb is Verb.ATTACH and call.mode is not None:
@@ -333,7 +342,7 @@ class DatapathTable:
                         await self._calls.verb("detaching a VDI", sr.detach_vdi(row.vdi))
                     case Verb.ATTACH | Verb.ACTIVATE:
                         assert call.mode is not None
-                        limits = _tightest(other.limits for other in others)
+                        limits = tightest(other.limits for other in others)
                         await self._calls.verb("activating a VDI", sr.activate_vdi(row.vdi, call.mode, limits))
         except XenhostError as error:
             self._log.warning("a datapath cannot be disconnected yet", datapath=row.name, vdi=row.vdi, error=str(error))
@@ -409,12 +418,3 @@ class DatapathTable:
             self._records.touch_vdi(record)
         if (sr := self._records.get_sr(row.sr)) is not None:
             sr.datapaths.pop(row.name, None)
-
-
-def _tightest(limits: Iterable[IoLimits]) -> IoLimits:
-    """One server serves all datapaths of a VDI."""
-    given = tuple(limits)
-    return IoLimits(
-        min((limit.iops for limit in given if limit.iops), default=0),
-        min((limit.bytes_per_second for limit in given if limit.bytes_per_second), default=0),
-    )

@@ -333,6 +333,10 @@ class StorageEngine:
         """See core.ports.storage.Datapaths."""
         return await self._services.datapaths.connect(datapath, vdi, mode, limits)
 
+    async def limit(self, datapath: str, limits: IoLimits) -> None:
+        """See core.ports.storage.Datapaths."""
+        await self._services.datapaths.limit(datapath, limits)
+
     async def disconnect(self, datapath: str) -> None:
         """See core.ports.storage.Datapaths."""
         await self._services.datapaths.disconnect(datapath)

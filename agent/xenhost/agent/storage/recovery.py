@@ -7,7 +7,8 @@ from xenhost.agent.engine.operations import Tracked
 from xenhost.agent.journal.entry import read_error
 from xenhost.agent.journal.record import PutMeta
 from xenhost.agent.storage.admission import recovered
-from xenhost.agent.storage.datapaths import EXPORT, OWN, Datapath
+from xenhost.agent.storage.datapath import Datapath
+from xenhost.agent.storage.datapaths import EXPORT, OWN
 from xenhost.agent.storage.job import Job
 from xenhost.agent.storage.journal import DropDatapaths, ForgetOperation, read_request, read_value
 from xenhost.agent.storage.runner import Runner

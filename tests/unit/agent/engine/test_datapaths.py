@@ -11,7 +11,7 @@ from xenhost.agent.steps.vdi import datapath_of
 from xenhost.core.devices import DeviceClass, IoLimits, Source, SourceKind, Vbd, VbdMode
 from xenhost.core.errors import InternalError, InvalidValue
 from xenhost.core.ids import DomId
-from xenhost.core.requests import EjectVbd, InsertVbd, PlugVbd, ShutdownVm, StartVm, UnplugVbd
+from xenhost.core.requests import EjectVbd, InsertVbd, LimitVbd, PlugVbd, ShutdownVm, StartVm, UnplugVbd
 from xenhost.core.storage import AttachMode, VdiId
 from xenhost.core.storage_errors import VdiInUse
 from xenhost.core.views import OperationState
@@ -110,10 +110,29 @@ async def test_a_medium_that_does_not_fit_is_let_go(host: SimHost, agent: Agent)
     assert not host.vdis.datapaths
 
 
+async def test_the_limits_of_a_plugged_vdi_change_at_once(host: SimHost, agent: Agent) -> None:
+    await started(agent, vdi_disk())
+    await agent.succeed(LimitVbd(VM, XVDB, IoLimits(iops=100)))
+    assert host.vdis.datapaths == connected(vdi_disk(iops=100))
+    assert agent.engine.vm(VM).spec.vbd(XVDB) == vdi_disk(iops=100)
+    host.world.faults.fail("limit")
+    failed = await agent.do(LimitVbd(VM, XVDB, IoLimits()))
+    assert failed.state is OperationState.FAILED
+    assert host.vdis.datapaths == connected(vdi_disk(iops=100))
+    assert agent.engine.vm(VM).spec.vbd(XVDB) == vdi_disk(iops=100)
+    await agent.succeed(ShutdownVm(VM, hard=True))
+    await agent.succeed(LimitVbd(VM, XVDB, IoLimits()))
+    assert not host.vdis.datapaths
+    await agent.succeed(StartVm(VM))
+    assert host.vdis.datapaths == connected(vdi_disk())
+
+
 async def test_only_vdis_can_be_limited(agent: Agent) -> None:
     with pytest.raises(InvalidValue, match="only a VDI"):
         await agent.engine.create_vm(spec(vbds=(replace(disk(), limits=IoLimits(iops=1)),)))
-    await agent.engine.create_vm(spec(vbds=(replace(cd(), limits=IoLimits(iops=1)),)))
+    await agent.engine.create_vm(spec(vbds=(disk(), replace(cd(), limits=IoLimits(iops=1)))))
+    with pytest.raises(InvalidValue, match="only a VDI"):
+        await agent.engine.submit(LimitVbd(VM, disk().devid, IoLimits(iops=1)))
     with pytest.raises(InvalidValue, match="only a VDI"):
         await agent.engine.submit(InsertVbd(VM, cd().devid, Source(SourceKind.FILE, "/srv/a.iso")))
 

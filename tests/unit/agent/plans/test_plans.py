@@ -8,13 +8,14 @@ from kit.specs import cd, disk, file_disk, nic, spec, vdi_disk, vm_id
 from xenhost.agent.plans.after_stop import Damping, after_stop, emulator_lost
 from xenhost.agent.plans.planner import plan_request
 from xenhost.agent.steps.registry import STEPS, decode_plan, encode_plan
-from xenhost.core.devices import Source, SourceKind
+from xenhost.core.devices import IoLimits, Source, SourceKind
 from xenhost.core.errors import HandleInvalid
 from xenhost.core.ids import DevId, DomId
 from xenhost.core.record import BadRecord
 from xenhost.core.requests import (
     EjectVbd,
     InsertVbd,
+    LimitVbd,
     PauseVm,
     PlugVbd,
     PlugVif,
@@ -137,6 +138,8 @@ GOLDEN: list[tuple[str, VmSpec, Request, list[str]]] = [
         EjectVbd(VM, cd().devid),
         ["unwind/forward: vbd.medium", "forward/forward: vdi.disconnect"],
     ),
+    ("limit vdi", VDIS, LimitVbd(VM, vdi_disk().devid, IoLimits(iops=5)), ["unwind/forward: vdi.limit"]),
+    ("limit an empty drive", PV, LimitVbd(VM, cd().devid, IoLimits(iops=5)), []),
     ("plug vif", PV, PlugVif(VM, nic(1)), ["unwind/unwind: vif.plug"]),
     ("unplug vif", PV, UnplugVif(VM, DevId(0)), ["unwind/forward: vif.unplug"]),
 ]
@@ -200,9 +203,8 @@ def test_every_step_says_what_it_is() -> None:
         assert step.weight > 0
 
 
-@pytest.mark.parametrize("request_", [row[2] for row in GOLDEN], ids=[row[0] for row in GOLDEN])
-def test_every_step_has_a_deadline(request_: Request) -> None:
-    vm = HVM if isinstance(request_, StartVm) else PV
+@pytest.mark.parametrize(("vm", "request_"), [row[1:3] for row in GOLDEN], ids=[row[0] for row in GOLDEN])
+def test_every_step_has_a_deadline(vm: VmSpec, request_: Request) -> None:
     for stage in plan_request(request_, vm, D).stages:
         assert all(0 < planned.step.deadline < 3600 for planned in stage.steps)
 

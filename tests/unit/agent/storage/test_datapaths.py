@@ -9,7 +9,7 @@ from kit.storage import StorageAgent, StorageHost
 from xenhost.core.devices import SourceKind
 from xenhost.core.errors import HandleInvalid, OperationNotAllowed, XenhostError
 from xenhost.core.storage import AttachMode, IoLimits, NewVdi
-from xenhost.core.storage_errors import SrDeviceInUse, SrNotAttached, VdiInUse, VdiReadonly
+from xenhost.core.storage_errors import SrDeviceInUse, SrNotAttached, VdiInUse, VdiNotAvailable, VdiReadonly
 from xenhost.core.storage_requests import AttachSr, CreateVdi, DetachSr
 from xenhost.core.units import MIB
 from xenhost.drivers.sim.faults import When
@@ -17,6 +17,11 @@ from xenhost.drivers.sim.faults import When
 SR, VDI = sr_id(), vdi_id()
 A, B = "vbd/a/xvda", "vbd/b/xvda"
 FREE = IoLimits()
+
+
+async def successor(agent: StorageAgent, host: StorageHost) -> StorageAgent:
+    await agent.engine.close()
+    return await host.start()
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +52,48 @@ async def test_connecting_again_gives_the_same_answer_without_a_call(agent: Stor
     host.shelf.calls.clear()
     assert await agent.engine.connect(A, VDI, AttachMode.RW, FREE) == first
     assert not host.shelf.calls
+
+
+async def test_limits_change_under_a_user_that_was_connected_with_some(agent: StorageAgent, host: StorageHost) -> None:
+    source = (await agent.engine.connect(A, VDI, AttachMode.RW, IoLimits(iops=5))).source
+    await agent.engine.limit(A, IoLimits(iops=7))
+    assert host.shelf.limits == {VDI: IoLimits(iops=7)}
+    agent = await successor(agent, host)
+    await agent.engine.limit(A, FREE)
+    assert host.shelf.limits == {VDI: FREE}
+    await agent.engine.limit(A, IoLimits(bytes_per_second=1))
+    agent = await successor(agent, host)
+    assert agent.engine.source(A) == source
+    assert host.shelf.limits == {VDI: IoLimits(bytes_per_second=1)}
+    host.shelf.calls.clear()
+    await agent.engine.limit(A, IoLimits(bytes_per_second=1))
+    assert not host.shelf.calls
+
+
+async def test_the_tightest_limits_of_several_users_count(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RO, IoLimits(iops=5))
+    await agent.engine.connect(B, VDI, AttachMode.RO, IoLimits(iops=9))
+    await agent.engine.limit(A, IoLimits(iops=20))
+    assert host.shelf.limits == {VDI: IoLimits(iops=9)}
+
+
+async def test_who_uses_a_vdi_directly_cannot_be_limited_meanwhile(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RW, FREE)
+    with pytest.raises(OperationNotAllowed, match="plug it again"):
+        await agent.engine.limit(A, IoLimits(iops=5))
+    with pytest.raises(VdiNotAvailable):
+        await agent.engine.limit(B, IoLimits(iops=5))
+    agent = await successor(agent, host)
+    assert host.shelf.limits == {VDI: FREE}
+
+
+async def test_limits_that_cannot_be_changed_are_as_before(agent: StorageAgent, host: StorageHost) -> None:
+    await agent.engine.connect(A, VDI, AttachMode.RW, IoLimits(iops=5))
+    host.shelf.faults.fail("activate_vdi")
+    with pytest.raises(XenhostError):
+        await agent.engine.limit(A, IoLimits(iops=7))
+    agent = await successor(agent, host)
+    assert host.shelf.limits == {VDI: IoLimits(iops=5)}
 
 
 async def test_two_readers_activate_once_and_the_last_deactivates(agent: StorageAgent, host: StorageHost) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from xenhost.agent.cli.commands.common import operation_options, pass_session, vm_argument
-from xenhost.agent.cli.parse import DISK, DiskArg, free_devices
+from xenhost.agent.cli.parse import DISK, SIZE, DiskArg, free_devices
 from xenhost.agent.cli.session import Session
 
 
@@ -85,6 +85,37 @@ def eject(session: Session, vm: str, device: str, no_wait: bool, request_id: str
     request = EjectVbdRequest(vm_id=vm, device=device, request_id=request_id)
     with session.client() as client:
         _finish(session, client, "EjectVbd", request, no_wait, f"{device} of {{name}} is empty")
+
+
+@vbd.command()
+@vm_argument
+@click.argument("device")
+@click.option("--iops", type=click.IntRange(0), metavar="N", help="Requests a second; 0: no limit.")
+@click.option("--rate", type=SIZE, metavar="SIZE", help="Bytes a second; 0: no limit.")
+@operation_options
+@pass_session
+def limit(
+    session: Session, vm: str, device: str, iops: int | None, rate: int | None, no_wait: bool, request_id: str
+) -> None:
+    """Change the limits of a disk on a VDI, at once if the VM runs. What is not said stays as it is.
+
+    \b
+    xenhost vbd limit web1 xvdb --iops 500 --rate 50M
+    xenhost vbd limit web1 xvdb --iops 0
+    """
+    from xenhost.api.host.v1.vbd_service_pb2 import LimitVbdRequest
+    from xenhost.api.host.v1.vm_pb2 import IoLimits
+
+    if iops is None and rate is None:
+        raise click.UsageError("say --iops, --rate or both")
+    with session.client() as client:
+        now = next((vbd.limits for vbd in client.vm(vm).vbds if vbd.device == device), IoLimits())
+        wanted = IoLimits(
+            iops=now.iops if iops is None else iops,
+            bytes_per_second=now.bytes_per_second if rate is None else rate,
+        )
+        request = LimitVbdRequest(vm_id=vm, device=device, limits=wanted, request_id=request_id)
+        _finish(session, client, "LimitVbd", request, no_wait, f"the limits of {device} of {{name}} are changed")
 
 
 def _finish(session: Session, client: Any, method: str, request: Any, no_wait: bool, done: str) -> None:

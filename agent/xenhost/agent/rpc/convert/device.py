@@ -82,6 +82,11 @@ def vbd_to_proto(vbd: Vbd, states: States) -> vm_pb2.Vbd:
     )
 
 
+def limits_from_proto(message: vm_pb2.IoLimits) -> IoLimits:
+    """Not checked."""
+    return IoLimits(message.iops, message.bytes_per_second)
+
+
 def limits_to_proto(limits: IoLimits) -> vm_pb2.IoLimits:
     """The most that a VBD may do."""
     return vm_pb2.IoLimits(iops=limits.iops, bytes_per_second=limits.bytes_per_second)
@@ -93,7 +98,7 @@ def vbd_from_proto(message: vm_pb2.Vbd, kinds: Mapping[str, SourceKind]) -> Vbd:
     kind = VBD_TYPE.from_wire(message.type, "vbd.type", VbdType.DISK)
     mode = VbdMode.RO if kind is VbdType.CD else VbdMode.RW
     source = source_from_proto(message.source, kinds)
-    limits = IoLimits(message.limits.iops, message.limits.bytes_per_second)
+    limits = limits_from_proto(message.limits)
     return checked_vbd(Vbd(devid, source, VBD_MODE.from_wire(message.mode, "vbd.mode", mode), kind, limits))
 
 

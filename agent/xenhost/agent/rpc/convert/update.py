@@ -33,7 +33,7 @@ PATHS: Final[Mapping[str, frozenset[str]]] = {
 
 _ELSEWHERE: Final[Mapping[str, str]] = {
     "id": "it never changes",
-    "vbds": "use PlugVbd, UnplugVbd, InsertVbd and EjectVbd",
+    "vbds": "use PlugVbd, UnplugVbd, InsertVbd, EjectVbd and LimitVbd",
     "vifs": "use PlugVif and UnplugVif",
     "status": "it is output only",
 }

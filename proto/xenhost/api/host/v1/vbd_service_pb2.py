@@ -15,7 +15,7 @@ from google.longrunning import operations_pb2 as google_dot_longrunning_dot_oper
 from xenhost.api.host.v1 import vm_pb2 as xenhost_dot_api_dot_host_dot_v1_dot_vm__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%xenhost/api/host/v1/vbd_service.proto\x12\x13xenhost.api.host.v1\x1a#google/longrunning/operations.proto\x1a\x1cxenhost/api/host/v1/vm.proto\"Z\n\x0ePlugVbdRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12%\n\x03vbd\x18\x02 \x01(\x0b\x32\x18.xenhost.api.host.v1.Vbd\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"m\n\x10UnplugVbdRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\x12\x17\n\x0ftimeout_seconds\x18\x04 \x01(\r\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"r\n\x10InsertVbdRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12+\n\x06source\x18\x03 \x01(\x0b\x32\x1b.xenhost.api.host.v1.Source\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"D\n\x0f\x45jectVbdRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xd2\x02\n\nVbdService\x12M\n\x07PlugVbd\x12#.xenhost.api.host.v1.PlugVbdRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\tUnplugVbd\x12%.xenhost.api.host.v1.UnplugVbdRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\tInsertVbd\x12%.xenhost.api.host.v1.InsertVbdRequest\x1a\x1d.google.longrunning.Operation\x12O\n\x08\x45jectVbd\x12$.xenhost.api.host.v1.EjectVbdRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%xenhost/api/host/v1/vbd_service.proto\x12\x13xenhost.api.host.v1\x1a#google/longrunning/operations.proto\x1a\x1cxenhost/api/host/v1/vm.proto\"Z\n\x0ePlugVbdRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12%\n\x03vbd\x18\x02 \x01(\x0b\x32\x18.xenhost.api.host.v1.Vbd\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"m\n\x10UnplugVbdRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\x12\x17\n\x0ftimeout_seconds\x18\x04 \x01(\r\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"r\n\x10InsertVbdRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12+\n\x06source\x18\x03 \x01(\x0b\x32\x1b.xenhost.api.host.v1.Source\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"s\n\x0fLimitVbdRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12-\n\x06limits\x18\x03 \x01(\x0b\x32\x1d.xenhost.api.host.v1.IoLimits\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"D\n\x0f\x45jectVbdRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t2\xa3\x03\n\nVbdService\x12M\n\x07PlugVbd\x12#.xenhost.api.host.v1.PlugVbdRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\tUnplugVbd\x12%.xenhost.api.host.v1.UnplugVbdRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\tInsertVbd\x12%.xenhost.api.host.v1.InsertVbdRequest\x1a\x1d.google.longrunning.Operation\x12O\n\x08\x45jectVbd\x12$.xenhost.api.host.v1.EjectVbdRequest\x1a\x1d.google.longrunning.Operation\x12O\n\x08LimitVbd\x12$.xenhost.api.host.v1.LimitVbdRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xenhost.api.host.v1.vbd_service_pb2', globals())
@@ -28,8 +28,10 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _UNPLUGVBDREQUEST._serialized_end=330
   _INSERTVBDREQUEST._serialized_start=332
   _INSERTVBDREQUEST._serialized_end=446
-  _EJECTVBDREQUEST._serialized_start=448
-  _EJECTVBDREQUEST._serialized_end=516
-  _VBDSERVICE._serialized_start=519
-  _VBDSERVICE._serialized_end=857
+  _LIMITVBDREQUEST._serialized_start=448
+  _LIMITVBDREQUEST._serialized_end=563
+  _EJECTVBDREQUEST._serialized_start=565
+  _EJECTVBDREQUEST._serialized_end=633
+  _VBDSERVICE._serialized_start=636
+  _VBDSERVICE._serialized_end=1055
 # @@protoc_insertion_point(module_scope)

@@ -28,6 +28,18 @@ class InsertVbdRequest(_message.Message):
     vm_id: str
     def __init__(self, vm_id: _Optional[str] = ..., device: _Optional[str] = ..., source: _Optional[_Union[_vm_pb2.Source, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
+class LimitVbdRequest(_message.Message):
+    __slots__ = ["device", "limits", "request_id", "vm_id"]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VM_ID_FIELD_NUMBER: _ClassVar[int]
+    device: str
+    limits: _vm_pb2.IoLimits
+    request_id: str
+    vm_id: str
+    def __init__(self, vm_id: _Optional[str] = ..., device: _Optional[str] = ..., limits: _Optional[_Union[_vm_pb2.IoLimits, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
 class PlugVbdRequest(_message.Message):
     __slots__ = ["request_id", "vbd", "vm_id"]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]

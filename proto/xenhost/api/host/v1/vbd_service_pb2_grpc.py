@@ -35,6 +35,11 @@ class VbdServiceStub(object):
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vbd__service__pb2.EjectVbdRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 )
+        self.LimitVbd = channel.unary_unary(
+                '/xenhost.api.host.v1.VbdService/LimitVbd',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vbd__service__pb2.LimitVbdRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                )
 
 
 class VbdServiceServicer(object):
@@ -76,6 +81,16 @@ class VbdServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LimitVbd(self, request, context):
+        """Change the limits of a VBD, at once if the VM runs. Response: Vm.
+        INVALID_ARGUMENT     INVALID_VALUE           the VBD is not on a VDI, or a limit is too high
+        FAILED_PRECONDITION  OPERATION_NOT_ALLOWED   it was plugged without limits and is used directly (LVM, LUNs, raw
+        files): unplug it and plug it again with limits
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_VbdServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +112,11 @@ def add_VbdServiceServicer_to_server(servicer, server):
             'EjectVbd': grpc.unary_unary_rpc_method_handler(
                     servicer.EjectVbd,
                     request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vbd__service__pb2.EjectVbdRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'LimitVbd': grpc.unary_unary_rpc_method_handler(
+                    servicer.LimitVbd,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vbd__service__pb2.LimitVbdRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
     }
@@ -173,6 +193,23 @@ class VbdService(object):
             metadata=None):
         return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.VbdService/EjectVbd',
             xenhost_dot_api_dot_host_dot_v1_dot_vbd__service__pb2.EjectVbdRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def LimitVbd(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.VbdService/LimitVbd',
+            xenhost_dot_api_dot_host_dot_v1_dot_vbd__service__pb2.LimitVbdRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
