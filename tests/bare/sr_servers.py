@@ -105,11 +105,13 @@ def smb_server(folder: Path, path: Path) -> Iterator[None]:
     config = folder / "smb.conf"
     config.write_text(_SMB_CONF.format(folder=folder, path=path))
     run("smbpasswd", "-c", str(config), "-a", "-s", "root", stdin="s3cret,=word\ns3cret,=word\n")
-    server = subprocess.Popen(["smbd", "--foreground", "--no-process-group", "-s", str(config)])
+    # In a session of its own: when it ends, it sends a signal to its whole process group.
+    server = subprocess.Popen(["smbd", "--foreground", "--no-process-group", "-s", str(config)], start_new_session=True)
     try:
-        for _ in range(100):
-            if _listens(445):
-                break
+        deadline = time.monotonic() + 120
+        while not _listens(445):
+            assert server.poll() is None, "smbd has ended"
+            assert time.monotonic() < deadline, "smbd does not start"
             time.sleep(0.1)
         yield
     finally:
@@ -117,7 +119,7 @@ def smb_server(folder: Path, path: Path) -> Iterator[None]:
             if " - cifs" in line:
                 run("umount", "-f", "-l", line.split()[4], check=False)
         server.terminate()
-        server.wait(20)
+        server.wait(120)
 
 
 def _listens(port: int) -> bool:

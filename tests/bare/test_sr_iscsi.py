@@ -182,16 +182,16 @@ async def test_a_server_that_is_gone_fails_in_bounded_time_and_is_used_again_whe
     backends = await ground.begin(sr, vdi)
     targets.stop()
     begun = time.monotonic()
-    with pytest.raises(OSError, match=r"."):
-        await asyncio.wait_for(ground.put(backends, {BLOCK: block("lost")}), 60)
+    with pytest.raises(SrBackendFailure, match="Input/output error"):
+        await asyncio.wait_for(ground.put(backends, {BLOCK: block("lost")}), 120)
     assert (await sr.stat()).health is not Health.HEALTHY
     with pytest.raises(SrBackendFailure):
         await sr.create_vdi(NewVdi(fresh(), MIB))
     with pytest.raises(SrBackendFailure):
         await ground.driver.attach(SrSpec(new_sr(), "lvmoiscsi", config_of("iqn.2001-04.org.xenhost:none", SCSIid="3")))
-    assert time.monotonic() - begun < 150
+    assert time.monotonic() - begun < 400
     targets.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while (await sr.stat()).health is not Health.HEALTHY:
         assert time.monotonic() < deadline, "it is not used again"
         await asyncio.sleep(0.5)
@@ -206,7 +206,7 @@ async def test_a_lun_that_is_gone_is_a_vdi_that_is_missing(luns: StorageGround, 
     lun = (await luns.found(sr))[vdi].sm_config["LUNid"]
     path = (await luns.begin(sr, vdi))[0].path
     await luns.end(sr, vdi)
-    run("tgtadm", "--lld", "iscsi", "--mode", "logicalunit", "--op", "delete", "--tid", "1", "--lun", lun, "--force")
+    run("tgtadm", "--lld", "iscsi", "--mode", "logicalunit", "--op", "delete", "--tid", "1", "--lun", lun)
     Path(f"/sys/block/{Path(path).name}/device/delete").write_text("1")
     assert (await luns.found(sr))[vdi].problem == "its LUN is missing"
     with pytest.raises(VdiMissing):
