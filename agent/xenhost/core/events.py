@@ -13,6 +13,13 @@ class ObjectKind(StrEnum):
     OPERATION = auto()
     SR = auto()
     VDI = auto()
+    NETWORK = auto()
+    PIF = auto()
+    BOND = auto()
+    VLAN = auto()
+    """Its id is that of its untagged PIF."""
+    TUNNEL = auto()
+    NETWORK_SRIOV = auto()
 
 
 class ChangeKind(StrEnum):
