@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("-q", "--quiet", action="store_true", help="no progress lines")
     machine = argparse.ArgumentParser(add_help=False, parents=[common])
     machine.add_argument("--disks", default="", help="more disks: COUNT[:SIZE][,...], such as 2:8G")
-    machine.add_argument("--nics", type=int, default=0, help="network cards")
+    machine.add_argument("--nics", type=int, default=0, help="network cards (a bare machine 3)")
     machine.add_argument("--memory", default="3G", help="memory of the machine (3G)")
     machine.add_argument("--dom0-memory", default="1G", help="memory of dom0 (1G)")
     machine.add_argument("--cpus", type=int, default=0, help="processors (2; a bare machine 1, the fastest)")
@@ -168,7 +168,7 @@ def _spec(options: argparse.Namespace) -> Spec:
         dom0_memory=parse_size(options.dom0_memory),
         cpus=options.cpus or (1 if options.bare else 2),
         disks=parse_disks(options.disks) if options.disks else (),
-        nics=options.nics or (1 if options.peer else 0),
+        nics=options.nics or (3 if options.bare else 1 if options.peer else 0),
         xenstored=Xenstored(options.xenstored),
         bare=options.bare,
     )
