@@ -2,14 +2,15 @@
 
 A dataclass is an object of its fields; a member of a union of dataclasses also names its class under `$`. Reading
 accepts a missing field only if it has a default, and no unknown field: a record from a newer version is refused, not
-guessed. Supported: str, int, float, bool, None, NewTypes and StrEnums, tuple[X, ...], tuple[X, Y], Mapping[str, X],
-dataclasses and unions of these.
+guessed. Supported: str, int, float, bool, None, NewTypes and StrEnums, addresses and networks of ipaddress (as text),
+tuple[X, ...], tuple[X, Y], Mapping[str, X], dataclasses and unions of these.
 """
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from types import NoneType, UnionType
 from typing import Final, NewType, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -19,6 +20,8 @@ CLASS: Final = "$"
 """Key that names the class of a member of a union."""
 
 T = TypeVar("T")
+
+_ADDRESSES: Final = (IPv4Address, IPv6Address, IPv4Interface, IPv6Interface, IPv4Network, IPv6Network)
 
 
 class BadRecord(ValueError):
@@ -31,6 +34,8 @@ def encode(value: object) -> Json:
         return value.value
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, _ADDRESSES):
+        return str(value)
     if isinstance(value, tuple):
         return [encode(item) for item in value]
     if isinstance(value, Mapping):
@@ -69,6 +74,8 @@ def _decoder(hint: Hashable) -> _Decoder:
             return _enum(hint)
         if hint in (str, int, bool, float, NoneType):
             return _scalar(hint)
+        if hint in _ADDRESSES:
+            return _address(hint)
     raise TypeError(f"{hint!r} cannot be recorded")
 
 
@@ -89,6 +96,18 @@ def _enum(kind: type[StrEnum]) -> _Decoder:
             return kind(cast(str, value))
         except ValueError:
             raise BadRecord(f"{where}: {value!r:.60} is not one of {kind.__name__}") from None
+
+    return read
+
+
+def _address(kind: type) -> _Decoder:
+    def read(value: Json, where: str) -> object:
+        try:
+            if isinstance(value, str):
+                return kind(value)
+        except ValueError:
+            pass
+        raise BadRecord(f"{where}: {value!r:.60} is not an {kind.__name__}")
 
     return read
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Network
 from typing import NewType
 
 import pytest
@@ -42,6 +43,14 @@ class Tree:
     deep: tuple[tuple[int, ...], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Nest:
+    near: IPv4Address | IPv6Address | None
+    at: IPv4Interface
+    around: tuple[IPv6Network, ...] = ()
+
+
+NEST = Nest(IPv6Address("2001:db8::1"), IPv4Interface("192.0.2.1/24"), (IPv6Network("2001:db8::/32"),))
 TREE = Tree(Name("oak"), Colour.RED, Twig(1.5), (1, "a"), (Leaf(1), Leaf(2)), {"a": "b"}, False, ((1, 2), ()))
 
 
@@ -56,8 +65,10 @@ def changed(**fields: Json) -> Json:
     return {**body, **fields}
 
 
-@pytest.mark.parametrize("value", [TREE, spec(), spec(kind=VmType.HVM, vbds=(disk(), cd()), vifs=(nic(),)), disk()])
-def test_what_is_written_is_read(value: Tree | VmSpec | Vbd) -> None:
+@pytest.mark.parametrize(
+    "value", [TREE, spec(), spec(kind=VmType.HVM, vbds=(disk(), cd()), vifs=(nic(),)), disk(), NEST]
+)
+def test_what_is_written_is_read(value: Tree | VmSpec | Vbd | Nest) -> None:
     assert decode(type(value), through_json(value)) == value
 
 
@@ -92,6 +103,21 @@ def test_a_field_that_came_later_has_its_default() -> None:
 def test_a_record_that_differs_is_refused_and_says_where(body: Json, where: str) -> None:
     with pytest.raises(BadRecord, match=where):
         decode(Tree, body)
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({"near": None, "at": "192.0.2.300/24"}, "Nest.at"),
+        ({"near": None, "at": 3}, "Nest.at"),
+        ({"near": "somewhere", "at": "192.0.2.1/24"}, "Nest.near"),
+        ({"near": 7, "at": "192.0.2.1/24"}, "Nest.near"),
+        ({"near": None, "at": "192.0.2.1/24", "around": ["192.0.2.0/24"]}, r"Nest.around\[0\]"),
+    ],
+)
+def test_what_is_no_address_is_refused(body: Json, where: str) -> None:
+    with pytest.raises(BadRecord, match=where):
+        decode(Nest, body)
 
 
 def test_a_whole_number_is_a_float_where_one_is_wanted() -> None:

@@ -12,6 +12,7 @@ from xenhost.core.clock import Clock
 from xenhost.core.errors import HandleInvalid, OperationNotAllowed, XenhostError
 from xenhost.core.events import ChangeKind, ObjectKind, ObjectRef
 from xenhost.core.ids import OperationId
+from xenhost.core.network_requests import NetworkRequest
 from xenhost.core.requests import Request
 from xenhost.core.states import OPERATION, OnOperation
 from xenhost.core.storage_requests import StorageRequest
@@ -26,10 +27,10 @@ class Tracked:
     request_id: str
     kind: str
     target: str
-    """Id of the VM, SR or VDI it works on."""
+    """Id of the object it works on: VM, SR, VDI, network, PIF..."""
     target_name: str
     started: float
-    request: Request | StorageRequest | None
+    request: Request | StorageRequest | NetworkRequest | None
     state: OperationState = OperationState.PENDING
     progress: float = 0.0
     step: str = ""
