@@ -4,6 +4,7 @@ Nothing of a driver of ours is imported before its type is asked for: an idle ag
 """
 
 import asyncio
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -60,16 +61,18 @@ class Drivers(Mapping[str, SrDriver]):
         self._context: Final = context
         self._settings: Final = settings
         self._made: Final[dict[str, SrDriver]] = {}
+        self._making: Final = threading.Lock()
         self._smapiv1: PluginHost | None = None
         self._scripts: dict[str, SrDriver] = {}
         self._watching: asyncio.Task[None] | None = None
         self._types: Final = {kind: entry for kind, entry in BUILT_IN.items() if self._may(kind)}
 
     def __getitem__(self, kind: str) -> SrDriver:
-        if kind not in self._made:
-            module, _, name = self._types[kind].partition(":")
-            self._made[kind] = getattr(import_module(module), name)(self._context)
-        return self._made[kind]
+        with self._making:  # it may be asked in a thread, too
+            if kind not in self._made:
+                module, _, name = self._types[kind].partition(":")
+                self._made[kind] = getattr(import_module(module), name)(self._context)
+            return self._made[kind]
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._types.keys() | self._made.keys()))

@@ -28,6 +28,11 @@ STORAGE = """
 types = ["dummy", "file"]
 """
 """What needs nothing of this machine."""
+PATIENCE = """
+[agent]
+drain_seconds = 2
+"""
+"""What a test leaves hanging is not waited for."""
 
 
 class Agent:
@@ -85,7 +90,7 @@ async def running(
     """An agent from start to stop. `serve` false leaves it in the state before its recovery is done."""
     file = root / "etc/xenhost/xenhostd.toml"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(toml + STORAGE)
+    file.write_text(toml + STORAGE + ("" if "[agent]" in toml else PATIENCE))
     config = await asyncio.to_thread(read_config, Places(root), None, "sim")
     world = world or World(SystemClock(), SimConfig(delays=delays or Delays()))
     identity = await asyncio.to_thread(Identity.read, config.places.state_dir)

@@ -33,7 +33,7 @@ class SrServicer(sr_service_pb2_grpc.SrServiceServicer):
         self, request: sr_service_pb2.ListDriversRequest, context: Context
     ) -> sr_service_pb2.ListDriversResponse:
         """The types of SRs."""
-        drivers = sorted(self._storage.drivers(), key=lambda info: info.type)
+        drivers = await self._storage.drivers()
         return sr_service_pb2.ListDriversResponse(drivers=[driver_to_proto(info) for info in drivers])
 
     async def ProbeSr(self, request: sr_service_pb2.ProbeSrRequest, context: Context) -> storage_pb2.ProbeResult:

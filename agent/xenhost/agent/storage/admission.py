@@ -130,8 +130,22 @@ def checked_sr(spec: SrSpec) -> SrSpec:
     _check_text("type", spec.type)
     for field in ("device_config", "sm_config", "other_config"):
         _check_config(field, getattr(spec, field))
+    check_no_references(spec.device_config)
     _check_number("size", spec.size)
     return replace(spec, id=SrId(_uuid("SR", spec.id)), type=spec.type.lower())
+
+
+def check_no_references(device_config: Mapping[str, str]) -> None:
+    """Refuse XenServer's references to secrets of its pool (`password_secret`). Raises InvalidValue."""
+    for key in device_config:
+        stem = key.removesuffix("_secret")
+        if stem != key and "password" in stem:
+            raise InvalidValue(
+                f"device_config.{key:.60} names a secret in the database of a XenServer pool, which this host has not; "
+                f"give {stem:.60} itself (on the command line {stem:.60}=@FILE reads it from a file)",
+                field=f"device_config.{key:.60}",
+                value="",
+            )
 
 
 def same_wish(old: StorageRequest, new: StorageRequest) -> bool:

@@ -14,7 +14,7 @@ from xenhost.agent.engine.operations import OperationTable, Tracked
 from xenhost.agent.events.hub import EventHub
 from xenhost.agent.journal.record import PutCall
 from xenhost.agent.steps.patience import before
-from xenhost.agent.storage.admission import admit, checked_sr, new_id_of, normal, same_wish
+from xenhost.agent.storage.admission import admit, check_no_references, checked_sr, new_id_of, normal, same_wish
 from xenhost.agent.storage.calls import Calls
 from xenhost.agent.storage.chores import ChoreKeeper, ChoreWorks
 from xenhost.agent.storage.config import StorageConfig
@@ -170,9 +170,10 @@ class StorageEngine:
 
     # What there is
 
-    def drivers(self) -> list[DriverInfo]:
-        """Every type of SR, by name: the SM records."""
-        return [driver.info for _, driver in sorted(self._drivers.items())]
+    async def drivers(self) -> list[DriverInfo]:
+        """Every type of SR, by name: the SM records. Drivers are loaded in a thread: that takes long."""
+        found = [await asyncio.to_thread(self._drivers.get, type) for type in sorted(self._drivers)]
+        return [driver.info for driver in found if driver is not None]
 
     def driver(self, type: str) -> DriverInfo:
         """One type of SR. Raises SrUnknownDriver."""
@@ -216,6 +217,7 @@ class StorageEngine:
         Raises SrUnknownDriver, SrOperationNotSupported, SrBackendFailure.
         """
         self._check_accepting()
+        check_no_references(device_config)
         driver = self._check_can(type, Capability.SR_PROBE, "probed")
         deadline = self._services.config.probe_deadline
         return await self._services.calls.verb("the probe", driver.probe(device_config, sm_config), deadline)

@@ -2,13 +2,14 @@
 
 import asyncio
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
 from kit.shelf import ALL, shelf_info, sr_id, sr_spec, vdi_id
 from kit.storage import StorageAgent, StorageHost
 from xenhost.agent.storage.config import StorageConfig
-from xenhost.core.errors import HandleInvalid, OtherOperationInProgress
+from xenhost.core.errors import HandleInvalid, InvalidValue, OtherOperationInProgress
 from xenhost.core.events import ObjectKind
 from xenhost.core.storage import AttachMode, Capability, IoLimits, NewVdi, Vdi
 from xenhost.core.storage_errors import (
@@ -92,6 +93,17 @@ async def test_secrets_are_not_shown(agent: StorageAgent) -> None:
     assert "1234" not in shown.values()
     assert "5678" not in shown.values()
     assert shown["place"] == "p2"
+
+
+async def test_a_reference_to_a_secret_of_a_pool_says_what_to_give_instead(agent: StorageAgent) -> None:
+    for key in ("password_secret", "cifspassword_secret", "chappassword_secret"):
+        wanted = f"give {key.removesuffix('_secret')} itself"
+        with pytest.raises(InvalidValue, match=wanted):
+            await agent.engine.submit(CreateSr(sr_spec(2, **{key: str(uuid4())})))
+        with pytest.raises(InvalidValue, match=wanted):
+            await agent.engine.introduce_sr(sr_spec(2, **{key: str(uuid4())}))
+        with pytest.raises(InvalidValue, match=wanted):
+            await agent.engine.probe("shelf", {key: str(uuid4())}, {})
 
 
 async def test_a_scan_finds_what_is_new_and_forgets_what_is_gone(agent: StorageAgent, host: StorageHost) -> None:
