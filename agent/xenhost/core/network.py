@@ -373,6 +373,8 @@ class Nic:
     sriov_enabled: int = 0
     virtual_function_of: str = ""
     """Device of the card whose virtual function it is."""
+    position: int = -1
+    """N of `xenbrN`: it stays when other cards go, and a card that replaces one in its slot has it. -1: none."""
 
 
 @dataclass(frozen=True, slots=True)
