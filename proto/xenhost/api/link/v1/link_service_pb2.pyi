@@ -2,6 +2,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from xenhost.api.host.v1 import event_service_pb2 as _event_service_pb2
 from xenhost.api.host.v1 import host_service_pb2 as _host_service_pb2
+from xenhost.api.host.v1 import network_pb2 as _network_pb2
 from xenhost.api.host.v1 import storage_pb2 as _storage_pb2
 from xenhost.api.host.v1 import vm_pb2 as _vm_pb2
 from google.protobuf.internal import containers as _containers
@@ -12,18 +13,30 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Changes(_message.Message):
-    __slots__ = ["events", "resume_token", "srs", "vdis", "vms"]
+    __slots__ = ["bonds", "events", "networks", "pifs", "resume_token", "sriovs", "srs", "tunnels", "vdis", "vlans", "vms"]
+    BONDS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NETWORKS_FIELD_NUMBER: _ClassVar[int]
+    PIFS_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SRIOVS_FIELD_NUMBER: _ClassVar[int]
     SRS_FIELD_NUMBER: _ClassVar[int]
+    TUNNELS_FIELD_NUMBER: _ClassVar[int]
     VDIS_FIELD_NUMBER: _ClassVar[int]
+    VLANS_FIELD_NUMBER: _ClassVar[int]
     VMS_FIELD_NUMBER: _ClassVar[int]
+    bonds: _containers.RepeatedCompositeFieldContainer[_network_pb2.Bond]
     events: _containers.RepeatedCompositeFieldContainer[_event_service_pb2.Event]
+    networks: _containers.RepeatedCompositeFieldContainer[_network_pb2.Network]
+    pifs: _containers.RepeatedCompositeFieldContainer[_network_pb2.Pif]
     resume_token: str
+    sriovs: _containers.RepeatedCompositeFieldContainer[_network_pb2.NetworkSriov]
     srs: _containers.RepeatedCompositeFieldContainer[_storage_pb2.Sr]
+    tunnels: _containers.RepeatedCompositeFieldContainer[_network_pb2.Tunnel]
     vdis: _containers.RepeatedCompositeFieldContainer[_storage_pb2.Vdi]
+    vlans: _containers.RepeatedCompositeFieldContainer[_network_pb2.Vlan]
     vms: _containers.RepeatedCompositeFieldContainer[_vm_pb2.Vm]
-    def __init__(self, events: _Optional[_Iterable[_Union[_event_service_pb2.Event, _Mapping]]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., resume_token: _Optional[str] = ..., srs: _Optional[_Iterable[_Union[_storage_pb2.Sr, _Mapping]]] = ..., vdis: _Optional[_Iterable[_Union[_storage_pb2.Vdi, _Mapping]]] = ...) -> None: ...
+    def __init__(self, events: _Optional[_Iterable[_Union[_event_service_pb2.Event, _Mapping]]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., resume_token: _Optional[str] = ..., srs: _Optional[_Iterable[_Union[_storage_pb2.Sr, _Mapping]]] = ..., vdis: _Optional[_Iterable[_Union[_storage_pb2.Vdi, _Mapping]]] = ..., networks: _Optional[_Iterable[_Union[_network_pb2.Network, _Mapping]]] = ..., pifs: _Optional[_Iterable[_Union[_network_pb2.Pif, _Mapping]]] = ..., bonds: _Optional[_Iterable[_Union[_network_pb2.Bond, _Mapping]]] = ..., vlans: _Optional[_Iterable[_Union[_network_pb2.Vlan, _Mapping]]] = ..., tunnels: _Optional[_Iterable[_Union[_network_pb2.Tunnel, _Mapping]]] = ..., sriovs: _Optional[_Iterable[_Union[_network_pb2.NetworkSriov, _Mapping]]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ["memory_free_bytes", "operations", "running_vms", "time"]
@@ -78,10 +91,11 @@ class ReportResponse(_message.Message):
     def __init__(self, acknowledged: _Optional[int] = ..., lease_until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Snapshot(_message.Message):
-    __slots__ = ["domains", "host", "more", "resume_token", "srs", "vdis", "vms"]
+    __slots__ = ["domains", "host", "more", "network", "resume_token", "srs", "vdis", "vms"]
     DOMAINS_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     SRS_FIELD_NUMBER: _ClassVar[int]
     VDIS_FIELD_NUMBER: _ClassVar[int]
@@ -89,8 +103,9 @@ class Snapshot(_message.Message):
     domains: _containers.RepeatedCompositeFieldContainer[_host_service_pb2.Domain]
     host: _host_service_pb2.Host
     more: bool
+    network: _network_pb2.HostNetwork
     resume_token: str
     srs: _containers.RepeatedCompositeFieldContainer[_storage_pb2.Sr]
     vdis: _containers.RepeatedCompositeFieldContainer[_storage_pb2.Vdi]
     vms: _containers.RepeatedCompositeFieldContainer[_vm_pb2.Vm]
-    def __init__(self, host: _Optional[_Union[_host_service_pb2.Host, _Mapping]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., domains: _Optional[_Iterable[_Union[_host_service_pb2.Domain, _Mapping]]] = ..., resume_token: _Optional[str] = ..., srs: _Optional[_Iterable[_Union[_storage_pb2.Sr, _Mapping]]] = ..., vdis: _Optional[_Iterable[_Union[_storage_pb2.Vdi, _Mapping]]] = ..., more: bool = ...) -> None: ...
+    def __init__(self, host: _Optional[_Union[_host_service_pb2.Host, _Mapping]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., domains: _Optional[_Iterable[_Union[_host_service_pb2.Domain, _Mapping]]] = ..., resume_token: _Optional[str] = ..., srs: _Optional[_Iterable[_Union[_storage_pb2.Sr, _Mapping]]] = ..., vdis: _Optional[_Iterable[_Union[_storage_pb2.Vdi, _Mapping]]] = ..., more: bool = ..., network: _Optional[_Union[_network_pb2.HostNetwork, _Mapping]] = ...) -> None: ...
