@@ -23,7 +23,7 @@ _MAX_SIZE: Final = 1 << 56
 
 
 class Catalog:
-    """Reads a folder. What did not change since the last time is not opened again. Blocks."""
+    """Reads a folder. What a look at all of it shows as unchanged is not opened again. Blocks."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -76,12 +76,16 @@ class Catalog:
                 tree.merged[name.removeprefix(MERGED)] = Merged(base, host, done is True)
 
     def image(self, name: str) -> Image | None:
-        """One image as it is now; None: there is none."""
+        """One image as it is now; None: there is none.
+
+        It is always read: QEMU changes headers in place, and a file server may show a new time only when it has closed
+        the file (Samba does), a local file system at its next tick.
+        """
         found = self._folder.look(name)
         if found is None or not found.regular:
             self._images.pop(name, None)
             return None
-        image = self._image(found)
+        image = self._read_image(found)
         self._images[name] = (found.key, image)
         return image
 
@@ -94,6 +98,9 @@ class Catalog:
         known = self._images.get(found.name)
         if known is not None and known[0] == found.key:
             return known[1]
+        return self._read_image(found)
+
+    def _read_image(self, found: Found) -> Image:
         _, form = stem_and_format(found.name)
         if form == "raw":
             size = found.size & ~511

@@ -49,6 +49,21 @@ async def test_a_raw_vdi_is_given_to_the_kernel_as_it_is(ground: StorageGround, 
         await sr.create_vdi(NewVdi(fresh(), MIB, sm_config={"image-format": "vhd"}))
 
 
+async def test_a_change_in_place_is_seen_whose_time_the_server_does_not_show_yet(
+    ground: StorageGround, root: Path
+) -> None:
+    """As Samba does: the time of a change comes when the file is closed."""
+    _, sr = await ground.made()
+    vdi = await ground.vdi(sr)
+    image = next(root.glob("image-*.qcow2"))
+    assert (await sr.stat_vdi(vdi)).virtual_size == 8 * MIB
+    times = (image.stat().st_atime_ns, image.stat().st_mtime_ns)
+    qemu("qemu-img", "resize", "-q", image, "16M")
+    os.utime(image, ns=times)
+    assert (await sr.stat_vdi(vdi)).virtual_size == 16 * MIB
+    assert (await ground.found(sr))[vdi].virtual_size == 16 * MIB
+
+
 async def test_images_of_another_toolstack_are_vdis(ground: StorageGround, root: Path) -> None:
     spec = ground.spec()
     root.mkdir()
