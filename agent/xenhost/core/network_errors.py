@@ -50,6 +50,14 @@ class BridgeNotAvailable(XenhostError):
     fields = ("bridge",)
 
 
+class BridgeNameExists(XenhostError):
+    """Another network, or somebody else's interface, has that name."""
+
+    reason = "BRIDGE_NAME_EXISTS"
+    code = Code.ALREADY_EXISTS
+    fields = ("bridge",)
+
+
 class CannotAddTunnelToBondSlave(XenhostError):
     """A tunnel goes on the bond, not on its member."""
 
@@ -88,6 +96,14 @@ class CannotChangePifProperties(XenhostError):
     reason = "CANNOT_CHANGE_PIF_PROPERTIES"
     code = Code.FAILED_PRECONDITION
     fields = ("PIF",)
+
+
+class CouldNotFindNetworkInterface(XenhostError):
+    """The card of that name has another MAC."""
+
+    reason = "COULD_NOT_FIND_NETWORK_INTERFACE_WITH_SPECIFIED_DEVICE_NAME_AND_MAC_ADDRESS"
+    code = Code.NOT_FOUND
+    fields = ("device", "mac")
 
 
 class DuplicatePifDeviceName(XenhostError):
@@ -281,6 +297,14 @@ class PifIsNotSriovCapable(XenhostError):
     """Its card has no virtual functions."""
 
     reason = "PIF_IS_NOT_SRIOV_CAPABLE"
+    code = Code.FAILED_PRECONDITION
+    fields = ("PIF",)
+
+
+class PifSriovStillExists(XenhostError):
+    """A network of its virtual functions exists; destroy that first."""
+
+    reason = "PIF_SRIOV_STILL_EXISTS"
     code = Code.FAILED_PRECONDITION
     fields = ("PIF",)
 

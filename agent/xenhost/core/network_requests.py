@@ -60,6 +60,8 @@ class ScanPifs:
     """PIF.scan: introduce a PIF, with a network, for each card that has none."""
 
     kind: ClassVar[str] = "pif.scan"
+    seed: str = ""
+    """A UUID that the ids of what is made come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,8 @@ class ResetNetworking:
     ipv4: Ipv4Config = Ipv4Config()
     ipv6: Ipv6Config = Ipv6Config()
     vlan: int = 0
+    seed: str = ""
+    """A UUID that the ids of what is made come from."""
 
 
 @dataclass(frozen=True, slots=True)
