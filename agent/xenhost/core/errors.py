@@ -51,7 +51,8 @@ class XenhostError(Exception):
 
 def by_reason() -> Mapping[str, type[XenhostError]]:
     """Every declared error by its reason; of the family SR_BACKEND_FAILURE_<n> its head, as any number is one."""
-    from xenhost.core.storage_errors import SrBackendFailure  # it declares more errors, and imports this module
+    import xenhost.core.network_errors  # noqa: F401 - it declares more errors, and imports this module
+    from xenhost.core.storage_errors import SrBackendFailure  # so does this
 
     leaves = _leaves(XenhostError)
     return {cls.reason: cls for cls in leaves if cls is SrBackendFailure or not issubclass(cls, SrBackendFailure)}
