@@ -43,6 +43,7 @@ POINTS: Final[Mapping[str, Points]] = {
     "force-unplug-vbd": Points(3, 3, 1, 1),
     "plug-vif": Points(3, 3, 1, 1),
     "unplug-vif": Points(3, 3, 1, 1),
+    "update-vif": Points(3, 3, 1, 1),
     "insert": Points(3, 3, 1, 1),
     "eject": Points(3, 3, 1, 1),
     "start-vdis": Points(18, 13, 9, 10),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kit.specs import cd, disk, file_disk, nic, spec, vdi_disk, vm_id
-from xenhost.core.devices import IoLimits, Source, SourceKind
+from xenhost.core.devices import IoLimits, Source, SourceKind, VifChange, VifLocking
 from xenhost.core.errors import (
     DeviceAlreadyAttached,
     HandleInvalid,
@@ -29,6 +29,7 @@ from xenhost.core.requests import (
     UnpauseVm,
     UnplugVbd,
     UnplugVif,
+    UpdateVif,
 )
 from xenhost.core.views import VmView
 from xenhost.core.vm import PowerState, VmSpec, VmType
@@ -58,6 +59,11 @@ def has_disk(view: VmView) -> bool:
 
 def has_nic(view: VmView) -> bool:
     return view.spec.vif(DevId(1)) is not None
+
+
+def is_locked(view: VmView) -> bool:
+    vif = view.spec.vif(DevId(1))
+    return vif is not None and vif.locking is VifLocking.LOCKED
 
 
 def has_medium(view: VmView) -> bool:
@@ -103,6 +109,7 @@ class Scenario:
     """After an interruption it may be as before; else it must be done once it was begun."""
 
 
+LOCK: Final = VifChange(locking=VifLocking.LOCKED, ipv4_allowed=("10.0.0.7",))
 FULL: Final = spec(vbds=(disk(), file_disk()), vifs=(nic(), nic(1)))
 HVM: Final = spec(kind=VmType.HVM, vbds=(disk(), cd(path="/srv/a.iso")), vifs=(nic(),))
 SMALL: Final = spec(vbds=(disk(),), vifs=(nic(),))
@@ -168,6 +175,7 @@ SCENARIOS: Final = {
             already=(HandleInvalid,),
             turns_back=False,
         ),
+        Scenario("update-vif", FULL, UpdateVif(VM, DevId(1), LOCK), no(is_locked), also(is_locked), ON, already=()),
         Scenario(
             "insert", DRIVE, InsertVbd(VM, XVDD, ISO), no(has_medium), also(has_medium), ON, already=(VbdNotEmpty,)
         ),

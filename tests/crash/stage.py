@@ -14,8 +14,10 @@ from kit.datapaths import Connected, source_of
 from kit.dying import Death, DyingStore
 from kit.specs import file_disk, nic, spec, vm_id
 from xenhost.agent.steps.vdi import datapath_of
+from xenhost.agent.steps.vif import effective
 from xenhost.core.devices import DeviceClass, SourceKind
 from xenhost.core.ids import DomId, OperationId
+from xenhost.core.network import VifNetwork
 from xenhost.core.requests import StartVm
 from xenhost.core.storage import AttachMode, VdiId
 from xenhost.core.views import Operation, OperationState
@@ -183,6 +185,9 @@ class Stage:
             for vbd in view.spec.vbds:
                 in_dom0 = source_of(vbd.source.path) if vbd.source.kind is SourceKind.VDI else vbd.source
                 assert domain.devices[DeviceClass.VBD, vbd.devid].source == in_dom0
+            for vif in view.spec.vifs:
+                locking = effective(vif, VifNetwork("")).locking
+                assert domain.devices[DeviceClass.VIF, vif.devid].locking == locking
             files += [vbd for vbd in view.spec.vbds if vbd.source.kind is SourceKind.FILE]
         assert sorted(world.loops.values()) == sorted(vbd.source.path for vbd in files)
         vdis = [vbd for vbd in view.spec.vbds if vbd.source.kind is SourceKind.VDI] if domid is not None else []

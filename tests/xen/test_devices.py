@@ -15,6 +15,7 @@ from xenhost.core.devices import DeviceClass, DeviceState, DeviceStatus, Source,
 from xenhost.core.errors import DeviceAttachFailed, DeviceDetachRejected, DeviceDetachTimeout
 from xenhost.core.ids import DevId, DomId, parse_device
 from xenhost.drivers.network import bridge
+from xenhost.drivers.network.plain import PlainBridges
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices.plugs import Devices
 from xenhost.native.xenstore import Xenstore
@@ -62,7 +63,7 @@ async def xs() -> AsyncIterator[Xenstore]:
 @pytest.fixture
 async def devices(xs: Xenstore, domid: DomId) -> AsyncIterator[Devices]:
     """The driver; afterwards nothing of any device may be left."""
-    driver = Devices(xs)
+    driver = Devices(xs, PlainBridges())
     await driver.open()
     try:
         yield driver
@@ -323,7 +324,7 @@ from xenhost.native.xenstore import Xenstore
 
 async def main(domid, path, delay):
     async with Xenstore() as xs:
-        devices = Devices(xs)
+        devices = Devices(xs, PlainBridges())
         await devices.open()
         asyncio.get_running_loop().call_later(delay, os.kill, os.getpid(), signal.SIGKILL)
         vbd = Vbd(parse_device("xvdb")[0], Source(SourceKind.FILE, path))

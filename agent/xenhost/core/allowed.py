@@ -24,6 +24,7 @@ from xenhost.core.requests import (
     UnpauseVm,
     UnplugVbd,
     UnplugVif,
+    UpdateVif,
 )
 from xenhost.core.states import POWER, Life
 
@@ -44,7 +45,8 @@ class Word(StrEnum):
     INSERT = auto()
     EJECT = auto()
     LIMIT = auto()
-    """Not XenAPI's, which sets the fields of a VBD's QoS."""
+    CHANGE = auto()
+    """The last two are not XenAPI's, which sets fields of VBDs and VIFs."""
 
 
 VM_WORDS: Final = (
@@ -76,6 +78,7 @@ LIVES: Final[Mapping[Word, frozenset[Life]]] = {
     Word.INSERT: _ALIVE | {Life.HALTED},
     Word.EJECT: _ALIVE | {Life.HALTED},
     Word.LIMIT: _ALIVE | {Life.HALTED},
+    Word.CHANGE: _ALIVE | {Life.HALTED},
 }
 """The lives of a VM in which a word makes sense."""
 
@@ -124,6 +127,7 @@ _WORDS: Final[Mapping[type[Request], Word]] = {
     InsertVbd: Word.INSERT,
     EjectVbd: Word.EJECT,
     LimitVbd: Word.LIMIT,
+    UpdateVif: Word.CHANGE,
 }
 
 

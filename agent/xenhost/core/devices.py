@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum, auto
-from typing import Final
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from typing import Final, TypeVar
 
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ids import MAX_VIFS, DevId, device_name, is_uuid, parse_mac
 
+_T = TypeVar("_T")
+_LAST_VLAN: Final = 4094
+_MOST_TRUNKS: Final = 4095
+_MOST_ALLOWED: Final = 256
 MAX_LIMIT: Final = 10**15
 """The most that a limit may be: QEMU's THROTTLE_VALUE_MAX."""
 
@@ -78,6 +83,28 @@ class Vbd:
         return device_name(self.devid)
 
 
+class VifLocking(StrEnum):
+    """VIF.locking_mode: what the guest may send."""
+
+    NETWORK_DEFAULT = auto()
+    """As its network says: all or nothing."""
+    LOCKED = auto()
+    """From its own MAC and the allowed addresses only."""
+    UNLOCKED = auto()
+    """Anything."""
+    DISABLED = auto()
+    """Nothing, nor does it receive."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestIp:
+    """What a guest agent shall give the interface (VIF.configure_ipv4, configure_ipv6); no address: its own choice."""
+
+    address: str = ""
+    """With the length of its prefix: `10.0.0.5/24`."""
+    gateway: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Vif:
     """A virtual network interface."""
@@ -88,6 +115,59 @@ class Vif:
     mtu: int = 1500
     rate_kbps: int = 0
     """Kilobytes (1024 bytes) a second that the guest may send, 0 for no limit. XenAPI's `kbps` unit."""
+    locking: VifLocking = VifLocking.NETWORK_DEFAULT
+    ipv4_allowed: tuple[str, ...] = ()
+    """Addresses or networks the guest may send from while it is locked: `10.0.0.5`, `10.1.0.0/16`. Sorted."""
+    ipv6_allowed: tuple[str, ...] = ()
+    receive_kbps: int = 0
+    """Kilobytes a second that the guest is sent, 0 for no limit."""
+    promiscuous: bool = False
+    """It sees all traffic of its bridge."""
+    trunks: tuple[int, ...] = ()
+    """VLANs that the guest may use with tags of its own. Sorted."""
+    carrier: bool = True
+    """Does the guest see a link?"""
+    ipv4: GuestIp = GuestIp()
+    ipv6: GuestIp = GuestIp()
+    network: str = ""
+    """UUID of the network its bridge stood for when it was plugged; empty: a bridge that is not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class VifChange:
+    """What to change of a VIF; None: as it is."""
+
+    bridge: str | None = None
+    """To another network: while it runs, without the guest noticing more than other neighbours."""
+    mtu: int | None = None
+    rate_kbps: int | None = None
+    locking: VifLocking | None = None
+    ipv4_allowed: tuple[str, ...] | None = None
+    ipv6_allowed: tuple[str, ...] | None = None
+    receive_kbps: int | None = None
+    promiscuous: bool | None = None
+    trunks: tuple[int, ...] | None = None
+    carrier: bool | None = None
+    ipv4: GuestIp | None = None
+    ipv6: GuestIp | None = None
+
+    def applied(self, vif: Vif) -> Vif:
+        """The VIF as it shall be."""
+        return replace(
+            vif,
+            bridge=_or(self.bridge, vif.bridge),
+            mtu=_or(self.mtu, vif.mtu),
+            rate_kbps=_or(self.rate_kbps, vif.rate_kbps),
+            locking=_or(self.locking, vif.locking),
+            ipv4_allowed=_or(self.ipv4_allowed, vif.ipv4_allowed),
+            ipv6_allowed=_or(self.ipv6_allowed, vif.ipv6_allowed),
+            receive_kbps=_or(self.receive_kbps, vif.receive_kbps),
+            promiscuous=_or(self.promiscuous, vif.promiscuous),
+            trunks=_or(self.trunks, vif.trunks),
+            carrier=_or(self.carrier, vif.carrier),
+            ipv4=_or(self.ipv4, vif.ipv4),
+            ipv6=_or(self.ipv6, vif.ipv6),
+        )
 
 
 class DeviceState(StrEnum):
@@ -192,16 +272,73 @@ def checked_vif(vif: Vif) -> Vif:
         raise InvalidValue(f"{name!r:.40} is not the name of a bridge", field="vif.bridge", value=name[:40])
     if not 68 <= vif.mtu <= 65535:
         raise InvalidValue(f"mtu is {vif.mtu}; it must be 68 to 65535", field="vif.mtu", value=str(vif.mtu))
-    if not 0 <= vif.rate_kbps <= 100_000_000:
-        raise InvalidValue(
-            f"rate is {vif.rate_kbps} KiB/s; it must be 0 (no limit) to 100000000",
-            field="vif.rate_kbps",
-            value=str(vif.rate_kbps),
-        )
+    for field, rate in (("rate_kbps", vif.rate_kbps), ("receive_kbps", vif.receive_kbps)):
+        if not 0 <= rate <= 100_000_000:
+            raise InvalidValue(
+                f"{field} is {rate} KiB/s; it must be 0 (no limit) to 100000000", field=f"vif.{field}", value=str(rate)
+            )
     if not 0 <= vif.devid < MAX_VIFS:
         raise InvalidValue(
             f"VIF index is {vif.devid}; it must be 0 to {MAX_VIFS - 1}",
             field="vif.index",
             value=str(vif.devid),
         )
-    return Vif(vif.devid, parse_mac(vif.mac), name, vif.mtu, vif.rate_kbps)
+    if len(vif.trunks) > _MOST_TRUNKS or not all(0 <= tag <= _LAST_VLAN for tag in vif.trunks):
+        raise InvalidValue(
+            f"trunks are {vif.trunks!r:.60}; they must be VLAN tags, 0 to {_LAST_VLAN}",
+            field="vif.trunks",
+            value=f"{vif.trunks!r:.60}",
+        )
+    return replace(
+        vif,
+        mac=parse_mac(vif.mac),
+        ipv4_allowed=_networks(vif.ipv4_allowed, IPv4Network, "vif.ipv4_allowed"),
+        ipv6_allowed=_networks(vif.ipv6_allowed, IPv6Network, "vif.ipv6_allowed"),
+        trunks=tuple(sorted(set(vif.trunks))),
+        ipv4=_guest_ip(vif.ipv4, IPv4Interface, "vif.ipv4"),
+        ipv6=_guest_ip(vif.ipv6, IPv6Interface, "vif.ipv6"),
+    )
+
+
+def _networks(
+    untrusted_texts: tuple[str, ...], kind: type[IPv4Network] | type[IPv6Network], field: str
+) -> tuple[str, ...]:
+    """Addresses and networks in normal form, each once."""
+    if len(untrusted_texts) > _MOST_ALLOWED:
+        raise InvalidValue(
+            f"{field} has {len(untrusted_texts)} entries; {_MOST_ALLOWED} at most; write networks as 10.1.0.0/16",
+            field=field,
+            value=str(len(untrusted_texts)),
+        )
+    found = set()
+    for untrusted_text in untrusted_texts:
+        try:
+            found.add(kind(untrusted_text.strip()))
+        except ValueError as error:
+            raise InvalidValue(
+                f"{untrusted_text!r:.60} is not an IP address or network of that kind: {error!s:.100}",
+                field=field,
+                value=untrusted_text[:60],
+            ) from None
+    return tuple(str(each.network_address if each.num_addresses == 1 else each) for each in sorted(found))
+
+
+def _guest_ip(ip: GuestIp, kind: type[IPv4Interface] | type[IPv6Interface], field: str) -> GuestIp:
+    try:
+        if not ip.address:
+            if ip.gateway:
+                raise ValueError("a gateway needs an address")
+            return ip
+        if "/" not in ip.address:
+            raise ValueError("the length of its prefix is missing, as in 10.0.0.5/24")
+        return GuestIp(str(kind(ip.address.strip())), str(kind(ip.gateway.strip()).ip) if ip.gateway else "")
+    except ValueError as error:
+        raise InvalidValue(
+            f"{ip.address!r:.60} with gateway {ip.gateway!r:.60} cannot be given to a guest: {error!s:.100}",
+            field=field,
+            value=ip.address[:60],
+        ) from None
+
+
+def _or(new: _T | None, old: _T) -> _T:
+    return old if new is None else new

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from xenhost.core.devices import IoLimits, Source, Vbd, Vif
+from xenhost.core.devices import IoLimits, Source, Vbd, Vif, VifChange
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ids import DevId, VmId
 
@@ -126,6 +126,16 @@ class UnplugVif:
     timeout: float = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class UpdateVif:
+    """Change a VIF, at once if the VM runs: what it may send, how fast, and on which network it is (VIF.move)."""
+
+    kind: ClassVar[str] = "vif.update"
+    vm: VmId
+    devid: DevId
+    change: VifChange
+
+
 Request = (
     StartVm
     | ShutdownVm
@@ -139,6 +149,7 @@ Request = (
     | LimitVbd
     | PlugVif
     | UnplugVif
+    | UpdateVif
 )
 
 REQUESTS: Final[Mapping[str, type[Request]]] = {
@@ -156,6 +167,7 @@ REQUESTS: Final[Mapping[str, type[Request]]] = {
         LimitVbd,
         PlugVif,
         UnplugVif,
+        UpdateVif,
     )
 }
 """Every request by its kind."""

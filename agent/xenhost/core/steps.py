@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 from xenhost.core.clock import Clock
 from xenhost.core.ids import DomId
 from xenhost.core.ports.hypervisor import Hypervisor
+from xenhost.core.ports.network import Networks
 from xenhost.core.ports.storage import Datapaths
 from xenhost.core.vm import ShutdownReason, VmSpec
 
@@ -21,6 +22,7 @@ class Work:
 
     hypervisor: Hypervisor
     storage: Datapaths
+    networks: Networks
     clock: Clock
     spec: VmSpec
     """As it was when the operation was planned."""

@@ -9,6 +9,7 @@ from typing import Final
 from xenhost.core.clock import Clock
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ports.hypervisor import Hypervisor
+from xenhost.core.ports.network import VifSwitch
 
 HYPERVISORS: Final[Mapping[str, str]] = {
     "xen": "xenhost.drivers.xen.factory:make_hypervisor",
@@ -28,6 +29,8 @@ class DriverSettings:
     clock: Clock
     options: Mapping[str, object] = field(default_factory=dict)
     """The driver's own table of the configuration file; it refuses unknown keys."""
+    switch: VifSwitch | None = None
+    """Where VIFs are plugged in; None (a simulated host): bridges that are only names."""
 
 
 def make_hypervisor(name: str, settings: DriverSettings) -> Hypervisor:

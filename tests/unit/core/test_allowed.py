@@ -92,4 +92,5 @@ def test_every_word_has_its_lives_and_every_request_its_word() -> None:
         "vbd.limit",
         "vif.plug",
         "vif.unplug",
+        "vif.update",
     }

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from xenhost.agent.plans.planner import drive
+from xenhost.agent.plans.planner import card, drive
 from xenhost.core.allowed import Busy, Verdict, decide, word_of
 from xenhost.core.devices import DeviceClass, DeviceStatus, SourceKind, VbdType, checked_vbd, checked_vif, normal_source
 from xenhost.core.errors import (
@@ -28,6 +28,7 @@ from xenhost.core.requests import (
     ShutdownVm,
     UnplugVbd,
     UnplugVif,
+    UpdateVif,
     checked_timeout,
 )
 from xenhost.core.states import Life
@@ -104,6 +105,8 @@ def _check_device(request: Request, now: Situation) -> None:
             plugged = _plugged(now, DeviceClass.VIF, vif.devid)
             _check_place(f"VIF {vif.devid}", spec.vif(vif.devid), vif, plugged)
             _check_count("vifs", len(spec.vifs), MAX_VIFS, spec.vif(vif.devid) is None)
+        case UpdateVif(devid=devid, change=change):
+            checked_vif(change.applied(card(spec, devid)))
         case UnplugVbd(devid=devid):
             if not _plugged(now, DeviceClass.VBD, devid):
                 drive(spec, devid)

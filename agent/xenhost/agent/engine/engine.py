@@ -26,6 +26,7 @@ from xenhost.agent.inventory.ledger import MemoryLedger
 from xenhost.agent.inventory.vm_record import VmRecord
 from xenhost.agent.journal.record import PutResidence
 from xenhost.agent.journal.store import Store
+from xenhost.agent.network.foreign import ForeignBridges
 from xenhost.agent.plans.planner import plan_request
 from xenhost.agent.steps.patience import before
 from xenhost.core.allowed import Verdict
@@ -42,6 +43,7 @@ from xenhost.core.host import HostInfo
 from xenhost.core.ids import OperationId, VmId
 from xenhost.core.memory import plan_memory
 from xenhost.core.ports.hypervisor import Console, Hypervisor
+from xenhost.core.ports.network import Networks
 from xenhost.core.ports.storage import Datapaths
 from xenhost.core.requests import Request, StartVm
 from xenhost.core.states import OnOperation
@@ -64,6 +66,7 @@ class Engine:
         clock: Clock,
         drain_seconds: float = 10.0,
         *,
+        networks: Networks | None = None,
         host_id: str = "",
         hub: EventHub | None = None,
         operations: OperationTable | None = None,
@@ -73,7 +76,7 @@ class Engine:
         """Does no I/O. `state_dir` will hold the store; `store` replaces it in tests. `storage` is open at `start`.
 
         `host_id` is kept in a new store. `hub` and `operations` are those of the whole agent, unless it has no other
-        parts.
+        parts. Without `networks`, VIFs go on bridges that somebody else has made.
         """
         config = replace(config or EngineConfig(), drain=drain_seconds)
         self.hub: Final = hub or EventHub(str(uuid4()))
@@ -82,6 +85,7 @@ class Engine:
         self._services: Final = Services(
             hypervisor=hypervisor,
             storage=storage,
+            networks=networks or ForeignBridges(),
             sweeper=DatapathSweeper(hypervisor, storage, inventory, clock),
             store=store or Store(state_dir / STORE),
             clock=clock,

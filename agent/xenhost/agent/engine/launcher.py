@@ -114,7 +114,15 @@ class Launcher:
         recovering: bool,
     ) -> Job:
         services = self._services
-        work = Work(services.hypervisor, services.storage, services.clock, entry.spec, domid, recovering=recovering)
+        work = Work(
+            services.hypervisor,
+            services.storage,
+            services.networks,
+            services.clock,
+            entry.spec,
+            domid,
+            recovering=recovering,
+        )
         execution = Execution(entry, status, work, services.store)
         job = Job(tracked, execution)
         tracked.cancel = job.cancel

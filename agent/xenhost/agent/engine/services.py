@@ -15,6 +15,7 @@ from xenhost.agent.inventory.ledger import MemoryLedger
 from xenhost.agent.journal.store import Store
 from xenhost.core.clock import Clock
 from xenhost.core.ports.hypervisor import Hypervisor
+from xenhost.core.ports.network import Networks
 from xenhost.core.ports.storage import Datapaths
 
 
@@ -24,6 +25,7 @@ class Services:
 
     hypervisor: Hypervisor
     storage: Datapaths
+    networks: Networks
     sweeper: DatapathSweeper
     store: Store
     clock: Clock

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from xenhost.agent.steps.vbd import ChangeMedium, PlugVbd, UnplugVbd
 from xenhost.agent.steps.vdi import ConnectVdi, DisconnectVdi, LimitVdi
-from xenhost.agent.steps.vif import PlugVif, UnplugVif
+from xenhost.agent.steps.vif import ChangeVif, PlugVif, UnplugVif
 from xenhost.core.devices import IoLimits, Source, SourceKind, Vbd, Vif
 from xenhost.core.ids import DevId
 from xenhost.core.steps import OnFailure, OnRecovery, Plan, Planned, Stage, Step
@@ -53,6 +53,12 @@ def unplug_vif(spec: VmSpec, devid: DevId, force: bool, timeout: float, exists: 
     """The VIF leaves the specification in the same transaction as the success."""
     after = replace(spec, vifs=tuple(vif for vif in spec.vifs if vif.devid != devid))
     return _plan((_single(UnplugVif(devid, force, timeout)),), exists, after)
+
+
+def update_vif(spec: VmSpec, old: Vif, new: Vif, exists: bool) -> Plan:
+    """An interrupted change is done."""
+    after = replace(spec, vifs=tuple(new if vif.devid == new.devid else vif for vif in spec.vifs))
+    return _plan((_single(ChangeVif(new, old)),), exists, after)
 
 
 def _plan(stages: tuple[Stage, ...], exists: bool, after: VmSpec) -> Plan:

@@ -6,7 +6,7 @@ from xenhost.agent.plans import devices
 from xenhost.agent.plans.vm_start import start_stage
 from xenhost.agent.plans.vm_stop import ask_stage, destroy_stage
 from xenhost.agent.steps.domain import PauseDomain, UnpauseDomain
-from xenhost.core.devices import Vbd
+from xenhost.core.devices import Vbd, Vif, checked_vif
 from xenhost.core.errors import HandleInvalid
 from xenhost.core.ids import DevId, DomId, device_name
 from xenhost.core.requests import (
@@ -23,6 +23,7 @@ from xenhost.core.requests import (
     UnpauseVm,
     UnplugVbd,
     UnplugVif,
+    UpdateVif,
 )
 from xenhost.core.steps import OnFailure, OnRecovery, Plan, Planned, Stage, Step
 from xenhost.core.vm import ShutdownReason, VmSpec
@@ -57,6 +58,9 @@ def plan_request(request: Request, spec: VmSpec, domid: DomId | None) -> Plan:
             return devices.plug_vif(spec, vif, exists)
         case UnplugVif(devid=devid, force=force, timeout=timeout):
             return devices.unplug_vif(spec, devid, force, timeout, exists)
+        case UpdateVif(devid=devid, change=change):
+            old = card(spec, devid)
+            return devices.update_vif(spec, old, checked_vif(change.applied(old)), exists)
         case _:
             assert_never(request)
 
@@ -68,6 +72,14 @@ def drive(spec: VmSpec, devid: DevId) -> Vbd:
         name = device_name(devid)
         raise HandleInvalid(f"VM {spec.id} has no VBD {name}", class_name="VBD", handle=name)
     return vbd
+
+
+def card(spec: VmSpec, devid: DevId) -> Vif:
+    """The VIF in that place. Raises HandleInvalid."""
+    vif = spec.vif(devid)
+    if vif is None:
+        raise HandleInvalid(f"VM {spec.id} has no VIF {devid}", class_name="VIF", handle=str(devid))
+    return vif
 
 
 def _stop(spec: VmSpec, domid: DomId | None, reason: ShutdownReason, hard: bool, timeout: float) -> tuple[Stage, ...]:

@@ -15,7 +15,7 @@ from xenhost.agent.steps.domain import (
 from xenhost.agent.steps.guest import Delay, ShutDownGuest
 from xenhost.agent.steps.vbd import ChangeMedium, PlugVbd, UnplugVbd
 from xenhost.agent.steps.vdi import ConnectVdi, DisconnectVdi, DisconnectVdis, LimitVdi
-from xenhost.agent.steps.vif import PlugVif, UnplugVif
+from xenhost.agent.steps.vif import ChangeVif, PlugVif, UnplugVif
 from xenhost.core.record import CLASS, BadRecord, Json, decode, encode
 from xenhost.core.steps import OnFailure, OnRecovery, Plan, Planned, Stage, Step
 from xenhost.core.vm import VmSpec
@@ -37,6 +37,7 @@ STEPS: Final[Mapping[str, type[Step]]] = {
         ChangeMedium,
         PlugVif,
         UnplugVif,
+        ChangeVif,
         ConnectVdi,
         DisconnectVdi,
         DisconnectVdis,

@@ -179,6 +179,14 @@ class Hypervisor(Protocol):
         """Connect a VIF to its bridge. Same contract as plug_vbd; DeviceAttachFailed if there is no such bridge."""
         ...
 
+    async def update_vif(self, domid: DomId, vif: Vif) -> None:
+        """Make the plugged VIF in place `vif.devid` so, without the guest losing it: another bridge, other rules.
+
+        Its MAC stays. No-op if it is so, or not plugged. Raises DeviceAttachFailed (no such bridge: it stays as it
+        was), InvalidValue (another MAC), DomainGone.
+        """
+        ...
+
     async def unplug_vif(self, domid: DomId, devid: DevId, force: bool, within: float) -> None:
         """Disconnect a VIF. Same contract as unplug_vbd."""
         ...

@@ -27,8 +27,28 @@ from xenhost.core.network import (
 )
 
 
-class Switch(Protocol):
-    """Bridges and what is on them. The caller never runs two `apply`, nor two verbs on one VIF port, at once."""
+class VifSwitch(Protocol):
+    """Where VIFs are plugged in. The caller never runs two verbs on one interface at once."""
+
+    async def connect_vif(self, port: VifPort) -> None:
+        """Put an interface on its bridge with its rules; if it is there, change what differs without a gap.
+
+        On another bridge: moved. Before the interface is up on the bridge its rules are in force. Raises
+        DeviceAttachFailed (no such bridge, or interface), SwitchCannot.
+        """
+        ...
+
+    async def disconnect_vif(self, interface: str) -> None:
+        """Take it off, with all its rules; also when the interface is gone already. No-op if it is not known."""
+        ...
+
+    async def vif_ports(self) -> Sequence[str]:
+        """Interfaces of VIFs that are connected or have rules, also those whose interface is gone."""
+        ...
+
+
+class Switch(VifSwitch, Protocol):
+    """Bridges and what is on them. The caller never runs two `apply` at once."""
 
     @property
     def kind(self) -> SwitchKind:
@@ -59,22 +79,6 @@ class Switch(Protocol):
 
     async def bridges(self) -> Sequence[BridgeState]:
         """All there are, those of others too."""
-        ...
-
-    async def connect_vif(self, port: VifPort) -> None:
-        """Put an interface on its bridge with its rules; if it is there, change what differs without a gap.
-
-        On another bridge: moved. Before the interface is up on the bridge its rules are in force. Raises
-        DeviceAttachFailed (no such bridge, or interface), SwitchCannot.
-        """
-        ...
-
-    async def disconnect_vif(self, interface: str) -> None:
-        """Take it off, with all its rules; also when the interface is gone already. No-op if it is not known."""
-        ...
-
-    async def vif_ports(self) -> Sequence[str]:
-        """Interfaces of VIFs that are connected or have rules, also those whose interface is gone."""
         ...
 
     def watch_bonds(self, on_change: Callable[[], None]) -> None:

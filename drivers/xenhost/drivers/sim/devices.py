@@ -6,6 +6,7 @@ from typing import Final
 from xenhost.core.devices import DeviceClass, DeviceState, DeviceStatus, Vbd, VbdMode, VbdType, Vif
 from xenhost.core.errors import DeviceDetachRejected, DeviceDetachTimeout, OperationNotAllowed
 from xenhost.core.ids import DevId, DomId
+from xenhost.drivers.network.vif_port import check_same_mac, vif_port
 from xenhost.drivers.sim.checks import check_bridge, check_source
 from xenhost.drivers.sim.domain import SimDevice
 from xenhost.drivers.sim.faults import Killed, When
@@ -67,12 +68,34 @@ class SimDevices:
         domain = self._life.managed(domid)
         if self._world.device(domain, DeviceClass.VIF, vif.devid) is not None:
             return
-        check_bridge(self._world.config, vif)
-        await self._plug("plug_vif", domid, SimDevice(DeviceClass.VIF, vif.devid, bridge=vif.bridge, mac=vif.mac))
+        await self._connect(domid, vif)
+        device = SimDevice(DeviceClass.VIF, vif.devid, bridge=vif.bridge, mac=vif.mac, locking=vif.locking.value)
+        await self._plug("plug_vif", domid, device)
+
+    async def update_vif(self, domid: DomId, vif: Vif) -> None:
+        """Check the bridge, and that it is the same card."""
+        await self._life.reach("update_vif", When.BEFORE)
+        domain = self._life.managed(domid)
+        device = domain.devices.get((DeviceClass.VIF, vif.devid))
+        if device is None or not device.ready:
+            return
+        check_same_mac(device.mac, vif)
+        await self._connect(domid, vif)
+        await self._life.reach("update_vif", When.DURING)
+        device.bridge, device.locking = vif.bridge, vif.locking.value
+        self._world.changed(domain)
+        await self._life.reach("update_vif", When.AFTER)
 
     async def unplug_vif(self, domid: DomId, devid: DevId, force: bool, within: float) -> None:
         """The guest answers as its manners are."""
         await self._unplug("unplug_vif", domid, DeviceClass.VIF, devid, force, within)
+
+    async def _connect(self, domid: DomId, vif: Vif) -> None:
+        """To the simulated switch, if there is one; else to one of the bridges of the configuration."""
+        if self._world.switch is None:
+            check_bridge(self._world.config, vif)
+        else:
+            await self._world.switch.connect_vif(vif_port(f"vif{domid}.{vif.devid}", vif))
 
     async def devices(self, domid: DomId) -> Sequence[DeviceStatus]:
         """Those that are plugged, in the order of plugging."""

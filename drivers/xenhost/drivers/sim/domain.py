@@ -24,6 +24,7 @@ class SimDevice:
     """Number of the loop device in use."""
     bridge: str = ""
     mac: str = ""
+    locking: str = ""
 
     def status(self) -> DeviceStatus:
         """As the port shows it."""

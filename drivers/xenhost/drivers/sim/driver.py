@@ -304,6 +304,10 @@ class SimHypervisor:
         """Check that the bridge is one of the configured ones."""
         await self._devices.plug_vif(domid, vif)
 
+    async def update_vif(self, domid: DomId, vif: Vif) -> None:
+        """Another bridge, other rules."""
+        await self._devices.update_vif(domid, vif)
+
     async def unplug_vif(self, domid: DomId, devid: DevId, force: bool, within: float) -> None:
         """The guest answers as its manners are."""
         await self._devices.unplug_vif(domid, devid, force, within)

@@ -12,4 +12,5 @@ def make_hypervisor(settings: DriverSettings) -> Hypervisor:
     """Unopened. Raises InvalidValue for an unknown option."""
     config = SimConfig.from_options(settings.options)
     world = World(settings.clock, config, WorldStore(settings.run_dir / "sim"))
+    world.switch = settings.switch
     return SimHypervisor(world, owns_world=True)

@@ -10,6 +10,7 @@ from xenhost.core.clock import Clock
 from xenhost.core.devices import DeviceClass, DeviceState, Source, SourceKind
 from xenhost.core.ids import DevId, DomId, VmId
 from xenhost.core.ports.hypervisor import DomainEvent, DomainEventKind
+from xenhost.core.ports.network import VifSwitch
 from xenhost.core.units import MIB
 from xenhost.core.vm import VmType
 from xenhost.drivers.sim.config import SimConfig
@@ -28,6 +29,8 @@ class World:
         self.clock: Final = clock
         self.config: Final = config or SimConfig()
         self.faults: Final = Faults()
+        self.switch: VifSwitch | None = None
+        """Where VIFs are plugged in; None: on bridges that are only names."""
         self.domains: Final[dict[DomId, SimDomain]] = {}
         """Every domain, those that only left something behind (`in_xen` false) included."""
         self.listeners: Final[set[Callable[[DomainEvent], None]]] = set()

@@ -285,6 +285,11 @@ class XenHypervisor:
         with translated():
             await self._devices.plug_vif(domid, vif)
 
+    async def update_vif(self, domid: DomId, vif: Vif) -> None:
+        """See the port."""
+        with translated():
+            await self._devices.update_vif(domid, vif)
+
     async def unplug_vif(self, domid: DomId, devid: DevId, force: bool, within: float) -> None:
         """See the port."""
         with translated():

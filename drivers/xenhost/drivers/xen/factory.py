@@ -8,6 +8,7 @@ from typing import Final
 from xenhost.core.errors import HypervisorUnavailable, InvalidValue
 from xenhost.core.ids import DomId
 from xenhost.core.ports.hypervisor import DomainEvent, DomainEventKind, Hypervisor
+from xenhost.drivers.network.plain import PlainBridges
 from xenhost.drivers.registry import DriverSettings
 from xenhost.drivers.xen import places
 from xenhost.drivers.xen.backend import XenHypervisor
@@ -76,7 +77,7 @@ def make_hypervisor(settings: DriverSettings) -> Hypervisor:
         fanout=fanout,
         watcher=watcher,
         domains=Domains(xs, xen, helpers, places.firmware(), settings.clock),
-        devices=Devices(xs, emulators=emulators),
+        devices=Devices(xs, settings.switch or PlainBridges(), emulators=emulators),
         emulators=emulators,
         shutdowns=Shutdowns(xs, xen, fanout),
         bootloader=places.bootloader(settings.run_dir / "bootloader"),

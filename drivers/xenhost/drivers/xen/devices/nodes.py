@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from xenhost.core.devices import DeviceClass, SourceKind, Vbd, VbdMode, VbdType, Vif
 from xenhost.core.ids import DevId, DomId
 from xenhost.drivers.xen import paths
-from xenhost.drivers.xen.devices.records import DeviceRecord, encode, path_of
+from xenhost.drivers.xen.devices.records import DeviceRecord, VifRecord, encode, path_of
 from xenhost.drivers.xen.devices.xenbus import XenbusState
 from xenhost.native.xenstore import Access, Batch, Perm
 
@@ -131,6 +131,19 @@ def vif_frontend(domid: DomId, vif: Vif) -> Keys:
     """The guest's end of a VIF."""
     keys = {"handle": str(vif.devid), "mac": vif.mac} | ({"mtu": str(vif.mtu)} if vif.mtu != USUAL_MTU else {})
     return _frontend(domid, DeviceClass.VIF, vif.devid) | keys
+
+
+def change_vif(batch: Batch, record: VifRecord, old: Vif) -> Batch:
+    """What a plugged VIF's backend is told of a change; netback watches its rate, people look at its bridge."""
+    mine, vif = backend_path(record), record.vif
+    if vif.bridge != old.bridge:
+        batch.write(f"{mine}/bridge", vif.bridge)
+    if vif.rate_kbps != old.rate_kbps:
+        if vif.rate_kbps:
+            batch.write(f"{mine}/rate", rate(vif.rate_kbps))
+        else:
+            batch.rm(f"{mine}/rate")
+    return batch
 
 
 def rate(kbps: int) -> str:

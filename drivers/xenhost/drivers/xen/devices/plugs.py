@@ -6,6 +6,7 @@ from typing import Final
 
 from xenhost.core.devices import DeviceClass, DeviceStatus, Source, SourceKind, Vbd, Vif
 from xenhost.core.ids import DevId, DomId
+from xenhost.core.ports.network import VifSwitch
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices.kernel import KernelEvents, Settling
 from xenhost.drivers.xen.devices.records import DeviceRecord, VbdRecord, decode, status
@@ -25,6 +26,7 @@ class Devices:
     def __init__(
         self,
         xs: Xenstore,
+        switch: VifSwitch,
         *,
         emulators: MediumChanger | None = None,
         kernel: Settling | None = None,
@@ -32,7 +34,7 @@ class Devices:
     ) -> None:
         self._xs: Final = xs
         self._kernel: Final = kernel or KernelEvents(xs)
-        self._wiring: Final = Wiring(xs, self._kernel, patience or Patience())
+        self._wiring: Final = Wiring(xs, self._kernel, switch, patience or Patience())
         self._vbds: Final = Vbds(self._wiring, emulators)
         self._vifs: Final = Vifs(self._wiring)
 
@@ -55,6 +57,10 @@ class Devices:
     async def plug_vif(self, domid: DomId, vif: Vif) -> None:
         """See Hypervisor."""
         await self._vifs.plug(domid, vif)
+
+    async def update_vif(self, domid: DomId, vif: Vif) -> None:
+        """See Hypervisor."""
+        await self._vifs.update(domid, vif)
 
     async def unplug_vbd(self, domid: DomId, devid: DevId, force: bool, within: float) -> None:
         """See Hypervisor."""

@@ -4,14 +4,18 @@ Teardown goes by it alone; what stands in the guest's home is never believed.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from xenhost.core.devices import DeviceClass, DeviceState, DeviceStatus, Source, SourceKind, Vbd, VbdMode, VbdType, Vif
 from xenhost.core.errors import InternalError
 from xenhost.core.ids import DevId, DomId
+from xenhost.core.record import decode as decode_value
+from xenhost.core.record import encode as encode_value
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices.xenbus import XenbusState
+from xenhost.drivers.xen.emulator.command_line import tap_name
 
 _STATES: Final = {
     XenbusState.INIT_WAIT: DeviceState.ATTACHING,
@@ -95,6 +99,11 @@ class VifRecord:
         """Its end in dom0, as netback names it."""
         return f"vif{self.domid}.{self.devid}"
 
+    @property
+    def tap(self) -> str:
+        """Its end in dom0 while the guest uses the card that the emulator plays."""
+        return tap_name(self.domid, self.devid)
+
 
 DeviceRecord = VbdRecord | VifRecord
 
@@ -119,7 +128,7 @@ def encode(record: DeviceRecord) -> bytes:
                 "backend": backend,
             }
         case VifRecord(_, vif):
-            fields = {"mac": vif.mac, "bridge": vif.bridge, "mtu": vif.mtu, "rate": vif.rate_kbps}
+            fields = {"vif": encode_value(vif)}
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -128,13 +137,20 @@ def decode(domid: DomId, cls: DeviceClass, devid: DevId, value: bytes) -> Device
     try:
         fields = json.loads(value)
         if cls is DeviceClass.VIF:
-            return VifRecord(domid, Vif(devid, fields["mac"], fields["bridge"], fields["mtu"], fields["rate"]))
+            return VifRecord(domid, _vif(devid, fields))
         source = Source(SourceKind(fields["kind"]), fields["path"], fields.get("shared") is True)
         vbd = Vbd(devid, source, VbdMode(fields["mode"]), VbdType(fields["type"]))
         return VbdRecord(domid, vbd, fields["loop"], fields["loop_file"], fields["backend"])
     except (ValueError, KeyError, TypeError) as error:
         message = f"the record of {cls} {devid} of domain {domid} cannot be read: {error!r}"
         raise InternalError(message, message=message) from error
+
+
+def _vif(devid: DevId, fields: Mapping[str, Any]) -> Vif:
+    if "vif" in fields:
+        return decode_value(Vif, fields["vif"])
+    # as agents before 0.4 wrote it
+    return Vif(devid, fields["mac"], fields["bridge"], fields["mtu"], fields["rate"])
 
 
 def status(record: DeviceRecord, backend: XenbusState, connected: bool) -> DeviceStatus | None:

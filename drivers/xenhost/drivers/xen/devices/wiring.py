@@ -9,11 +9,12 @@ from typing import Any, Final, TypeVar
 from xenhost.core.devices import DeviceClass
 from xenhost.core.errors import DeviceAttachTimeout, DeviceDetachRejected, DeviceDetachTimeout, DomainGone
 from xenhost.core.ids import DevId, DomId
+from xenhost.core.ports.network import VifSwitch
 from xenhost.core.vm import VmType
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices import loop, nodes
 from xenhost.drivers.xen.devices.kernel import Settling
-from xenhost.drivers.xen.devices.records import DeviceRecord, VbdRecord, decode, path_of
+from xenhost.drivers.xen.devices.records import DeviceRecord, VbdRecord, VifRecord, decode, path_of
 from xenhost.drivers.xen.devices.uevents import Uevents
 from xenhost.drivers.xen.devices.xenbus import TAKEN, XenbusState, changes, guest_text, parse_state, wait_for
 from xenhost.native.xenstore import Batch, Transaction, Xenstore, XenstoreError
@@ -50,9 +51,10 @@ class Seen:
 class Wiring:
     """Devices of any class on one xenstored."""
 
-    def __init__(self, xs: Xenstore, kernel: Settling, patience: Patience) -> None:
+    def __init__(self, xs: Xenstore, kernel: Settling, switch: VifSwitch, patience: Patience) -> None:
         self.xs: Final = xs
         self.kernel: Final = kernel
+        self.switch: Final = switch
         self.patience: Final = patience
         self._creating: Final = asyncio.Lock()
 
@@ -162,6 +164,10 @@ class Wiring:
             elif any(record.backend for record in records):
                 await self.disconnect(records)
             await self.freed(records, uevents)
+        for record in records:
+            if isinstance(record, VifRecord):
+                for interface in (record.interface, record.tap):
+                    await self.switch.disconnect_vif(interface)
         await self.forget(records)
 
     async def disconnect(self, records: Sequence[DeviceRecord]) -> None:

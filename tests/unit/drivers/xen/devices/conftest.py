@@ -11,6 +11,7 @@ from device_stub.kernel import FakeKernel
 from native_stub.daemon import Daemon, find_program, running
 from xenhost.core.devices import DeviceClass
 from xenhost.core.ids import DomId
+from xenhost.drivers.network.plain import PlainBridges
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices.plugs import Devices
 from xenhost.drivers.xen.devices.wiring import Patience
@@ -49,7 +50,7 @@ async def kernel(daemon: Daemon, xs: Xenstore) -> AsyncIterator[FakeKernel]:
 @pytest.fixture
 async def devices(xs: Xenstore, kernel: FakeKernel, tmp_path: Path) -> AsyncIterator[Devices]:
     """The driver; afterwards nothing of any device may be left."""
-    devices = Devices(xs, kernel=kernel, patience=Patience(attach=5.0, detach=5.0, loop=5.0))
+    devices = Devices(xs, PlainBridges(), kernel=kernel, patience=Patience(attach=5.0, detach=5.0, loop=5.0))
     await devices.open()
     yield devices
     await devices.teardown(DOMID)

@@ -23,6 +23,7 @@ from xenhost.core.errors import (
 )
 from xenhost.core.ids import DevId, DomId, parse_device
 from xenhost.drivers.network import bridge as links
+from xenhost.drivers.network.plain import PlainBridges
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices.medium import open_medium
 from xenhost.drivers.xen.devices.plugs import Devices
@@ -133,7 +134,7 @@ async def test_what_the_backend_says_when_it_refuses_is_told_and_nothing_is_left
 async def test_a_backend_driver_that_is_not_there_is_a_timeout_that_leaves_nothing(
     xs: Xenstore, kernel: FakeKernel, file: Path, bridge: str
 ) -> None:
-    devices = Devices(xs, kernel=kernel, patience=Patience(attach=0.2))
+    devices = Devices(xs, PlainBridges(), kernel=kernel, patience=Patience(attach=0.2))
     await devices.open()
     kernel.manners.takes = False
     with pytest.raises(DeviceAttachTimeout) as caught:
@@ -349,7 +350,7 @@ async def test_a_drive_of_an_emulator_has_a_record_and_no_backend(
 
     told = Told()
     told.calls = []
-    devices = Devices(xs, kernel=kernel, emulators=told)
+    devices = Devices(xs, PlainBridges(), kernel=kernel, emulators=told)
     await devices.open()
     await xs.write(paths.record_type(DOMID), "hvm")
     await devices.plug_vbd(DOMID, drive(file))
@@ -371,7 +372,7 @@ async def test_what_a_killed_agent_left_half_plugged_is_completed_or_cleaned(
     vbd, vif = disk(file), nic(bridge)
     for name in ("plug_vbd", "plug_vif"):
         first = _Mortal(xs, requests)
-        dying = Devices(first, kernel=kernel)  # type: ignore[arg-type]  # all that is used of a Xenstore
+        dying = Devices(first, PlainBridges(), kernel=kernel)  # type: ignore[arg-type]  # all that is used of a Xenstore
         plug = asyncio.create_task(dying.plug_vbd(DOMID, vbd) if name == "plug_vbd" else dying.plug_vif(DOMID, vif))
         with contextlib.suppress(ConnectionLost):
             await plug

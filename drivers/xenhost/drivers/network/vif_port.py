@@ -1,0 +1,43 @@
+"""A VIF as its switch sees it."""
+
+from ipaddress import IPv4Network, IPv6Network
+
+from xenhost.core.devices import Vif, VifLocking
+from xenhost.core.errors import InvalidValue
+from xenhost.core.network import LockingMode, VifPort
+
+_LOCKING = {
+    VifLocking.NETWORK_DEFAULT: LockingMode.UNLOCKED,  # of a bridge that is not ours
+    VifLocking.UNLOCKED: LockingMode.UNLOCKED,
+    VifLocking.LOCKED: LockingMode.LOCKED,
+    VifLocking.DISABLED: LockingMode.DISABLED,
+}
+
+
+def vif_port(interface: str, vif: Vif, vm: str = "") -> VifPort:
+    """What the switch is asked for; the VIF's settings are those in effect."""
+    return VifPort(
+        interface=interface,
+        bridge=vif.bridge,
+        mac=vif.mac,
+        mtu=vif.mtu,
+        locking=_LOCKING[vif.locking],
+        ipv4_allowed=frozenset(map(IPv4Network, vif.ipv4_allowed)),
+        ipv6_allowed=frozenset(map(IPv6Network, vif.ipv6_allowed)),
+        promiscuous=vif.promiscuous,
+        trunks=frozenset(vif.trunks),
+        receive_bytes_per_second=vif.receive_kbps * 1024,
+        carrier=vif.carrier,
+        vm=vm,
+        network=vif.network,
+    )
+
+
+def check_same_mac(mac: str, vif: Vif) -> None:
+    """Raises InvalidValue: a guest knows its card by the MAC."""
+    if vif.mac != mac:
+        raise InvalidValue(
+            f"VIF {vif.devid} has MAC {mac}; a plugged card keeps it: unplug it, and plug another one",
+            field="vif.mac",
+            value=vif.mac,
+        )
