@@ -8,6 +8,7 @@ from google.protobuf import empty_pb2
 from xenhost.agent.engine.engine import Engine
 from xenhost.agent.rpc.context import Context
 from xenhost.agent.rpc.convert.operation import operation_id
+from xenhost.agent.rpc.networking import Networking
 from xenhost.agent.rpc.submit import shown
 from xenhost.agent.storage.engine import StorageEngine
 from xenhost.core.errors import InvalidValue, ValueNotSupported
@@ -19,11 +20,12 @@ PAGE: Final = 1000
 
 
 class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignore[misc] # ships no types
-    """Answers by the engine."""
+    """Answers by the engine, whose table has those of storage and networks too."""
 
-    def __init__(self, engine: Engine, storage: StorageEngine) -> None:
+    def __init__(self, engine: Engine, storage: StorageEngine, network: Networking | None) -> None:
         self._engine = engine
         self._storage = storage
+        self._network = network
 
     async def GetOperation(
         self, request: operations_pb2.GetOperationRequest, context: Context
@@ -77,7 +79,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignor
         return self._shown(await self._engine.wait(operation_id(request.name), seconds))
 
     def _shown(self, operation: Operation) -> operations_pb2.Operation:
-        return shown(self._engine, self._storage, operation)
+        return shown(self._engine, self._storage, self._network, operation)
 
 
 def _place(operation: Operation) -> tuple[float, str]:

@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2_grpc
 from xenhost.agent.config import ApiConfig
 from xenhost.agent.console.relay import Consoles
 from xenhost.agent.engine.engine import Engine
+from xenhost.agent.rpc.bond import BondServicer
 from xenhost.agent.rpc.console import ConsoleServicer
 from xenhost.agent.rpc.credentials import server_credentials
 from xenhost.agent.rpc.events import CHECKPOINT_SECONDS, EventServicer
@@ -21,22 +22,34 @@ from xenhost.agent.rpc.health import AGENT, Health
 from xenhost.agent.rpc.host import HostServicer
 from xenhost.agent.rpc.image_stream import ImageStreams
 from xenhost.agent.rpc.interceptors import Edge
+from xenhost.agent.rpc.network import NetworkServicer
+from xenhost.agent.rpc.networking import Networking
 from xenhost.agent.rpc.operations import OperationsServicer
+from xenhost.agent.rpc.pif import PifServicer
 from xenhost.agent.rpc.sr import SrServicer
+from xenhost.agent.rpc.sriov import NetworkSriovServicer
+from xenhost.agent.rpc.tunnel import TunnelServicer
 from xenhost.agent.rpc.vbd import VbdServicer
 from xenhost.agent.rpc.vdi import VdiServicer
 from xenhost.agent.rpc.vif import VifServicer
+from xenhost.agent.rpc.vlan import VlanServicer
 from xenhost.agent.rpc.vm import VmServicer
 from xenhost.agent.storage.engine import StorageEngine
 from xenhost.agent.toml_table import ConfigError
 from xenhost.api.host.v1 import (
+    bond_service_pb2_grpc,
     console_service_pb2_grpc,
     event_service_pb2_grpc,
     host_service_pb2_grpc,
+    network_service_pb2_grpc,
+    pif_service_pb2_grpc,
     sr_service_pb2_grpc,
+    sriov_service_pb2_grpc,
+    tunnel_service_pb2_grpc,
     vbd_service_pb2_grpc,
     vdi_service_pb2_grpc,
     vif_service_pb2_grpc,
+    vlan_service_pb2_grpc,
     vm_service_pb2_grpc,
 )
 from xenhost.core.clock import Clock
@@ -51,6 +64,12 @@ SERVICES: Final = (
     "xenhost.api.host.v1.VifService",
     "xenhost.api.host.v1.SrService",
     "xenhost.api.host.v1.VdiService",
+    "xenhost.api.host.v1.NetworkService",
+    "xenhost.api.host.v1.PifService",
+    "xenhost.api.host.v1.BondService",
+    "xenhost.api.host.v1.VlanService",
+    "xenhost.api.host.v1.TunnelService",
+    "xenhost.api.host.v1.NetworkSriovService",
     "xenhost.api.host.v1.HostService",
     "xenhost.api.host.v1.EventService",
     "xenhost.api.host.v1.ConsoleService",
@@ -88,10 +107,12 @@ class ApiServer:
         clock: Clock,
         log: Log,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
+        network: Networking | None = None,
     ) -> None:
         self._config = config
         self._engine = engine
         self._storage = storage
+        self._network = network
         self._importer = importer
         self._consoles = consoles
         self._edge = edge
@@ -133,7 +154,7 @@ class ApiServer:
         self._consoles.close()
 
     def _add_services(self, server: grpc.aio.Server) -> None:
-        engine, storage = self._engine, self._storage
+        engine, storage, network = self._engine, self._storage, self._network
         streams = ImageStreams(engine, storage, self._importer, self._clock)
         events = EventServicer(engine, self._checkpoint_seconds)
         adders: list[tuple[Any, Any]] = [
@@ -148,9 +169,18 @@ class ApiServer:
                 console_service_pb2_grpc.add_ConsoleServiceServicer_to_server,
                 ConsoleServicer(engine, self._consoles, self._clock),
             ),
-            (operations_pb2_grpc.add_OperationsServicer_to_server, OperationsServicer(engine, storage)),
+            (operations_pb2_grpc.add_OperationsServicer_to_server, OperationsServicer(engine, storage, network)),
             (health_pb2_grpc.add_HealthServicer_to_server, self._health),
         ]
+        if network is not None:
+            adders += [
+                (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, NetworkServicer(network)),
+                (pif_service_pb2_grpc.add_PifServiceServicer_to_server, PifServicer(network)),
+                (bond_service_pb2_grpc.add_BondServiceServicer_to_server, BondServicer(network)),
+                (vlan_service_pb2_grpc.add_VlanServiceServicer_to_server, VlanServicer(network)),
+                (tunnel_service_pb2_grpc.add_TunnelServiceServicer_to_server, TunnelServicer(network)),
+                (sriov_service_pb2_grpc.add_NetworkSriovServiceServicer_to_server, NetworkSriovServicer(network)),
+            ]
         for add, servicer in adders:
             add(servicer, server)
         if self._config.reflection:

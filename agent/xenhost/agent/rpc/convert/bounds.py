@@ -1,10 +1,11 @@
-"""Bounds on what the storage calls take: texts, maps, sizes, UUIDs. All raise InvalidValue or UuidInvalid."""
+"""Bounds on what calls take: texts, maps, sizes, UUIDs. All raise InvalidValue or UuidInvalid."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from xenhost.core.errors import InvalidValue, UuidInvalid
 from xenhost.core.ids import is_uuid
+from xenhost.core.network_settings import MAX_MTU, MIN_MTU
 from xenhost.core.storage import SrId, VdiId
 
 MAX_NAME: Final = 255
@@ -69,6 +70,27 @@ def rate(untrusted_bytes: int, field: str = "bytes_per_second") -> int:
             value=str(untrusted_bytes),
         )
     return untrusted_bytes
+
+
+def mtu(untrusted_number: int, field: str) -> int:
+    """Bytes of a frame's payload."""
+    if not MIN_MTU <= untrusted_number <= MAX_MTU:
+        raise InvalidValue(
+            f"{field} is {untrusted_number}; it must be {MIN_MTU} to {MAX_MTU}",
+            field=field,
+            value=str(untrusted_number),
+        )
+    return untrusted_number
+
+
+def optional_uuid(untrusted_text: str, kind: str) -> str:
+    """The UUID of something to be made, or empty: not chosen."""
+    return _uuid(untrusted_text, kind) if untrusted_text else ""
+
+
+def shown(untrusted_text: str) -> str:
+    """As an error message may show it."""
+    return repr(untrusted_text if len(untrusted_text) <= 60 else untrusted_text[:60] + "…")
 
 
 def sr_id(untrusted_text: str) -> SrId:

@@ -8,7 +8,7 @@ from google.protobuf.any_pb2 import Any
 from xenhost.agent.rpc.convert.event import OBJECT_KIND
 from xenhost.agent.rpc.convert.times import timestamp
 from xenhost.agent.rpc.status import status_of
-from xenhost.api.host.v1 import operation_pb2, storage_pb2, vm_pb2
+from xenhost.api.host.v1 import network_pb2, operation_pb2, storage_pb2, vm_pb2
 from xenhost.core.errors import HandleInvalid
 from xenhost.core.events import ObjectKind
 from xenhost.core.ids import OperationId
@@ -16,7 +16,18 @@ from xenhost.core.views import Operation, OperationState
 
 PREFIX: Final = "operations/"
 
-Response = vm_pb2.Vm | storage_pb2.Sr | storage_pb2.Vdi
+Response = (
+    vm_pb2.Vm
+    | storage_pb2.Sr
+    | storage_pb2.Vdi
+    | network_pb2.Network
+    | network_pb2.Pif
+    | network_pb2.Bond
+    | network_pb2.Vlan
+    | network_pb2.Tunnel
+    | network_pb2.NetworkSriov
+    | network_pb2.ManagementInterface
+)
 """What an operation that has succeeded answers with."""
 
 
@@ -72,5 +83,19 @@ def _rest(operation: Operation) -> Response:
             return storage_pb2.Sr(id=id, name=name)
         case ObjectKind.VDI:
             return storage_pb2.Vdi(id=id, name=name)
+        case ObjectKind.NETWORK:
+            return network_pb2.Network(id=id, name=name)
+        case ObjectKind.PIF:
+            return network_pb2.Pif(id=id, name=name)
+        case ObjectKind.BOND:
+            return network_pb2.Bond(id=id, device=name)
+        case ObjectKind.VLAN:
+            return network_pb2.Vlan(id=id)
+        case ObjectKind.TUNNEL:
+            return network_pb2.Tunnel(id=id)
+        case ObjectKind.NETWORK_SRIOV:
+            return network_pb2.NetworkSriov(id=id)
+        case ObjectKind.HOST:
+            return network_pb2.ManagementInterface()
         case _:
             return vm_pb2.Vm(id=id, name=name)

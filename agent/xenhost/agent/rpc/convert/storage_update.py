@@ -6,6 +6,7 @@ from typing import Final
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from xenhost.agent.rpc.convert import bounds
+from xenhost.agent.rpc.convert.field_mask import paths_of
 from xenhost.agent.rpc.convert.vdi import ON_BOOT
 from xenhost.api.host.v1 import storage_pb2
 from xenhost.core.errors import InvalidValue
@@ -26,7 +27,7 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
 
 def sr_change(sr: SrId, message: storage_pb2.Sr, mask: FieldMask) -> UpdateSr:
     """What to change of an SR. Raises InvalidValue."""
-    paths = _paths(mask, _SR, "UpdateSr")
+    paths = paths_of(mask, _SR, "UpdateSr", _ELSEWHERE)
     if "name" in paths and not message.name:
         raise InvalidValue("an SR needs a name", field="sr.name", value="")
     return UpdateSr(
@@ -39,7 +40,7 @@ def sr_change(sr: SrId, message: storage_pb2.Sr, mask: FieldMask) -> UpdateSr:
 
 def vdi_change(message: storage_pb2.Vdi, mask: FieldMask) -> VdiChange:
     """What to change of a VDI. Raises InvalidValue."""
-    paths = _paths(mask, _VDI, "UpdateVdi")
+    paths = paths_of(mask, _VDI, "UpdateVdi", _ELSEWHERE)
     return VdiChange(
         name=bounds.name(message.name, "vdi.name") if "name" in paths else None,
         description=bounds.text(message.description, "vdi.description") if "description" in paths else None,
@@ -47,19 +48,3 @@ def vdi_change(message: storage_pb2.Vdi, mask: FieldMask) -> VdiChange:
         sharable=message.sharable if "sharable" in paths else None,
         on_boot=ON_BOOT.from_wire(message.on_boot, "vdi.on_boot", OnBoot.PERSIST) if "on_boot" in paths else None,
     )
-
-
-def _paths(mask: FieldMask, known: frozenset[str], method: str) -> frozenset[str]:
-    if not mask.paths:
-        raise InvalidValue(
-            f"update_mask is empty; name the fields to change: {', '.join(sorted(known))}",
-            field="update_mask",
-            value="",
-        )
-    for path in mask.paths:
-        if path not in known:
-            why = _ELSEWHERE.get(path.partition(".")[0], f"known: {', '.join(sorted(known))}")
-            raise InvalidValue(
-                f"{path!r:.100} cannot be changed by {method}; {why}", field="update_mask", value=path[:100]
-            )
-    return frozenset(mask.paths)
