@@ -37,13 +37,17 @@ class DiskArg:
 
 @dataclass(frozen=True, slots=True)
 class NicArg:
-    """A network card as written: `bridge=NAME[,mac=..][,mtu=..][,rate=..][,index=..]`."""
+    """A network card as written: `NETWORK[,mac=..][,mtu=..][,rate=..][,index=..][,locked=ADDRESS]..`."""
 
-    bridge: str
+    network: str = ""
     mac: str = ""
     mtu: int = 0
     rate_kbps: int = 0
     index: int | None = None
+    locked: tuple[str, ...] = ()
+    """Addresses it is locked to."""
+    bridge: str = ""
+    """Instead of a network."""
 
 
 def parse_size(text: str) -> int:
@@ -92,15 +96,17 @@ def parse_disk(text: str) -> DiskArg:
 
 
 def parse_nic(text: str) -> NicArg:
-    """A network card. Raises ValueError. A lone word is the bridge."""
+    """A network card. Raises ValueError. A lone word is the network, by its name, UUID or bridge."""
     nic: dict[str, Any] = {}
     for word in text.split(","):
         key, equals, value = word.partition("=")
         if not equals and not nic:
-            key, value = "bridge", word
+            key, value = "network", word
         match key:
-            case "bridge" | "mac" if value:
+            case "network" | "bridge" | "mac" if value:
                 nic[key] = value
+            case "locked" if value:
+                nic["locked"] = (*nic.get("locked", ()), value)
             case "mtu" | "index" if value.isdecimal():
                 nic[key] = int(value)
             case "rate" if value:
@@ -108,10 +114,10 @@ def parse_nic(text: str) -> NicArg:
             case _:
                 raise ValueError(
                     f"{word!r:.40} means nothing for a network card; write "
-                    "bridge=xenbr0[,mac=00:16:3e:..][,mtu=1500][,rate=10M][,index=0]"
+                    "NETWORK[,mac=00:16:3e:..][,mtu=1500][,rate=10M][,index=0][,locked=10.0.0.5]"
                 )
-    if "bridge" not in nic:
-        raise ValueError("a network card needs a bridge: bridge=xenbr0")
+    if ("bridge" in nic) == ("network" in nic):
+        raise ValueError("a network card needs a network, or a bridge: bridge=xenbr0")
     return NicArg(**nic)
 
 
@@ -177,11 +183,17 @@ class Parsed(click.ParamType):
         self.fail(message, param, ctx)
 
 
+def _rate(text: str) -> int:
+    """KiB/s in `10M` (bytes a second); a plain number is KiB/s already."""
+    return int(text) if text.isdecimal() else parse_size(text) // 1024
+
+
 SIZE: Final = Parsed("size", parse_size)
 DISK: Final = Parsed("disk", parse_disk)
 NIC: Final = Parsed("nic", parse_nic)
 CPUS: Final = Parsed("cpus", parse_cpus)
 CONFIG: Final = Parsed("key=value", parse_config)
+RATE: Final = Parsed("rate", _rate)
 PAIR: Final = Parsed("key=value", parse_pair)
 
 
@@ -191,8 +203,3 @@ def free_devices(taken: set[str]) -> Iterator[str]:
         name = f"xvd{index_to_letters(index)}"
         if name not in taken:
             yield name
-
-
-def _rate(text: str) -> int:
-    """KiB/s in `10M` (bytes a second); a plain number is KiB/s already."""
-    return int(text) if text.isdecimal() else parse_size(text) // 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +150,19 @@ def vif_message(nic: NicArg, index: int) -> vm_pb2.Vif:
     """A VIF in that place."""
     from xenhost.api.host.v1 import vm_pb2
 
-    return vm_pb2.Vif(index=index, bridge=nic.bridge, mac=nic.mac, mtu=nic.mtu, rate_kbps=nic.rate_kbps)
+    vif = vm_pb2.Vif(
+        index=index, network=nic.network, bridge=nic.bridge, mac=nic.mac, mtu=nic.mtu, rate_kbps=nic.rate_kbps
+    )
+    if nic.locked:
+        vif.locking = vm_pb2.VIF_LOCKING_LOCKED
+        allow(vif, nic.locked)
+    return vif
+
+
+def allow(vif: vm_pb2.Vif, addresses: Iterable[str]) -> None:
+    """Addresses and networks that a locked VIF may use; each in the list of its family."""
+    for address in addresses:
+        (vif.ipv6_allowed if ":" in address else vif.ipv4_allowed).append(address)
 
 
 def after_stop(word: str | None) -> Any:

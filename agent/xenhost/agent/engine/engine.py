@@ -114,6 +114,11 @@ class Engine:
         """UUID of this host, kept in the store. Empty before `start`."""
         return self._startup.host_id
 
+    @property
+    def networks(self) -> Networks:
+        """Where VIFs go."""
+        return self._services.networks
+
     async def start(self) -> None:
         """Open the store, recover the journal, adopt what runs, reconcile; then accept requests.
 

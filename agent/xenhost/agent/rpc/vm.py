@@ -9,6 +9,7 @@ from xenhost.agent.rpc.convert.update import fields_of, merged
 from xenhost.agent.rpc.convert.vm import spec_from_proto, vm_to_proto
 from xenhost.agent.rpc.resolve import name_vdis, source_kinds, vm_named
 from xenhost.agent.rpc.submit import seconds_or, submit
+from xenhost.agent.rpc.vif import name_bridge
 from xenhost.agent.storage.engine import StorageEngine
 from xenhost.api.host.v1 import vm_pb2, vm_service_pb2, vm_service_pb2_grpc
 from xenhost.core.errors import InvalidValue
@@ -30,6 +31,8 @@ class VmServicer(vm_service_pb2_grpc.VmServiceServicer):
             raise InvalidValue("vm is required", field="vm", value="")
         name_vdis(self._storage, (vbd.source for vbd in request.vm.vbds))
         kinds = await source_kinds(vbd.source for vbd in request.vm.vbds)
+        for vif in request.vm.vifs:
+            name_bridge(self._engine.networks, vif)
         spec = spec_from_proto(request.vm, request.request_id, kinds)
         return vm_to_proto(await self._engine.create_vm(spec, request.request_id))
 

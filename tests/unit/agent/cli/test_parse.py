@@ -62,7 +62,8 @@ def test_what_is_no_disk_is_refused(text: str) -> None:
 def test_a_network_card_is_read() -> None:
     assert parse_nic("xenbr0") == NicArg("xenbr0")
     nic = parse_nic("bridge=b,mac=00:16:3e:00:00:01,mtu=9000,rate=10M,index=2")
-    assert nic == NicArg("b", "00:16:3e:00:00:01", 9000, 10240, 2)
+    assert nic == NicArg(mac="00:16:3e:00:00:01", mtu=9000, rate_kbps=10240, index=2, bridge="b")
+    assert parse_nic("lan,locked=10.0.0.5,locked=fd00::5").locked == ("10.0.0.5", "fd00::5")
     assert parse_nic("b,rate=300").rate_kbps == 300
 
 

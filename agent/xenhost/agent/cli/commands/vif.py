@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from xenhost.agent.cli.commands.common import operation_options, pass_session, vm_argument
-from xenhost.agent.cli.parse import NIC, NicArg
+from xenhost.agent.cli.parse import NIC, RATE, NicArg
 from xenhost.agent.cli.session import Session
 
 
@@ -16,7 +18,7 @@ def vif() -> None:
 
 @vif.command()
 @vm_argument
-@click.argument("nic", type=NIC, metavar="bridge=NAME[,mac=..][,mtu=..][,rate=..][,index=..]")
+@click.argument("nic", type=NIC, metavar="NETWORK[,mac=..][,mtu=..][,rate=..][,index=..][,locked=ADDRESS]")
 @operation_options
 @pass_session
 def plug(session: Session, vm: str, nic: NicArg, no_wait: bool, request_id: str) -> None:
@@ -53,3 +55,42 @@ def unplug(
     with session.client() as client:
         started = client.call(client.vifs.UnplugVif, request)
         carry_out(session, client, started, no_wait, f"network card {index} of {{name}} is unplugged")
+
+
+@vif.command("set")
+@vm_argument
+@click.argument("index", type=click.IntRange(0))
+@click.option("--network", metavar="NETWORK", help="Move it there; the guest keeps its card.")
+@click.option(
+    "--locking",
+    type=click.Choice(["network-default", "locked", "unlocked", "disabled"]),
+    help="What the guest may send; locked: from its own MAC and the --allow addresses only.",
+)
+@click.option("--allow", multiple=True, metavar="ADDRESS", help="Address or network, for locked; may be repeated.")
+@click.option("--allow-none", is_flag=True, help="No address at all.")
+@click.option("--rate", type=RATE, metavar="RATE", help="It may send so much a second: 10M, or KiB; 0: no limit.")
+@click.option("--receive-rate", type=RATE, metavar="RATE", help="It is sent so much a second at most.")
+@click.option("--mtu", type=click.IntRange(68, 65535))
+@click.option("--promiscuous/--no-promiscuous", default=None, help="Does it see all traffic of its network?")
+@click.option("--link/--no-link", default=None, help="Does the guest see a link?")
+@click.option("--trunks", metavar="TAG,..", help="VLANs the guest may use with tags of its own; none: ''.")
+@click.option("--ipv4", metavar="ADDRESS/LENGTH[,GATEWAY]", help="What its guest agent shall give it; '': nothing.")
+@click.option("--ipv6", metavar="ADDRESS/LENGTH[,GATEWAY]", help="The same for IPv6.")
+@operation_options
+@pass_session
+def set_(session: Session, vm: str, index: int, no_wait: bool, request_id: str, **options: Any) -> None:
+    """Change a network card, at once if the VM runs. What is not said stays as it is.
+
+    \b
+    xenhost vif set web1 0 --locking locked --allow 10.0.0.5 --allow fd00::5
+    xenhost vif set web1 0 --network backup --receive-rate 10M
+    """
+    from xenhost.agent.cli.vif_args import change_message
+    from xenhost.agent.cli.waiting import carry_out
+
+    request = change_message(vm, index, request_id, options)
+    if not request.update_mask.paths:
+        raise click.UsageError("say what to change, such as --locking locked or --network backup")
+    with session.client() as client:
+        started = client.call(client.vifs.UpdateVif, request)
+        carry_out(session, client, started, no_wait, f"network card {index} of {{name}} is changed")

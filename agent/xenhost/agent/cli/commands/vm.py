@@ -230,4 +230,8 @@ def _disk(vbd: dict[str, Any]) -> str:
 
 def _nic(vif: dict[str, Any]) -> str:
     rate = f"  {vif['rate_kbps']} KiB/s" if vif["rate_kbps"] else ""
-    return f"{vif['index']}  {vif['state']}  {vif['mac']}  {vif['bridge']}  mtu {vif['mtu']}{rate}"
+    down = "  no link" if vif["link_down"] else ""
+    lock = "" if vif["locking"] == "network_default" else f"  {vif['locking']}"
+    allowed = ", ".join((*vif["ipv4_allowed"], *vif["ipv6_allowed"])) if vif["locking"] == "locked" else ""
+    text = f"{vif['index']}  {vif['state']}  {vif['mac']}  {vif['bridge']}  mtu {vif['mtu']}{rate}{down}{lock}"
+    return f"{text} to {allowed}" if allowed else text

@@ -1,6 +1,7 @@
 """VBDs and VIFs."""
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from xenhost.agent.rpc.convert import derive
@@ -10,6 +11,7 @@ from xenhost.core.devices import (
     DeviceClass,
     DeviceState,
     DeviceStatus,
+    GuestIp,
     IoLimits,
     Source,
     SourceKind,
@@ -17,6 +19,8 @@ from xenhost.core.devices import (
     VbdMode,
     VbdType,
     Vif,
+    VifChange,
+    VifLocking,
     checked_vbd,
     checked_vif,
 )
@@ -26,6 +30,7 @@ from xenhost.core.ids import DevId, parse_device
 SOURCE_KIND: Final = Choice(SourceKind, vm_pb2.SourceKind.Value, "SOURCE_KIND")
 VBD_MODE: Final = Choice(VbdMode, vm_pb2.VbdMode.Value, "VBD_MODE")
 VBD_TYPE: Final = Choice(VbdType, vm_pb2.VbdType.Value, "VBD_TYPE")
+VIF_LOCKING: Final = Choice(VifLocking, vm_pb2.VifLocking.Value, "VIF_LOCKING")
 DEVICE_STATE: Final = Choice(DeviceState, vm_pb2.DeviceState.Value, "DEVICE_STATE")
 
 States = Mapping[tuple[DeviceClass, DevId], DeviceState]
@@ -111,12 +116,55 @@ def vif_to_proto(vif: Vif, states: States) -> vm_pb2.Vif:
         mtu=vif.mtu,
         rate_kbps=vif.rate_kbps,
         state=DEVICE_STATE.to_wire(states.get((DeviceClass.VIF, vif.devid), DeviceState.DETACHED)),
+        locking=VIF_LOCKING.to_wire(vif.locking),
+        ipv4_allowed=vif.ipv4_allowed,
+        ipv6_allowed=vif.ipv6_allowed,
+        receive_kbps=vif.receive_kbps,
+        promiscuous=vif.promiscuous,
+        trunks=vif.trunks,
+        link_down=not vif.carrier,
+        ipv4=_guest_ip_to_proto(vif.ipv4),
+        ipv6=_guest_ip_to_proto(vif.ipv6),
     )
 
 
 def vif_from_proto(message: vm_pb2.Vif, request_id: str) -> Vif:
-    """A VIF as wanted; a MAC that is not given follows from the request."""
+    """A VIF as wanted; a MAC that is not given follows from the request. `network` is a bridge by now."""
     mac = message.mac or derive.mac(request_id, message.index)
     if not message.bridge:
-        raise InvalidValue("a VIF needs a bridge, such as xenbr0", field="vif.bridge", value="")
-    return checked_vif(Vif(DevId(message.index), mac, message.bridge, message.mtu or 1500, message.rate_kbps))
+        raise InvalidValue("a VIF needs a network, or a bridge such as xenbr0", field="vif.bridge", value="")
+    vif = Vif(DevId(message.index), mac, message.bridge)
+    return checked_vif(vif_change_from_proto(message, VIF_FIELDS - {"bridge"}).applied(vif))
+
+
+VIF_FIELDS: Final = frozenset(
+    {
+        *("bridge", "mtu", "rate_kbps", "locking", "ipv4_allowed", "ipv6_allowed", "receive_kbps", "promiscuous"),
+        *("trunks", "link_down", "ipv4", "ipv6"),
+    }
+)
+"""Fields that a change of a VIF may name."""
+
+
+def vif_change_from_proto(message: vm_pb2.Vif, fields: AbstractSet[str]) -> VifChange:
+    """The named fields (of VIF_FIELDS). Not checked."""
+    return VifChange(
+        bridge=message.bridge if "bridge" in fields else None,
+        mtu=message.mtu or 1500 if "mtu" in fields else None,
+        rate_kbps=message.rate_kbps if "rate_kbps" in fields else None,
+        locking=VIF_LOCKING.from_wire(message.locking, "vif.locking", VifLocking.NETWORK_DEFAULT)
+        if "locking" in fields
+        else None,
+        ipv4_allowed=tuple(message.ipv4_allowed) if "ipv4_allowed" in fields else None,
+        ipv6_allowed=tuple(message.ipv6_allowed) if "ipv6_allowed" in fields else None,
+        receive_kbps=message.receive_kbps if "receive_kbps" in fields else None,
+        promiscuous=message.promiscuous if "promiscuous" in fields else None,
+        trunks=tuple(message.trunks) if "trunks" in fields else None,
+        carrier=not message.link_down if "link_down" in fields else None,
+        ipv4=GuestIp(message.ipv4.address, message.ipv4.gateway) if "ipv4" in fields else None,
+        ipv6=GuestIp(message.ipv6.address, message.ipv6.gateway) if "ipv6" in fields else None,
+    )
+
+
+def _guest_ip_to_proto(ip: GuestIp) -> vm_pb2.GuestIp | None:
+    return vm_pb2.GuestIp(address=ip.address, gateway=ip.gateway) if ip.address else None

@@ -34,7 +34,7 @@ PATHS: Final[Mapping[str, frozenset[str]]] = {
 _ELSEWHERE: Final[Mapping[str, str]] = {
     "id": "it never changes",
     "vbds": "use PlugVbd, UnplugVbd, InsertVbd, EjectVbd and LimitVbd",
-    "vifs": "use PlugVif and UnplugVif",
+    "vifs": "use PlugVif, UnplugVif and UpdateVif",
     "status": "it is output only",
 }
 

@@ -143,6 +143,26 @@ def change_vif(batch: Batch, record: VifRecord, old: Vif) -> Batch:
             batch.write(f"{mine}/rate", rate(vif.rate_kbps))
         else:
             batch.rm(f"{mine}/rate")
+    if (vif.ipv4, vif.ipv6) != (old.ipv4, old.ipv6):
+        guest_addresses(batch, record.domid, vif)
+    return batch
+
+
+def guest_addresses(batch: Batch, domid: DomId, vif: Vif) -> Batch:
+    """The addresses that a guest agent shall give the interface; it writes there how that went.
+
+    Where XenServer's agents look (xenserver/device/vif/N/static-ip-setting), with the keys that they know.
+    """
+    base = f"{paths.home(domid)}/xenserver/device/vif/{vif.devid}/static-ip-setting"
+    if not vif.ipv4.address and not vif.ipv6.address:
+        return batch.rm(base)
+    batch.mkdir(base).set_perms(base, [Perm(domid, Access.NONE), Perm(0, Access.READ)])
+    batch.write(f"{base}/mac", vif.mac)
+    for suffix, ip in (("", vif.ipv4), ("6", vif.ipv6)):
+        batch.write(f"{base}/enabled{suffix}", "1" if ip.address else "0")
+        batch.write(f"{base}/address{suffix}", ip.address)
+        batch.write(f"{base}/gateway{suffix}", ip.gateway)
+        batch.write(f"{base}/error-code{suffix}", "0").write(f"{base}/error-msg{suffix}", "")
     return batch
 
 

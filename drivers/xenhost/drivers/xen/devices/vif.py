@@ -40,7 +40,10 @@ class Vifs:
             except DeviceAttachFailed as error:
                 await self._retry(record, error)
             status = f"{nodes.backend_path(record)}/hotplug-status"
-            await self._wiring.xs.apply(Batch().write(status, "connected"))
+            batch = Batch()
+            if vif.ipv4.address or vif.ipv6.address:
+                nodes.guest_addresses(batch, domid, vif)
+            await self._wiring.xs.apply(batch.write(status, "connected"))
 
     async def update(self, domid: DomId, vif: Vif) -> None:
         """See Hypervisor.update_vif. Our record comes first, so that what is begun is found again."""

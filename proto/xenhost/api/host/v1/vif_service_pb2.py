@@ -12,20 +12,23 @@ _sym_db = _symbol_database.Default()
 
 
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from xenhost.api.host.v1 import vm_pb2 as xenhost_dot_api_dot_host_dot_v1_dot_vm__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%xenhost/api/host/v1/vif_service.proto\x12\x13xenhost.api.host.v1\x1a#google/longrunning/operations.proto\x1a\x1cxenhost/api/host/v1/vm.proto\"Z\n\x0ePlugVifRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12%\n\x03vif\x18\x02 \x01(\x0b\x32\x18.xenhost.api.host.v1.Vif\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"l\n\x10UnplugVifRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\x12\x17\n\x0ftimeout_seconds\x18\x04 \x01(\r\x12\x12\n\nrequest_id\x18\x05 \x01(\t2\xae\x01\n\nVifService\x12M\n\x07PlugVif\x12#.xenhost.api.host.v1.PlugVifRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\tUnplugVif\x12%.xenhost.api.host.v1.UnplugVifRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%xenhost/api/host/v1/vif_service.proto\x12\x13xenhost.api.host.v1\x1a#google/longrunning/operations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cxenhost/api/host/v1/vm.proto\"Z\n\x0ePlugVifRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12%\n\x03vif\x18\x02 \x01(\x0b\x32\x18.xenhost.api.host.v1.Vif\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x9c\x01\n\x10UpdateVifRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12%\n\x03vif\x18\x03 \x01(\x0b\x32\x18.xenhost.api.host.v1.Vif\x12/\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"l\n\x10UnplugVifRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\x12\x17\n\x0ftimeout_seconds\x18\x04 \x01(\r\x12\x12\n\nrequest_id\x18\x05 \x01(\t2\x81\x02\n\nVifService\x12M\n\x07PlugVif\x12#.xenhost.api.host.v1.PlugVifRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\tUnplugVif\x12%.xenhost.api.host.v1.UnplugVifRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\tUpdateVif\x12%.xenhost.api.host.v1.UpdateVifRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xenhost.api.host.v1.vif_service_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  _PLUGVIFREQUEST._serialized_start=129
-  _PLUGVIFREQUEST._serialized_end=219
-  _UNPLUGVIFREQUEST._serialized_start=221
-  _UNPLUGVIFREQUEST._serialized_end=329
-  _VIFSERVICE._serialized_start=332
-  _VIFSERVICE._serialized_end=506
+  _PLUGVIFREQUEST._serialized_start=163
+  _PLUGVIFREQUEST._serialized_end=253
+  _UPDATEVIFREQUEST._serialized_start=256
+  _UPDATEVIFREQUEST._serialized_end=412
+  _UNPLUGVIFREQUEST._serialized_start=414
+  _UNPLUGVIFREQUEST._serialized_end=522
+  _VIFSERVICE._serialized_start=525
+  _VIFSERVICE._serialized_end=782
 # @@protoc_insertion_point(module_scope)

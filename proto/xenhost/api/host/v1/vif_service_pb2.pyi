@@ -1,4 +1,5 @@
 from google.longrunning import operations_pb2 as _operations_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from xenhost.api.host.v1 import vm_pb2 as _vm_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -29,3 +30,17 @@ class UnplugVifRequest(_message.Message):
     timeout_seconds: int
     vm_id: str
     def __init__(self, vm_id: _Optional[str] = ..., index: _Optional[int] = ..., force: bool = ..., timeout_seconds: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class UpdateVifRequest(_message.Message):
+    __slots__ = ["index", "request_id", "update_mask", "vif", "vm_id"]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    VIF_FIELD_NUMBER: _ClassVar[int]
+    VM_ID_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    request_id: str
+    update_mask: _field_mask_pb2.FieldMask
+    vif: _vm_pb2.Vif
+    vm_id: str
+    def __init__(self, vm_id: _Optional[str] = ..., index: _Optional[int] = ..., vif: _Optional[_Union[_vm_pb2.Vif, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...

@@ -25,6 +25,11 @@ class VifServiceStub(object):
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vif__service__pb2.UnplugVifRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 )
+        self.UpdateVif = channel.unary_unary(
+                '/xenhost.api.host.v1.VifService/UpdateVif',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vif__service__pb2.UpdateVifRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                )
 
 
 class VifServiceServicer(object):
@@ -50,6 +55,17 @@ class VifServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateVif(self, request, context):
+        """Change a VIF, at once if the VM runs: with another bridge or network it moves there, without being unplugged.
+        Response: Vm.
+        NOT_FOUND            HANDLE_INVALID          the VM has no such VIF, or there is no such network
+        FAILED_PRECONDITION  DEVICE_ATTACH_FAILED    no such bridge; the VIF is as it was
+        FAILED_PRECONDITION  OPERATION_NOT_SUPPORTED_BY_SWITCH
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_VifServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +77,11 @@ def add_VifServiceServicer_to_server(servicer, server):
             'UnplugVif': grpc.unary_unary_rpc_method_handler(
                     servicer.UnplugVif,
                     request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vif__service__pb2.UnplugVifRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'UpdateVif': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateVif,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vif__service__pb2.UpdateVifRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
     }
@@ -103,6 +124,23 @@ class VifService(object):
             metadata=None):
         return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.VifService/UnplugVif',
             xenhost_dot_api_dot_host_dot_v1_dot_vif__service__pb2.UnplugVifRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def UpdateVif(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.VifService/UpdateVif',
+            xenhost_dot_api_dot_host_dot_v1_dot_vif__service__pb2.UpdateVifRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

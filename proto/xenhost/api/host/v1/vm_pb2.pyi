@@ -31,6 +31,11 @@ VBD_MODE_UNSPECIFIED: VbdMode
 VBD_TYPE_CD: VbdType
 VBD_TYPE_DISK: VbdType
 VBD_TYPE_UNSPECIFIED: VbdType
+VIF_LOCKING_DISABLED: VifLocking
+VIF_LOCKING_LOCKED: VifLocking
+VIF_LOCKING_NETWORK_DEFAULT: VifLocking
+VIF_LOCKING_UNLOCKED: VifLocking
+VIF_LOCKING_UNSPECIFIED: VifLocking
 VM_TYPE_HVM: VmType
 VM_TYPE_PV: VmType
 VM_TYPE_PVH: VmType
@@ -65,6 +70,14 @@ class FirmwareBoot(_message.Message):
     ORDER_FIELD_NUMBER: _ClassVar[int]
     order: str
     def __init__(self, order: _Optional[str] = ...) -> None: ...
+
+class GuestIp(_message.Message):
+    __slots__ = ["address", "gateway"]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    GATEWAY_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    gateway: str
+    def __init__(self, address: _Optional[str] = ..., gateway: _Optional[str] = ...) -> None: ...
 
 class IoLimits(_message.Message):
     __slots__ = ["bytes_per_second", "iops"]
@@ -125,20 +138,40 @@ class Vcpus(_message.Message):
     def __init__(self, maximum: _Optional[int] = ..., at_startup: _Optional[int] = ..., affinity: _Optional[_Iterable[_Union[CpuSet, _Mapping]]] = ..., weight: _Optional[int] = ..., cap: _Optional[int] = ...) -> None: ...
 
 class Vif(_message.Message):
-    __slots__ = ["bridge", "index", "mac", "mtu", "rate_kbps", "state"]
+    __slots__ = ["bridge", "index", "ipv4", "ipv4_allowed", "ipv6", "ipv6_allowed", "link_down", "locking", "mac", "mtu", "network", "promiscuous", "rate_kbps", "receive_kbps", "state", "trunks"]
     BRIDGE_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
+    IPV4_ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    IPV4_FIELD_NUMBER: _ClassVar[int]
+    IPV6_ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    IPV6_FIELD_NUMBER: _ClassVar[int]
+    LINK_DOWN_FIELD_NUMBER: _ClassVar[int]
+    LOCKING_FIELD_NUMBER: _ClassVar[int]
     MAC_FIELD_NUMBER: _ClassVar[int]
     MTU_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    PROMISCUOUS_FIELD_NUMBER: _ClassVar[int]
     RATE_KBPS_FIELD_NUMBER: _ClassVar[int]
+    RECEIVE_KBPS_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    TRUNKS_FIELD_NUMBER: _ClassVar[int]
     bridge: str
     index: int
+    ipv4: GuestIp
+    ipv4_allowed: _containers.RepeatedScalarFieldContainer[str]
+    ipv6: GuestIp
+    ipv6_allowed: _containers.RepeatedScalarFieldContainer[str]
+    link_down: bool
+    locking: VifLocking
     mac: str
     mtu: int
+    network: str
+    promiscuous: bool
     rate_kbps: int
+    receive_kbps: int
     state: DeviceState
-    def __init__(self, index: _Optional[int] = ..., mac: _Optional[str] = ..., bridge: _Optional[str] = ..., mtu: _Optional[int] = ..., rate_kbps: _Optional[int] = ..., state: _Optional[_Union[DeviceState, str]] = ...) -> None: ...
+    trunks: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, index: _Optional[int] = ..., mac: _Optional[str] = ..., bridge: _Optional[str] = ..., mtu: _Optional[int] = ..., rate_kbps: _Optional[int] = ..., state: _Optional[_Union[DeviceState, str]] = ..., locking: _Optional[_Union[VifLocking, str]] = ..., ipv4_allowed: _Optional[_Iterable[str]] = ..., ipv6_allowed: _Optional[_Iterable[str]] = ..., receive_kbps: _Optional[int] = ..., promiscuous: bool = ..., trunks: _Optional[_Iterable[int]] = ..., link_down: bool = ..., ipv4: _Optional[_Union[GuestIp, _Mapping]] = ..., ipv6: _Optional[_Union[GuestIp, _Mapping]] = ..., network: _Optional[str] = ...) -> None: ...
 
 class Vm(_message.Message):
     __slots__ = ["after_crash", "after_reboot", "after_shutdown", "bootloader", "direct", "firmware", "id", "memory", "name", "platform", "status", "type", "vbds", "vcpus", "vifs", "xenstore_data"]
@@ -233,4 +266,7 @@ class VbdType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class DeviceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class VifLocking(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
