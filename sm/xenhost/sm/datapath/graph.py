@@ -67,6 +67,7 @@ class Node:
             "discard": "unmap",
             "cache": {"direct": self.access is not Access.CACHED},
             "aio": "native" if self.access is Access.NATIVE else "threads",
+            **({} if self.layer.locks else {"locking": "off"}),
         }
 
     def image_options(self, mode: AttachMode, backing: "Node | None", file: Options | str) -> Options:
@@ -144,7 +145,13 @@ def read_limits(untrusted_limits: object) -> IoLimits:
 def encode_nodes(mode: AttachMode, nodes: Mapping[int, Node]) -> bytes:
     """The small file: what the numbers mean."""
     entries = {
-        n.number: {"path": n.layer.path, "format": n.layer.format, "access": n.access.value} for n in nodes.values()
+        n.number: {
+            "path": n.layer.path,
+            "format": n.layer.format,
+            "access": n.access.value,
+            "locks": n.layer.locks,
+        }
+        for n in nodes.values()
     }
     return json.dumps({"mode": mode.value, "nodes": entries}).encode()
 
@@ -159,8 +166,8 @@ def decode_nodes(data: bytes) -> tuple[AttachMode, dict[int, Node]]:
 
 def _node(number: int, entry: object) -> Node:
     match entry:
-        case {"path": str() as path, "format": str() as format, "access": str() as access}:
-            return Node(number, Layer(path, format), Access(access))
+        case {"path": str() as path, "format": str() as format, "access": str() as access, **rest}:
+            return Node(number, Layer(path, format, rest.get("locks") is not False), Access(access))
     raise ValueError(f"node {number} has no path")
 
 

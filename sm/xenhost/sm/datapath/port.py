@@ -16,6 +16,8 @@ class Layer:
     path: str
     """Absolute; the image keeps this name for as long as it is open."""
     format: str
+    locks: bool = True
+    """Does QEMU lock it? Not where a lock keeps others from what is locked: on SMB that is the header."""
 
 
 @dataclass(frozen=True, slots=True)

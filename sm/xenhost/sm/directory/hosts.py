@@ -2,8 +2,9 @@
 
 A process that lives as long as this host uses the SR holds a lock on `.xenhost-host-<UUID>`; the file server takes it
 back when the host dies. `<VDI>.use` lists the hosts that use a VDI; an entry counts only while its host's lock is held.
-Beneath that, QEMU locks every image it opens. Both rely on locks that the file system keeps between hosts: NFS 4, NFS 3
-with its lock manager, SMB and CephFS do; a host that is cut off from a server loses its locks after the lease.
+Beneath that, QEMU locks every image it opens, but for those on SMB: what is locked there cannot be read or written
+through another handle, be it QEMU's own. Both rely on locks that the file system keeps between hosts: NFS 4, NFS 3 with
+its lock manager, SMB and CephFS do; a host that is cut off from a server loses its locks after the lease.
 """
 
 import asyncio

@@ -20,7 +20,7 @@ from xenhost.core.units import human_size
 from xenhost.sm.command import CommandError
 from xenhost.sm.directory.chores import COALESCE, DELETE, Pair, Usage, deletable, mergeable, propose
 from xenhost.sm.directory.hosts import HostLocks
-from xenhost.sm.directory.overlays import layer, put_overlay
+from xenhost.sm.directory.overlays import file_node, layer, put_overlay
 from xenhost.sm.directory.store import Store, unbroken
 from xenhost.sm.directory.tracking import Tracking
 from xenhost.sm.directory.tree import Image, Merged, stem_and_format
@@ -175,7 +175,7 @@ class Merging:
         """A chain as QEMU takes it, each format given: what images say about their parents is not followed."""
         first, rest = chain[0], chain[1:]
         opened = layer(self._store, first)
-        node: dict[str, Any] = {"driver": opened.format, "file": {"driver": "file", "filename": opened.path}}
+        node: dict[str, Any] = {"driver": opened.format, "file": file_node(opened)}
         if first.format == "qcow2":
             node["backing"] = self._node(rest) if rest else None
         return node

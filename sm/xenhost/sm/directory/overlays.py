@@ -30,7 +30,13 @@ def layers(store: Store, chain: Sequence[Image], vdi: VdiId) -> list[Layer]:
 
 def layer(store: Store, image: Image) -> Layer:
     """One image as an image server takes it."""
-    return Layer(str(store.folder.path(image.name)), _QEMU[image.format])
+    return Layer(str(store.folder.path(image.name)), _QEMU[image.format], store.image_locks)
+
+
+def file_node(layer: Layer) -> dict[str, object]:
+    """Its file, as the programs of QEMU take it."""
+    node: dict[str, object] = {"driver": "file", "filename": layer.path}
+    return node if layer.locks else {**node, "locking": "off"}
 
 
 def check_depth(store: Store, chain: Sequence[Image]) -> None:

@@ -54,9 +54,13 @@ class DirectorySr:
         wipe: Release = _nothing,
         lane: Lane | None = None,
         folder: Folder | None = None,
+        image_locks: bool = True,
     ) -> None:
-        """`release` undoes the attach, `wipe` what `create` made beyond the directory (after `release`)."""
-        store = Store(sr, folder or Folder(root), context, shared, lane)
+        """`release` undoes the attach, `wipe` what `create` made beyond the directory (after `release`).
+
+        `image_locks` as `Layer.locks`.
+        """
+        store = Store(sr, folder or Folder(root), context, shared, lane, image_locks)
         self._store = store
         self._release = release
         self._wipe = wipe

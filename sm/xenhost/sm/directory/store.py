@@ -62,12 +62,21 @@ class Uses:
 class Store:
     """The shared state of one attached SR."""
 
-    def __init__(self, sr: SrId, folder: Folder, context: SmContext, shared: bool, lane: Lane | None = None) -> None:
+    def __init__(
+        self,
+        sr: SrId,
+        folder: Folder,
+        context: SmContext,
+        shared: bool,
+        lane: Lane | None = None,
+        image_locks: bool = True,
+    ) -> None:
         self.sr = sr
         self.folder = folder
         self.context = context
         self.images = context.images
         self.shared = shared
+        self.image_locks = image_locks
         self.lane = lane or Lane(sr)
         self.catalog = Catalog(folder)
         self.tree = Tree()

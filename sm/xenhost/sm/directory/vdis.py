@@ -19,7 +19,7 @@ from xenhost.core.storage_errors import (
 from xenhost.core.units import KIB, TIB
 from xenhost.sm.command import CommandError
 from xenhost.sm.directory.hosts import HostLocks
-from xenhost.sm.directory.overlays import put_overlay
+from xenhost.sm.directory.overlays import file_node, layer, put_overlay
 from xenhost.sm.directory.record import VdiRecord
 from xenhost.sm.directory.store import Store
 from xenhost.sm.directory.tracking import Tracking
@@ -205,7 +205,7 @@ class Vdis:
     async def _resize_qcow2(self, name: str, size: int) -> None:
         node = {
             "driver": "qcow2",
-            "file": {"driver": "file", "filename": str(self._store.folder.path(name))},
+            "file": file_node(layer(self._store, self._store.tree.images[name])),
             "backing": None,  # an overlay is never shorter than what it lies on, so that has no part in it
         }
         try:

@@ -27,6 +27,8 @@ class RemoteDirectoryDriver(ABC):
     create_failure: int
     delete_failure: int
     unmount_failure: int
+    image_locks: bool = True
+    """As `Layer.locks`."""
 
     def __init__(self, context: SmContext) -> None:
         self._context = context
@@ -64,7 +66,13 @@ class RemoteDirectoryDriver(ABC):
             async with self._mounts.for_a_while(base, self._aside(sr.id)) as folder:
                 await aside(sr.id, lambda: _remove(folder / sr.id), self.delete_failure)
 
-        attached = DirectorySr(sr.id, target, self._context, shared=True, release=release, wipe=wipe)
+        attached = DirectorySr(
+            *(sr.id, target, self._context),
+            shared=True,
+            release=release,
+            wipe=wipe,
+            image_locks=self.image_locks,
+        )
         try:
             return await attached.open()
         except BaseException:

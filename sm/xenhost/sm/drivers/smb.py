@@ -39,9 +39,12 @@ class SmbDriver(RemoteDirectoryDriver):
     create_failure = 116
     delete_failure = 114
     unmount_failure = 112
+    image_locks = False
 
     def recipe(self, device_config: Mapping[str, str]) -> Recipe:
         """`RemoteDirectoryDriver.recipe`."""
+        if "nobrl" in config.options(device_config, "options", MOUNT):
+            raise backend_failure(MOUNT, "nobrl is not possible: hosts would not see each other's locks")
         return smb_recipe(config.required(device_config, "server", SERVER_MISSING), device_config, "password", "3.0")
 
     async def probe(self, device_config: Mapping[str, str], sm_config: Mapping[str, str]) -> ProbeReport:

@@ -61,6 +61,13 @@ def test_the_file_of_nodes_is_read_again() -> None:
     assert decode_nodes(encode_nodes(RW, nodes)) == (RW, nodes)
 
 
+def test_an_image_is_not_locked_where_that_would_keep_qemu_from_it() -> None:
+    free = Node(0, Layer("/smb/a.qcow2", "qcow2", locks=False))
+    assert free.file_options(AttachMode.RW)["locking"] == "off"
+    assert "locking" not in Node(0, Layer("/a.qcow2", "qcow2")).file_options(AttachMode.RW)
+    assert decode_nodes(encode_nodes(AttachMode.RW, {0: free}))[1] == {0: free}
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"{}", b'{"mode":"rw","nodes":{"0":{}}}', b'{"mode":"x","nodes":{}}'])
 def test_a_damaged_file_of_nodes_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"Expecting|nodes|path|valid"):
