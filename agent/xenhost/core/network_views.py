@@ -15,7 +15,8 @@ class VifOnNetwork:
     devid: int
     interface: str
     mac: str
-    locking: LockingMode
+    locking: LockingMode | None
+    """None: as its network says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from xenhost.agent.engine.reaper import Reaper
 from xenhost.agent.engine.registrar import Registrar
 from xenhost.agent.engine.services import Services
 from xenhost.agent.engine.startup import Startup
+from xenhost.agent.engine.vifs import VifFollower
 from xenhost.agent.engine.watcher import Watcher
 from xenhost.agent.events.hub import EventHub
 from xenhost.agent.inventory.inventory import Inventory
@@ -103,6 +104,13 @@ class Engine:
         self._watcher: Final = Watcher(self._services, self._keepers, self.hub)
         self._startup: Final = Startup(self._services, self._launcher, self._registrar, self._reaper, host_id)
         self._services.sweeper.is_lost = self._startup.is_lost
+        self.vifs: Final = VifFollower(
+            hypervisor,
+            self._services.networks,
+            inventory,
+            self.submit,
+            lambda operation, timeout: self.wait(operation.id, timeout),
+        )
         self._tasks: asyncio.TaskGroup | None = None
         self._main: asyncio.Task[None] | None = None
         self._accepting = False
@@ -131,6 +139,7 @@ class Engine:
         self._tasks = await ready
         self._spawn(self._watcher.run(), "hypervisor events")
         self._spawn(self._services.sweeper.run(), "datapaths")
+        self._spawn(self.vifs.run(), "VIFs")
         await asyncio.sleep(0)  # let the watcher subscribe before anything is listed
         await self._startup.run(stored, self._keep)
         self._accepting = True

@@ -25,6 +25,11 @@ class Inventory:
     def __len__(self) -> int:
         return len(self._records)
 
+    @property
+    def revision(self) -> int:
+        """Another one whenever a VM has changed."""
+        return self._hub.revision
+
     def get(self, vm: VmId) -> VmRecord | None:
         """The record, if there is one."""
         return self._records.get(vm)

@@ -49,7 +49,7 @@ def network_to_proto(view: NetworkView) -> network_pb2.Network:
         status=network_pb2.NetworkStatus(
             up=view.up,
             pif_ids=view.pifs,
-            vifs=[_vif_to_proto(vif) for vif in view.vifs],
+            vifs=[_vif_to_proto(vif, view.network.default_locking) for vif in view.vifs],
             ports=view.ports[:MAX_PORTS],
             problem=view.problem,
             revision=view.revision,
@@ -184,13 +184,13 @@ def host_network_to_proto(host: HostNetwork) -> Iterator[network_pb2.HostNetwork
         yield message
 
 
-def _vif_to_proto(vif: VifOnNetwork) -> network_pb2.NetworkVif:
+def _vif_to_proto(vif: VifOnNetwork, default: LockingMode) -> network_pb2.NetworkVif:
     return network_pb2.NetworkVif(
         vm_id=vif.vm,
         index=vif.devid,
         interface=vif.interface,
         mac=vif.mac,
-        locking_mode=LOCKING.to_wire(vif.locking),
+        locking_mode=LOCKING.to_wire(vif.locking or default),
     )
 
 

@@ -1,0 +1,106 @@
+"""The VIFs of all VMs as their networks see them: which are plugged where, and how they follow their networks."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import structlog
+
+from xenhost.agent.inventory.inventory import Inventory
+from xenhost.agent.steps.vif import effective
+from xenhost.core.devices import DeviceClass, Vif, VifChange, VifLocking
+from xenhost.core.errors import OperationNotAllowed, OtherOperationInProgress, XenhostError
+from xenhost.core.ids import VmId
+from xenhost.core.network import LockingMode
+from xenhost.core.network_views import VifOnNetwork
+from xenhost.core.ports.hypervisor import Hypervisor
+from xenhost.core.ports.network import Networks
+from xenhost.core.requests import Request, UpdateVif
+from xenhost.core.views import Operation, OperationState
+
+_MOVE_SECONDS: Final = 300.0
+
+Submit = Callable[[Request], Awaitable[Operation]]
+Wait = Callable[[Operation, float], Awaitable[Operation]]
+
+
+class VifFollower:
+    """Keeps plugged VIFs as their networks are."""
+
+    def __init__(
+        self, hypervisor: Hypervisor, networks: Networks, inventory: Inventory, submit: Submit, wait: Wait
+    ) -> None:
+        self._hypervisor: Final = hypervisor
+        self._networks: Final = networks
+        self._inventory: Final = inventory
+        self._submit: Final = submit
+        self._wait: Final = wait
+        self._log: Final = structlog.get_logger("xenhost.engine")
+        self._changed: Final[set[str]] = set()
+        self._wake: Final = asyncio.Event()
+        self._plugged: tuple[int, Mapping[str, tuple[VifOnNetwork, ...]]] = -1, {}
+
+    def plugged(self) -> Mapping[str, tuple[VifOnNetwork, ...]]:
+        """Those of VMs that have a domain, by bridge. Made anew only if a VM has changed."""
+        revision = self._inventory.revision
+        if self._plugged[0] != revision:
+            self._plugged = revision, self._look()
+        return self._plugged[1]
+
+    def _look(self) -> Mapping[str, tuple[VifOnNetwork, ...]]:
+        found: dict[str, list[VifOnNetwork]] = {}
+        for record in self._inventory:
+            for vif in record.spec.vifs if record.domid is not None else ():
+                default = vif.locking is VifLocking.NETWORK_DEFAULT
+                locking = None if default else LockingMode(vif.locking.value)
+                shown = VifOnNetwork(record.spec.id, vif.devid, f"vif{record.domid}.{vif.devid}", vif.mac, locking)
+                found.setdefault(vif.bridge, []).append(shown)
+        return {bridge: tuple(vifs) for bridge, vifs in found.items()}
+
+    def network_changed(self, bridge: str) -> None:
+        """What its network gives to the VIFs on a bridge is different."""
+        self._changed.add(bridge)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled: bring changes of networks to VIFs."""
+        self._networks.watch(self.network_changed)
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._changed:
+                await self._refresh(self._changed.pop())
+
+    async def _refresh(self, bridge: str) -> None:
+        for record in tuple(self._inventory):
+            plugged = {device.devid for device in record.devices if device.cls is DeviceClass.VIF}
+            for vif in record.spec.vifs:
+                if vif.bridge == bridge and vif.devid in plugged:
+                    await self._update(record.spec.id, vif)
+
+    async def _update(self, vm: VmId, vif: Vif) -> None:
+        record = self._inventory.get(vm)
+        if record is None or record.domid is None or record.spec.vif(vif.devid) != vif:
+            return
+        try:
+            network = await self._networks.ready(vif.bridge)
+            await self._hypervisor.update_vif(record.domid, effective(vif, network))
+        except XenhostError as error:
+            self._log.warning("a VIF does not follow its network", vm=vm, vif=vif.devid, error=str(error))
+
+    async def move(self, old: str, new: str) -> None:
+        """Every VIF on one bridge goes to another, those of halted VMs too. Raises what kept one from it."""
+        for record in tuple(self._inventory):
+            for vif in record.spec.vifs:
+                if vif.bridge == old:
+                    await self._move(record.spec.id, vif, new)
+
+    async def _move(self, vm: VmId, vif: Vif, bridge: str) -> None:
+        operation = await self._submit(UpdateVif(vm, vif.devid, VifChange(bridge=bridge)))
+        operation = await self._wait(operation, _MOVE_SECONDS)
+        if operation.error is not None:
+            raise operation.error
+        if not operation.state.ended:
+            raise OtherOperationInProgress(f"VIF {vif.devid} of VM {vm} is not moved yet", class_name="VM", object=vm)
+        if operation.state is not OperationState.SUCCEEDED:
+            raise OperationNotAllowed(f"VIF {vif.devid} of VM {vm} was not moved", reason_text="cancelled")
