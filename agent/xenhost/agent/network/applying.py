@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import structlog
 
+from xenhost.agent.engine.actor import contained
 from xenhost.agent.network.calls import Calls
 from xenhost.agent.network.config import NetworkConfig
 from xenhost.agent.network.current import CurrentSwitch
 from xenhost.agent.network.known import Known
-from xenhost.agent.network.places import NO_IP
+from xenhost.agent.network.places import EVERYWHERE, NO_IP
 from xenhost.agent.network.virtual import VirtualFunctions
 from xenhost.agent.network.wish import wish
 from xenhost.core.errors import XenhostError
@@ -82,7 +83,10 @@ class Applier:
         async with self._lock:
             if unless() or self._known.unreadable or not self._config.manage:
                 return
-            await self._apply()
+            problems: list[Problem] = []
+            fault = await contained(self._apply(problems), self._log)
+            self._note([Problem(EVERYWHERE, fault), *problems] if fault else problems)
+            self.on_looked()
 
     async def leave(self, other: Intent) -> None:
         """An interrupted change had begun to use another switch: what it made there goes."""
@@ -114,9 +118,11 @@ class Applier:
 
     # Inside
 
-    async def _apply(self) -> None:
+    async def _apply(self, problems: list[Problem]) -> None:
         known = self._known
-        problems = await self.open()
+        problems += await self.open()
+        if any(problem.place == EVERYWHERE for problem in problems):
+            return  # a card that is not seen would be taken from its bridge
         await self._change_switch(known.effective, problems)
         problems += await self._virtual.settle(known.effective)
         wanted = wish(known.effective, known.facts())
@@ -132,8 +138,6 @@ class Applier:
         if late:
             await self._make("links", self._nics.configure(late), sorted(late), problems)
         await self._look(problems)
-        self._note(problems)
-        self.on_looked()
 
     async def _change_switch(self, intent: Intent, problems: list[Problem]) -> None:
         if intent.switch is self._switch.kind:
@@ -149,7 +153,7 @@ class Applier:
             cards = await self._calls.verb("looking at cards", self._nics.scan(), self._config.look_deadline)
             self._known.cards = tuple(card.device for card in cards)
         except XenhostError as error:
-            problems.append(Problem("cards", str(error)))
+            problems.append(Problem(EVERYWHERE, f"cards cannot be seen: {error}"))
         await self._list(problems)
 
     async def _list(self, problems: list[Problem]) -> None:

@@ -6,9 +6,9 @@ from typing import Final
 from xenhost.agent.engine.operations import OperationTable, Tracked
 from xenhost.agent.network.applying import Applier
 from xenhost.agent.network.config import NetworkConfig
+from xenhost.agent.network.confirmation import Confirmation
 from xenhost.agent.network.known import Known
-from xenhost.agent.network.management import Management
-from xenhost.agent.network.places import NO_IP, first_pif, of_pif, touched
+from xenhost.agent.network.places import EVERYWHERE, NO_IP, first_pif, of_pif, touched
 from xenhost.agent.network.targets import pif_of
 from xenhost.agent.network.wish import Wish, wish
 from xenhost.agent.steps.patience import before
@@ -41,7 +41,7 @@ class Effects:
         known: Known,
         applier: Applier,
         addresses: Addresses,
-        management: Management,
+        management: Confirmation,
         operations: OperationTable,
         clock: Clock,
         config: NetworkConfig,
@@ -81,7 +81,7 @@ class Effects:
             own |= {"switch"}
         places = touched(was, known.wish)
         for problem in known.problems:
-            if problem.place in own or (problem.place in places and problem not in old_problems):
+            if problem.place in own | {EVERYWHERE} or (problem.place in places and problem not in old_problems):
                 raise _failed(intent, problem.place, problem.message)
 
     async def _acquire(self, tracked: Tracked, request: NetworkRequest, was: Wish, old: Intent) -> None:
@@ -127,5 +127,5 @@ def _comes_from_others(config: IpConfig) -> bool:
 
 def _failed(intent: Intent, place: str, message: str) -> PifConfigurationError:
     pif = first_pif(intent, {place})
-    text = f"{place}: {message}"
+    text = message if place == EVERYWHERE else f"{place}: {message}"
     return PifConfigurationError(text, PIF="" if pif is None else pif.id, msg=text)

@@ -15,6 +15,7 @@ from xenhost.agent.network.applying import Applier
 from xenhost.agent.network.calls import Calls
 from xenhost.agent.network.changes import changed, normal
 from xenhost.agent.network.config import NetworkConfig
+from xenhost.agent.network.confirmation import Confirmation
 from xenhost.agent.network.current import CurrentSwitch
 from xenhost.agent.network.demand import Demand
 from xenhost.agent.network.effect import Effects
@@ -22,7 +23,6 @@ from xenhost.agent.network.finding import find_network, find_pif
 from xenhost.agent.network.journal import INTENT, PutDocument, write_intent
 from xenhost.agent.network.keeper import Keeper
 from xenhost.agent.network.known import Known, VifSource
-from xenhost.agent.network.management import Management
 from xenhost.agent.network.moving import Move, Mover
 from xenhost.agent.network.publisher import Publisher
 from xenhost.agent.network.recovery import Recovery
@@ -94,7 +94,7 @@ class NetworkEngine:
         self._store: Final = store or NetworkStore(state_dir / STORE)
         self._calls: Final = Calls(clock, config)
         self._applier: Final = Applier(self._known, switch, addresses, nics, self._calls, config, log)
-        self._management: Final = Management(self._known, clock)
+        self._management: Final = Confirmation(self._known, clock)
         effects = Effects(self._known, self._applier, addresses, self._management, operations, clock, config)
         self._mover: Final = Mover(self._known, self._store, self._applier, clock, config)
         self._runner: Final = Runner(
@@ -129,7 +129,7 @@ class NetworkEngine:
         await before(self._clock, self._config.start_patience, _done(making))
         self._publisher.look()
         for name, work in (
-            ("network changes", self._runner.run()),
+            ("network changes", self._changes(making)),
             ("network retries", self._keeper.retry()),
             ("network events", self._keeper.watch()),
             ("networks in use", self._keeper.release()),
@@ -314,6 +314,11 @@ class NetworkEngine:
         await self._applier.apply()
         await self._recovery.settle()
         self._publisher.look()
+
+    async def _changes(self, making: "asyncio.Task[None]") -> None:
+        """After what was interrupted has been undone."""
+        await asyncio.wait({making})
+        await self._runner.run()
 
     async def _first_scan(self) -> None:
         """A new host: its cards are known, and nothing is done to them."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from xenhost.agent.network.facts import Facts
+from xenhost.agent.network.places import EVERYWHERE
 from xenhost.agent.network.wish import Wish
 from xenhost.core.network import BridgeState, IpState, Nic, Problem
 from xenhost.core.network_records import Intent
@@ -62,4 +63,6 @@ class Known:
 
     def problem_at(self, places: frozenset[str]) -> str:
         """What is wrong there, or empty."""
-        return next((problem.message for problem in self.problems if problem.place in places), "")
+        return next(
+            (problem.message for problem in self.problems if problem.place in places or problem.place == EVERYWHERE), ""
+        )

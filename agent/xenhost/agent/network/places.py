@@ -8,6 +8,8 @@ from xenhost.core.network import BondUplink, Bridge, IpConfig, NicUplink, VlanUp
 from xenhost.core.network_records import Intent, Pif, PifKind
 
 NO_IP: Final = IpConfig()
+EVERYWHERE: Final = "*"
+"""Place of a problem that keeps everything from being made."""
 
 
 def of_bridge(bridge: Bridge) -> frozenset[str]:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from xenhost.agent.events.hub import EventHub
+from xenhost.agent.network.confirmation import Confirmation
 from xenhost.agent.network.known import Known
-from xenhost.agent.network.management import Management
 from xenhost.agent.network.views import host_network
 from xenhost.core.clock import Clock
 from xenhost.core.events import ChangeKind, ObjectKind, ObjectRef
@@ -16,7 +16,7 @@ from xenhost.core.network_views import HostNetwork
 class Publisher:
     """Compares what there is with what was shown last."""
 
-    def __init__(self, known: Known, management: Management, hub: EventHub, clock: Clock) -> None:
+    def __init__(self, known: Known, management: Confirmation, hub: EventHub, clock: Clock) -> None:
         self._known: Final = known
         self._management: Final = management
         self._hub: Final = hub
