@@ -1,20 +1,112 @@
 """From what is wanted and what is asked to what is wanted then. Nothing here acts."""
 
-from collections.abc import Callable
+from typing import assert_never
 
+from xenhost.agent.network import (
+    bonds,
+    management,
+    networks,
+    pifs,
+    plugging,
+    sriovs,
+    switching,
+    tunnels,
+    vlans,
+)
+from xenhost.agent.network.draft import Draft
 from xenhost.agent.network.facts import Facts
+from xenhost.agent.network.normal import normal
 from xenhost.core.network_records import Intent
-from xenhost.core.network_requests import NetworkRequest
+from xenhost.core.network_requests import (
+    CreateBond,
+    CreateNetwork,
+    CreateSriov,
+    CreateTunnel,
+    CreateVlan,
+    DestroyBond,
+    DestroyNetwork,
+    DestroySriov,
+    DestroyTunnel,
+    DestroyVlan,
+    ForgetPif,
+    IntroducePif,
+    NetworkRequest,
+    PlugPif,
+    ReconfigureIp,
+    ReconfigureManagement,
+    ResetNetworking,
+    ScanPifs,
+    SetIgmpSnooping,
+    SetSwitch,
+    UnplugPif,
+    UpdateBond,
+    UpdateNetwork,
+    UpdatePif,
+    UpdateTunnel,
+)
 
-
-def normal(request: NetworkRequest, new_id: Callable[[], str]) -> NetworkRequest:
-    """The same with all ids filled in, values checked. Raises InvalidValue, UuidInvalid and the errors of values."""
-    raise NotImplementedError
+__all__ = ["changed", "normal"]
 
 
 def changed(intent: Intent, request: NetworkRequest, facts: Facts) -> Intent:
     """What is wanted once the request is fulfilled. The request is normal. Raises the errors of networking.
 
-    With the same arguments the result is the same; applied to its own result it raises or changes nothing.
+    With the same arguments the result is the same, and neither argument is changed.
     """
-    raise NotImplementedError
+    draft = Draft(intent, facts)
+    _apply(draft, request)
+    return draft.intent()
+
+
+def _apply(draft: Draft, request: NetworkRequest) -> None:
+    match request:
+        case CreateNetwork():
+            networks.create(draft, request)
+        case UpdateNetwork():
+            networks.update(draft, request)
+        case DestroyNetwork():
+            networks.destroy(draft, request)
+        case ScanPifs():
+            pifs.scan(draft, request)
+        case IntroducePif():
+            pifs.introduce(draft, request)
+        case ForgetPif():
+            pifs.forget(draft, request)
+        case PlugPif():
+            plugging.plug(draft, request.pif)
+        case UnplugPif():
+            plugging.unplug(draft, request.pif)
+        case ReconfigureIp():
+            pifs.reconfigure_ip(draft, request)
+        case UpdatePif():
+            pifs.update(draft, request)
+        case CreateBond():
+            bonds.create(draft, request)
+        case UpdateBond():
+            bonds.update(draft, request)
+        case DestroyBond():
+            bonds.destroy(draft, request)
+        case CreateVlan():
+            vlans.create(draft, request)
+        case DestroyVlan():
+            vlans.destroy(draft, request)
+        case CreateTunnel():
+            tunnels.create(draft, request)
+        case UpdateTunnel():
+            tunnels.update(draft, request)
+        case DestroyTunnel():
+            tunnels.destroy(draft, request)
+        case CreateSriov():
+            sriovs.create(draft, request)
+        case DestroySriov():
+            sriovs.destroy(draft, request)
+        case ReconfigureManagement():
+            management.reconfigure(draft, request)
+        case ResetNetworking():
+            management.reset(draft, request)
+        case SetSwitch():
+            switching.set_switch(draft, request)
+        case SetIgmpSnooping():
+            switching.set_igmp_snooping(draft, request)
+        case _:
+            assert_never(request)

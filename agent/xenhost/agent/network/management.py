@@ -1,56 +1,108 @@
-"""A change of the management interface waits until somebody has got through to the host."""
+"""Which PIF the host is managed through, and the emergency reset."""
 
-import asyncio
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Final
+from dataclasses import replace
 
-from xenhost.agent.network.known import Known
-from xenhost.agent.steps.patience import before
-from xenhost.core.clock import Clock
-from xenhost.core.network_views import ManagementView
+from xenhost.agent.network import networks, pifs, plugging, vlans
+from xenhost.agent.network.addressing import has_primary
+from xenhost.agent.network.draft import Draft
+from xenhost.core.network import AddressFamily, Ipv4Mode, Ipv6Mode
+from xenhost.core.network_errors import (
+    CannotPlugBondSlave,
+    HostHasNoManagementIp,
+    PifDeviceNotFound,
+    PifHasNoNetworkConfiguration,
+    PifHasNoV6NetworkConfiguration,
+)
+from xenhost.core.network_records import NetworkId, Pif, PifId, PifKind
+from xenhost.core.network_requests import ReconfigureManagement, ResetNetworking, ScanPifs
 
 
-class Management:
-    """At most one change waits at a time."""
+def reconfigure(draft: Draft, request: ReconfigureManagement) -> None:
+    """The PIF is plugged; the one that was the management interface keeps its addresses."""
+    old = draft.managed(request.pif)
+    if (bond := draft.member_of(old.id)) is not None:
+        master = draft.pif(bond.master).device
+        message = f"PIF {old.device} is a member of {master}; use {master}"
+        raise CannotPlugBondSlave(message, PIF=old.id)
+    pifs.check_takes_addresses(draft, old)
+    new = replace(
+        old,
+        ipv4=old.ipv4 if request.ipv4 is None else request.ipv4,
+        ipv6=old.ipv6 if request.ipv6 is None else request.ipv6,
+    )
+    if not has_primary(new):
+        message = f"PIF {draft.name(new)} has no {new.primary.value} address, its primary one; configure one first"
+        if new.primary is AddressFamily.IPV4:
+            raise PifHasNoNetworkConfiguration(message, PIF=new.id)
+        raise PifHasNoV6NetworkConfiguration(message, PIF=new.id)
+    draft.pifs[new.id] = new
+    _manage_by(draft, new.id)
 
-    def __init__(self, known: Known, clock: Clock) -> None:
-        self._known: Final = known
-        self._clock: Final = clock
-        self._confirmed: asyncio.Event | None = None
-        self._until = 0.0
-        self._since = 0.0
-        """When the change was there, on the monotonic clock."""
-        self.on_change: Callable[[], None] = lambda: None
-        """It waits, or waits no more."""
-        self.redial: Callable[[], None] = lambda: None
-        """Connections to the master that are older than the change prove nothing: let it be dialled anew."""
 
-    def view(self) -> ManagementView:
-        """As it is now."""
-        pif = next((pif.id for pif in self._known.effective.pifs.values() if pif.management), None)
-        until = None if self._confirmed is None else datetime.fromtimestamp(self._until, UTC)
-        return ManagementView(pif, until)
+def reset(draft: Draft, request: ResetNetworking) -> None:
+    """Bonds, VLANs, tunnels and addresses go; each card has a PIF as new, on its network, and is plugged."""
+    if request.ipv4.mode is Ipv4Mode.NONE and request.ipv6.mode is Ipv6Mode.NONE:
+        raise HostHasNoManagementIp("the management interface needs an address: by DHCP or static, IPv4 or IPv6")
+    if request.device not in draft.facts.nics:
+        cards = ", ".join(sorted(draft.facts.nics)) or "none"
+        raise PifDeviceNotFound(f"this host has no network card {request.device!r:.40}; its cards are {cards}")
+    vlan_network = _network_of_vlan(draft, request.device, request.vlan) if request.vlan else None
+    _clear(draft)
+    pifs.scan(draft, ScanPifs(request.seed))
+    for pif in list(draft.pifs.values()):
+        if pif.managed:
+            plugging.plug(draft, pif.id)
+    base = next(pif for pif in draft.pifs.values() if pif.device == request.device)
+    draft.managed(base.id)
+    chosen = _vlan(draft, request, base, vlan_network) if request.vlan else base.id
+    primary = AddressFamily.IPV6 if request.ipv4.mode is Ipv4Mode.NONE else AddressFamily.IPV4
+    pif = replace(draft.pif(chosen), ipv4=request.ipv4, ipv6=request.ipv6, primary=primary)
+    draft.pifs[chosen] = pif
+    _manage_by(draft, chosen)
 
-    async def confirmed(self, seconds: float) -> bool:
-        """Wait so long for a confirmation: did it come? The change has just been made."""
-        self._confirmed = asyncio.Event()
-        self._until, self._since = self._clock.now() + seconds, self._clock.monotonic()
-        self.on_change()
-        self.redial()
-        try:
-            came, _ = await before(self._clock, seconds, self._confirmed.wait())
-            return came
-        finally:
-            self._confirmed = None
-            self.on_change()
 
-    def confirm(self) -> None:
-        """Somebody says that he is there. Without effect if nothing waits for it."""
-        if self._confirmed is not None:
-            self._confirmed.set()
+def _manage_by(draft: Draft, pif: PifId) -> None:
+    plugging.plug(draft, pif)
+    for each in list(draft.pifs.values()):
+        if each.management is not (each.id == pif):
+            draft.pifs[each.id] = replace(each, management=each.id == pif)
 
-    def master_reached(self, dialled: float | None = None) -> None:
-        """The master was reached, by a connection that began at that moment (monotonic; None: now)."""
-        if self._confirmed is not None and (dialled is None or dialled >= self._since):
-            self._confirmed.set()
+
+def _clear(draft: Draft) -> None:
+    draft.bonds.clear()
+    draft.vlans.clear()
+    draft.tunnels.clear()
+    draft.sriovs.clear()
+    old = list(draft.pifs.values())
+    draft.pifs.clear()
+    for pif in old:
+        card = draft.facts.nics.get(pif.device)
+        if pif.kind is PifKind.PHYSICAL and card is not None and not card.virtual_function_of:
+            draft.pifs[pif.id] = Pif(
+                id=pif.id,
+                kind=PifKind.PHYSICAL,
+                device=pif.device,
+                network=pif.network,
+                mac=card.mac,
+                managed=pif.managed,
+            )
+
+
+def _network_of_vlan(draft: Draft, device: str, tag: int) -> NetworkId | None:
+    """Where a VLAN was, so that VMs on it stay connected: on that card, or on the bond that it was in."""
+    card = next((pif for pif in draft.pifs.values() if pif.device == device and pif.kind is PifKind.PHYSICAL), None)
+    if card is None:
+        return None
+    bond = draft.member_of(card.id)
+    tagged = bond.master if bond else card.id
+    found = next((vlan for vlan in draft.vlans_on(tagged) if vlan.tag == tag), None)
+    return draft.pif(found.untagged).network if found else None
+
+
+def _vlan(draft: Draft, request: ResetNetworking, base: Pif, network: NetworkId | None) -> PifId:
+    untagged = PifId(pifs.made_id(request.seed, "VLAN"))
+    if network is None:
+        network = NetworkId(pifs.made_id(request.seed, "network of the VLAN"))
+        networks.add(draft, network, "", f"VLAN {request.vlan} on {base.device}")
+    vlans.add(draft, untagged, base, request.vlan, network)
+    return untagged

@@ -1,0 +1,32 @@
+"""Changes of the switch itself."""
+
+from xenhost.agent.network import abilities
+from xenhost.agent.network.draft import Draft
+from xenhost.core.network import SwitchFeature
+from xenhost.core.network_errors import NetworkContainsPif, VifInUse
+from xenhost.core.network_requests import SetIgmpSnooping, SetSwitch
+
+
+def set_switch(draft: Draft, request: SetSwitch) -> None:
+    """Raises VifInUse, NetworkContainsPif while the old one is in use."""
+    if request.switch is draft.switch:
+        return
+    for network in draft.networks.values():
+        draft.check_unused(network.id)
+    for bridge, vifs in draft.facts.vifs.items():
+        for vif in vifs:
+            message = f"VIF {vif.devid} of VM {vif.vm} is on {bridge}; the switch can change when no VIF is plugged"
+            raise VifInUse(message, network="", VIF=f"{vif.vm}/{vif.devid}")
+    plugged = [pif for pif in draft.pifs.values() if pif.plugged]
+    if plugged:
+        found = ", ".join(draft.name(pif) for pif in plugged)
+        message = f"PIFs are plugged: {found}; the switch can change when none is"
+        raise NetworkContainsPif(message, pifs=",".join(pif.id for pif in plugged))
+    draft.switch = request.switch
+
+
+def set_igmp_snooping(draft: Draft, request: SetIgmpSnooping) -> None:
+    """Raises SwitchCannot."""
+    if request.enabled and SwitchFeature.IGMP_SNOOPING not in draft.facts.features:
+        abilities.refuse(SwitchFeature.IGMP_SNOOPING, draft.facts)
+    draft.igmp_snooping = request.enabled
