@@ -72,21 +72,34 @@ def join(name: str, bridge: int, mtu: int) -> None:
 
     Dom0 gets no IPv6 address on it. Raises OSError: ENODEV if the interface or the bridge is gone.
     """
-    header = _LINK.pack(0, 0, 0, 0, 0) + _text(_IFLA_IFNAME, name)
-    inet6 = _nested(socket.AF_INET6, _attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_NONE])))
     settings = [
         _attribute(_IFLA_ADDRESS, BACKEND_MAC),
         _attribute(_IFLA_MTU, struct.pack("=I", mtu)),
         _attribute(_IFLA_MASTER, struct.pack("=I", bridge)),
     ]
-    up = _LINK.pack(0, 0, 0, _IFF_UP, _IFF_UP) + _text(_IFLA_IFNAME, name)
-    _request(
-        [
-            (_RTM_SETLINK, header + _nested(_IFLA_AF_SPEC, inet6)),
-            (_RTM_SETLINK, up + b"".join(settings)),
-        ],
-        tolerated=frozenset({errno.EAFNOSUPPORT, errno.EOPNOTSUPP}),  # dom0 without IPv6
-    )
+    _change(name, settings, up=True, hidden=True)
+
+
+def prepare(name: str, mtu: int, up: bool) -> None:
+    """As `join`, but for a switch that is no Linux bridge. Raises OSError: ENODEV if the interface is gone."""
+    settings = [_attribute(_IFLA_ADDRESS, BACKEND_MAC), _attribute(_IFLA_MTU, struct.pack("=I", mtu))]
+    _change(name, settings, up, hidden=True)
+
+
+def set_up(name: str, up: bool) -> None:
+    """Raises OSError: ENODEV if the interface is gone."""
+    _change(name, [], up, hidden=False)
+
+
+def _change(name: str, settings: list[bytes], up: bool, hidden: bool) -> None:
+    """`hidden`: dom0 gets no IPv6 address there."""
+    flags = _LINK.pack(0, 0, 0, _IFF_UP if up else 0, _IFF_UP) + _text(_IFLA_IFNAME, name)
+    messages = [(_RTM_SETLINK, flags + b"".join(settings))]
+    if hidden:
+        inet6 = _nested(socket.AF_INET6, _attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_NONE])))
+        header = _LINK.pack(0, 0, 0, 0, 0) + _text(_IFLA_IFNAME, name)
+        messages.insert(0, (_RTM_SETLINK, header + _nested(_IFLA_AF_SPEC, inet6)))
+    _request(messages, tolerated=frozenset({errno.EAFNOSUPPORT, errno.EOPNOTSUPP}))  # dom0 without IPv6
 
 
 def _request(messages: list[tuple[int, bytes]], tolerated: frozenset[int] = frozenset()) -> list[bytes]:

@@ -1,0 +1,268 @@
+"""The switch port on Open vSwitch. See the package's docstring."""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from xenhost.core.network import (
+    BridgeState,
+    LockingMode,
+    Problem,
+    SwitchFeature,
+    SwitchKind,
+    Topology,
+    VifPort,
+)
+from xenhost.core.network_errors import SwitchCannot, SwitchUnavailable
+from xenhost.drivers.network import bridge as links
+from xenhost.drivers.network.ovs.bonds import Bonds
+from xenhost.drivers.network.ovs.database import Table
+from xenhost.drivers.network.ovs.flows import Flows
+from xenhost.drivers.network.ovs.ovsdb import Ovsdb
+from xenhost.drivers.network.ovs.states import bridge_states
+from xenhost.drivers.network.ovs.topology import TopologyPlan, cards, plan_topology
+from xenhost.drivers.network.ovs.vif_plan import (
+    VifPlan,
+    attach_failed,
+    known_vifs,
+    plan_removal,
+    plan_sweep,
+    plan_vif,
+)
+from xenhost.drivers.network.ovs.vif_record import is_locked
+
+RUNDIR: Final = Path("/run/openvswitch")
+_FEATURES: Final = frozenset(SwitchFeature)
+_OVS_DEVICE: Final = "ovs-system"
+"""The kernel's master of all ports of Open vSwitch."""
+
+
+class OvsSwitch:
+    """Implements core.ports.network.Switch. No command is run: see ADR 16.
+
+    `rundir` has the sockets of the daemons. `datapath_type` is `netdev` for the switch in user space, for tests.
+    `patience` is how many seconds a daemon may be silent. `hold`: while VIFs are locked, an ovs-vswitchd that was
+    started anew forwards only when their rules are back.
+    """
+
+    def __init__(
+        self, rundir: Path = RUNDIR, datapath_type: str = "", patience: float = 20.0, *, hold: bool = True
+    ) -> None:
+        self._datapath_type: Final = datapath_type
+        self._changing: Final = asyncio.Lock()
+        self._db: Final = Ovsdb(rundir / "db.sock", patience)
+        self._flows: Final = Flows(self._db, rundir, self._changing, patience, hold)
+        self._bonds: Final = Bonds(self._db, rundir)
+
+    @property
+    def kind(self) -> SwitchKind:
+        """See the port."""
+        return SwitchKind.OPENVSWITCH
+
+    @property
+    def features(self) -> frozenset[SwitchFeature]:
+        """See the port."""
+        return _FEATURES
+
+    async def open(self) -> None:
+        """See the port; rules that are not as they shall be are made so."""
+        await self._db.open()
+        try:
+            await self._db.commit(plan_sweep(self._db.data))
+            async with self._changing:
+                await self._flows.open()
+            self._bonds.open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """See the port."""
+        self._bonds.close()
+        await self._flows.close()
+        await self._db.close()
+
+    # bridges
+
+    async def apply(self, wanted: Topology) -> Sequence[Problem]:
+        """See the port."""
+        unusable = await asyncio.to_thread(_unusable, wanted, self._names())
+        async with self._changing:
+            plan = plan_topology(self._db.data, wanted, unusable, self._datapath_type)
+            cut = [each for each in plan.moved if self._is_locked(each)]
+            up = await asyncio.to_thread(_set_all, cut, False)
+            if plan.change:
+                await self._db.commit(plan.change)
+            for bridge in self._secure_bridges() | self._homes(plan.moved):
+                await self._flows.install(bridge)
+            await asyncio.to_thread(_set_all, up, True)
+            if sweep := plan_sweep(self._db.data):
+                await self._db.transact(sweep)
+        await asyncio.to_thread(_set_all, plan.devices, True)
+        return [*plan.problems, *self._failures(plan)]
+
+    async def bridges(self) -> Sequence[BridgeState]:
+        """See the port: those of Open vSwitch."""
+        return bridge_states(self._db.data, await self._bonds.states())
+
+    def watch_bonds(self, on_change: Callable[[], None]) -> None:
+        """See the port."""
+        self._bonds.watch(on_change)
+
+    def _names(self) -> frozenset[str]:
+        return frozenset(row.name for row in self._db.data.all(Table.INTERFACE))
+
+    def _is_locked(self, interface: str) -> bool:
+        port = self._db.data.named(Table.PORT, interface)
+        return port is not None and is_locked(port)
+
+    def _homes(self, interfaces: Iterable[str]) -> frozenset[str]:
+        ports = (self._db.data.named(Table.PORT, each) for each in interfaces)
+        homes = (self._db.data.bridge_of(port) for port in ports if port is not None)
+        return frozenset(home.name for home in homes if home is not None)
+
+    def _secure_bridges(self) -> frozenset[str]:
+        return frozenset(row.name for row in self._db.data.bridges() if row.text("fail_mode") == "secure")
+
+    def _failures(self, plan: TopologyPlan) -> Iterable[Problem]:
+        for name in plan.interfaces:
+            row = self._db.data.named(Table.INTERFACE, name)
+            if row is not None and (error := row.text("error")):
+                yield Problem(name, error)
+
+    # VIFs
+
+    async def connect_vif(self, port: VifPort) -> None:
+        """See the port. The rules are there before the port is, under the number that it will get."""
+        if port.promiscuous:
+            raise SwitchCannot(
+                "Open vSwitch shows a port only what is for it; mirror a bridge to one that sends nothing, or use Linux"
+                " bridges",
+                switch=self.kind,
+                feature="promiscuous",
+            )
+        if port.locking is LockingMode.DISABLED:
+            await self._take_off(port.interface, disable=True)
+            return
+        link = await asyncio.to_thread(links.find, port.interface)
+        if link is None:
+            raise attach_failed(port.interface, "there is no such interface in dom0")
+        async with self._changing:
+            plan = plan_vif(self._db.data, port)
+            if port.locking is LockingMode.LOCKED:
+                self._flows.hold(plan.change)
+                if plan.is_new:
+                    if plan.left is None and link.up:
+                        await asyncio.to_thread(_set_all, [port.interface], False)
+                    await self._flows.set_port(plan.bridge, plan.number, plan.allowed)
+            number = await self._db.transact(plan.change) if plan.change else None
+            if not plan.is_new:
+                await self._flows.set_port(plan.bridge, plan.number, plan.allowed)
+        if number is not None:
+            await self._db.done(number)
+        await self._check_connected(port, plan)
+        try:
+            await asyncio.to_thread(links.prepare, port.interface, port.mtu, port.carrier)
+        except OSError as error:
+            why = os.strerror(error.errno or errno.EIO).lower()
+            raise attach_failed(port.interface, why) from error
+
+    async def _check_connected(self, port: VifPort, plan: VifPlan) -> None:
+        """Has it got the number that was asked for? If another one, its rules follow before it is up."""
+        row = self._db.data.named(Table.INTERFACE, port.interface)
+        number = row.number("ofport") if row is not None else None
+        if number is None or number <= 0:
+            why = row.text("error") if row is not None else ""
+            await self.disconnect_vif(port.interface)
+            raise attach_failed(port.interface, why or "Open vSwitch does not take it")
+        if number != plan.number:
+            async with self._changing:
+                await self._flows.install(plan.bridge)
+        if plan.left is not None:
+            await self._forget(*plan.left)
+
+    async def disconnect_vif(self, interface: str) -> None:
+        """See the port."""
+        await self._take_off(interface, disable=False)
+
+    async def _take_off(self, interface: str, disable: bool) -> None:
+        if disable or interface in known_vifs(self._db.data):
+            await asyncio.to_thread(_set_all, [interface], False)
+        async with self._changing:
+            removal = plan_removal(self._db.data, interface, disable)
+            if not removal.change:
+                return
+            number = await self._db.transact(removal.change)
+        await self._db.done(number)
+        if removal.left is not None:
+            await self._forget(*removal.left)
+            async with self._changing:
+                await self._flows.hold_if_needed()
+
+    async def _forget(self, bridge: str, port: int) -> None:
+        """Remove the flows for a port that has gone; if that cannot be now, later."""
+        async with self._changing:
+            try:
+                if self._is_taken(bridge, port):
+                    await self._flows.install(bridge)
+                else:
+                    await self._flows.set_port(bridge, port, None)
+            except SwitchUnavailable:
+                self._flows.doubt(bridge)
+
+    def _is_taken(self, bridge: str, number: int) -> bool:
+        row = self._db.data.named(Table.BRIDGE, bridge)
+        interfaces = (
+            (each for port in self._db.data.ports(row) for each in self._db.data.interfaces(port)) if row else ()
+        )
+        return row is None or any(
+            number in (each.number("ofport"), each.number("ofport_request")) for each in interfaces
+        )
+
+    async def vif_ports(self) -> Sequence[str]:
+        """See the port. A rule without a port is removed when the switch is opened."""
+        return known_vifs(self._db.data)
+
+
+def _unusable(wanted: Topology, known: frozenset[str]) -> Mapping[str, str]:
+    """Devices that the kernel has no place for, or somebody else uses, and why. Blocks."""
+    found = {}
+    for card in cards(wanted):
+        if (link := links.find(card)) is None:
+            found[card] = "there is no such interface"
+        elif master := _master(link):
+            found[card] = f"it is on {master}, which is not ours"
+    for bridge in wanted.bridges:
+        if bridge.name not in known and links.find(bridge.name) is not None:
+            found[bridge.name] = f"there is an interface {bridge.name} which is not ours"
+    return found
+
+
+def _master(link: links.Link) -> str:
+    """The bridge or bond of others that it is on. Blocks."""
+    if not link.master:
+        return ""
+    try:
+        name = socket.if_indextoname(link.master)
+    except OSError:  # it went meanwhile
+        return ""
+    return "" if name == _OVS_DEVICE else name
+
+
+def _set_all(devices: Iterable[str], up: bool) -> list[str]:
+    """Those that were the other way. One that is gone is left alone. Blocks."""
+    changed = []
+    for device in devices:
+        link = links.find(device)
+        if link is not None and link.up != up:
+            try:
+                links.set_up(device, up)
+            except OSError as error:
+                if error.errno != errno.ENODEV:
+                    raise
+            changed.append(device)
+    return changed
