@@ -18,6 +18,7 @@ from kit import netns
 from kit.nic_tree import NicTree
 from xenhost.core.network import Nic, NicSettings, VfSettings
 from xenhost.core.network_errors import SriovFailed
+from xenhost.drivers.network.nics import links
 from xenhost.drivers.network.nics.links import LinkEvent
 from xenhost.drivers.network.nics.monitor import LinkMonitor
 from xenhost.drivers.network.nics.nics import HostNics
@@ -287,3 +288,18 @@ async def test_a_card_without_virtual_functions_refuses_to_set_one(host: Host) -
             await nics.configure_vf("eth0", 0, VfSettings(mac="02:00:00:00:00:01", vlan=5))
         with pytest.raises(SriovFailed, match="there is no network card eth9"):
             await nics.configure_vf("eth9", 0, VfSettings())
+
+
+def test_the_kernel_understands_what_is_asked_for_virtual_functions() -> None:
+    """No card here has any: the kernel refuses a request only after it has checked its form, see the last one."""
+    _pair("eth0", "52:54:00:00:00:01")
+    link = links.find("eth0")
+    assert link is not None
+    with pytest.raises(OSError, match="Operation not supported"):
+        links.set_vf_mac(link, 3, "02:00:00:00:00:01")
+    with pytest.raises(OSError, match="Operation not supported"):
+        links.set_vf_vlan(link, 3, 5)
+    with pytest.raises(OSError, match="Operation not supported"):
+        links.set_vf_rate(link, 3, 100)
+    with pytest.raises(OSError, match=r"Invalid argument|Numerical result out of range"):
+        links._set_vf(link, 1, b"too short")
