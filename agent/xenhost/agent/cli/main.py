@@ -13,12 +13,18 @@ from xenhost.agent.version import VERSION
 
 _COMMANDS: Final = "xenhost.agent.cli.commands"
 _GROUPS: Final = {
-    "host": (f"{_COMMANDS}.host:host", "The host and its domains."),
+    "host": (f"{_COMMANDS}.host:host", "The host, its domains, its management interface."),
     "vm": (f"{_COMMANDS}.vm:vm", "Create, start, stop and change VMs."),
     "vbd": (f"{_COMMANDS}.vbd:vbd", "Disks and CD drives of a VM."),
     "vif": (f"{_COMMANDS}.vif:vif", "Network cards of a VM."),
     "sr": (f"{_COMMANDS}.sr:sr", "Storage repositories."),
     "vdi": (f"{_COMMANDS}.vdi:vdi", "Virtual disk images."),
+    "network": (f"{_COMMANDS}.network:network", "Networks of the host."),
+    "pif": (f"{_COMMANDS}.pif:pif", "Physical interfaces, their addresses, and what acts as one."),
+    "bond": (f"{_COMMANDS}.bond:bond", "Several network cards of the host as one."),
+    "vlan": (f"{_COMMANDS}.vlan:vlan", "VLANs on network cards and bonds."),
+    "tunnel": (f"{_COMMANDS}.tunnel:tunnel", "Networks stretched to other hosts, by GRE or VXLAN."),
+    "sriov": (f"{_COMMANDS}.sriov:sriov", "Networks of virtual functions of a card."),
     "event": (f"{_COMMANDS}.event:event", "Follow what changes."),
     "operation": (f"{_COMMANDS}.operation:operation", "Long-running operations."),
     "completion": (f"{_COMMANDS}.completion:completion", "Completion for your shell."),
@@ -56,9 +62,10 @@ def cli(
     tls_ca: str | None,
     tls_server_name: str | None,
 ) -> None:
-    """Manage the VMs and the storage of a Xen host through its agent, xenhostd.
+    """Manage the VMs, the storage and the networks of a Xen host through its agent, xenhostd.
 
-    A VM, SR or VDI is given by name or UUID. Every command takes --json. See xenhost(1) for exit codes and examples.
+    A VM, SR, VDI or network is given by name or UUID, a PIF as eth0, bond0 or eth0.5. Every command takes --json. See
+    xenhost(1) for exit codes and examples.
     """
     ctx.obj = Session(Target(socket, address or "", tls_cert or "", tls_key or "", tls_ca or "", tls_server_name or ""))
 

@@ -23,7 +23,7 @@ RECONNECT_SECONDS: Final = 15.0
 
 def carry_out(session: Session, client: Client, operation: Any, no_wait: bool, done: str) -> None:
     """See an operation through and report it. `done` says what is true now, with `name`, `id` and `domid` of the
-    VM, SR or VDI in braces.
+    object in braces.
 
     Raises Failure if it failed, was cancelled, or was left running.
     """
@@ -44,14 +44,26 @@ def carry_out(session: Session, client: Client, operation: Any, no_wait: bool, d
             session.line(described | {kind: shape(found)})
         else:
             domid = found.status.domid if kind == "vm" else 0
-            click.echo(done.format(name=found.name or found.id, id=found.id, domid=domid))
+            handle = getattr(found, "id", "")
+            name = getattr(found, "name", "") or described["target_name"] or handle
+            click.echo(done.format(name=name, id=handle, domid=domid))
 
 
 def response_of(operation: Any) -> tuple[str, Any]:
-    """What an operation that has succeeded answers with, and what that is: vm, sr or vdi."""
-    from xenhost.api.host.v1 import storage_pb2, vm_pb2
+    """What an operation that has succeeded answers with, and what that is: vm, sr, vdi, network, pif, ..."""
+    from xenhost.api.host.v1 import network_pb2, storage_pb2, vm_pb2
 
-    for kind, found in (("sr", storage_pb2.Sr()), ("vdi", storage_pb2.Vdi())):
+    for kind, found in (
+        ("sr", storage_pb2.Sr()),
+        ("vdi", storage_pb2.Vdi()),
+        ("network", network_pb2.Network()),
+        ("pif", network_pb2.Pif()),
+        ("bond", network_pb2.Bond()),
+        ("vlan", network_pb2.Vlan()),
+        ("tunnel", network_pb2.Tunnel()),
+        ("network_sriov", network_pb2.NetworkSriov()),
+        ("management", network_pb2.ManagementInterface()),
+    ):
         if operation.response.Unpack(found):
             return kind, found
     vm = vm_pb2.Vm()

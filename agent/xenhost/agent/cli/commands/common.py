@@ -44,6 +44,51 @@ def complete_sr_type(ctx: click.Context, param: click.Parameter, incomplete: str
     return _complete(ctx, incomplete, lambda client: [driver.type for driver in client.drivers()])
 
 
+def complete_network(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names and bridges of networks."""
+    return _complete(
+        ctx,
+        incomplete,
+        lambda client: [
+            word for each in client.list_networks(timeout=1.0) for word in sorted({each.name, each.bridge}) if word
+        ],
+    )
+
+
+def complete_pif(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """PIFs: eth0, bond0, eth0.5."""
+    return _complete_pif(ctx, incomplete, "")
+
+
+def complete_bond(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Bonds: bond0."""
+    return _complete_pif(ctx, incomplete, "bond")
+
+
+def complete_vlan(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """VLANs: eth0.5."""
+    return _complete_pif(ctx, incomplete, "vlan")
+
+
+def complete_tunnel(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Tunnels: tunnel0."""
+    return _complete_pif(ctx, incomplete, "tunnel")
+
+
+def complete_sriov(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Cards with a network of virtual functions."""
+    return _complete_pif(ctx, incomplete, "sriov")
+
+
+def _complete_pif(ctx: click.Context, incomplete: str, kind: str) -> list[CompletionItem]:
+    def names(client: Client) -> list[str]:
+        from xenhost.agent.cli.shapes import shape
+
+        return [pif.name for pif in client.list_pifs(timeout=1.0) if kind in ("", shape(pif)["kind"])]
+
+    return _complete(ctx, incomplete, names)
+
+
 def _complete(ctx: click.Context, incomplete: str, names_of: Callable[[Client], list[str]]) -> list[CompletionItem]:
     from xenhost.agent.cli.client import Client
     from xenhost.agent.cli.failure import Failure
@@ -76,6 +121,18 @@ def sr_argument(command: Command) -> Command:
 def vdi_argument(command: Command) -> Command:
     """The VDI a command is about."""
     argument: Callable[[Command], Command] = click.argument("vdi", shell_complete=complete_vdi)
+    return argument(command)
+
+
+def network_argument(command: Command) -> Command:
+    """The network a command is about."""
+    argument: Callable[[Command], Command] = click.argument("network", shell_complete=complete_network)
+    return argument(command)
+
+
+def pif_argument(command: Command) -> Command:
+    """The PIF a command is about."""
+    argument: Callable[[Command], Command] = click.argument("pif", shell_complete=complete_pif)
     return argument(command)
 
 

@@ -13,6 +13,10 @@ from xenhost.agent.cli.session import Session, json_option
 
 RETRY_SECONDS: Final = 1.0
 """Between two attempts to reach an agent that has gone away."""
+_KINDS: Final = (
+    *("host", "vm", "domain", "operation", "sr", "vdi"),
+    *("network", "pif", "bond", "vlan", "tunnel", "network_sriov"),
+)
 
 
 @click.group()
@@ -26,7 +30,7 @@ def event() -> None:
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice(["host", "vm", "domain", "operation", "sr", "vdi"]),
+    type=click.Choice(_KINDS),
     help="Only these objects. Repeatable.",
 )
 @click.option("--once", is_flag=True, help="End when the agent goes away, instead of waiting for it to come back.")
@@ -70,7 +74,7 @@ def _print(session: Session, row: dict[str, Any]) -> None:
     if session.as_json:
         session.line(row)
     else:
-        click.echo(f"{row['revision']:>8}  {row['kind']:<9}  {row['change']:<8}  {row['id']}")
+        click.echo(f"{row['revision']:>8}  {row['kind']:<13}  {row['change']:<8}  {row['id']}")
 
 
 def _lost(session: Session) -> None:

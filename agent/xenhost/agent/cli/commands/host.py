@@ -3,13 +3,24 @@
 import click
 
 from xenhost.agent.cli.commands.common import pass_session
+from xenhost.agent.cli.commands.host_network import (
+    management_confirm,
+    management_reconfigure,
+    reset_networking,
+    set_igmp_snooping,
+    set_switch,
+)
 from xenhost.agent.cli.session import Session, json_option
 from xenhost.core.units import human_size
 
 
 @click.group()
 def host() -> None:
-    """The host and its domains."""
+    """The host, its domains, its management interface."""
+
+
+for _command in (management_reconfigure, management_confirm, reset_networking, set_switch, set_igmp_snooping):
+    host.add_command(_command)
 
 
 @host.command()
