@@ -1,12 +1,20 @@
 """Promises of the hypervisor port: devices. Each function is one, and its name says it."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from contract.ground import NIC0, XVDA, XVDB, XVDC, Ground, Heard
-from xenhost.core.devices import DeviceClass, DeviceState, Source, SourceKind, Vbd
-from xenhost.core.errors import DeviceAttachFailed, DeviceDetachRejected, DeviceDetachTimeout, XenhostError
+from xenhost.core.devices import DeviceClass, DeviceState, GuestIp, Source, SourceKind, Vbd
+from xenhost.core.errors import (
+    DeviceAttachFailed,
+    DeviceDetachRejected,
+    DeviceDetachTimeout,
+    DomainGone,
+    InvalidValue,
+    XenhostError,
+)
 from xenhost.core.ids import DevId, DomId
 from xenhost.core.ports.hypervisor import DomainEventKind
 
@@ -37,6 +45,37 @@ async def plugging_twice_changes_nothing(g: Ground) -> None:
         await g.hypervisor.plug_vbd(domid, g.disk())
         await g.hypervisor.plug_vif(domid, g.nic())
     assert len(await g.hypervisor.devices(domid)) == 2
+
+
+async def a_plugged_vif_can_be_changed_again_and_again(g: Ground) -> None:
+    domid = await g.made(g.idle_spec())
+    await g.hypervisor.plug_vif(domid, g.nic())
+    changed = replace(g.nic(), rate_kbps=1000, ipv4=GuestIp("10.0.0.5/24", "10.0.0.1"))
+    for _ in range(2):
+        await g.hypervisor.update_vif(domid, changed)
+    await g.hypervisor.plug_vif(domid, changed)  # it is what is plugged now
+    assert len(await g.hypervisor.devices(domid)) == 1
+    await g.hypervisor.update_vif(domid, g.nic())
+    await g.hypervisor.plug_vif(domid, g.nic())
+
+
+async def a_vif_that_cannot_be_changed_stays_as_it_was(g: Ground) -> None:
+    domid = await g.made(g.idle_spec())
+    await g.hypervisor.plug_vif(domid, g.nic())
+    with pytest.raises(DeviceAttachFailed):
+        await g.hypervisor.update_vif(domid, g.nic(bridge="nobridge"))
+    with pytest.raises(InvalidValue):
+        await g.hypervisor.update_vif(domid, replace(g.nic(), mac="00:16:3e:11:11:11"))
+    await g.hypervisor.plug_vif(domid, g.nic())
+    assert len(await g.hypervisor.devices(domid)) == 1
+
+
+async def changing_a_vif_that_is_not_plugged_does_nothing(g: Ground) -> None:
+    domid = await g.made(g.idle_spec())
+    await g.hypervisor.update_vif(domid, g.nic())
+    assert await g.hypervisor.devices(domid) == []
+    with pytest.raises(DomainGone):
+        await g.hypervisor.update_vif(DomId(32000), g.nic())
 
 
 async def a_block_device_is_plugged_without_a_loop(g: Ground) -> None:
@@ -256,6 +295,9 @@ PROMISES = (
     a_device_is_plugged_into_a_domain_that_is_not_even_built,
     a_device_waits_attaching_until_the_guest_connects,
     plugging_twice_changes_nothing,
+    a_plugged_vif_can_be_changed_again_and_again,
+    a_vif_that_cannot_be_changed_stays_as_it_was,
+    changing_a_vif_that_is_not_plugged_does_nothing,
     a_block_device_is_plugged_without_a_loop,
     two_guests_write_to_one_disk_only_if_it_is_shared,
     a_disk_whose_path_does_not_exist_is_refused_and_leaves_nothing,

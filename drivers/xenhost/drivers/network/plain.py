@@ -23,6 +23,9 @@ class PlainBridges:
             raise _failure(port, f"there is no bridge {port.bridge} in dom0")
         if link.kind != "bridge":
             raise _failure(port, f"{port.bridge} is no Linux bridge")
+        port_now = await asyncio.to_thread(bridge.find, port.interface)
+        if port_now is not None and port_now.up and port_now.master == link.index:
+            return
         try:
             await asyncio.to_thread(bridge.join, port.interface, link.index, port.mtu)
         except OSError as error:
