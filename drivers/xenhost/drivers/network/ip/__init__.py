@@ -1,0 +1,1 @@
+"""IP addresses, routes and name servers of dom0."""
