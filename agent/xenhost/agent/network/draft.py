@@ -1,6 +1,6 @@
 """What is wanted while it is being changed: a copy, with look-ups that raise, and the relations of its records."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Final, NoReturn
 
@@ -135,7 +135,7 @@ class Draft:
         """Names of interfaces and bridges that nothing new may have."""
         found = {*self.facts.foreign_bridges, *self.facts.nics}
         found |= {network.bridge for network in self.networks.values()}
-        tags: Mapping[str, int] = {vlan.untagged: vlan.tag for vlan in self.vlans.values()}
+        tags = {vlan.untagged: vlan.tag for vlan in self.vlans.values()}
         found |= {names.interface(pif, tags) for pif in self.pifs.values()}
         return found
 
@@ -158,19 +158,16 @@ class Draft:
         return found
 
     def is_used(self, network: NetworkId) -> bool:
-        """Are VIFs on it, or about to be?"""
-        bridge = self.network(network).bridge
-        return bool(self.facts.vifs.get(bridge)) or bridge in self.facts.needed
+        """Are VIFs on it?"""
+        return bool(self.facts.vifs.get(self.network(network).bridge))
 
     def check_unused(self, network: NetworkId) -> None:
         """Raises VifInUse."""
-        if not self.is_used(network):
-            return
         found = self.network(network)
-        label = found.name or found.bridge
         vifs = self.facts.vifs.get(found.bridge, ())
         if not vifs:
-            raise VifInUse(f"a VIF is being plugged on network {label}", network=network, VIF="")
+            return
+        label = found.name or found.bridge
         raise VifInUse(
             f"VIF {vifs[0].devid} of VM {vifs[0].vm} is on network {label}; unplug it, or move it to another one",
             network=network,

@@ -22,6 +22,6 @@ class Facts:
     vifs: Mapping[str, tuple[VifOnNetwork, ...]] = field(default_factory=dict)
     """Plugged VIFs by bridge."""
     positions: Mapping[str, int] = field(default_factory=dict)
-    """Of cards by device: the N of `xenbrN`. A card that has none gets `br` and its device."""
+    """Of cards by device, for those that know none themselves: the N of `xenbrN`. Without: `br` and the device."""
     needed: frozenset[str] = frozenset()
     """Bridges that were asked for (`Networks.ready`) and have no VIF yet; those of `vifs` need not be in it."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from xenhost.agent.network.facts import Facts
 from xenhost.core.errors import InvalidValue
-from xenhost.core.network_records import Pif
+from xenhost.core.network_records import Pif, PifId
 
 MAX_NAME: Final = 15
 RESERVED: Final = ("xen", "xapi", "vif", "tap", "eth")
@@ -29,10 +29,10 @@ def check_bridge(untrusted_name: str) -> str:
 
 def position(device: str, facts: Facts) -> int:
     """Of a card; -1 if it has none."""
-    if (found := facts.positions.get(device)) is not None:
-        return found
     card = facts.nics.get(device)
-    return card.position if card else -1
+    if card is not None and card.position >= 0:
+        return card.position
+    return facts.positions.get(device, -1)
 
 
 def card_bridge(device: str, facts: Facts) -> str:
@@ -50,7 +50,7 @@ def first_free(stem: str, taken: Collection[str]) -> str:
     return f"{stem}{number}"
 
 
-def interface(pif: Pif, tags: Mapping[str, int]) -> str:
+def interface(pif: Pif, tags: Mapping[PifId, int]) -> str:
     """What a PIF is called: its device, for a VLAN with the tag (`eth0.5`). `tags` are by untagged PIF."""
     tag = tags.get(pif.id)
     return pif.device if tag is None else f"{pif.device}.{tag}"

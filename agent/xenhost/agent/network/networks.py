@@ -65,10 +65,9 @@ def destroy(draft: Draft, request: DestroyNetwork) -> None:
     """Raises NetworkContainsVif, NetworkContainsPif, CannotDestroySystemNetwork."""
     network = draft.network(request.network)
     label = network.name or network.bridge
-    if draft.is_used(network.id):
-        vifs = draft.facts.vifs.get(network.bridge, ())
+    if vifs := draft.facts.vifs.get(network.bridge, ()):
         raise NetworkContainsVif(
-            f"network {label} has {len(vifs) or 'one or more'} plugged VIFs; unplug them, or move them to another one",
+            f"network {label} has {len(vifs)} plugged VIFs; unplug them, or move them to another one",
             vifs=",".join(f"{vif.vm}/{vif.devid}" for vif in vifs),
         )
     if (pif := draft.pif_on(network.id)) is not None:

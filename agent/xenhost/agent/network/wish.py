@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from xenhost.agent.network.bridges import Bridges
+from xenhost.agent.network.cards import card_settings
 from xenhost.agent.network.facts import Facts
+from xenhost.agent.network.ip_plan import ip_plan
+from xenhost.agent.network.problems import Problems
+from xenhost.agent.network.relations import Relations
 from xenhost.core.network import IpPlan, NicSettings, Problem, Topology
 from xenhost.core.network_records import Intent
 
@@ -20,5 +25,14 @@ class Wish:
 
 
 def wish(intent: Intent, facts: Facts) -> Wish:
-    """What there shall be. Raises nothing."""
-    raise NotImplementedError
+    """What there shall be. Raises nothing, whatever the records say; quick: it is made again at each change."""
+    problems = Problems()
+    relations = Relations(intent, facts)
+    bridges = Bridges(relations, facts, problems)
+    topology = bridges.topology()
+    return Wish(
+        topology=topology,
+        addresses=ip_plan(relations, topology, problems),
+        nics=card_settings(relations, topology, bridges, problems),
+        problems=problems.all(),
+    )
