@@ -96,6 +96,14 @@ def test_on_a_stand_in_functions_are_let_go_of_by_their_drivers_and_taken_away(h
     assert host.enabled == "0"
 
 
+def test_on_a_stand_in_functions_without_a_driver_are_taken_away(host: StandIn) -> None:
+    host.tree.can_have_functions(host.function, 7, 7)
+    without = host.tree.virtual_function(host.function, 0, "0000:03:10.0", "igbvf")
+    (without / "driver").unlink()
+    host.sriov.disable("eth0", "sysfs")
+    assert host.enabled == "0"
+
+
 @pytest.mark.parametrize("driver", ["pciback", "vfio-pci"])
 def test_on_a_stand_in_a_function_that_a_vm_has_is_not_taken_away(host: StandIn, driver: str) -> None:
     host.tree.can_have_functions(host.function, 7, 7)

@@ -68,8 +68,7 @@ class Sriov:
             if self._driver(folder, function) in _HELD:
                 _fail(device, f"virtual function {function.number} of {device}, {function.pci}, is in use by a VM")
         for function in functions:
-            if self._driver(folder, function):
-                self._write(device, folder / f"virtfn{function.number}" / "driver" / "unbind", function.pci)
+            self._unbind(device, folder / f"virtfn{function.number}" / "driver" / "unbind", function)
         self._write(device, folder / "sriov_numvfs", "0")
 
     def virtual_functions(self, device: str) -> Sequence[VirtualFunction]:
@@ -152,6 +151,14 @@ class Sriov:
             return  # a host without such an image
         except (OSError, subprocess.SubprocessError) as error:
             _fail(device, f"the image that the host boots with could not be made anew: {error}")
+
+    @staticmethod
+    def _unbind(device: str, file: Path, function: VirtualFunction) -> None:
+        try:
+            file.write_text(function.pci)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODEV):  # those: it has no driver, or just lost it
+                _fail(device, f"the driver of {function.pci}, of {device}, does not let go: {error.strerror}")
 
     @staticmethod
     def _write(device: str, file: Path, text: str) -> None:
