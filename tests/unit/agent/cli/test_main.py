@@ -9,6 +9,11 @@ from click.testing import CliRunner
 
 from xenhost.agent.cli.main import cli
 
+GROUPS = (
+    *("host", "vm", "vbd", "vif", "sr", "vdi", "network", "pif", "bond", "vlan", "tunnel", "sriov"),
+    *("event", "operation"),
+)
+
 
 def run(*words: str, **env: str) -> tuple[int, str, str]:
     ended = CliRunner(mix_stderr=False, env=env).invoke(cli, words)
@@ -18,11 +23,11 @@ def run(*words: str, **env: str) -> tuple[int, str, str]:
 def test_help_lists_every_group() -> None:
     code, out, _ = run("--help")
     assert code == 0
-    for group in ("host", "vm", "vbd", "vif", "sr", "vdi", "event", "operation", "completion"):
+    for group in (*GROUPS, "completion"):
         assert f"\n  {group} " in out
 
 
-@pytest.mark.parametrize("group", ["host", "vm", "vbd", "vif", "sr", "vdi", "vdi cbt", "vdi nbd", "event", "operation"])
+@pytest.mark.parametrize("group", [*GROUPS, "vdi cbt", "vdi nbd"])
 def test_every_command_has_help_and_takes_json(group: str) -> None:
     _, out, _ = run(*group.split(), "--help")
     commands = [line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line[2:3].strip()]
