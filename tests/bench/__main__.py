@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from bench import devices, disks, domains, xenstore
+from bench import devices, disks, domains, networks, xenstore
 from bench.contest import Contest, prepare
 from bench.meter import Meter
 from bench.stats import Row, as_json, table
@@ -39,6 +39,16 @@ async def contest(options: argparse.Namespace) -> list[Row]:
                 {
                     "xenstore tree": lambda: xenstore.tree_read(meter, rounds),
                     "xenstore reads": lambda: xenstore.small_reads(meter, rounds, work),
+                }
+            )
+        )
+        await run(
+            chosen(
+                {
+                    "network vif": lambda: networks.plug(meter, rounds),
+                    "network vlans": lambda: networks.vlans(meter, min(rounds, 2)),
+                    "network many vifs": lambda: networks.many(meter, min(rounds, 2)),
+                    "network failover": lambda: networks.failover(meter, rounds),
                 }
             )
         )
