@@ -22,7 +22,7 @@ PAGE: Final = 1000
 class OperationsServicer(operations_pb2_grpc.OperationsServicer):  # type: ignore[misc] # ships no types
     """Answers by the engine, whose table has those of storage and networks too."""
 
-    def __init__(self, engine: Engine, storage: StorageEngine, network: Networking | None) -> None:
+    def __init__(self, engine: Engine, storage: StorageEngine, network: Networking) -> None:
         self._engine = engine
         self._storage = storage
         self._network = network

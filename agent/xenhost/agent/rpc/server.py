@@ -29,6 +29,7 @@ from xenhost.agent.rpc.pif import PifServicer
 from xenhost.agent.rpc.sr import SrServicer
 from xenhost.agent.rpc.sriov import NetworkSriovServicer
 from xenhost.agent.rpc.tunnel import TunnelServicer
+from xenhost.agent.rpc.unmanaged import UnmanagedNetworks
 from xenhost.agent.rpc.vbd import VbdServicer
 from xenhost.agent.rpc.vdi import VdiServicer
 from xenhost.agent.rpc.vif import VifServicer
@@ -112,7 +113,7 @@ class ApiServer:
         self._config = config
         self._engine = engine
         self._storage = storage
-        self._network = network
+        self._network = network or UnmanagedNetworks()
         self._importer = importer
         self._consoles = consoles
         self._edge = edge
@@ -163,6 +164,12 @@ class ApiServer:
             (vif_service_pb2_grpc.add_VifServiceServicer_to_server, VifServicer(engine)),
             (sr_service_pb2_grpc.add_SrServiceServicer_to_server, SrServicer(storage)),
             (vdi_service_pb2_grpc.add_VdiServiceServicer_to_server, VdiServicer(storage, streams)),
+            (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, NetworkServicer(network)),
+            (pif_service_pb2_grpc.add_PifServiceServicer_to_server, PifServicer(network)),
+            (bond_service_pb2_grpc.add_BondServiceServicer_to_server, BondServicer(network)),
+            (vlan_service_pb2_grpc.add_VlanServiceServicer_to_server, VlanServicer(network)),
+            (tunnel_service_pb2_grpc.add_TunnelServiceServicer_to_server, TunnelServicer(network)),
+            (sriov_service_pb2_grpc.add_NetworkSriovServiceServicer_to_server, NetworkSriovServicer(network)),
             (host_service_pb2_grpc.add_HostServiceServicer_to_server, HostServicer(engine)),
             (event_service_pb2_grpc.add_EventServiceServicer_to_server, events),
             (
@@ -172,15 +179,6 @@ class ApiServer:
             (operations_pb2_grpc.add_OperationsServicer_to_server, OperationsServicer(engine, storage, network)),
             (health_pb2_grpc.add_HealthServicer_to_server, self._health),
         ]
-        if network is not None:
-            adders += [
-                (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, NetworkServicer(network)),
-                (pif_service_pb2_grpc.add_PifServiceServicer_to_server, PifServicer(network)),
-                (bond_service_pb2_grpc.add_BondServiceServicer_to_server, BondServicer(network)),
-                (vlan_service_pb2_grpc.add_VlanServiceServicer_to_server, VlanServicer(network)),
-                (tunnel_service_pb2_grpc.add_TunnelServiceServicer_to_server, TunnelServicer(network)),
-                (sriov_service_pb2_grpc.add_NetworkSriovServiceServicer_to_server, NetworkSriovServicer(network)),
-            ]
         for add, servicer in adders:
             add(servicer, server)
         if self._config.reflection:

@@ -53,7 +53,7 @@ async def submit_network(network: Networking, request: NetworkRequest, request_i
 
 
 def shown(
-    engine: Engine, storage: StorageEngine, network: Networking | None, operation: Operation
+    engine: Engine, storage: StorageEngine, network: Networking, operation: Operation
 ) -> operations_pb2.Operation:
     """An operation, with what it was about as that is now, once it has succeeded."""
     if not _succeeded(operation):
@@ -64,7 +64,7 @@ def shown(
         case ObjectKind.SR | ObjectKind.VDI:
             return operation_to_proto(operation, _stored(storage, operation))
         case _:
-            return operation_to_proto(operation, None if network is None else _networked(network, operation))
+            return operation_to_proto(operation, _networked(network, operation))
 
 
 def _succeeded(operation: Operation) -> bool:
