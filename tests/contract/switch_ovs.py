@@ -17,6 +17,8 @@ DEVIATIONS: Final[Mapping[str, str]] = {
 class OvsGround(KernelGround):
     """`daemons` live in the host's namespace."""
 
+    switch: OvsSwitch
+
     def __init__(self, daemons: OvsDaemons, deviations: Mapping[str, str]) -> None:
         super().__init__()
         self.daemons: Final = daemons

@@ -19,7 +19,7 @@ class Change:
         return bool(self.operations)
 
     def insert(self, table: Table, columns: Mapping[str, Value]) -> NewRow:
-        """A row. It vanishes at once unless something refers to it, but of QoS, Queue and SSL."""
+        """A row. It vanishes at once unless something refers to it, but of QoS and Queue."""
         made = NewRow(f"row{next(self._names)}")
         row = {name: to_json(value) for name, value in columns.items() if value != EMPTY}
         self.operations.append({"op": "insert", "table": table, "row": row, "uuid-name": made.name})
@@ -55,7 +55,7 @@ class Change:
             self.mutate(table, row.uuid, [[column, "delete", to_json(refs)]])
 
     def delete(self, table: Table, row: Row) -> None:
-        """Needed for QoS, Queue and SSL only: others go when nothing refers to them."""
+        """Needed for QoS and Queue only: others go when nothing refers to them."""
         self.operations.append({"op": "delete", "table": table, "where": _is(row.uuid)})
 
     def mutate(self, table: Table, uuid: Uuid, mutations: list[Json]) -> None:

@@ -24,7 +24,17 @@ from xenhost.drivers.network.ovs.database import Database, Table
 from xenhost.drivers.network.ovs.openflow import Flow
 from xenhost.drivers.network.ovs.ovsdb import Ovsdb, Touched
 from xenhost.drivers.network.ovs.placement import is_ours, of_interface, vif_ports
-from xenhost.drivers.network.ovs.rules import BRIDGE, COOKIE, ONE, OURS, Allowed, by_cookie, of_secure_bridge, of_vif
+from xenhost.drivers.network.ovs.rules import (
+    BRIDGE,
+    COOKIE,
+    ONE,
+    OURS,
+    Allowed,
+    by_cookie,
+    is_bound,
+    of_secure_bridge,
+    of_vif,
+)
 from xenhost.drivers.network.ovs.values import Row
 from xenhost.drivers.network.ovs.vif_record import is_locked
 from xenhost.drivers.network.ovs.wishes import UPLINK_KEY
@@ -188,11 +198,20 @@ class Flows:
 
 def wanted_flows(data: Database, bridge: Row) -> list[tuple[int, Flow]]:
     """Flows of ours that a real bridge shall have, with their cookies."""
-    vifs = {}
-    for port, record in vif_ports(data, bridge):
-        if (number := of_interface(data, port)) is not None:
-            vifs[number] = record.allowed
-    return by_cookie(vifs, _secure_flows(data, bridge) if is_ours(bridge) else ())
+    return by_cookie(_vifs(data, bridge), _secure_flows(data, bridge) if is_ours(bridge) else ())
+
+
+def causes(data: Database) -> dict[str, object]:
+    """What the flows of ours on each real bridge come from: if it is equal, so are they."""
+    return {
+        bridge.name: ({k: v for k, v in _vifs(data, bridge).items() if is_bound(v)}, _secure_flows(data, bridge))
+        for bridge in data.bridges()
+    }
+
+
+def _vifs(data: Database, bridge: Row) -> dict[int, Allowed]:
+    numbers = ((of_interface(data, port), record.allowed) for port, record in vif_ports(data, bridge))
+    return {number: allowed for number, allowed in numbers if number is not None}
 
 
 def _secure_flows(data: Database, bridge: Row) -> list[Flow]:

@@ -49,9 +49,14 @@ class Allowed:
     """It may use VLAN tags; which ones is up to its port."""
 
 
+def is_bound(allowed: Allowed) -> bool:
+    """Has it rules?"""
+    return allowed.locking is LockingMode.LOCKED
+
+
 def of_vif(port: int, allowed: Allowed) -> list[Flow]:
     """The flows for what comes in at that port; none if it is not locked."""
-    if allowed.locking is not LockingMode.LOCKED:
+    if not is_bound(allowed):
         return []
     flows = [Flow(4000, (), normal=False)]
     sender = mac(Oxm.ETH_SRC, allowed.mac)

@@ -4,10 +4,11 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from xenhost.core.errors import HandleInvalid
 from xenhost.core.network import (
     BridgeState,
     LockingMode,
@@ -20,8 +21,10 @@ from xenhost.core.network import (
 from xenhost.core.network_errors import SwitchCannot, SwitchUnavailable
 from xenhost.drivers.network import bridge as links
 from xenhost.drivers.network.ovs.bonds import Bonds
+from xenhost.drivers.network.ovs.change import Change
+from xenhost.drivers.network.ovs.control import SslFiles, plan_controllers, plan_managers, plan_ssl
 from xenhost.drivers.network.ovs.database import Table
-from xenhost.drivers.network.ovs.flows import Flows
+from xenhost.drivers.network.ovs.flows import Flows, causes
 from xenhost.drivers.network.ovs.ovsdb import Ovsdb
 from xenhost.drivers.network.ovs.states import bridge_states
 from xenhost.drivers.network.ovs.topology import TopologyPlan, cards, plan_topology
@@ -39,6 +42,8 @@ RUNDIR: Final = Path("/run/openvswitch")
 _FEATURES: Final = frozenset(SwitchFeature)
 _OVS_DEVICE: Final = "ovs-system"
 """The kernel's master of all ports of Open vSwitch."""
+_NO_CAUSE: Final[tuple[dict[int, object], list[object]]] = ({}, [])
+"""Of flows, on a bridge that was not there."""
 
 
 class OvsSwitch:
@@ -95,10 +100,12 @@ class OvsSwitch:
             plan = plan_topology(self._db.data, wanted, unusable, self._datapath_type)
             cut = [each for each in plan.moved if self._is_locked(each)]
             up = await asyncio.to_thread(_set_all, cut, False)
+            before = causes(self._db.data)
             if plan.change:
                 await self._db.commit(plan.change)
-            for bridge in self._secure_bridges() | self._homes(plan.moved):
-                await self._flows.install(bridge)
+            for bridge, cause in causes(self._db.data).items():
+                if cause != before.get(bridge, _NO_CAUSE):
+                    await self._flows.install(bridge)
             await asyncio.to_thread(_set_all, up, True)
             if sweep := plan_sweep(self._db.data):
                 await self._db.transact(sweep)
@@ -120,19 +127,36 @@ class OvsSwitch:
         port = self._db.data.named(Table.PORT, interface)
         return port is not None and is_locked(port)
 
-    def _homes(self, interfaces: Iterable[str]) -> frozenset[str]:
-        ports = (self._db.data.named(Table.PORT, each) for each in interfaces)
-        homes = (self._db.data.bridge_of(port) for port in ports if port is not None)
-        return frozenset(home.name for home in homes if home is not None)
-
-    def _secure_bridges(self) -> frozenset[str]:
-        return frozenset(row.name for row in self._db.data.bridges() if row.text("fail_mode") == "secure")
-
     def _failures(self, plan: TopologyPlan) -> Iterable[Problem]:
         for name in plan.interfaces:
             row = self._db.data.named(Table.INTERFACE, name)
             if row is not None and (error := row.text("error")):
                 yield Problem(name, error)
+
+    # SDN
+
+    async def set_managers(self, targets: Collection[str]) -> None:
+        """Exactly these OVSDB managers: `ssl:192.0.2.1:6632`, `pssl:6640`. Raises SwitchUnavailable, InternalError."""
+        async with self._changing:
+            await self._commit(plan_managers(self._db.data, targets))
+
+    async def set_controllers(self, bridge: str, targets: Collection[str]) -> None:
+        """Exactly these OpenFlow controllers; rules of VIFs stay. Raises HandleInvalid, and as `set_managers`."""
+        async with self._changing:
+            row = self._db.data.named(Table.BRIDGE, bridge)
+            if row is None:
+                raise HandleInvalid(f"Open vSwitch has no bridge {bridge}", class_name="network", handle=bridge)
+            await self._commit(plan_controllers(self._db.data, row, targets))
+            await self._flows.install(bridge)
+
+    async def set_ssl(self, files: SslFiles | None) -> None:
+        """The keys for both, or none. Raises as `set_managers`."""
+        async with self._changing:
+            await self._commit(plan_ssl(self._db.data, files))
+
+    async def _commit(self, change: Change) -> None:
+        if change:
+            await self._db.commit(change)
 
     # VIFs
 

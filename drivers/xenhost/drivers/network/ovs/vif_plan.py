@@ -104,6 +104,7 @@ def plan_removal(data: Database, interface: str, disable: bool = False) -> Remov
     change.take(Table.BRIDGE, home, "ports", [row.uuid])
     for qos in data.rows(Table.QOS, row.rows("qos")):
         if VIF_KEY in qos.mapping("external_ids"):
+            change.update(Table.PORT, row, {"qos": EMPTY})  # else the port, though it goes, forbids it
             change.delete(Table.QOS, qos)
     number = of_interface(data, row)
     return Removal(change, (home.name, number) if number is not None and is_locked(row) else None)
