@@ -1,9 +1,11 @@
 """Each test in a network of its own, with a machine at the other end of the wire."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from component.network.host_under_test import Host
 from kit import netns
 
 
@@ -19,3 +21,9 @@ def peer(network: None) -> Iterator[netns.Peer]:
     """A second machine, not wired yet."""
     with netns.peer() as peer:
         yield peer
+
+
+@pytest.fixture
+def host(network: None, tmp_path: Path) -> Host:
+    """dom0, for tests of its addresses."""
+    return Host(tmp_path)
