@@ -1,7 +1,8 @@
 """Tests in this folder need what a dom0 is besides Xen: its kernel, its disks, its servers, its network cards.
 
 They run on the test bed's bare machine (`make test-bare`), which is three times as fast as one under Xen; those marked
-`xen_core` run in a real dom0 too, the others when asked for (`bed test --long`). Anywhere else they are skipped.
+`bare_long` when asked for (`bed test --bare --long`). Those marked `xen_core` run in a real dom0 too, the others when
+asked for (`bed test --long`). Anywhere else they are skipped.
 """
 
 from pathlib import Path

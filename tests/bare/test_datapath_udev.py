@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bare.datapath_host import Host, new_host
+from bare.sr_ground import LoopDisks
 from kit.images import make_image
 
 RULES = Path(__file__).parents[2] / "packaging/udev"
@@ -37,9 +38,26 @@ def rules() -> Iterator[None]:
 
 
 async def test_a_file_system_on_a_guests_disk_is_not_probed(host: Host, rules: None) -> None:
-    device = await host.attach(make_image(host.folder / "leaf.qcow2"))
-    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", str(device)], check=True)
-    udevadm("trigger", "--settle", "--action=change", str(device))
-    told = udevadm("info", "--query=property", str(device))
+    told = probed(await host.attach(make_image(host.folder / "leaf.qcow2")))
     assert "UDEV_DISABLE_PERSISTENT_STORAGE_RULES_FLAG=1" in told
     assert "ID_FS_TYPE" not in told
+
+
+def test_a_file_system_on_a_volume_of_a_guest_is_not_probed(tmp_path: Path, rules: None) -> None:
+    disks = LoopDisks(tmp_path)
+    try:
+        for name, looked_at in (("VG_XenStorage--x-VDI--y", False), ("VG_of_dom0-root", True)):
+            subprocess.run(["dmsetup", "create", name, "--table", f"0 32768 linear {disks.new()} 0"], check=True)
+            try:
+                assert ("ID_FS_TYPE=ext4" in probed(Path("/dev/mapper") / name)) is looked_at
+            finally:
+                subprocess.run(["dmsetup", "remove", name], check=True)
+    finally:
+        disks.close()
+
+
+def probed(device: Path) -> str:
+    """What udev tells of a device with a file system."""
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", str(device)], check=True)
+    udevadm("trigger", "--settle", "--action=change", str(device.resolve()))
+    return udevadm("info", "--query=property", str(device.resolve()))

@@ -33,7 +33,11 @@ async def ground(tmp_path: Path, disks: LoopDisks) -> AsyncIterator[StorageGroun
         yield ground
 
 
-@pytest.mark.parametrize("promise", in_dom0("making_an_sr_twice_changes_nothing"), ids=name_of)
+@pytest.mark.parametrize(
+    "promise",
+    in_dom0("making_an_sr_twice_changes_nothing", "a_destroyed_sr_is_gone_and_its_place_is_free"),
+    ids=name_of,
+)
 async def test_an_ext_sr_promises_that(promise: Promise, ground: StorageGround) -> None:
     await keep(promise, ground)
 

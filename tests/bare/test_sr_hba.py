@@ -49,7 +49,7 @@ async def luns(tmp_path: Path, seven_disks: None) -> AsyncIterator[StorageGround
         yield ground
 
 
-@pytest.mark.parametrize("promise", in_dom0(), ids=name_of)
+@pytest.mark.parametrize("promise", in_dom0("what_was_written_is_read_after_all_was_let_go_of"), ids=name_of)
 async def test_an_sr_of_disks_promises_that(promise: Promise, luns: StorageGround) -> None:
     await keep(promise, luns)
 

@@ -74,17 +74,17 @@ async def ground(tmp_path: Path, targets: Targets) -> AsyncIterator[StorageGroun
         yield ground
 
 
-@pytest.mark.parametrize("promise", in_dom0(), ids=name_of)
+@pytest.mark.parametrize("promise", in_dom0("what_was_written_is_read_after_all_was_let_go_of"), ids=name_of)
 async def test_an_sr_of_luns_promises_that(promise: Promise, luns: StorageGround) -> None:
     await keep(promise, luns)
 
 
+@pytest.mark.bare_long
 @pytest.mark.parametrize("promise", [each for each in PROMISES if name_of(each) in THE_PATH], ids=name_of)
 async def test_lvm_over_iscsi_promises_that(promise: Promise, ground: StorageGround) -> None:
     await keep(promise, ground)
 
 
-@pytest.mark.xen_core
 async def test_a_probe_goes_from_server_to_target_to_lun_to_sr(ground: StorageGround) -> None:
     spec = ground.spec()
     iqn = spec.device_config["targetIQN"]
@@ -107,6 +107,7 @@ async def test_a_probe_goes_from_server_to_target_to_lun_to_sr(ground: StorageGr
     assert ElementTree.fromstring(report.document)[0].findtext("UUID") == spec.id
 
 
+@pytest.mark.bare_long
 async def test_ids_are_those_of_udev(luns: StorageGround) -> None:
     _, sr = await luns.made()
     vdi = await luns.vdi(sr)
@@ -117,6 +118,7 @@ async def test_ids_are_those_of_udev(luns: StorageGround) -> None:
     await luns.end(sr, vdi)
 
 
+@pytest.mark.bare_long
 async def test_a_lun_that_holds_anything_is_taken_only_by_name(luns: StorageGround) -> None:
     spec, sr = await luns.made()
     vdis = [await luns.vdi(sr) for _ in range(7)]
@@ -161,6 +163,7 @@ async def test_chap_is_asked_for_and_given(targets: Targets, tmp_path: Path) -> 
         assert (await sr.stat()).health is Health.HEALTHY
 
 
+@pytest.mark.bare_long
 async def test_two_srs_share_a_session_and_the_last_one_ends_it(luns: StorageGround) -> None:
     spec, sr = await luns.made()
     other = await luns.attached(SrSpec(new_sr(), "iscsi", spec.device_config))

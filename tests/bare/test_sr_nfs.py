@@ -36,7 +36,16 @@ async def ground(tmp_path: Path, server: NfsServer) -> AsyncIterator[StorageGrou
         yield ground
 
 
-@pytest.mark.parametrize("promise", in_dom0("a_snapshot_of_an_active_vdi_is_of_that_instant"), ids=name_of)
+@pytest.mark.parametrize(
+    "promise",
+    in_dom0(
+        "a_destroyed_sr_is_gone_and_its_place_is_free",
+        "a_new_agent_finds_what_the_last_one_left_active",
+        "upkeep_while_a_guest_writes_loses_nothing",
+        under_xen="a_snapshot_of_an_active_vdi_is_of_that_instant",
+    ),
+    ids=name_of,
+)
 async def test_an_nfs_sr_promises_that(promise: Promise, ground: StorageGround) -> None:
     await keep(promise, ground)
 

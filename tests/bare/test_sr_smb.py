@@ -25,7 +25,17 @@ async def ground(tmp_path: Path) -> AsyncIterator[StorageGround]:
             yield ground
 
 
-@pytest.mark.parametrize("promise", in_dom0(), ids=name_of)
+@pytest.mark.parametrize(
+    "promise",
+    in_dom0(
+        "a_destroyed_sr_is_gone_and_its_place_is_free",
+        "what_was_written_is_read_after_all_was_let_go_of",
+        "an_active_vdi_grows",
+        "upkeep_while_a_guest_writes_loses_nothing",
+        "changed_blocks_are_known_after_the_data_is_gone",
+    ),
+    ids=name_of,
+)
 async def test_an_smb_sr_promises_that(promise: Promise, ground: StorageGround) -> None:
     await keep(promise, ground)
 

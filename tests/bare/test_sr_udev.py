@@ -13,7 +13,6 @@ from xenhost.core.units import MIB
 from xenhost.sm.drivers.udev import UdevDriver
 
 
-@pytest.mark.xen_core
 async def test_drives_come_and_go(tmp_path: Path) -> None:
     disks, host = LoopDisks(tmp_path), StorageHost(tmp_path)
     try:

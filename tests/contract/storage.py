@@ -16,13 +16,24 @@ from contract import storage_promises_copies, storage_promises_vdis
 from contract.storage_ground import StorageGround
 
 Promise = Callable[[StorageGround], Awaitable[None]]
-_CORE: Final = pytest.mark.xen_core
 PROMISES: Final[tuple[Promise, ...]] = (*storage_promises_vdis.PROMISES, *storage_promises_copies.PROMISES)
 
 
-def in_dom0(*core: str) -> list[object]:
-    """Every promise, for a binding of tests/bare; those named are kept under Xen, too, in every run."""
-    return [pytest.param(each, marks=_CORE if name_of(each) in core else ()) for each in PROMISES]
+def in_dom0(*always: str, under_xen: str = "") -> list[object]:
+    """Every promise, for a binding of tests/bare.
+
+    Those named are kept in every run: what this type of SR could break, while the rest is the same code as another's.
+    `under_xen` names one that is kept in a real dom0, too.
+    """
+    unknown = {*always, under_xen} - {"", *map(name_of, PROMISES)}
+    assert not unknown, unknown
+    return [pytest.param(each, marks=_marks(name_of(each), {*always, under_xen}, under_xen)) for each in PROMISES]
+
+
+def _marks(name: str, always: set[str], under_xen: str) -> tuple[pytest.MarkDecorator, ...]:
+    if name == under_xen:
+        return (pytest.mark.xen_core,)
+    return () if name in always else (pytest.mark.bare_long,)
 
 
 def name_of(promise: Promise) -> str:

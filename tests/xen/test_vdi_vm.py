@@ -8,17 +8,18 @@ from uuid import uuid4
 
 import pytest
 
-from xen.vdi_host import VdiHost, alone, disk
+from xen.vdi_host import Shell, VdiHost, alone, disk
 from xen.xen_host import read_until, run, tty_of
 from xenhost.core.devices import IoLimits, Source, SourceKind, Vbd, VbdMode, VbdType
 from xenhost.core.ids import VmId, parse_device
-from xenhost.core.requests import EjectVbd, InsertVbd, PlugVbd, ShutdownVm, StartVm, UnplugVbd
+from xenhost.core.requests import EjectVbd, InsertVbd, LimitVbd, PlugVbd, ShutdownVm, StartVm, UnplugVbd
 from xenhost.core.storage import NewSnapshot, SrId, VdiId
 from xenhost.core.storage_requests import ResizeVdi, ScanSr, SnapshotVdi
 from xenhost.core.units import KIB, MIB
 from xenhost.core.vm import FirmwareBoot, Memory, PowerState, VmSpec, VmType
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xen_long]
+XVDA = parse_device("xvda")[0]
 XVDB = parse_device("xvdb")[0]
 KINDS = ["file", "lvm"]
 
@@ -106,7 +107,7 @@ async def test_a_guest_sees_its_disk_grow(host: VdiHost, kind: str) -> None:
         await shell.run("echo the end | dd of=/dev/xvda bs=1M seek=95 conv=fsync")
 
 
-async def test_a_limit_holds_a_guest_back(host: VdiHost) -> None:
+async def test_a_limit_holds_a_guest_back_and_changes_while_it_runs(host: VdiHost) -> None:
     sr = await sr_of(host, "file")
     vdi = await host.vdi(sr)
     vm = host.pv(disk(vdi, limits=IoLimits(bytes_per_second=1 * MIB)))
@@ -114,9 +115,19 @@ async def test_a_limit_holds_a_guest_back(host: VdiHost) -> None:
     await host.do(StartVm(vm.id))
     with await host.shell(vm.id) as shell:
         await shell.run("dd if=/dev/zero of=/dev/xvda bs=64k count=16 conv=fsync")  # what may burst at first
-        before = asyncio.get_running_loop().time()
-        await shell.run("dd if=/dev/zero of=/dev/xvda bs=64k count=64 conv=fsync")
-        assert asyncio.get_running_loop().time() - before > 2.5
+        assert await _writing(shell) > 2.5
+        await host.do(LimitVbd(vm.id, XVDA, IoLimits(bytes_per_second=256 * KIB)))
+        slow = await _writing(shell)
+        assert slow > 10
+        await host.do(LimitVbd(vm.id, XVDA, IoLimits()))
+        assert await _writing(shell) < slow / 2
+
+
+async def _writing(shell: Shell) -> float:
+    """Seconds that 4 MiB take."""
+    before = asyncio.get_running_loop().time()
+    await shell.run("dd if=/dev/zero of=/dev/xvda bs=64k count=64 conv=fsync")
+    return asyncio.get_running_loop().time() - before
 
 
 @pytest.mark.xen_core

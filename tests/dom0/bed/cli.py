@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--test-limit", type=float, default=240.0, help="seconds for one test (240)")
     test.add_argument("--junitxml", type=Path, help="a copy of the results, as JUnit XML")
     test.add_argument("--retries", type=int, default=4, help="retries after an emulator flake (4)")
-    test.add_argument("--long", action="store_true", help="under Xen, also the tests marked xen_long: hours")
+    test.add_argument("--long", action="store_true", help="also the tests marked xen_long (bare: bare_long): hours")
     for name, text in (("demo", "the project's demo on real Xen"), ("bench", "the benchmarks")):
         commands.add_parser(name, parents=[machine], help=f"{text}; rest goes to it")
     commands.add_parser("shell", parents=[machine], help="a shell in dom0")
