@@ -64,7 +64,7 @@ class LongLivedProcess:
             return self.alive()
         deadline = asyncio.get_running_loop().time() + PID_WAIT
         while self._locked():
-            if (pid := self._read_pid()) is not None:
+            if (pid := await asyncio.to_thread(self._read_pid)) is not None:
                 with contextlib.suppress(ProcessLookupError):
                     pidfd = os.pidfd_open(pid)
                     if self._locked():  # it held the lock before and after: the pid was not reused
