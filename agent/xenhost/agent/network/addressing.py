@@ -62,7 +62,7 @@ def _check_own(own: IPv4Interface | IPv6Interface, parameter: str) -> None:
     whole = own.max_prefixlen
     if own.network.prefixlen in (0, whole):
         raise _wrong(parameter, f"{own} has no prefix length of a network; give one, such as {_example(own)}")
-    if not keys.is_host(own.ip):
+    if not keys.is_host(own.ip) or (isinstance(own, IPv6Interface) and own.scope_id):
         raise _wrong(parameter, f"{own} is no address that one host can have")
     if own.version == 4 and own.network.prefixlen < whole - 1:
         if own.ip == own.network.network_address:
