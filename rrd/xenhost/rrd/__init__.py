@@ -1,0 +1,1 @@
+"""Metrics: data sources, and the programs of others that bring them."""
