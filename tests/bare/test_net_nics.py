@@ -143,6 +143,18 @@ async def test_offloads_of_cards_are_switched_and_what_a_card_cannot_is_told(nic
     }
 
 
+async def test_a_card_and_its_vlan_get_a_greater_mtu_in_any_order(nics: HostNics) -> None:
+    with IPRoute() as netlink:
+        netlink.link("add", ifname="eth1.7", kind="vlan", link=_index(netlink, "eth1"), vlan_id=7)
+    try:
+        assert await nics.configure({"eth1.7": NicSettings(mtu=9000), "eth1": NicSettings(mtu=9000)}) == []
+        assert "mtu 9000" in _run("ip", "link", "show", "eth1.7")
+        assert _nic(nics, "eth1").mtu == 9000
+    finally:
+        with IPRoute() as netlink:
+            netlink.link("del", index=_index(netlink, "eth1.7"))
+
+
 async def test_a_bond_of_cards_has_the_speed_of_its_members_and_they_keep_their_addresses(nics: HostNics) -> None:
     with _bond(nics, "eth1", "eth2"):
         await _until(lambda: (bond := nics.get("bond7")) is not None and bond.carrier and bond.speed == 1000)

@@ -96,20 +96,15 @@ class HostNics:
 
     async def configure(self, wanted: Mapping[str, NicSettings]) -> Sequence[Problem]:
         """Each interface by itself: what is refused keeps nothing else back."""
-        if not wanted:
-            return []
-        waiting = {asyncio.ensure_future(self._one(device, wish)): device for device, wish in wanted.items()}
-        try:
-            await asyncio.wait(waiting, timeout=CONFIGURE_SECONDS)
-        finally:
-            for future in waiting:
-                future.cancel()
-        found: list[Problem] = []
-        for future, device in waiting.items():
-            if future.done() and not future.cancelled():
-                found += future.result()
-            else:
-                found.append(Problem(device, f"{device} has not answered in {CONFIGURE_SECONDS:.0f} s"))
+        done: dict[str, Sequence[Problem]] = {}
+        call = partial(settings.configure_all, dict(wanted), done)
+        future = asyncio.get_running_loop().run_in_executor(self._workers, call)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CONFIGURE_SECONDS):
+                await future
+        found = [problem for device in wanted for problem in done.get(device, ())]
+        silent = [device for device in wanted if device not in done]
+        found += [Problem(device, f"{device} is not set after {CONFIGURE_SECONDS:.0f} s") for device in silent]
         if self._seen.nics.keys() & wanted.keys():
             await self._look()  # so that the caller sees what it has done
         return found
@@ -129,9 +124,6 @@ class HostNics:
     async def configure_vf(self, device: str, number: int, settings: VfSettings) -> None:
         """An empty address leaves what it has. Raises SriovFailed."""
         await self._sriov_call(device, partial(self._sriov.configure_vf, device, number, settings))
-
-    async def _one(self, device: str, wish: NicSettings) -> Sequence[Problem]:
-        return await asyncio.get_running_loop().run_in_executor(self._workers, settings.configure, device, wish)
 
     async def _sriov_call(self, device: str, call: Callable[[], T]) -> T:
         future = asyncio.get_running_loop().run_in_executor(self._workers, call)

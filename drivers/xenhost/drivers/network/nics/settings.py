@@ -68,6 +68,17 @@ def plan_link(now: LinkModes, wish: NicSettings) -> LinkChange | None:
     return None if change == LinkChange() else change
 
 
+def configure_all(wanted: Mapping[str, NicSettings], done: dict[str, Sequence[Problem]]) -> None:
+    """Give each its settings; what became of it goes to `done` at once. Blocks; raises nothing.
+
+    What was refused is tried again in the end: a VLAN cannot have a greater MTU than the card that it is on.
+    """
+    for device, wish in wanted.items():
+        done[device] = configure(device, wish)
+    for device in [device for device, problems in done.items() if problems]:
+        done[device] = configure(device, wanted[device])
+
+
 def configure(device: str, wish: NicSettings) -> Sequence[Problem]:
     """Give an interface its settings. Blocks; raises nothing."""
     try:
