@@ -40,7 +40,7 @@ async def agent(tmp_path: Path) -> AsyncIterator[AgentProcess]:
 
 async def test_it_says_what_it_does(agent: AgentProcess) -> None:
     states = [line.split("=", 1)[1] for text in agent.notified for line in text.splitlines() if "STATUS=" in line]
-    assert states[:3] == ["connecting to the hypervisor", "attaching storage", "recovering"]
+    assert states[:4] == ["connecting to the hypervisor", "setting up networks", "attaching storage", "recovering"]
     assert await agent.end(signal.SIGTERM) == 0
     messages = [line["message"] for line in agent.lines()]
     assert messages == ["starting", "listening", *messages[2:-3], "ready", "stop asked for", "stopped"]

@@ -6,6 +6,7 @@ from enum import StrEnum, auto
 from pathlib import Path
 from typing import Any, Final
 
+from xenhost.agent.network_settings import NetworkSettings, read_network
 from xenhost.agent.storage_settings import StorageSettings, read_storage
 from xenhost.agent.tls_files import TlsFiles
 from xenhost.agent.toml_table import Table, load
@@ -108,6 +109,7 @@ class Config:
     api: ApiConfig
     master: MasterConfig | None
     storage: StorageSettings
+    network: NetworkSettings
     driver_options: dict[str, Any]
     """The table of the driver in use; the driver checks it."""
 
@@ -131,6 +133,7 @@ def read_config(places: Places, file: Path | None, hypervisor: str | None) -> Co
         api=_api(top.table("api"), places),
         master=_master(top.table("master"), places),
         storage=read_storage(top.table("storage"), places.root, places.state_dir),
+        network=read_network(top.table("network"), hypervisor or chosen),
         driver_options=drivers.get(hypervisor or chosen, {}),
     )
     if config.hypervisor not in HYPERVISORS:

@@ -72,6 +72,8 @@ class Daemon:
         self._notifier.status("connecting to the hypervisor")
         await self._server.open()
         await self._host.hypervisor.open()
+        self._notifier.status("setting up networks")
+        await self._host.open_network()
         self._notifier.status("attaching storage")
         await self._host.open_storage()
         self._notifier.status("recovering")

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from xenhost.agent.engine.engine import Engine
+from xenhost.agent.network.engine import NetworkEngine
 from xenhost.agent.storage.engine import StorageEngine
 from xenhost.core.ports.hypervisor import Hypervisor
 from xenhost.sm.datapath.images import ImageServers
@@ -21,6 +22,16 @@ class Host:
     storage: StorageEngine
     importer: Importer
     engine: Engine
+    network: NetworkEngine | None = None
+    """None: the networks of this host are somebody else's."""
+
+    async def open_network(self) -> None:
+        """Make the networks, before whatever needs one. Raises InternalError if its store cannot be used.
+
+        What cannot be made now is tried again, and holds nothing else up.
+        """
+        if self.network is not None:
+            await self.network.start()
 
     async def open_storage(self) -> None:
         """Find plugins, attach SRs, take over the VDIs in use. Raises InternalError if its store cannot be used.
@@ -34,6 +45,8 @@ class Host:
     async def ended(self) -> None:
         """Wait until one of the engines has ended by itself, by a fault, which is raised."""
         waits = [asyncio.ensure_future(self.engine.ended()), asyncio.ensure_future(self.storage.ended())]
+        if self.network is not None:
+            waits.append(asyncio.ensure_future(self.network.ended()))
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for each in done:
@@ -54,4 +67,8 @@ class Host:
                     await self.drivers.close()
                     await self.images.release()
                 finally:
-                    await self.hypervisor.close()
+                    try:
+                        if self.network is not None:
+                            await self.network.close()
+                    finally:
+                        await self.hypervisor.close()

@@ -15,6 +15,7 @@ from xenhost.agent.console.relay import Consoles
 from xenhost.agent.daemon import Daemon
 from xenhost.agent.engine.config import EngineConfig
 from xenhost.agent.engine.engine import Engine, operation_table
+from xenhost.agent.engine.operations import OperationTable
 from xenhost.agent.events.hub import EventHub
 from xenhost.agent.host import Host
 from xenhost.agent.identity import Identity
@@ -22,6 +23,9 @@ from xenhost.agent.lifecycle import StopSignals, single_instance
 from xenhost.agent.link.backoff import Backoff
 from xenhost.agent.link.link import MasterLink
 from xenhost.agent.logging import set_up_logging
+from xenhost.agent.network.config import NetworkConfig
+from xenhost.agent.network.current import CurrentSwitch
+from xenhost.agent.network.engine import NetworkEngine
 from xenhost.agent.notify import Notifier
 from xenhost.agent.rpc.health import Health
 from xenhost.agent.rpc.interceptors import Edge
@@ -33,6 +37,8 @@ from xenhost.agent.version import VERSION
 from xenhost.core.clock import Clock
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ports.hypervisor import Hypervisor
+from xenhost.core.ports.network import VifSwitch
+from xenhost.drivers.network.registry import NetworkDriverSettings, make_network
 from xenhost.drivers.registry import DriverSettings, make_hypervisor
 from xenhost.sm.command import Commands
 from xenhost.sm.context import SmContext
@@ -85,11 +91,20 @@ def _build(
     host = build_host(config, identity, clock)
     health = Health()
     edge = Edge(tasks, clock, config.api.allow, log)
-    server = ApiServer(config.api, host.engine, host.storage, host.importer, Consoles(), edge, health, clock, log)
+    server = ApiServer(
+        *(config.api, host.engine, host.storage, host.importer, Consoles(), edge, health, clock, log),
+        network=host.network,
+    )
     link = None
     if config.master is not None:
         backoff = Backoff(random.Random().uniform)
-        link = MasterLink(config.master, host.engine, host.storage, health, backoff, lambda: server.targets, clock, log)
+        link = MasterLink(
+            *(config.master, host.engine, host.storage, health, backoff, lambda: server.targets, clock, log),
+            network=host.network,
+        )
+        if host.network is not None:
+            link.on_registered = host.network.master_reached
+            host.network.set_redial(link.redial)
     notifier = Notifier.from_environment(os.environ)
     stop = StopSignals(log)
     return Daemon(host, server, link, notifier, stop, config.drain_seconds, clock, log)
@@ -99,7 +114,10 @@ def build_host(config: Config, identity: Identity, clock: Clock, hypervisor: Hyp
     """The hypervisor (tests bring their own), storage and the engine, unopened: everything but what others call."""
     places, settings = config.places, config.storage
     log = structlog.get_logger("xenhost.storage")
-    hypervisor = hypervisor or _hypervisor(config, clock)
+    hub = EventHub(str(uuid4()))
+    operations = operation_table(hub, clock, EngineConfig())
+    network, switch = _network(config, clock, operations, hub) if config.network.manage else (None, None)
+    hypervisor = hypervisor or _hypervisor(config, clock, switch)
     commands = Commands()
     copier = Copier(commands)
     run_dir = places.run_dir / "sm"
@@ -121,8 +139,6 @@ def build_host(config: Config, identity: Identity, clock: Clock, hypervisor: Hyp
     drivers = Drivers(
         context, SmSettings(settings.types, settings.prefer_plugins, settings.smapiv1, settings.smapiv3, places.root)
     )
-    hub = EventHub(str(uuid4()))
-    operations = operation_table(hub, clock, EngineConfig())
     storage = StorageEngine(
         drivers,
         images,
@@ -145,17 +161,44 @@ def build_host(config: Config, identity: Identity, clock: Clock, hypervisor: Hyp
         places.state_dir,
         clock,
         config.drain_seconds,
+        networks=network,
         host_id=identity.host_id,
         hub=hub,
         operations=operations,
     )
     importer = Importer(copier, clock, places.state_dir / "sm" / "import")
-    return Host(hypervisor, drivers, images, storage, importer, engine)
+    return Host(hypervisor, drivers, images, storage, importer, engine, network)
 
 
-def _hypervisor(config: Config, clock: Clock) -> Hypervisor:
+def _network(
+    config: Config, clock: Clock, operations: OperationTable, hub: EventHub
+) -> tuple[NetworkEngine, CurrentSwitch]:
+    places, settings = config.places, config.network
+    drivers = NetworkDriverSettings(
+        run_dir=places.run_dir / "network",
+        state_dir=places.state_dir / "network",
+        log_dir=places.log_dir,
+        resolv_conf=settings.resolv_conf,
+        clock=clock,
+        options=config.driver_options,
+    )
+    try:
+        made = make_network(config.hypervisor, drivers)
+    except InvalidValue as error:
+        raise ConfigError(f"[{config.hypervisor}] {error}") from error
+    switch = CurrentSwitch(made.make_switch, settings.switch)
+    network = NetworkConfig(
+        switch=settings.switch, dhcp_patience=settings.dhcp_seconds, drain=min(config.drain_seconds, 10)
+    )
+    engine = NetworkEngine(
+        *(switch, made.addresses, made.nics, places.state_dir, clock, operations, hub), config=network
+    )
+    return engine, switch
+
+
+def _hypervisor(config: Config, clock: Clock, switch: VifSwitch | None = None) -> Hypervisor:
     places = config.places
-    settings = DriverSettings(places.run_dir, places.log_dir, clock, config.driver_options)
+    settings = DriverSettings(places.run_dir, places.log_dir, clock, config.driver_options, switch)
     try:
         return make_hypervisor(config.hypervisor, settings)
     except InvalidValue as error:

@@ -49,12 +49,14 @@ class Agent:
         self.host = build_host(config, identity, self.clock, self.hypervisor)
         self.engine = self.host.engine
         self.storage = self.host.storage
+        self.network = self.host.network
         self.health = Health()
         self.edge = Edge(tasks, self.clock, config.api.allow, self.log)
         self.consoles = Consoles()
         self.server = ApiServer(
             *(config.api, self.engine, self.storage, self.host.importer, self.consoles, self.edge, self.health),
             *(self.clock, self.log, checkpoint),
+            network=self.host.network,
         )
         self._tasks = tasks
 
@@ -71,10 +73,14 @@ class Agent:
         """Report to the configured master, without waiting long between tries."""
         assert self.config.master is not None
         backoff = Backoff(lambda low, high: low, first=0.05, largest=0.1)
+        network = self.host.network
         link = MasterLink(
             *(self.config.master, self.engine, self.storage, self.health, backoff, lambda: self.server.targets),
-            *(self.clock, self.log),
+            *(self.clock, self.log, network),
         )
+        if network is not None:
+            link.on_registered = network.master_reached
+            network.set_redial(link.redial)
         return self._tasks.create_task(link.run())
 
 
@@ -99,6 +105,7 @@ async def running(
         await agent.server.open()
         await agent.hypervisor.open()
         if serve:
+            await agent.host.open_network()
             await agent.host.open_storage()
             await agent.engine.start()
             agent.server.serve()

@@ -7,6 +7,7 @@ import pytest
 
 from xenhost.agent.config import Config, LogFormat, Places, read_config
 from xenhost.agent.toml_table import ConfigError
+from xenhost.core.network import SwitchKind
 
 
 def read(root: Path, text: str, hypervisor: str | None = None) -> Config:
@@ -22,6 +23,12 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
     assert config.api.socket == tmp_path / "run/xenhost/xenhostd.sock"
     assert config.api.listen == ()
     assert config.master is None
+
+
+def test_a_host_switches_with_linux_bridges_and_a_simulated_one_with_a_simulated_switch(tmp_path: Path) -> None:
+    assert read(tmp_path, "").network.switch is SwitchKind.BRIDGE
+    assert read(tmp_path, "", "sim").network.switch is SwitchKind.SIM
+    assert read(tmp_path, '[network]\nswitch = "openvswitch"\n', "sim").network.switch is SwitchKind.OPENVSWITCH
 
 
 def test_a_file_that_was_named_must_exist(tmp_path: Path) -> None:
@@ -87,6 +94,9 @@ def test_the_file_that_is_shipped_is_valid_and_says_the_defaults(tmp_path: Path)
         ("[storage]\ncoalesce_at_once = 65\n", ["[storage] coalesce_at_once", "from 0 to 64"]),
         ("[storage.nbd]\nport = 65535\n", ["[storage.nbd] port", "from 1 to 64535"]),
         ('[storage.nbd]\naddress = "backup.example.org"\n', ["[storage.nbd] address", "IP address"]),
+        ('[network]\nswitch = "sim"\n', ["[network] switch", "openvswitch"]),
+        ('[network]\nswich = "bridge"\n', ["[network] swich", "switch"]),
+        ("[network]\ndhcp_seconds = 0\n", ["[network] dhcp_seconds", "300"]),
     ],
 )
 def test_a_mistake_is_named_with_what_would_be_right(tmp_path: Path, text: str, words: list[str]) -> None:

@@ -16,6 +16,8 @@ from xenhost.agent.link.dial import open_channel
 from xenhost.agent.link.lease import Lease
 from xenhost.agent.link.report import Reporter
 from xenhost.agent.rpc.health import Health
+from xenhost.agent.rpc.networking import Networking
+from xenhost.agent.steps.patience import before
 from xenhost.agent.storage.engine import StorageEngine
 from xenhost.agent.toml_table import ConfigError
 from xenhost.api.link.v1 import link_service_pb2, link_service_pb2_grpc
@@ -46,15 +48,24 @@ class MasterLink:
         endpoints: Callable[[], tuple[str, ...]],
         clock: Clock,
         log: Log,
+        network: Networking | None = None,
     ) -> None:
+        """`network` None: the networks of this host are not ours, and are not reported."""
         self._config = config
         self._engine = engine
-        self._reporter = Reporter(engine, storage, clock)
+        self._reporter = Reporter(engine, storage, clock, network)
         self._backoff = backoff
         self._endpoints = endpoints
         self._clock = clock
         self._log = log.bind(master=config.address)
         self._lease = Lease(health, clock, self._log)
+        self._redial = asyncio.Event()
+        self.on_registered: Callable[[float], None] = lambda dialled: None
+        """The master has answered on a connection that was dialled at that moment (monotonic seconds)."""
+
+    def redial(self) -> None:
+        """Whether the master is still reached is in doubt: begin a new connection now."""
+        self._redial.set()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -64,10 +75,12 @@ class MasterLink:
                 reason = await self._connected()
                 seconds = self._backoff.next()
                 self._log.warning("no link to the master", reason=reason, again_in=round(seconds, 3))
-                await self._clock.sleep(seconds)
+                await before(self._clock, seconds, self._redial.wait())
 
     async def _connected(self) -> str:
         """One connection, from dialling to its end; why it ended."""
+        self._redial.clear()
+        dialled = self._clock.monotonic()
         try:
             channel = await open_channel(self._config)
         except ConfigError as error:
@@ -77,11 +90,12 @@ class MasterLink:
             endpoints = self._config.endpoints or self._endpoints()
             request = link_service_pb2.RegisterRequest(host=await self._reporter.host(), endpoints=endpoints)
             answer = await stub.Register(request, timeout=REGISTER_SECONDS)
+            self.on_registered(dialled)
             session = _Session(answer, self._engine, self._reporter, self._lease, self._clock)
             self._log.info(
                 "registered", session=answer.session, heartbeat=session.interval, lease=session.lease_seconds
             )
-            return await session.run(stub.Report(), self._backoff.reset)
+            return await session.run(stub.Report(), self._backoff.reset, self._redial)
         except grpc.aio.AioRpcError as error:
             return why(error)
         except XenhostError as error:
@@ -115,12 +129,15 @@ class _Session:
         self._sequence = 0
         self._sent: dict[int, float] = {}
 
-    async def run(self, call: Any, acknowledged: Callable[[], None]) -> str:
+    async def run(self, call: Any, acknowledged: Callable[[], None], redial: asyncio.Event) -> str:
         """Report until the stream ends; why it ended. Raises AioRpcError, XenhostError, TimeoutError."""
         reading = asyncio.ensure_future(self._read(call, acknowledged))
         writing = asyncio.ensure_future(self._write(call))
+        doubting = asyncio.ensure_future(redial.wait())
         try:
-            await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({reading, writing, doubting}, return_when=asyncio.FIRST_COMPLETED)
+            if doubting.done():
+                return "the management interface has changed"
             if reading.done():
                 reading.result()
                 return "the master ended the stream"
@@ -129,7 +146,8 @@ class _Session:
         finally:
             reading.cancel()
             writing.cancel()
-            await asyncio.gather(reading, writing, return_exceptions=True)
+            doubting.cancel()
+            await asyncio.gather(reading, writing, doubting, return_exceptions=True)
             call.cancel()
 
     async def _read(self, call: Any, acknowledged: Callable[[], None]) -> None:

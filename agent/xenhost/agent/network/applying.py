@@ -81,7 +81,7 @@ class Applier:
         Cancelled: some of it is done.
         """
         async with self._lock:
-            if unless() or self._known.unreadable or not self._config.manage:
+            if unless() or self._known.unreadable:
                 return
             problems: list[Problem] = []
             fault = await contained(self._apply(problems), self._log)
@@ -90,7 +90,7 @@ class Applier:
 
     async def leave(self, other: Intent) -> None:
         """An interrupted change had begun to use another switch: what it made there goes."""
-        if other.switch is self._known.intent.switch or not self._config.manage:
+        if other.switch is self._known.intent.switch:
             return
         problems: list[Problem] = []
         async with self._lock:
@@ -116,6 +116,15 @@ class Applier:
         self._known.addresses[interface] = state
         self.on_looked()
 
+    async def vif_ports(self) -> frozenset[str] | None:
+        """Interfaces of VIFs on the switch; None: it does not say."""
+        try:
+            work = self._switch.vif_ports()
+            return frozenset(await self._calls.verb("listing VIFs", work, self._config.look_deadline))
+        except XenhostError as error:
+            self._log.warning("VIFs cannot be listed", error=str(error))
+            return None
+
     # Inside
 
     async def _apply(self, problems: list[Problem]) -> None:
@@ -132,9 +141,15 @@ class Applier:
         late = {device: settings for device, settings in wanted.nics.items() if device not in early}
         await self._make("cards", self._nics.configure(early), sorted(early), problems)
         names = [bridge.name for bridge in wanted.topology.bridges]
-        await self._make("bridges", self._switch.apply(wanted.topology), names, problems)
+        if self._switch.opened:
+            await self._make("bridges", self._switch.apply(wanted.topology), names, problems)
+        else:
+            problems += [Problem(name, "the switch cannot be reached") for name in names]
         plan = wanted.addresses
-        await self._make("addresses", self._addresses.apply(plan), sorted(plan.interfaces), problems)
+        if self._opened.addresses:
+            await self._make("addresses", self._addresses.apply(plan), sorted(plan.interfaces), problems)
+        else:
+            problems += [Problem(name, "addresses cannot be set") for name in sorted(plan.interfaces)]
         if late:
             await self._make("links", self._nics.configure(late), sorted(late), problems)
         await self._look(problems)

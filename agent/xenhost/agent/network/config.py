@@ -9,8 +9,6 @@ from xenhost.core.network import SwitchKind
 class NetworkConfig:
     """Deadlines are upper bounds on what a driver may take: it is meant to keep tighter ones itself."""
 
-    manage: bool = True
-    """False: this host's networks are somebody else's, and nothing of them is touched."""
     switch: SwitchKind = SwitchKind.BRIDGE
     """Of a new host; later the stored one counts."""
     open_deadline: float = 20.0

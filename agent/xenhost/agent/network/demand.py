@@ -65,12 +65,13 @@ class Demand:
                 for watcher in self._watchers:
                     watcher(bridge)
 
-    def adopt(self) -> None:
-        """Bridges of ours that an earlier agent left: VIFs may be on them."""
-        now = self._clock.monotonic()
-        for bridge in self._known.bridges.values():
-            if bridge.network:
-                self._known.needed.setdefault(bridge.name, now)
+    async def adopt(self) -> None:
+        """VIFs are on bridges that an earlier agent made for them; who they are is known later."""
+        known, now = self._known, self._clock.monotonic()
+        vifs = await self._applier.vif_ports()
+        for bridge in known.bridges.values():
+            if bridge.network and (vifs is None or not vifs.isdisjoint(bridge.ports)):
+                known.needed.setdefault(bridge.name, now)
 
     async def release(self) -> None:
         """Take down what nobody has needed for some time."""
@@ -89,8 +90,6 @@ class Demand:
     # Inside
 
     def _is_ours(self, bridge: str) -> bool:
-        if not self._config.manage:
-            return False
         return any(network.bridge == bridge for network in self._known.effective.networks.values())
 
     def _is_up(self, bridge: str) -> bool:

@@ -8,6 +8,7 @@ from xenhost.agent.network.applying import Applier
 from xenhost.agent.network.config import NetworkConfig
 from xenhost.agent.network.confirmation import Confirmation
 from xenhost.agent.network.known import Known
+from xenhost.agent.network.moves import moves
 from xenhost.agent.network.places import EVERYWHERE, NO_IP, first_pif, of_pif, touched
 from xenhost.agent.network.targets import pif_of
 from xenhost.agent.network.wish import Wish, wish
@@ -64,15 +65,20 @@ class Effects:
         known = self._known
         was, old_problems = known.wish, frozenset(known.problems)
         self._operations.progress(tracked, 0.1, "setting up the network")
+        left = moves(old, known.effective)
+        for bridge in left.keys() - known.vifs().keys():
+            known.needed.pop(bridge, None)  # nothing is there that could move
         await self._applier.apply()
-        self._check(request, was, old_problems)
+        self._check(request, was, old_problems, left)
         await self._acquire(tracked, request, was, old)
         if isinstance(request, ReconfigureManagement) and request.confirm_seconds:
             await self._confirm(tracked, request)
 
     # Inside
 
-    def _check(self, request: NetworkRequest, was: Wish, old_problems: Collection[Problem]) -> None:
+    def _check(
+        self, request: NetworkRequest, was: Wish, old_problems: Collection[Problem], left: Collection[str]
+    ) -> None:
         """Trouble in places that it has nothing to do with is not its trouble."""
         known, intent = self._known, self._known.effective
         pif = pif_of(request, intent)
@@ -81,6 +87,8 @@ class Effects:
             own |= {"switch"}
         places = touched(was, known.wish)
         for problem in known.problems:
+            if problem.place in left:
+                continue  # its VIFs follow later
             if problem.place in own | {EVERYWHERE} or (problem.place in places and problem not in old_problems):
                 raise _failed(intent, problem.place, problem.message)
 

@@ -38,7 +38,6 @@ from xenhost.core.errors import (
     HostStillBooting,
     InternalError,
     InvalidValue,
-    OperationNotAllowed,
     TooBusy,
     XenhostError,
 )
@@ -251,13 +250,13 @@ class NetworkEngine:
         """Begin an operation: on disk when this returns. The same `request_id` again returns the same operation.
 
         Ids of what is to be made may be left empty. Changes are made in the order they came, one at a time. Raises what
-        admission refuses it with, InvalidValue, OperationNotAllowed, TooBusy.
+        admission refuses it with, InvalidValue, TooBusy.
         """
         self._check_accepting()
         checked_request_id(request_id)
         if request_id and (old := self._operations.by_request(request_id)):
             return await self._same(old, untrusted_request)
-        self._check_managed(untrusted_request)
+        self._check_readable(untrusted_request)
         request = normal(untrusted_request, lambda: str(uuid4()))
         expected = self._runner.expected()
         after = changed(expected, request, self._known.facts())
@@ -308,9 +307,9 @@ class NetworkEngine:
             self._log.warning("networks cannot be reached", place=problem.place, problem=problem.message)
         if pending is not None:
             await self._applier.leave(pending)
-        if INTENT not in stored.documents and self._config.manage and self._known.cards:
+        if INTENT not in stored.documents and self._known.cards:
             await self._first_scan()
-        self._demand.adopt()
+        await self._demand.adopt()
         await self._applier.apply()
         await self._recovery.settle()
         self._publisher.look()
@@ -337,12 +336,7 @@ class NetworkEngine:
         if not self._accepting:
             raise HostStillBooting("the agent is still recovering from its last life; try again shortly")
 
-    def _check_managed(self, request: NetworkRequest) -> None:
-        if not self._config.manage:
-            raise OperationNotAllowed(
-                "the networks of this host are not managed here; see [network] manage in xenhostd.toml",
-                reason_text="networks are not managed here",
-            )
+    def _check_readable(self, request: NetworkRequest) -> None:
         if self._known.unreadable and not isinstance(request, ResetNetworking):
             raise InternalError(self._known.unreadable, message=self._known.unreadable)
 

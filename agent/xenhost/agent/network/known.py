@@ -40,7 +40,7 @@ class Known:
     needed: dict[str, float] = field(default_factory=dict)
     """Bridges that VIFs asked for, with when they were last in use (monotonic seconds)."""
     virtual: dict[str, str] = field(default_factory=dict)
-    """Cards that we gave virtual functions, with the mode."""
+    """Cards that we gave virtual functions, with the mode; empty: we tried."""
     vifs: VifSource = dict
 
     def facts(self) -> Facts:

@@ -74,6 +74,7 @@ class Mover:
 
     async def _one(self, move: Move, old: str, new: str) -> None:
         await move(old, new)
+        self._known.needed.pop(old, None)
         if self._moves.get(old) == new:
             del self._moves[old]
         left = PutDocument(MOVES, write_moves(self._moves)) if self._moves else DropDocument(MOVES)

@@ -35,8 +35,9 @@ class VirtualFunctions:
                 problems.append(Problem(device, str(error)))
         for device, sriov in wanted.items():
             nic = self._nics.get(device)
-            if nic is None or device in self._known.virtual:
+            if nic is None or self._known.virtual.get(device):
                 continue
+            self._known.virtual[device] = ""  # whatever comes of it is to be undone
             try:
                 enabling = self._nics.enable_sriov(device)
                 enabled = await self._calls.verb("making virtual functions", enabling, self._config.verb_deadline)

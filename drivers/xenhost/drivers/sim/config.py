@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Final, Self
 
 from xenhost.core.errors import InvalidValue
 from xenhost.core.units import GIB
+
+MAX_CARDS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class SimConfig:
     memory_total: int = 64 * GIB
     memory_dom0: int = 1 * GIB
     bridges: frozenset[str] = frozenset({"xenbr0"})
+    cards: int = 4
+    """Network cards: eth0, eth1..."""
+    sriov: int = 0
+    """Virtual functions that each card can have."""
     check_paths: bool = False
     """Kernels, files and block devices must exist in this machine, and none may be written by two VBDs."""
     delays: Delays = Delays()
@@ -54,6 +60,10 @@ class SimConfig:
                 config = replace(config, bridges=frozenset(value))
             elif key == "cpus" and type(value) is int and value > 0:
                 config = replace(config, cpus=value)
+            elif key == "cards" and type(value) is int and 0 <= value <= MAX_CARDS:
+                config = replace(config, cards=value)
+            elif key == "sriov" and type(value) is int and 0 <= value <= MAX_CARDS:
+                config = replace(config, sriov=value)
             elif key == "memory_total" and type(value) is int and value > 0:
                 config = replace(config, memory_total=value)
             elif key == "memory_dom0" and type(value) is int and value > 0:
