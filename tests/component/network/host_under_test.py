@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from pathlib import Path
+from typing import Self
 
 from pyroute2 import IPRoute
 
@@ -127,5 +128,8 @@ class Removals:
                     gone.add(f"default via {message.get_attr('RTA_GATEWAY')}")
         return gone
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._netlink.close()

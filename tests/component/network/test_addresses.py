@@ -53,25 +53,23 @@ async def test_what_stays_is_not_touched_while_its_neighbours_change(host: Host,
     async with host.agent() as addresses:
         before = static("192.0.2.5/24", "192.0.2.6/24", "2001:db8::5/64", "2001:db8::6/64", gateway="192.0.2.1")
         await addresses.apply(plan("xenbr0", xenbr0=before))
-        removals = Removals()
-        after = static("192.0.2.6/24", "192.0.2.7/24", "2001:db8::6/64", "2001:db8::7/64", gateway="192.0.2.1")
-        assert not await addresses.apply(plan("xenbr0", xenbr0=after))
-        assert addresses_of("xenbr0") == {"192.0.2.6/24", "192.0.2.7/24", "2001:db8::6/64", "2001:db8::7/64"}
-        assert removals.so_far() == {"192.0.2.5", "2001:db8::5"}
-        assert await asyncio.to_thread(pings, BEYOND)
-        await addresses.apply(plan("xenbr0", xenbr0=after))
-        assert not removals.so_far()
-        removals.close()
+        with Removals() as removals:
+            after = static("192.0.2.6/24", "192.0.2.7/24", "2001:db8::6/64", "2001:db8::7/64", gateway="192.0.2.1")
+            assert not await addresses.apply(plan("xenbr0", xenbr0=after))
+            assert addresses_of("xenbr0") == {"192.0.2.6/24", "192.0.2.7/24", "2001:db8::6/64", "2001:db8::7/64"}
+            assert removals.so_far() == {"192.0.2.5", "2001:db8::5"}
+            assert await asyncio.to_thread(pings, BEYOND)
+            await addresses.apply(plan("xenbr0", xenbr0=after))
+            assert not removals.so_far()
 
 
 async def test_a_new_address_in_the_same_network_keeps_the_gateway(host: Host, wired: Peer) -> None:
     async with host.agent() as addresses:
         await addresses.apply(plan("xenbr0", xenbr0=static("192.0.2.5/24", gateway="192.0.2.1")))
-        removals = Removals()
-        await addresses.apply(plan("xenbr0", xenbr0=static("192.0.2.9/24", gateway="192.0.2.1")))
-        assert addresses_of("xenbr0") == {"192.0.2.9/24"}
-        assert removals.so_far() == {"192.0.2.5"}
-        removals.close()
+        with Removals() as removals:
+            await addresses.apply(plan("xenbr0", xenbr0=static("192.0.2.9/24", gateway="192.0.2.1")))
+            assert addresses_of("xenbr0") == {"192.0.2.9/24"}
+            assert removals.so_far() == {"192.0.2.5"}
         assert await asyncio.to_thread(pings, BEYOND)
 
 
@@ -85,13 +83,14 @@ async def test_the_default_route_changes_its_interface_in_one_step(host: Host, w
     async with host.agent() as addresses:
         await addresses.apply(IpPlan(two, "xenbr0"))
         assert routes() == ["default via 192.0.2.1 dev xenbr0 proto 120"]
-        removals = Removals()
-        await addresses.apply(IpPlan(two, "xenbr1"))
-        assert routes() == ["default via 203.0.113.1 dev xenbr1 proto 120"]
-        await addresses.apply(IpPlan(two, ""))
-        assert routes() == ["default via 203.0.113.1 dev xenbr1 proto 120"], "without a gateway interface it is left"
-        assert not removals.so_far()
-        removals.close()
+        with Removals() as removals:
+            await addresses.apply(IpPlan(two, "xenbr1"))
+            assert routes() == ["default via 203.0.113.1 dev xenbr1 proto 120"]
+            await addresses.apply(IpPlan(two, ""))
+            assert routes() == ["default via 203.0.113.1 dev xenbr1 proto 120"], (
+                "without a gateway interface it is left"
+            )
+            assert not removals.so_far()
 
 
 async def test_a_gateway_outside_of_the_network_is_reached_through_the_interface(host: Host, wired: Peer) -> None:
@@ -131,12 +130,11 @@ async def test_the_next_agent_knows_what_its_forerunner_gave(host: Host, wired: 
         routed = static("192.0.2.5/24", routes=(Route(IPv4Network("10.0.0.0/8"), IPv4Address("192.0.2.1")),))
         await addresses.apply(plan(xenbr0=routed, xenbr1=static("198.51.100.5/24", "2001:db8:1::5/64")))
     async with host.agent() as addresses:
-        removals = Removals()
-        await addresses.apply(plan(xenbr0=static("192.0.2.5/24"), xenbr1=NONE))
-        assert addresses_of("xenbr1") == set()
-        assert removals.so_far() == {"198.51.100.5", "2001:db8:1::5"}
-        assert not routes()
-        removals.close()
+        with Removals() as removals:
+            await addresses.apply(plan(xenbr0=static("192.0.2.5/24"), xenbr1=NONE))
+            assert addresses_of("xenbr1") == set()
+            assert removals.so_far() == {"198.51.100.5", "2001:db8:1::5"}
+            assert not routes()
     async with host.agent() as addresses:
         await addresses.apply(IpPlan())
     assert addresses_of("xenbr0") == set()
@@ -226,7 +224,6 @@ async def test_two_hundred_interfaces_are_set_up_at_once(host: Host, network: No
     async with host.agent() as addresses:
         assert not await addresses.apply(wish)
         assert addresses_of("xapi199") == {"10.0.199.1/24"}
-        removals = Removals()
-        await addresses.apply(wish)
-        assert not removals.so_far()
-        removals.close()
+        with Removals() as removals:
+            await addresses.apply(wish)
+            assert not removals.so_far()

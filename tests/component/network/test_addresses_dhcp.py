@@ -92,14 +92,13 @@ async def test_an_interface_that_is_not_the_gateway_gets_an_address_only(host: H
             assert routes() == ["default via 203.0.113.1 dev xenbr1 proto 120"]
             assert not [each for each in routes(6) if "default" in each]
             assert host.name_servers == ["203.0.113.53"]
-            removals = Removals()
-            client = host.client_pid("xenbr0")
-            await addresses.apply(plan("xenbr0", "xenbr0", xenbr0=BOTH, xenbr1=other))
-            assert routes() == ["default via 192.0.2.1 dev xenbr0 proto 120"]
-            assert host.name_servers == ["192.0.2.1", "2001:db8::1"]
-            assert host.client_pid("xenbr0") == client, "the client does not care who is the gateway"
-            assert not removals.so_far()
-            removals.close()
+            with Removals() as removals:
+                client = host.client_pid("xenbr0")
+                await addresses.apply(plan("xenbr0", "xenbr0", xenbr0=BOTH, xenbr1=other))
+                assert routes() == ["default via 192.0.2.1 dev xenbr0 proto 120"]
+                assert host.name_servers == ["192.0.2.1", "2001:db8::1"]
+                assert host.client_pid("xenbr0") == client, "the client does not care who is the gateway"
+                assert not removals.so_far()
 
 
 async def test_the_next_agent_finds_clients_and_no_address_is_lost(host: Host, wired: Peer) -> None:
@@ -111,19 +110,18 @@ async def test_the_next_agent_finds_clients_and_no_address_is_lost(host: Host, w
             await eventually(lambda: len(addresses_of("xenbr0")) == 2 and routes(6))
             before = addresses_of("xenbr0")
         pids = host.client_pid("xenbr0", 4), host.client_pid("xenbr0", 6)
-        removals = Removals()
-        assert all(map(alive, pids)), "without an agent"
-        async with host.agent() as addresses:
-            await addresses.apply(wish)
-            assert (host.client_pid("xenbr0", 4), host.client_pid("xenbr0", 6)) == pids
-            assert addresses_of("xenbr0") == before
-            assert not removals.so_far()
-            assert host.name_servers == ["192.0.2.1", "2001:db8::1"]
-        async with host.agent() as addresses:
-            await addresses.apply(plan(xenbr0=IpConfig()))
-            assert not any(map(alive, pids)), "also one that it did not start"
-            assert addresses_of("xenbr0") == set()
-        removals.close()
+        with Removals() as removals:
+            assert all(map(alive, pids)), "without an agent"
+            async with host.agent() as addresses:
+                await addresses.apply(wish)
+                assert (host.client_pid("xenbr0", 4), host.client_pid("xenbr0", 6)) == pids
+                assert addresses_of("xenbr0") == before
+                assert not removals.so_far()
+                assert host.name_servers == ["192.0.2.1", "2001:db8::1"]
+            async with host.agent() as addresses:
+                await addresses.apply(plan(xenbr0=IpConfig()))
+                assert not any(map(alive, pids)), "also one that it did not start"
+                assert addresses_of("xenbr0") == set()
 
 
 async def test_a_killed_client_is_replaced_and_its_address_stays(host: Host, wired: Peer) -> None:
@@ -133,15 +131,14 @@ async def test_a_killed_client_is_replaced_and_its_address_stays(host: Host, wir
             await addresses.apply(plan("xenbr0", xenbr0=DHCP))
             await acquired(addresses)
             first = host.client_pid("xenbr0")
-            removals = Removals()
-            server.asked.clear()
-            os.kill(first, signal.SIGKILL)
-            await eventually(lambda: server.asked)
-            await eventually(lambda: host.client_pid("xenbr0") != first)
-            assert server.asked[0] == dhcp.REQUEST, "it asks for the lease that it had"
-            await eventually(lambda: "leased" in host.client_log("xenbr0"))
-            assert not removals.so_far()
-            removals.close()
+            with Removals() as removals:
+                server.asked.clear()
+                os.kill(first, signal.SIGKILL)
+                await eventually(lambda: server.asked)
+                await eventually(lambda: host.client_pid("xenbr0") != first)
+                assert server.asked[0] == dhcp.REQUEST, "it asks for the lease that it had"
+                await eventually(lambda: "leased" in host.client_log("xenbr0"))
+                assert not removals.so_far()
             assert addresses_of("xenbr0") == {"192.0.2.50/24"}
 
 
@@ -169,10 +166,9 @@ async def test_a_leased_address_that_becomes_static_stays_for_good(host: Host, w
             await addresses.apply(plan("xenbr0", xenbr0=DHCP))
             await acquired(addresses)
             assert "dynamic" in run("ip", "-4", "address", "show", "xenbr0")
-            removals = Removals()
-            await addresses.apply(plan("xenbr0", xenbr0=static("192.0.2.50/24")))
-            assert not removals.so_far()
-            removals.close()
+            with Removals() as removals:
+                await addresses.apply(plan("xenbr0", xenbr0=static("192.0.2.50/24")))
+                assert not removals.so_far()
             assert "dynamic" not in run("ip", "-4", "address", "show", "xenbr0")
 
 
@@ -228,18 +224,17 @@ async def test_a_lost_link_costs_no_address_and_the_lease_is_confirmed_when_it_i
         async with host.agent() as addresses:
             await addresses.apply(plan("xenbr0", xenbr0=DHCP))
             await acquired(addresses)
-            removals = Removals()
-            wired.run("ip", "link", "set", "eth0", "down")
-            await eventually(lambda: "carrier lost" in host.client_log("xenbr0"))
-            await asyncio.sleep(1)
-            assert addresses_of("xenbr0") == {"192.0.2.50/24"}
-            server.asked.clear()
-            wired.run("ip", "link", "set", "eth0", "up")
-            await eventually(lambda: server.asked)
-            assert server.asked[0] == dhcp.REQUEST
-            await asyncio.sleep(1)
-            assert not removals.so_far()
-            removals.close()
+            with Removals() as removals:
+                wired.run("ip", "link", "set", "eth0", "down")
+                await eventually(lambda: "carrier lost" in host.client_log("xenbr0"))
+                await asyncio.sleep(1)
+                assert addresses_of("xenbr0") == {"192.0.2.50/24"}
+                server.asked.clear()
+                wired.run("ip", "link", "set", "eth0", "up")
+                await eventually(lambda: server.asked)
+                assert server.asked[0] == dhcp.REQUEST
+                await asyncio.sleep(1)
+                assert not removals.so_far()
 
 
 async def test_what_a_hostile_server_says_is_not_believed(host: Host, wired: Peer) -> None:
@@ -267,7 +262,7 @@ async def test_a_client_of_the_host_goes_on_undisturbed(host: Host, wired: Peer)
     run("mount", "-t", "tmpfs", "none", "/run/dhcpcd")
     run("mount", "-t", "tmpfs", "none", "/var/lib/dhcpcd")
     config = host.folder / "dhcpcd.conf"
-    config.write_text("noipv4ll\nnodelay\nnoarp\nnohook resolv.conf\nallowinterfaces lan0\n")
+    config.write_text("nodev\nnoipv4ll\nnodelay\nnoarp\nnohook resolv.conf\nallowinterfaces lan0\n")
     own = subprocess.Popen(["dhcpcd", "-B", "-4", "-f", config], stderr=subprocess.DEVNULL)
     try:
         elsewhere = dhcp.SmallServer(address="203.0.113.50", server="203.0.113.1")

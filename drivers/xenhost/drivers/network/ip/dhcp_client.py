@@ -65,7 +65,7 @@ class DhcpClient:
 
     async def stop(self) -> None:
         """End it and forget its lease. Its addresses stay on the interface. Safe to repeat."""
-        self.release()
+        self._watched = False  # stopping takes the watch off
         await self._process.stop(grace=0)
 
     def release(self) -> None:

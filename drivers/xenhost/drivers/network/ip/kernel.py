@@ -3,17 +3,15 @@
 import errno
 import os
 import socket
+import struct
+import sys
 import threading
-from collections.abc import Sequence
-from ipaddress import ip_address, ip_interface, ip_network
-from typing import Any, Final
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Final
 
 from xenhost.core.network import Problem
 from xenhost.drivers.network.ip.layout import (
-    EVERYWHERE,
     ROUTE_PROTOCOL,
     Change,
     DropAddress,
@@ -21,15 +19,34 @@ from xenhost.drivers.network.ip.layout import (
     Found,
     FoundAddress,
     FoundRoute,
+    Host,
+    Interface,
+    Network,
     SetAddress,
     SetRoute,
 )
+from xenhost.drivers.network.ip.rtnetlink import (
+    CREATE,
+    DROP_ADDRESS,
+    DROP_ROUTE,
+    EXCLUSIVE,
+    GET_ADDRESSES,
+    GET_ROUTES,
+    NEW_ADDRESS,
+    NEW_ROUTE,
+    REPLACE,
+    Rtnetlink,
+)
+from xenhost.system.genl import attribute, read_attributes, u32
 
-_FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
-_VERSIONS: Final = {int(socket.AF_INET): 4, int(socket.AF_INET6): 6}
+_ADDRESS: Final = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
+_ROUTE: Final = struct.Struct("=BBBBBBBBI")  # rtmsg: family, bits to, from, tos, table, protocol, scope, type, flags
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_CACHEINFO = 1, 2, 4, 6
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
+_FAMILIES: Final = {4: int(socket.AF_INET), 6: int(socket.AF_INET6)}
 _MAIN_TABLE: Final = 254
 _UNICAST: Final = 1
-_FOREVER: Final = 0xFFFFFFFF
+_FOREVER: Final = struct.pack("=IIII", 0xFFFFFFFF, 0xFFFFFFFF, 0, 0)  # ifa_cacheinfo
 _ON_LINK: Final = 4  # RTNH_F_ONLINK
 _CACHED: Final = 0x200  # RTM_F_CLONED
 _PERMANENT: Final = 0x80
@@ -42,13 +59,13 @@ class Kernel:
     """What dom0's kernel has of addresses and routes, and how it is changed."""
 
     def __init__(self) -> None:
-        self._netlink: IPRoute | None = None
+        self._netlink: Rtnetlink | None = None
         self._lock = threading.Lock()
 
     def open(self) -> None:
         """Raises OSError."""
         if self._netlink is None:
-            self._netlink = IPRoute(strict_check=True)  # strict: the kernel leaves out what was not asked for
+            self._netlink = Rtnetlink()
 
     def close(self) -> None:
         if self._netlink is not None:
@@ -68,105 +85,101 @@ class Kernel:
             try:
                 with self._lock:
                     self._make(change, found.indexes[device])
-            except NetlinkError as refused:
-                if refused.code not in _GONE or isinstance(change, SetAddress | SetRoute):
-                    problems.append(Problem(device, f"{_words(change)}: {os.strerror(refused.code)}"))
+            except OSError as refused:
+                if refused.errno not in _GONE or isinstance(change, SetAddress | SetRoute):
+                    problems.append(Problem(device, f"{_words(change)}: {os.strerror(refused.errno or 0)}"))
         return problems
 
     def _look(self) -> Found:
         indexes = {name: index for index, name in socket.if_nameindex()}
         names = {index: name for name, index in indexes.items()}
         addresses: dict[str, list[FoundAddress]] = {}
-        for message in self._ask().get_addr():
-            device = names.get(message["index"])
-            if device is not None and (address := _address(message)) is not None:
+        for body in self._ask().dump(GET_ADDRESSES, bytes(_ADDRESS.size)):
+            device = names.get(_ADDRESS.unpack_from(body)[4])
+            if device is not None and (address := _address(body)) is not None:
                 addresses.setdefault(device, []).append(address)
-        routes = [
-            route
-            for family in _FAMILIES.values()
-            for message in self._ask().get_routes(family=family, table=_MAIN_TABLE)
-            if (route := _route(message, names)) is not None
-        ]
+        routes = []
+        for family in _FAMILIES.values():
+            asked = _ROUTE.pack(family, 0, 0, 0, _MAIN_TABLE, 0, 0, 0, 0)
+            found = (_route(body, names) for body in self._ask().dump(GET_ROUTES, asked))
+            routes += [route for route in found if route is not None]
         return Found(indexes, {device: tuple(each) for device, each in addresses.items()}, tuple(routes))
 
     def _make(self, change: Change, index: int) -> None:
         match change:
             case SetAddress():
-                address = change.address
-                wide = address.version == 4 and address.network.prefixlen < 31
-                self._ask().addr(
-                    "replace",
-                    index=index,
-                    family=_FAMILIES[address.version],
-                    address=str(address.ip),
-                    prefixlen=address.network.prefixlen,
-                    preferred=_FOREVER,
-                    valid=_FOREVER,
-                    **({"broadcast": str(address.network.broadcast_address)} if wide else {}),
+                self._ask().change(
+                    NEW_ADDRESS,
+                    CREATE | REPLACE,
+                    _address_body(change.address, index)
+                    + attribute(_IFA_CACHEINFO, _FOREVER)
+                    + _broadcast(change.address),
                 )
             case DropAddress():
-                self._ask().addr(
-                    "del",
-                    index=index,
-                    family=_FAMILIES[change.address.version],
-                    address=str(change.address.ip),
-                    prefixlen=change.address.network.prefixlen,
-                )
+                self._ask().change(DROP_ADDRESS, 0, _address_body(change.address, index))
             case SetRoute():
-                self._ask().route(
-                    "replace" if change.replace else "add",
-                    family=_FAMILIES[change.network.version],
-                    dst=_destination(change.network.compressed),
-                    gateway=str(change.gateway),
-                    oif=index,
-                    proto=ROUTE_PROTOCOL,
-                    **({"flags": _ON_LINK} if change.on_link else {}),
-                )
+                mode = CREATE | (REPLACE if change.replace else EXCLUSIVE)
+                flags = _ON_LINK if change.on_link else 0
+                body = _route_body(change.network, change.gateway, index, ROUTE_PROTOCOL, flags)
+                self._ask().change(NEW_ROUTE, mode, body)
             case DropRoute():
                 route = change.route
-                self._ask().route(
-                    "del",
-                    family=_FAMILIES[route.network.version],
-                    dst=_destination(route.network.compressed),
-                    gateway=str(route.gateway),
-                    oif=index,
-                    proto=route.protocol,
-                    **({"priority": route.metric} if route.metric else {}),
-                )
+                body = _route_body(route.network, route.gateway, index, route.protocol, 0)
+                self._ask().change(DROP_ROUTE, 0, body + u32(_RTA_PRIORITY, route.metric))
 
-    def _ask(self) -> IPRoute:
+    def _ask(self) -> Rtnetlink:
         if self._netlink is None:
             raise OSError(errno.EBADF, "not open")
         return self._netlink
 
 
-def _address(message: Any) -> FoundAddress | None:
-    text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
-    address = ip_interface(f"{text}/{message['prefixlen']}")
-    if address.version == 6 and address.ip.is_link_local:
+def _address(body: bytes) -> FoundAddress | None:
+    family, length, flags, _, _ = _ADDRESS.unpack_from(body)
+    attributes = read_attributes(body[_ADDRESS.size :])
+    packed = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
+    if packed is None or family not in _FAMILIES.values():
         return None
-    flags = message.get_attr("IFA_FLAGS") or message["flags"]
-    v6 = address.version == 6  # IPv4 has other meanings for these bits
-    return FoundAddress(
-        address, bool(flags & _PERMANENT), v6 and bool(flags & _TENTATIVE), v6 and bool(flags & _DUPLICATE)
-    )
-
-
-def _route(message: Any, names: dict[int, str]) -> FoundRoute | None:
-    gateway, device = message.get_attr("RTA_GATEWAY"), names.get(message.get_attr("RTA_OIF"))
-    kind = (message["type"], message.get_attr("RTA_TABLE"), message["flags"] & _CACHED)
-    if gateway is None or device is None or kind != (_UNICAST, _MAIN_TABLE, 0):
+    if family == _FAMILIES[4]:
+        return FoundAddress(IPv4Interface((packed, length)), bool(flags & _PERMANENT))
+    address = IPv6Interface((packed, length))
+    if address.ip.is_link_local:
         return None
-    destination = message.get_attr("RTA_DST")
-    network = EVERYWHERE[_VERSIONS[message["family"]]]
-    if destination is not None:
-        network = ip_network(f"{destination}/{message['dst_len']}")
-    metric = message.get_attr("RTA_PRIORITY") or 0
-    return FoundRoute(network, ip_address(gateway), device, metric, message["proto"])
+    return FoundAddress(address, bool(flags & _PERMANENT), bool(flags & _TENTATIVE), bool(flags & _DUPLICATE))
 
 
-def _destination(network: str) -> str:
-    return "default" if network.endswith("/0") else network
+def _route(body: bytes, names: Mapping[int, str]) -> FoundRoute | None:
+    family, length, _, _, table, protocol, _, kind, flags = _ROUTE.unpack_from(body)
+    if (table, kind, flags & _CACHED) != (_MAIN_TABLE, _UNICAST, 0) or family not in _FAMILIES.values():
+        return None
+    attributes = read_attributes(body[_ROUTE.size :])
+    gateway = attributes.get(_RTA_GATEWAY)
+    device = names.get(int.from_bytes(attributes.get(_RTA_OIF, b""), sys.byteorder))
+    if gateway is None or device is None:
+        return None
+    metric = int.from_bytes(attributes.get(_RTA_PRIORITY, b""), sys.byteorder)
+    to = attributes.get(_RTA_DST)
+    if family == _FAMILIES[4]:
+        network4 = IPv4Network((to or bytes(4), length))
+        return FoundRoute(network4, IPv4Address(gateway), device, metric, protocol)
+    return FoundRoute(IPv6Network((to or bytes(16), length)), IPv6Address(gateway), device, metric, protocol)
+
+
+def _address_body(address: Interface, index: int) -> bytes:
+    head = _ADDRESS.pack(_FAMILIES[address.version], address.network.prefixlen, 0, 0, index)
+    return head + attribute(_IFA_LOCAL, address.packed) + attribute(_IFA_ADDRESS, address.packed)
+
+
+def _broadcast(address: Interface) -> bytes:
+    if address.version == 6 or address.network.prefixlen > 30:
+        return b""
+    return attribute(_IFA_BROADCAST, address.network.broadcast_address.packed)
+
+
+def _route_body(network: Network, gateway: Host, index: int, protocol: int, flags: int) -> bytes:
+    family, length = _FAMILIES[network.version], network.prefixlen
+    head = _ROUTE.pack(family, length, 0, 0, _MAIN_TABLE, protocol, 0, _UNICAST, flags)
+    to = attribute(_RTA_DST, network.network_address.packed) if length else b""
+    return head + to + attribute(_RTA_GATEWAY, gateway.packed) + u32(_RTA_OIF, index)
 
 
 def _words(change: Change) -> str:
