@@ -16,7 +16,7 @@ from pyroute2 import IPRoute
 
 from kit import netns
 from kit.nic_tree import NicTree
-from xenhost.core.network import Nic, NicSettings, VfSettings
+from xenhost.core.network import Nic, NicSettings, SriovEnabled, SriovMode, VfSettings, VirtualFunction
 from xenhost.core.network_errors import SriovFailed
 from xenhost.drivers.network.nics import links
 from xenhost.drivers.network.nics.links import LinkEvent
@@ -288,6 +288,28 @@ async def test_a_card_without_virtual_functions_refuses_to_set_one(host: Host) -
             await nics.configure_vf("eth0", 0, VfSettings(mac="02:00:00:00:00:01", vlan=5))
         with pytest.raises(SriovFailed, match="there is no network card eth9"):
             await nics.configure_vf("eth9", 0, VfSettings())
+
+
+async def test_on_a_stand_in_what_became_of_virtual_functions_is_seen_at_once(host: Host) -> None:
+    _pair("eth0", "52:54:00:00:00:01")
+    _pair("eth1", "52:54:00:00:00:02")
+    function = host.tree.pci("eth0", "0000:03:00.0", "igb")
+    host.tree.can_have_functions(function, 7)
+    host.tree.virtual_function(function, 0, "0000:03:10.0", "igbvf", "eth1")
+    async with host.open() as nics:
+        assert await nics.enable_sriov("eth0") == SriovEnabled(SriovMode.SYSFS)
+        nic = nics.get("eth0")
+        assert nic is not None
+        assert (nic.sriov_total, nic.sriov_enabled) == (7, 7)
+        assert await nics.virtual_functions("eth0") == [VirtualFunction("0000:03:10.0", 0)]
+        virtual = nics.get("eth1")
+        assert virtual is not None
+        assert virtual.virtual_function_of == "eth0"
+        assert [each.device for each in await nics.scan()] == ["eth0"]
+        await nics.disable_sriov("eth0", "sysfs")
+        nic = nics.get("eth0")
+        assert nic is not None
+        assert nic.sriov_enabled == 0
 
 
 def test_the_kernel_understands_what_is_asked_for_virtual_functions() -> None:

@@ -21,9 +21,9 @@ from xenhost.drivers.network.nics.sriov import Sriov
 
 SETTLE: Final = 0.1
 """Seconds that changes of links are gathered before they are looked at."""
-LOOK_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 15.0
 CONFIGURE_SECONDS: Final = 60.0
-SRIOV_SECONDS: Final = 300.0
+SRIOV_SECONDS: Final = 110.0
 """Longest waits. What hangs in the kernel is left there."""
 RETRY_SECONDS: Final = 10.0
 """Until the next look after one that failed."""
@@ -111,11 +111,14 @@ class HostNics:
 
     async def enable_sriov(self, device: str) -> SriovEnabled:
         """By a parameter of its driver if /etc/modprobe.d has one, else by sysfs; or they had been made by hand."""
-        return await self._sriov_call(device, partial(self._sriov.enable, device))
+        enabled = await self._sriov_call(device, partial(self._sriov.enable, device))
+        await self._look()  # the kernel tells of the functions, but not of their card
+        return enabled
 
     async def disable_sriov(self, device: str, mode: str) -> None:
         """With mode modprobe: for all cards of the driver, from the next start of the host."""
         await self._sriov_call(device, partial(self._sriov.disable, device, mode))
+        await self._look()
 
     async def virtual_functions(self, device: str) -> Sequence[VirtualFunction]:
         """By number. Raises SriovFailed (no such card)."""

@@ -24,8 +24,8 @@ _HELD: Final = frozenset({"pciback", "vfio-pci"})
 """Drivers of functions that were given to a VM."""
 _MAC: Final = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", re.ASCII)
 _VIRTFN: Final = re.compile(r"virtfn([0-9]{1,5})", re.ASCII)
-_MODINFO_SECONDS: Final = 30.0
-_BOOT_IMAGE_SECONDS: Final = 180.0
+_MODINFO_SECONDS: Final = 10.0
+_BOOT_IMAGE_SECONDS: Final = 90.0
 _UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
 
 
