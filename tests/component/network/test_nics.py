@@ -160,6 +160,15 @@ async def test_a_renamed_card_is_seen_under_its_new_name(host: Host) -> None:
         assert [(nic.device, nic.position) for nic in await nics.scan()] == [("lan", 0)]
 
 
+async def test_a_card_that_was_not_known_as_one_under_its_first_name_is_seen(host: Host) -> None:
+    _pair("tmp0", "52:54:00:00:00:01")
+    async with host.open() as nics:
+        assert await nics.scan() == []
+        host.tree.pci("lan", "0000:03:00.0")
+        _link("set", "tmp0", "name", "lan")
+        await host.until(lambda: nics.get("lan") is not None)
+
+
 async def test_cards_with_one_address_are_listed_and_the_order_stays(host: Host) -> None:
     _pair("eth0", "52:54:00:00:00:01")
     host.tree.pci("eth0", "0000:03:00.0")

@@ -1,6 +1,6 @@
 """Knows all network cards, bonds of cards and virtual functions of this host. Calls block, and come from one thread.
 
-What else there is (VIFs, by the hundreds) is known by its index alone, so that its events cost next to nothing.
+What else there is (VIFs, by the hundreds) is known by index and name alone, so that its events cost next to nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,8 +29,8 @@ class Snapshot:
     """Cards, bonds and virtual functions by device."""
     cards: frozenset[str]
     """Those of them that are cards."""
-    others: frozenset[int]
-    """Indices of links that are none of these."""
+    others: Mapping[int, str]
+    """Names of links that are none of these, by index. One that is renamed is looked at again: udev may just do so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Census:
         self._places = places
         self._names = CardNames(places.pci_ids, places.real)
         self._entries: dict[int, _Entry] = {}
-        self._others: set[int] = set()
+        self._others: dict[int, str] = {}
         self._order: list[Placed] | None = None
         self._complaint = ""
 
@@ -56,7 +56,7 @@ class Census:
         """Look at everything. Raises OSError."""
         found = links.every()
         self._entries = {link.index: entry for link in found if (entry := self._look(link)) is not None}
-        self._others = {link.index for link in found} - self._entries.keys()
+        self._others = {link.index: link.name for link in found if link.index not in self._entries}
         return self._snapshot()
 
     def update(self, changed: Iterable[LinkEvent]) -> Snapshot:
@@ -65,12 +65,12 @@ class Census:
         for event in changed:
             index = event.link.index
             before = self._entries.pop(index, None)
-            self._others.discard(index)
+            self._others.pop(index, None)
             # an event may be old news: only that a card is meant is taken from it, the rest is asked
             link = None if event.gone else links.find(event.link.name)
             if link is not None and link.index == index:
                 if (entry := self._look(link)) is None:
-                    self._others.add(index)
+                    self._others[index] = link.name
                 else:
                     self._entries[index] = entry
                     bonds.add(link.master)
@@ -130,7 +130,7 @@ class Census:
             key = (entry.link.mac, entry.link.name)
             nics[entry.link.name] = replace(entry.nic, position=positions.get(key, -1))
         cards = frozenset(entry.link.name for entry in self._cards())
-        return Snapshot(nics, cards, frozenset(self._others))
+        return Snapshot(nics, cards, dict(self._others))
 
     def _cards(self) -> Iterable[_Entry]:
         return (each for each in self._entries.values() if each.card and not each.card.physical_function)

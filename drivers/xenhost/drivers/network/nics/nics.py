@@ -40,7 +40,7 @@ class HostNics:
         self._settle = settle
         self._monitor = LinkMonitor(self._heard, self._lost)
         self._watchers: list[Callable[[str], None]] = []
-        self._seen = Snapshot({}, frozenset(), frozenset())
+        self._seen = Snapshot({}, frozenset(), {})
         self._changed: dict[int, LinkEvent] = {}
         self._missed = False
         self._open = False
@@ -140,7 +140,7 @@ class HostNics:
     # what the kernel tells
 
     def _heard(self, event: LinkEvent) -> None:
-        if event.link.index in self._seen.others and not event.gone:
+        if not event.gone and self._seen.others.get(event.link.index) == event.link.name:
             return
         self._changed[event.link.index] = event
         self._soon()
