@@ -35,7 +35,8 @@ class VirtualFunctions:
                 problems.append(Problem(device, str(error)))
         for device, sriov in wanted.items():
             nic = self._nics.get(device)
-            if nic is None or self._known.virtual.get(device):
+            done = self._known.virtual.get(device) and nic is not None and (nic.sriov_enabled or sriov.requires_reboot)
+            if nic is None or done:
                 continue
             self._known.virtual[device] = ""  # whatever comes of it is to be undone
             try:
