@@ -298,3 +298,54 @@ async def test_ports_of_others_stay(ground: OvsGround) -> None:
     await ground.restart()
     await ground.switch.apply(ONE_BRIDGE)
     assert ground.daemons.vsctl("list-ports", "xapi0").split() == [foreign.device]
+
+
+async def test_a_bridge_that_begins_to_snoop_asks_who_listens(ground: OvsGround) -> None:
+    await ground.switch.apply(ONE_BRIDGE)
+    guest, other = await ground.vif(), await ground.vif()
+    await ground.switch.connect_vif(VifPort(guest.interface, "xapi0", MAC))
+    await ground.switch.connect_vif(VifPort(other.interface, "xapi0", OTHER))
+    await arrives(other.wire, plain(OTHER, BROADCAST, "ready"), guest.wire)
+    await ground.switch.apply(Topology((Bridge("xapi0", NET, igmp_snooping=True),)))
+    asked: set[bytes] = set()
+
+    def both() -> bool:
+        asked.update(each[:6] for each in guest.wire.take())
+        return {b"\1\0\x5e\0\0\1", b"\x33\x33\0\0\0\1"} <= asked
+
+    await until(both, "a query of IGMP and one of MLD")
+    group = ipv4(OTHER, "01:00:5e:07:07:07", "10.7.0.9", "239.7.7.7", 17, udp(1, 2))
+    joined = ipv4(MAC, "01:00:5e:07:07:07", "10.7.0.5", "239.7.7.7", 2, bytes.fromhex("1600f3f0ef070707"))
+    stranger = await ground.vif()
+    await ground.switch.connect_vif(VifPort(stranger.interface, "xapi0", "00:16:3e:00:00:0c"))
+    await arrives(other.wire, plain(OTHER, BROADCAST, "ready"), stranger.wire)
+    guest.wire.send(joined)
+    await until(
+        lambda: "239.7.7.7" in ground.daemons.run("ovs-appctl", "mdb/show", "xapi0"), "the bridge learns of the member"
+    )
+    stranger.wire.take()
+    await arrives(other.wire, group, guest.wire)
+    await arrives(other.wire, plain(OTHER, BROADCAST, "end"), stranger.wire)
+    assert group not in stranger.wire.take()
+
+
+async def test_a_change_is_one_transaction_and_no_change_is_none(ground: OvsGround) -> None:
+    card, other, guest = await ground.nic(), await ground.nic(), await ground.vif()
+
+    def count() -> int:
+        return int(ground.daemons.vsctl("get", "Open_vSwitch", ".", "next_cfg"))
+
+    bridges = (
+        Bridge("xenbr0", NET, NicUplink(card.device), igmp_snooping=True, fail_mode=FailMode.STANDALONE),
+        Bridge("xapi1", NET_B, VlanUplink("xenbr0", card.device, 7)),
+    )
+    begin = count()
+    await ground.switch.apply(Topology(bridges))
+    await ground.switch.connect_vif(locked(guest.interface, "xapi1", rate=1000))
+    assert count() == begin + 2
+    await ground.switch.apply(Topology(bridges))
+    await ground.switch.connect_vif(locked(guest.interface, "xapi1", rate=1000))
+    assert count() == begin + 2
+    await ground.switch.apply(Topology((Bridge("xenbr0", NET, NicUplink(other.device)), bridges[1])))
+    await ground.switch.connect_vif(locked(guest.interface, "xenbr0"))
+    assert count() == begin + 4

@@ -13,7 +13,7 @@ from typing import Final
 from xenhost.core.errors import InternalError
 from xenhost.core.network_errors import SwitchUnavailable
 from xenhost.drivers.network.ovs import openflow
-from xenhost.drivers.network.ovs.openflow import BundleControl, FlowFound, Kind, Message, OpenFlowStream
+from xenhost.drivers.network.ovs.openflow import BundleControl, Kind, Message, OpenFlowStream
 
 _CHUNK: Final = 64 * 1024
 _MASK: Final = 0xFFFFFFFF
@@ -86,28 +86,8 @@ class BridgeLink:
         if errors:
             raise InternalError(f"{self._socket.name} refused a change of flows: {errors[0]}", message=errors[0])
 
-    async def flows(self, cookie: int, cookie_mask: int) -> list[FlowFound]:
-        """Flows that it has with such cookies. Raises SwitchUnavailable."""
-        async with self._one_at_a_time:
-            transaction = next(self._numbers) & _MASK
-            found, more = [], True
-            answers = self._waiting[transaction] = asyncio.Queue()
-            try:
-                self._send([openflow.flows_request(transaction, cookie, cookie_mask)])
-                while more:
-                    answer = await self._next(answers)
-                    if answer.kind == Kind.ERROR:
-                        raise self._unavailable(openflow.parse_error(answer.body))
-                    part, more = openflow.parse_flows(answer.body)
-                    found += part
-            except ValueError as error:
-                raise self._unavailable(str(error)) from error
-            finally:
-                del self._waiting[transaction]
-        return found
-
-    async def send(self, port: int, packet: bytes) -> None:
-        """Send a packet out of a port."""
+    def send(self, port: int, packet: bytes) -> None:
+        """Send a packet out of a port. Raises SwitchUnavailable."""
         self._send([openflow.packet_out(next(self._numbers) & _MASK, port, packet)])
 
     async def _ask(self, burst: list[bytes], last: int, others: set[int]) -> list[str]:

@@ -21,8 +21,9 @@ from xenhost.drivers.network.ovs import openflow
 from xenhost.drivers.network.ovs.bridge_link import BridgeLink
 from xenhost.drivers.network.ovs.change import Change
 from xenhost.drivers.network.ovs.database import Database, Table
+from xenhost.drivers.network.ovs.multicast import general_queries
 from xenhost.drivers.network.ovs.openflow import Flow
-from xenhost.drivers.network.ovs.ovsdb import Ovsdb, Touched
+from xenhost.drivers.network.ovs.ovsdb import Interrupted, Ovsdb, Touched
 from xenhost.drivers.network.ovs.placement import is_ours, of_interface, vif_ports
 from xenhost.drivers.network.ovs.rules import (
     BRIDGE,
@@ -99,6 +100,22 @@ class Flows:
         flows = [] if allowed is None else [(cookie, flow) for flow in of_vif(number, allowed)]
         await self._change(bridge, cookie, ONE, flows)
 
+    async def query_members(self, bridge: str) -> None:
+        """Ask the guests of a real bridge which multicast groups they are in. Raises SwitchUnavailable."""
+        data = self._db.data
+        if (row := data.named(Table.BRIDGE, bridge)) is None:
+            return
+        ports = [of_interface(data, port) for port, _ in vif_ports(data, row)]
+        own = data.named(Table.INTERFACE, bridge)
+        mac = own.text("mac_in_use") if own is not None else ""
+        if not mac or not ports:
+            return
+        link = await self._link(bridge)
+        for number in ports:
+            for packet in general_queries(mac):
+                if number is not None:
+                    link.send(number, packet)
+
     def doubt(self, bridge: str) -> None:
         """Make the flows of the bridge anew, as soon as that can be done."""
         self._doubtful.add(bridge)
@@ -146,7 +163,7 @@ class Flows:
             if repaired:
                 try:
                     await self._release()
-                except XenhostError as error:
+                except (XenhostError, Interrupted) as error:
                     _log.warning("Open vSwitch does not answer; its packets may wait", error=str(error))
 
     async def _try_repair(self, bridge: str) -> bool:
@@ -160,7 +177,7 @@ class Flows:
             await self._db.commit(Change())
             async with self._changing:
                 await self.install(bridge)
-        except XenhostError as error:
+        except (XenhostError, Interrupted) as error:
             _log.debug("flows cannot be made yet", bridge=bridge, error=str(error))
             return False
         self._doubtful.discard(bridge)
@@ -224,4 +241,4 @@ def _secure_flows(data: Database, bridge: Row) -> list[Flow]:
 
 
 def _control(bridge: Row) -> tuple[object, ...]:
-    return bridge.rows("controller"), bridge.text("fail_mode")
+    return bridge.rows("controller"), bridge.text("fail_mode") == FailMode.SECURE

@@ -56,6 +56,8 @@ class JsonRpc:
                 return await answer
         finally:
             del self._waiting[number]
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # it is known, even if sending failed first
 
     def _send(self, message: Json) -> None:
         if self._writer is not None:

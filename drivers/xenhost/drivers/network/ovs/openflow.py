@@ -1,4 +1,4 @@
-"""OpenFlow 1.4, as much as rules for guests need: flow changes in bundles, and reading flows back. No I/O.
+"""OpenFlow 1.4, as much as rules for guests need: flow changes in bundles, and packets to send. No I/O.
 
 Source: OpenFlow Switch Specification 1.4.0 (ONF TS-012), chapter 7.
 """
@@ -35,8 +35,6 @@ class Kind(IntEnum):
     ECHO_REPLY = 3
     PACKET_OUT = 13
     FLOW_MOD = 14
-    MULTIPART_REQUEST = 18
-    MULTIPART_REPLY = 19
     BARRIER_REQUEST = 20
     BARRIER_REPLY = 21
     BUNDLE_CONTROL = 33
@@ -189,44 +187,6 @@ def packet_out(transaction: int, port: int, packet: bytes) -> bytes:
     return message(
         Kind.PACKET_OUT, transaction, struct.pack("!IIH6x", _NO_BUFFER, 0xFFFFFFFD, len(action)) + action + packet
     )
-
-
-_FLOW_ENTRY: Final = struct.Struct("!HBxIIHHHHHxxQQQ")
-
-
-@dataclass(frozen=True, slots=True)
-class FlowFound:
-    """A flow that the switch has."""
-
-    cookie: int
-    priority: int
-    packets: int
-
-
-def flows_request(transaction: int, cookie: int, cookie_mask: int) -> bytes:
-    """Ask for the flows with such cookies."""
-    head = struct.pack("!HH4x", 1, 0)
-    body = struct.pack("!B3xII4xQQ", _ALL_TABLES, _ANY, _ANY, cookie, cookie_mask)
-    return message(Kind.MULTIPART_REQUEST, transaction, head + body + matching(()))
-
-
-def parse_flows(untrusted_body: bytes) -> tuple[list[FlowFound], bool]:
-    """Flows in one part of the answer, and whether more parts come. Raises ProtocolViolation."""
-    if len(untrusted_body) < 8:
-        raise ProtocolViolation("a multipart reply without its head")
-    kind, flags = struct.unpack_from("!HH", untrusted_body)
-    if kind != 1:
-        raise ProtocolViolation(f"a multipart reply of type {kind}, not of flows")
-    found, rest = [], untrusted_body[8:]
-    while rest:
-        if len(rest) < _FLOW_ENTRY.size:
-            raise ProtocolViolation("a flow is cut off")
-        length, _, _, _, priority, _, _, _, _, cookie, packets, _ = _FLOW_ENTRY.unpack_from(rest)
-        if not _FLOW_ENTRY.size <= length <= len(rest):
-            raise ProtocolViolation(f"a flow of {length} bytes")
-        found.append(FlowFound(cookie, priority, packets))
-        rest = rest[length:]
-    return found, bool(flags & 1)
 
 
 def parse_error(untrusted_body: bytes) -> str:

@@ -27,7 +27,13 @@ _log = structlog.get_logger()
 _DATABASE: Final = "Open_vSwitch"
 _PAUSES: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds between tries to reconnect; the last one from then on."""
+_LARGE: Final = 100
+"""Operations for which ovs-vswitchd may take as long again: a device of the kernel takes it tens of milliseconds."""
 Touched = frozenset[tuple[Table, Uuid]]
+
+
+class Interrupted(Exception):
+    """The connection was lost in the middle of a change, which was made or not: look again."""
 
 
 class Ovsdb:
@@ -66,8 +72,11 @@ class Ovsdb:
         self._listeners.append(on_change)
 
     async def commit(self, change: Change) -> None:
-        """Do it in one transaction, and wait for ovs-vswitchd to do it. Raises SwitchUnavailable, InternalError."""
-        await self.done(await self.transact(change))
+        """Do it in one transaction, and wait for ovs-vswitchd to do it.
+
+        Raises SwitchUnavailable, InternalError, Interrupted.
+        """
+        await self.done(await self.transact(change), len(change.operations))
 
     async def transact(self, change: Change) -> int:
         """Do it in one transaction; the number `done` takes. Raises as `commit`. Cancelled: done or not."""
@@ -81,15 +90,18 @@ class Ovsdb:
         except TimeoutError as error:
             raise _unavailable(f"ovsdb-server has not answered for {self._patience:g} s") from error
         except ConnectionError as error:
-            raise _unavailable("the connection to ovsdb-server was lost in the middle of a change") from error
+            if rpc is self._rpc:
+                self._connected.clear()
+            raise Interrupted from error
         except Refused as error:
             raise InternalError(f"ovsdb-server refused a transaction: {error}", message=str(error)) from error
         return _next_cfg(results)
 
-    async def done(self, number: int) -> None:
-        """Wait until ovs-vswitchd has done that transaction. Raises SwitchUnavailable."""
-        if not await self.until(lambda data: (data.root.number("cur_cfg") or 0) >= number):
-            raise _unavailable(f"ovs-vswitchd has not done a change for {self._patience:g} s; is it running?")
+    async def done(self, number: int, operations: int = 0) -> None:
+        """Wait until ovs-vswitchd has done that transaction, longer for a larger one. Raises SwitchUnavailable."""
+        seconds = self._patience * (1 + operations / _LARGE)
+        if not await self.until(lambda data: (data.root.number("cur_cfg") or 0) >= number, seconds):
+            raise _unavailable(f"ovs-vswitchd has not done a change for {seconds:g} s; is it running?")
 
     async def until(self, condition: Callable[[Database], bool], seconds: float | None = None) -> bool:
         """Wait until something is so in the database; False when patience (or so many seconds) ran out."""

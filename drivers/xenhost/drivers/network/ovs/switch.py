@@ -4,9 +4,9 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from xenhost.core.errors import HandleInvalid
 from xenhost.core.network import (
@@ -25,9 +25,10 @@ from xenhost.drivers.network.ovs.change import Change
 from xenhost.drivers.network.ovs.control import SslFiles, plan_controllers, plan_managers, plan_ssl
 from xenhost.drivers.network.ovs.database import Table
 from xenhost.drivers.network.ovs.flows import Flows, causes
-from xenhost.drivers.network.ovs.ovsdb import Ovsdb
+from xenhost.drivers.network.ovs.ovsdb import Interrupted, Ovsdb
 from xenhost.drivers.network.ovs.states import bridge_states
 from xenhost.drivers.network.ovs.topology import TopologyPlan, cards, plan_topology
+from xenhost.drivers.network.ovs.values import Row
 from xenhost.drivers.network.ovs.vif_plan import (
     VifPlan,
     attach_failed,
@@ -38,6 +39,7 @@ from xenhost.drivers.network.ovs.vif_plan import (
 )
 from xenhost.drivers.network.ovs.vif_record import is_locked
 
+_T = TypeVar("_T")
 RUNDIR: Final = Path("/run/openvswitch")
 _FEATURES: Final = frozenset(SwitchFeature)
 _OVS_DEVICE: Final = "ovs-system"
@@ -77,7 +79,7 @@ class OvsSwitch:
         """See the port; rules that are not as they shall be are made so."""
         await self._db.open()
         try:
-            await self._db.commit(plan_sweep(self._db.data))
+            await _again(lambda: self._db.commit(plan_sweep(self._db.data)))
             async with self._changing:
                 await self._flows.open()
             self._bonds.open()
@@ -95,17 +97,22 @@ class OvsSwitch:
 
     async def apply(self, wanted: Topology) -> Sequence[Problem]:
         """See the port."""
+        return await _again(lambda: self._apply(wanted))
+
+    async def _apply(self, wanted: Topology) -> Sequence[Problem]:
         unusable = await asyncio.to_thread(_unusable, wanted, self._names())
         async with self._changing:
             plan = plan_topology(self._db.data, wanted, unusable, self._datapath_type)
             cut = [each for each in plan.moved if self._is_locked(each)]
             up = await asyncio.to_thread(_set_all, cut, False)
-            before = causes(self._db.data)
+            before, deaf = causes(self._db.data), self._without_snooping()
             if plan.change:
                 await self._db.commit(plan.change)
             for bridge, cause in causes(self._db.data).items():
                 if cause != before.get(bridge, _NO_CAUSE):
                     await self._flows.install(bridge)
+            for bridge in deaf - self._without_snooping():
+                await self._flows.query_members(bridge)
             await asyncio.to_thread(_set_all, up, True)
             if sweep := plan_sweep(self._db.data):
                 await self._db.transact(sweep)
@@ -127,6 +134,9 @@ class OvsSwitch:
         port = self._db.data.named(Table.PORT, interface)
         return port is not None and is_locked(port)
 
+    def _without_snooping(self) -> frozenset[str]:
+        return frozenset(row.name for row in self._db.data.bridges() if not row.flag("mcast_snooping_enable"))
+
     def _failures(self, plan: TopologyPlan) -> Iterable[Problem]:
         for name in plan.interfaces:
             row = self._db.data.named(Table.INTERFACE, name)
@@ -138,30 +148,38 @@ class OvsSwitch:
     async def set_managers(self, targets: Collection[str]) -> None:
         """Exactly these OVSDB managers: `ssl:192.0.2.1:6632`, `pssl:6640`. Raises SwitchUnavailable, InternalError."""
         async with self._changing:
-            await self._commit(plan_managers(self._db.data, targets))
+            await self._commit(lambda: plan_managers(self._db.data, targets))
 
     async def set_controllers(self, bridge: str, targets: Collection[str]) -> None:
         """Exactly these OpenFlow controllers; rules of VIFs stay. Raises HandleInvalid, and as `set_managers`."""
         async with self._changing:
-            row = self._db.data.named(Table.BRIDGE, bridge)
-            if row is None:
-                raise HandleInvalid(f"Open vSwitch has no bridge {bridge}", class_name="network", handle=bridge)
-            await self._commit(plan_controllers(self._db.data, row, targets))
+            await self._commit(lambda: plan_controllers(self._db.data, self._real(bridge), targets))
             await self._flows.install(bridge)
 
     async def set_ssl(self, files: SslFiles | None) -> None:
         """The keys for both, or none. Raises as `set_managers`."""
         async with self._changing:
-            await self._commit(plan_ssl(self._db.data, files))
+            await self._commit(lambda: plan_ssl(self._db.data, files))
 
-    async def _commit(self, change: Change) -> None:
-        if change:
-            await self._db.commit(change)
+    async def _commit(self, plan: Callable[[], Change]) -> None:
+        async def commit() -> None:
+            if change := plan():
+                await self._db.commit(change)
+
+        await _again(commit)
+
+    def _real(self, bridge: str) -> Row:
+        if (row := self._db.data.named(Table.BRIDGE, bridge)) is None:
+            raise HandleInvalid(f"Open vSwitch has no bridge {bridge}", class_name="network", handle=bridge)
+        return row
 
     # VIFs
 
     async def connect_vif(self, port: VifPort) -> None:
         """See the port. The rules are there before the port is, under the number that it will get."""
+        await _again(lambda: self._connect(port))
+
+    async def _connect(self, port: VifPort) -> None:
         if port.promiscuous:
             raise SwitchCannot(
                 "Open vSwitch shows a port only what is for it; mirror a bridge to one that sends nothing, or use Linux"
@@ -211,7 +229,7 @@ class OvsSwitch:
 
     async def disconnect_vif(self, interface: str) -> None:
         """See the port."""
-        await self._take_off(interface, disable=False)
+        await _again(lambda: self._take_off(interface, disable=False))
 
     async def _take_off(self, interface: str, disable: bool) -> None:
         if disable or interface in known_vifs(self._db.data):
@@ -250,6 +268,19 @@ class OvsSwitch:
     async def vif_ports(self) -> Sequence[str]:
         """See the port. A rule without a port is removed when the switch is opened."""
         return known_vifs(self._db.data)
+
+
+async def _again(verb: Callable[[], Awaitable[_T]]) -> _T:
+    """Do it once more if ovsdb-server went in its middle: it looks at what is there. Raises SwitchUnavailable."""
+    try:
+        return await verb()
+    except Interrupted:
+        try:
+            return await verb()
+        except Interrupted as error:
+            raise SwitchUnavailable(
+                "ovsdb-server went twice in the middle of a change", switch="openvswitch"
+            ) from error
 
 
 def _unusable(wanted: Topology, known: frozenset[str]) -> Mapping[str, str]:

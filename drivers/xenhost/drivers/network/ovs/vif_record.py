@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 from xenhost.core.network import LockingMode, VifPort
-from xenhost.drivers.network.ovs.rules import Allowed
+from xenhost.drivers.network.ovs.rules import Allowed, is_bound
 from xenhost.drivers.network.ovs.values import EMPTY, Row, Value
 
 VIF_KEY: Final = "xenhost-vif"
@@ -95,5 +95,5 @@ def interface_ids(port: VifPort) -> dict[str, str | None]:
 
 def is_locked(port: Row) -> bool:
     """Is it the port of a VIF with rules?"""
-    record = port.mapping("external_ids").get(VIF_KEY)
-    return record is not None and '"locking":"unlocked"' not in record
+    record = read(port)
+    return record is not None and is_bound(record.allowed)

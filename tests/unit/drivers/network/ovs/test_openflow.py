@@ -8,7 +8,7 @@ import pytest
 
 from xenhost.core.network import LockingMode
 from xenhost.drivers.network.ovs import openflow, rules
-from xenhost.drivers.network.ovs.openflow import BundleControl, Flow, Kind, Oxm
+from xenhost.drivers.network.ovs.openflow import BundleControl, Flow, Oxm
 
 MAC = "00:16:3e:00:00:0a"
 
@@ -117,8 +117,5 @@ def test_we_speak_one_version() -> None:
     assert printed(openflow.hello(1)) == "version bitmap: 0x05"
 
 
-def test_flows_are_asked_for() -> None:
-    message = openflow.flows_request(1, rules.COOKIE, rules.OURS)
-    done = subprocess.run(["ovs-ofctl", "ofp-print", message.hex()], check=True, capture_output=True, text=True)
-    assert done.stdout.startswith("OFPST_FLOW request (OF1.4)")
-    assert message[1] == Kind.MULTIPART_REQUEST
+def test_a_packet_is_sent_out_of_a_port() -> None:
+    assert printed(openflow.packet_out(1, 7, bytes(60))).startswith("in_port=CONTROLLER actions=output:7 data_len=60")
