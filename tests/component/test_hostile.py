@@ -14,25 +14,37 @@ from google.protobuf.message_factory import MessageFactory
 from component.harness.client import Client
 from xenhost.agent.rpc.status import error_of_call
 from xenhost.api.host.v1 import (
+    bond_service_pb2,
     console_service_pb2,
     event_service_pb2,
     host_service_pb2,
+    network_service_pb2,
+    pif_service_pb2,
     sr_service_pb2,
+    sriov_service_pb2,
+    tunnel_service_pb2,
     vbd_service_pb2,
     vdi_service_pb2,
     vif_service_pb2,
+    vlan_service_pb2,
     vm_service_pb2,
 )
 
 FILES: tuple[Any, ...] = (
+    bond_service_pb2,
     console_service_pb2,
     event_service_pb2,
     host_service_pb2,
+    network_service_pb2,
     operations_pb2,
+    pif_service_pb2,
     sr_service_pb2,
+    sriov_service_pb2,
+    tunnel_service_pb2,
     vbd_service_pb2,
     vdi_service_pb2,
     vif_service_pb2,
+    vlan_service_pb2,
     vm_service_pb2,
 )
 METHODS: dict[str, MethodDescriptor] = {
@@ -55,7 +67,13 @@ WORDS = [
     "\U0001f4a5" * 100,
     "a" * 3000,
     "1.9e9/x",
+    "10.0.0.1",
+    "fd00::1/64",
+    "eth0",
 ]
+NETWORK_SERVICES = (
+    *("NetworkService", "PifService", "BondService", "VlanService", "TunnelService", "NetworkSriovService"),
+)
 PROTOTYPE: Any = vars(MessageFactory)["GetPrototype"].__get__(MessageFactory())  # the stubs forgot it
 NUMBERS = [0, 1, 2, 7, 16, 255, 4096, 2**31 - 1]
 
@@ -92,6 +110,11 @@ def _value(field: FieldDescriptor, chance: random.Random) -> Any:
     return chance.choice(NUMBERS)
 
 
+def service_of(path: str) -> str:
+    """`/xenhost.api.host.v1.VmService/GetVm` is VmService."""
+    return path.split("/")[1].rpartition(".")[2]
+
+
 async def answered(channel: Any, path: str, raw: bytes) -> str:
     """The code that a call ends with; empty if it succeeds."""
     try:
@@ -108,7 +131,7 @@ async def answered(channel: Any, path: str, raw: bytes) -> str:
                 await call.done_writing()
                 await call.read()
                 call.cancel()
-            case "WatchEvents" | "ExportVdi" | "ListChangedBlocks":
+            case "WatchEvents" | "ExportVdi" | "ListChangedBlocks" | "GetHostNetwork":
                 call = channel.unary_stream(path)(raw)
                 await call.read()
                 call.cancel()
@@ -128,13 +151,16 @@ async def test_whatever_is_sent_is_answered_with_one_of_our_errors(client: Clien
         (tmp_path / "sr").mkdir()
         known["SrService"] = (await client.create_sr("x", tmp_path / "sr")).id
         known["VdiService"] = (await client.create_vdi("x", "x")).id
-    service = next((name for name in known if name in path), "VmService")
+    if service_of(path) in NETWORK_SERVICES:
+        (pif, *_) = (await client.host_network()).pifs
+        known |= dict.fromkeys(NETWORK_SERVICES, pif.id) | {"NetworkService": pif.network_id}
+    service = service_of(path) if service_of(path) in known else "VmService"
     for round_ in range(40):
         if round_ % 4 == 0:
             raw = chance.randbytes(chance.randrange(60))
         else:
             message: Any = filled(method.input_type, chance)
-            for field in ("id", "vm_id"):
+            for field in ("id", "vm_id", "pif_id", "tagged_pif_id", "transport_pif_id", "physical_pif_id"):
                 if hasattr(message, field) and chance.random() < 0.5:
                     setattr(message, field, known[service])
             if hasattr(message, "request_id") and chance.random() < 0.8:

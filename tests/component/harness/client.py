@@ -15,16 +15,24 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from xenhost.agent.rpc.status import error_of, error_of_call
 from xenhost.agent.tls_files import TlsFiles
 from xenhost.api.host.v1 import (
+    bond_service_pb2_grpc,
     console_service_pb2_grpc,
     event_service_pb2_grpc,
     host_service_pb2_grpc,
+    network_pb2,
+    network_service_pb2,
+    network_service_pb2_grpc,
+    pif_service_pb2_grpc,
     sr_service_pb2,
     sr_service_pb2_grpc,
+    sriov_service_pb2_grpc,
     storage_pb2,
+    tunnel_service_pb2_grpc,
     vbd_service_pb2_grpc,
     vdi_service_pb2,
     vdi_service_pb2_grpc,
     vif_service_pb2_grpc,
+    vlan_service_pb2_grpc,
     vm_pb2,
     vm_service_pb2,
     vm_service_pb2_grpc,
@@ -51,6 +59,12 @@ class Client:
         self.vifs = _stub(vif_service_pb2_grpc.VifServiceStub, self.channel)
         self.srs = _stub(sr_service_pb2_grpc.SrServiceStub, self.channel)
         self.vdis = _stub(vdi_service_pb2_grpc.VdiServiceStub, self.channel)
+        self.networks = _stub(network_service_pb2_grpc.NetworkServiceStub, self.channel)
+        self.pifs = _stub(pif_service_pb2_grpc.PifServiceStub, self.channel)
+        self.bonds = _stub(bond_service_pb2_grpc.BondServiceStub, self.channel)
+        self.vlans = _stub(vlan_service_pb2_grpc.VlanServiceStub, self.channel)
+        self.tunnels = _stub(tunnel_service_pb2_grpc.TunnelServiceStub, self.channel)
+        self.sriovs = _stub(sriov_service_pb2_grpc.NetworkSriovServiceStub, self.channel)
         self.hosts = _stub(host_service_pb2_grpc.HostServiceStub, self.channel)
         self.events = _stub(event_service_pb2_grpc.EventServiceStub, self.channel)
         self.consoles = _stub(console_service_pb2_grpc.ConsoleServiceStub, self.channel)
@@ -95,6 +109,19 @@ class Client:
         made: storage_pb2.Vdi = await self.vdi_done(self.vdis.CreateVdi(vdi_service_pb2.CreateVdiRequest(vdi=vdi)))
         return made
 
+    async def create_network(self, name: str, **fields: Any) -> network_pb2.Network:
+        """A network without uplink."""
+        request = network_service_pb2.CreateNetworkRequest(network=network_pb2.Network(name=name, **fields))
+        made: network_pb2.Network = await self.answer(self.networks.CreateNetwork(request), network_pb2.Network())
+        return made
+
+    async def host_network(self) -> network_pb2.HostNetwork:
+        """All networks of the host."""
+        whole = network_pb2.HostNetwork()
+        async for part in self.networks.GetHostNetwork(network_service_pb2.GetHostNetworkRequest()):
+            whole.MergeFrom(part)
+        return whole
+
     async def ended(
         self, operation: operations_pb2.Operation | Awaitable[operations_pb2.Operation]
     ) -> operations_pb2.Operation:
@@ -107,20 +134,21 @@ class Client:
 
     async def done(self, operation: operations_pb2.Operation | Awaitable[operations_pb2.Operation]) -> vm_pb2.Vm:
         """The VM that a successful operation answers with. Raises the operation's error."""
-        vm: vm_pb2.Vm = await self._answer(operation, vm_pb2.Vm())
+        vm: vm_pb2.Vm = await self.answer(operation, vm_pb2.Vm())
         return vm
 
     async def sr_done(self, operation: operations_pb2.Operation | Awaitable[operations_pb2.Operation]) -> Any:
         """The SR that a successful operation answers with. Raises the operation's error."""
-        return await self._answer(operation, storage_pb2.Sr())
+        return await self.answer(operation, storage_pb2.Sr())
 
     async def vdi_done(self, operation: operations_pb2.Operation | Awaitable[operations_pb2.Operation]) -> Any:
         """The VDI that a successful operation answers with. Raises the operation's error."""
-        return await self._answer(operation, storage_pb2.Vdi())
+        return await self.answer(operation, storage_pb2.Vdi())
 
-    async def _answer(
+    async def answer(
         self, operation: operations_pb2.Operation | Awaitable[operations_pb2.Operation], message: Any
     ) -> Any:
+        """What a successful operation answers with, in that message. Raises the operation's error."""
         current = await self.ended(operation)
         if current.HasField("error"):
             raise error_of(current.error)

@@ -61,7 +61,7 @@ def introduce(
 @operation_options
 @pass_session
 def forget(session: Session, pif: str, no_wait: bool, request_id: str) -> None:
-    """Forget the PIF of a card that is gone."""
+    """Forget a physical PIF. While its card is there, a scan brings it back."""
     from xenhost.api.host.v1.pif_service_pb2 import ForgetPifRequest
 
     request = ForgetPifRequest(id=pif, request_id=request_id)
