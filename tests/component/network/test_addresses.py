@@ -18,6 +18,7 @@ from component.network.host_under_test import (
 )
 from kit.netns import Peer, pings, run
 from xenhost.core.network import IpConfig, IpPlan, Route
+from xenhost.drivers.network.ip.monitor import EVERY, Monitor
 
 NONE = IpConfig()
 BEYOND = "198.51.100.1"
@@ -143,7 +144,7 @@ async def test_the_next_agent_knows_what_its_forerunner_gave(host: Host, wired: 
 
 async def test_a_missing_interface_keeps_no_other_back(host: Host, wired: Peer) -> None:
     async with host.agent() as addresses:
-        wish = plan(xenbr0=static("192.0.2.5/24"), gone=static("192.0.2.6/24"), **{"../x": NONE})
+        wish = IpPlan({"xenbr0": static("192.0.2.5/24"), "gone": static("192.0.2.6/24"), "../x": NONE})
         problems = await addresses.apply(wish)
         assert [each.place for each in problems] == ["gone", "../x"]
         assert await asyncio.to_thread(pings, "192.0.2.1")
@@ -227,3 +228,18 @@ async def test_two_hundred_interfaces_are_set_up_at_once(host: Host, network: No
         with Removals() as removals:
             await addresses.apply(wish)
             assert not removals.so_far()
+
+
+async def test_events_that_the_kernel_had_to_drop_count_as_any(host: Host, wired: Peer) -> None:
+    heard: list[set[int]] = []
+    monitor = Monitor(heard.append)
+    await asyncio.to_thread(monitor.open)
+    script = host.folder / "many"
+    many = (f"address add 10.0.{number // 250}.{number % 250 + 1}/32 dev xenbr0\n" for number in range(6000))
+    script.write_text("".join(many))
+    run("ip", "-batch", str(script))
+    for _ in range(200):
+        monitor.read()
+    monitor.close()
+    assert any(EVERY in each for each in heard)
+    assert any(each - {EVERY} for each in heard)

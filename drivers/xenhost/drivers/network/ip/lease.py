@@ -72,7 +72,8 @@ def _addresses(untrusted_text: str, version: int) -> Iterable[IPv4Interface | IP
             address = ip_interface(word)
         except ValueError:
             continue
-        if address.version == version and _is_host(address.ip) and "%" not in word:
+        usable = _is_host(address.ip) and not (version == 6 and address.ip.is_link_local) and "%" not in word
+        if address.version == version and usable:
             yield address
 
 
