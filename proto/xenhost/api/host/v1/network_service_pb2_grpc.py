@@ -125,6 +125,7 @@ class NetworkServiceServicer(object):
         """Manage the host through another PIF. Unless confirmed in time (by ConfirmManagement, or since the pool master
         reaches the host), all goes back as it was. Response: ManagementInterface.
         FAILED_PRECONDITION  INTERFACE_HAS_NO_IP, PIF_HAS_NO_NETWORK_CONFIGURATION   give it addresses
+        FAILED_PRECONDITION  HOST_HAS_NO_MANAGEMENT_IP   it got none
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -148,7 +149,7 @@ class NetworkServiceServicer(object):
 
     def SetSwitch(self, request, context):
         """Change between Linux bridges and Open vSwitch. Response: ManagementInterface.
-        FAILED_PRECONDITION  OPERATION_NOT_ALLOWED  not while VIFs or PIFs are plugged
+        FAILED_PRECONDITION  NETWORK_CONTAINS_PIF, NETWORK_CONTAINS_VIF   not while PIFs or VIFs are plugged
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
