@@ -1,0 +1,1 @@
+"""The switch of a host that has Linux bridges."""
