@@ -16,7 +16,7 @@ help:
 	@echo 'make test        set up, then run every test, those on real Xen included'
 	@echo 'make test-quick  only the tests that need no emulated machine   (ARGS="-k word" for pytest)'
 	@echo 'make test-xen    only the tests on real Xen                     (ARGS="-k word" for pytest)'
-	@echo 'make test-bare   only the tests on a machine like a dom0, without Xen (storage, networks)'
+	@echo 'make test-bare   only the tests on a machine like a dom0, without Xen: storage, networks (ARGS="--long": all)'
 	@echo 'make xen-shell   a shell in a dom0 with the project installed'
 	@echo 'make check       style, types, layers, generated code, C warnings and sanitizers'
 	@echo 'make bench       measure against xl, libvirt, xenstore-ls, libxenstore and pyxs, on real Xen'
