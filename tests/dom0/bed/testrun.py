@@ -44,7 +44,7 @@ class TestRun:
     limits: Limits
     peer: bool
     output: Output
-    long: bool = False  # also those marked xen_long
+    long: bool = False  # also those marked xen_long or bare_long
 
     def run(self) -> int:
         """Run everything; the exit status for the tool."""
@@ -67,7 +67,7 @@ class TestRun:
 
     def _marked(self) -> str:
         if self.spec.bare:
-            return "bare"
+            return "bare" if self.long else "bare and not bare_long"
         return "xen" if self.long else "xen and (not xen_long or xen_core)"
 
     def _session(self, name: str, archive: Path, arguments: Sequence[str], deadline: float) -> Session:
