@@ -18,7 +18,7 @@ from xenhost.core.storage_requests import ResizeVdi, ScanSr, SnapshotVdi
 from xenhost.core.units import KIB, MIB
 from xenhost.core.vm import FirmwareBoot, Memory, PowerState, VmSpec, VmType
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xen_long]
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.xen_long]
 XVDA = parse_device("xvda")[0]
 XVDB = parse_device("xvdb")[0]
 KINDS = ["file", "lvm"]
@@ -51,11 +51,11 @@ async def test_what_a_guest_writes_arrives_in_its_vdi(host: VdiHost, kind: str) 
     with await host.shell(vm.id) as shell:
         await shell.run("echo hello of xvda | dd of=/dev/xvda conv=fsync")
         await host.do(PlugVbd(vm.id, disk(second, "xvdb")))
-        await shell.heard(re.compile(rb"GUESTDEV add xvdb"), 30)
+        await shell.heard(re.compile(rb"GUESTDEV add xvdb"), 120)
         await shell.run("echo hello of xvdb | dd of=/dev/xvdb conv=fsync")
         assert "hello of xvda" in await shell.run("head -c 13 /dev/xvda")
         await host.do(UnplugVbd(vm.id, XVDB))
-        await shell.heard(re.compile(rb"GUESTDEV remove xvdb"), 30)
+        await shell.heard(re.compile(rb"GUESTDEV remove xvdb"), 120)
     assert host.host.storage.vdi(second).datapaths == ()
     assert (await host.content(second)).startswith(b"hello of xvdb\n")
     await host.do(ShutdownVm(vm.id, timeout=60))
@@ -101,7 +101,7 @@ async def test_a_guest_sees_its_disk_grow(host: VdiHost, kind: str) -> None:
         assert str(64 * MIB // 512) in await shell.run("cat /sys/block/xvda/size")
         await host.store(ResizeVdi(vdi, 96 * MIB))
         await shell.run(
-            f"for i in $(seq 50); do grep -q {96 * MIB // 512} /sys/block/xvda/size && break; sleep 0.2; done"
+            f"for i in $(seq 200); do grep -q {96 * MIB // 512} /sys/block/xvda/size && break; sleep 0.2; done"
         )
         assert str(96 * MIB // 512) in await shell.run("cat /sys/block/xvda/size")
         await shell.run("echo the end | dd of=/dev/xvda bs=1M seek=95 conv=fsync")
@@ -146,10 +146,10 @@ async def test_iso_images_are_put_into_a_drive_and_taken_out(host: VdiHost) -> N
     with await host.shell(vm.id) as shell:
         for name in ("one", "two", "one"):
             await host.do(InsertVbd(vm.id, XVDB, Source(SourceKind.VDI, isos[f"{name}.iso"])))
-            await shell.heard(re.compile(rb"GUESTDEV add xvdb"), 30)
+            await shell.heard(re.compile(rb"GUESTDEV add xvdb"), 120)
             assert f"I am {name}" in await shell.run("head -c 8 /dev/xvdb")
             await host.do(EjectVbd(vm.id, XVDB))
-            await shell.heard(re.compile(rb"GUESTDEV remove xvdb"), 30)
+            await shell.heard(re.compile(rb"GUESTDEV remove xvdb"), 120)
             assert host.host.storage.datapaths() == []
 
 

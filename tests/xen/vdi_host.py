@@ -64,7 +64,7 @@ class VdiHost:
         return await self._succeeded(await self.host.storage.submit(request))
 
     async def _succeeded(self, begun: Operation) -> Operation:
-        ended = await self.host.engine.wait(begun.id, 200)
+        ended = await self.host.engine.wait(begun.id, 400)
         assert ended.state is OperationState.SUCCEEDED, ended
         return ended
 
@@ -109,7 +109,7 @@ class VdiHost:
     async def shell(self, vm: VmId) -> "Shell":
         """The console of a guest that is up."""
         shell = Shell(await tty_of(self.host.hypervisor, self.domid(vm)))
-        await shell.heard(re.compile(rb"GUESTUP"), 90)
+        await shell.heard(re.compile(rb"GUESTUP"), 240)
         return shell
 
 
@@ -126,7 +126,7 @@ class Shell:
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
 
-    async def run(self, command: str, within: float = 60) -> str:
+    async def run(self, command: str, within: float = 180) -> str:
         """What a command says. It must succeed."""
         os.write(self._fd, f'{command}\necho "X"END:$?\n'.encode())
         said, match = await self.heard(_END, within)
