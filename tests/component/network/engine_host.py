@@ -8,7 +8,6 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Final
 
-from kit.nic_tree import NicTree
 from xenhost.agent.clock import SystemClock
 from xenhost.agent.engine.operations import OperationTable
 from xenhost.agent.events.hub import EventHub
@@ -48,10 +47,9 @@ class EngineHost:
 
     def __init__(self, folder: Path, dhcp_patience: float = 30.0) -> None:
         self.folder: Final = folder
-        self.tree: Final = NicTree(folder / "sys")
         clock = SystemClock()
         self.table: Final = OperationTable(EventHub("instance"), clock, 1000, 1e9)
-        places = Places(folder / "state", self.tree.root, folder / "modprobe.d", folder / "pci.ids")
+        places = Places(folder / "state", folder / "sys", folder / "modprobe.d", folder / "pci.ids")
         self.switch: Final = CurrentSwitch(make_switch, SwitchKind.BRIDGE)
         self.addresses: Final = HostAddresses(folder / "run", folder / "log", clock, folder / "resolv.conf")
         self.engine: Final = NetworkEngine(

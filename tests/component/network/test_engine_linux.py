@@ -15,6 +15,7 @@ from component.network.engine_host import ALIVE, DHCP, EngineHost, static
 from component.network.host_under_test import addresses_of
 from kit import dhcp, netns
 from kit.netns import Peer, pings, run
+from kit.nic_tree import NicTree
 from xenhost.agent.network.wish import wish
 from xenhost.core.network_records import Ipv4Config, NetworkId
 from xenhost.core.network_requests import (
@@ -35,12 +36,12 @@ pytestmark = pytest.mark.timeout(240)
 @pytest.fixture
 def folder(peer: Peer, tmp_path: Path) -> Iterator[Path]:
     """A host with two cards, eth0 and eth1, each wired to the peer."""
-    host = EngineHost(tmp_path)
+    tree = NicTree(tmp_path / "sys")
     for number in range(2):
         peer.wire(f"eth{number}", f"far{number}", here_mac=f"52:54:00:00:00:0{number}", up=False)
         with peer.inside():
             run("ip", "link", "set", f"far{number}", "up")
-        host.tree.pci(f"eth{number}", f"0000:0{number + 1}:00.0")
+        tree.pci(f"eth{number}", f"0000:0{number + 1}:00.0")
     peer.address("far0", f"{PEER}/24")
     peer.address("far1", "198.51.100.1/24")
     yield tmp_path

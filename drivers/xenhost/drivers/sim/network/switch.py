@@ -9,6 +9,7 @@ from xenhost.core.network import (
     BondUplink,
     Bridge,
     BridgeState,
+    LockingMode,
     NicUplink,
     Problem,
     SwitchFeature,
@@ -29,6 +30,7 @@ class SimSwitch:
         self._world: Final = life.world
         self._kind: Final = kind
         self._watchers: Final[list[Callable[[], None]]] = []
+        self._open = False
 
     @property
     def kind(self) -> SwitchKind:
@@ -44,12 +46,14 @@ class SimSwitch:
         """Read the store, if the world has one. Raises SwitchUnavailable if it is damaged."""
         await self._life.reach("open_switch", When.BEFORE)
         await self._world.load()
+        self._open = True
         for watcher in self._watchers:
             if watcher not in self._world.on_bond:
                 self._world.on_bond.append(watcher)
 
     async def close(self) -> None:
         """Tell nobody any more."""
+        self._open = False
         for watcher in self._watchers:
             if watcher in self._world.on_bond:
                 self._world.on_bond.remove(watcher)
@@ -64,10 +68,14 @@ class SimSwitch:
         for number, bridge in enumerate(ordered):
             if number == len(ordered) // 2:
                 await self._life.reach("apply_switch", When.DURING)
-            if (trouble := self._trouble(bridge)) is not None:
-                problems.append(trouble)
-            else:
-                self._make(bridge)
+            there = world.bridges.get(bridge.name)
+            if there is not None and there.made is None:
+                problems.append(Problem(bridge.name, "somebody else has made a bridge of that name"))
+                continue
+            trouble = self._trouble(bridge)
+            problems += [Problem(bridge.name, trouble)] if trouble else []
+            works = not trouble or self._works(bridge)
+            self._make(bridge if works else replace(bridge, uplink=None))
         await world.sync()
         await self._life.reach("apply_switch", When.AFTER)
         return problems
@@ -84,8 +92,14 @@ class SimSwitch:
         if bridge is None:
             message = f"there is no bridge {port.bridge}"
             raise DeviceAttachFailed(f"{port.interface}: {message}", device=port.interface, msg=message)
-        self._take_off(port.interface)
-        bridge.ports.append(port.interface)
+        if self._world.interfaces is not None and port.interface not in self._world.interfaces:
+            message = "there is no such interface"
+            raise DeviceAttachFailed(f"{port.interface}: {message}", device=port.interface, msg=message)
+        if port.locking is LockingMode.DISABLED:
+            self._take_off(port.interface)
+        elif port.interface not in bridge.ports:
+            self._take_off(port.interface)
+            bridge.ports.append(port.interface)
         self._world.vifs[port.interface] = port
         await self._world.sync()
         await self._life.reach("connect_vif", When.AFTER)
@@ -107,36 +121,41 @@ class SimSwitch:
     def watch_bonds(self, on_change: Callable[[], None]) -> None:
         """When a cable comes or goes."""
         self._watchers.append(on_change)
+        if self._open:
+            self._world.on_bond.append(on_change)
 
     # Inside
 
-    def _trouble(self, bridge: Bridge) -> Problem | None:
+    def _trouble(self, bridge: Bridge) -> str:
+        """Why it cannot have its uplink; empty: it can."""
         world = self._world
-        there = world.bridges.get(bridge.name)
-        if there is not None and there.made is None:
-            return Problem(bridge.name, "somebody else has made a bridge of that name")
+        foreign = {port for each in world.bridges.values() if each.made is None for port in each.ports}
+        if taken := sorted(_cards(bridge) & foreign):
+            return f"{taken[0]} is on somebody else's bridge"
         match bridge.uplink:
             case NicUplink(device=device) if device not in world.cards:
-                return Problem(device, "there is no such card")
-            case BondUplink(device=device, members=members) if not any(each in world.cards for each in members):
-                return Problem(device, "none of its cards is there")
+                return f"there is no card {device}"
+            case BondUplink(members=members) if missing := [each for each in members if each not in world.cards]:
+                return f"there is no card {missing[0]}"
             case VlanUplink(parent_bridge=parent) if parent not in world.ours():
-                return Problem(bridge.name, f"there is no bridge {parent}")
-        return None
+                return f"there is no bridge {parent}"
+        return ""
+
+    def _works(self, bridge: Bridge) -> bool:
+        """Does a bond carry traffic with the cards that are there?"""
+        uplink = bridge.uplink
+        return isinstance(uplink, BondUplink) and any(each in self._world.cards for each in uplink.members)
 
     def _make(self, bridge: Bridge) -> None:
         world = self._world
-        there = world.bridges.setdefault(bridge.name, SimBridge(bridge.name, bridge))
+        there = world.bridges.get(bridge.name)
+        if there is None:
+            there = world.bridges[bridge.name] = SimBridge(bridge.name, bridge)
         taken = _cards(bridge)
         for other in world.bridges.values():
             if other.made is not None and other.name != bridge.name and _cards(other.made) & taken:
                 other.made = _without_uplink(other.made)
         there.made = bridge
-        self._reconnect(there)
-
-    def _reconnect(self, bridge: SimBridge) -> None:
-        """Ports of VIFs stay on a bridge that stays; those of one that went are cut off."""
-        bridge.ports = [each for each in bridge.ports if each in self._world.vifs]
 
     def _take_off(self, interface: str) -> None:
         for bridge in self._world.bridges.values():

@@ -72,14 +72,14 @@ def card(number: int, sriov: int = 0) -> Nic:
     )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SimBridge:
     """A bridge: ours, as it was wished, or somebody else's."""
 
     name: str
     made: Bridge | None
     ports: list[str] = field(default_factory=list)
-    """VIFs."""
+    """VIFs, and of somebody else's bridge whatever is on it."""
 
 
 class NetworkWorld:
@@ -97,6 +97,8 @@ class NetworkWorld:
         }
         self.vifs: Final[dict[str, VifPort]] = {}
         """Connected, or with rules."""
+        self.interfaces: set[str] | None = None
+        """Of VIFs, as netback makes them; None: every one that is asked for is there."""
         self.plan = IpPlan()
         self.settings: Final[dict[str, NicSettings]] = {}
         self.leases: Final[dict[str, SimLease]] = {}
@@ -161,6 +163,16 @@ class NetworkWorld:
     def states(self) -> list[BridgeState]:
         """Every bridge."""
         return [self._state(each) for _, each in sorted(self.bridges.items())]
+
+    def mac(self, bridge: str) -> str:
+        """Of a bridge."""
+        made = self.bridges[bridge].made
+        if made is not None and isinstance(made.uplink, BondUplink):
+            return made.mac or made.uplink.mac
+        if made is not None and made.mac:
+            return made.mac
+        chosen = zlib.crc32(bridge.encode()).to_bytes(4, "big")
+        return ":".join(f"{byte:02x}" for byte in b"\x02\x00" + chosen)
 
     # What tests do to it
 
