@@ -14,6 +14,7 @@ from xenhost.drivers.network.ovs.database import Table
 from xenhost.drivers.network.ovs.json_rpc import JsonRpc, Refused
 from xenhost.drivers.network.ovs.ovsdb import Ovsdb, Touched
 from xenhost.drivers.network.ovs.states import bond_from_columns, bond_ports, parse_bond
+from xenhost.drivers.network.ovs.values import Uuid
 
 _SOON: Final = (0.05, 1.0)
 """Seconds after a change of a link at which a bond has drawn its consequences; its delay to use a card comes on top."""
@@ -29,6 +30,7 @@ class Bonds:
         self._watchers: Final[list[Callable[[], None]]] = []
         self._timers: Final[set[asyncio.TimerHandle]] = set()
         self._seen: dict[str, tuple[object, ...]] = {}
+        self._rows: frozenset[Uuid] = frozenset()
 
     def open(self) -> None:
         """Begin to watch."""
@@ -70,18 +72,24 @@ class Bonds:
         number = int((self._rundir / "ovs-vswitchd.pid").read_text())
         return self._rundir / f"ovs-vswitchd.{number}.ctl"
 
+    def _is_bond(self, table: Table, uuid: Uuid) -> bool:
+        row = self._db.data.row(table, uuid) if table is Table.PORT else None
+        return row is not None and len(row.rows("interfaces")) > 1
+
     def _look(self) -> dict[str, tuple[object, ...]]:
         data = self._db.data
+        ports = bond_ports(data)
+        self._rows = frozenset({port.uuid for port in ports}.union(*(port.rows("interfaces") for port in ports)))
         return {
             port.name: (
                 port.text("bond_active_slave"),
                 *((each.name, each.text("link_state"), each.flag("lacp_current")) for each in data.interfaces(port)),
             )
-            for port in bond_ports(data)
+            for port in ports
         }
 
     def _on_change(self, touched: Touched) -> None:
-        if not any(table in (Table.PORT, Table.INTERFACE) for table, _ in touched):
+        if not any(uuid in self._rows or self._is_bond(table, uuid) for table, uuid in touched):
             return
         seen = self._look()
         if seen == self._seen:

@@ -155,11 +155,11 @@ class Database:
 
     def bridge_of(self, port: Row) -> Row | None:
         """The real bridge that has the port."""
-        return next((each for each in self.all(Table.BRIDGE) if port.uuid in each.rows("ports")), None)
+        return next((each for each in self.all(Table.BRIDGE) if each.refers("ports", port.uuid)), None)
 
     def port_of(self, interface: Row) -> Row | None:
         """The port that has the interface."""
         named = self.named(Table.PORT, interface.name)
-        if named is not None and interface.uuid in named.rows("interfaces"):
+        if named is not None and named.refers("interfaces", interface.uuid):
             return named
-        return next((each for each in self.all(Table.PORT) if interface.uuid in each.rows("interfaces")), None)
+        return next((each for each in self.all(Table.PORT) if each.refers("interfaces", interface.uuid)), None)

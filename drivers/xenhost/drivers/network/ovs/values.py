@@ -126,6 +126,10 @@ class Row:
         """References."""
         return frozenset(each.uuid for each in _set(self.value(column)) if isinstance(each, RowRef))
 
+    def refers(self, column: str, row: Uuid) -> bool:
+        """Is that row among the references?"""
+        return RowRef(row) in _set(self.value(column))
+
     def numbers(self, column: str) -> frozenset[int]:
         """Integers."""
         return frozenset(each for each in _set(self.value(column)) if isinstance(each, int))
