@@ -18,7 +18,7 @@ from xenhost.core.network import (
     Uplink,
     VlanUplink,
 )
-from xenhost.core.network_records import Pif, PifKind, Tunnel
+from xenhost.core.network_records import Pif, PifId, PifKind, Tunnel
 
 
 class Uplinks:
@@ -28,9 +28,21 @@ class Uplinks:
         self._relations: Final = relations
         self._facts: Final = facts
         self._problems: Final = problems
+        self._made: Final[dict[PifId, Uplink | None]] = {}
 
     def of(self, pif: Pif) -> Uplink | None:
         """That of a PIF."""
+        if pif.id not in self._made:
+            self._made[pif.id] = None  # records that go round in a circle end here
+            self._made[pif.id] = self._uplink(pif)
+        return self._made[pif.id]
+
+    def cards(self, pif: Pif) -> list[Pif]:
+        """Those cards under a physical PIF or a bond that are there."""
+        members = self._relations.members(pif) if pif.kind is PifKind.BOND else [pif]
+        return [member for member in members if member.device in self._facts.nics]
+
+    def _uplink(self, pif: Pif) -> Uplink | None:
         match pif.kind:
             case PifKind.PHYSICAL:
                 return NicUplink(pif.device) if self._is_there(pif) else None
@@ -43,11 +55,6 @@ class Uplinks:
                 return self._tunnel(pif, tunnel) if tunnel else None
             case PifKind.SRIOV:
                 return None
-
-    def cards(self, pif: Pif) -> list[Pif]:
-        """Those cards under a physical PIF or a bond that are there."""
-        members = self._relations.members(pif) if pif.kind is PifKind.BOND else [pif]
-        return [member for member in members if member.device in self._facts.nics]
 
     def _is_there(self, pif: Pif) -> bool:
         if pif.device in self._facts.nics:
@@ -84,7 +91,7 @@ class Uplinks:
         if vlan is None or tagged is None or parent is None:
             self._problems.at(self._relations.interface(pif))("its tagged PIF is not there; destroy the VLAN")
             return None
-        return VlanUplink(parent.bridge, tagged.device, vlan.tag) if self.cards(tagged) else None
+        return VlanUplink(parent.bridge, tagged.device, vlan.tag) if self.of(tagged) else None
 
     def _tunnel(self, pif: Pif, tunnel: Tunnel) -> TunnelUplink | None:
         transport = self._relations.transport(pif)

@@ -261,6 +261,14 @@ def test_what_the_switch_cannot_do_is_a_problem_and_keeps_the_bridge() -> None:
         assert len(host.problems(name)) == 1
 
 
+def test_a_vlan_on_a_bond_that_cannot_be_made_leads_nowhere() -> None:
+    host = Wanted()
+    host.bond("eth0", "eth1", mode=BondMode.BALANCE_SLB)
+    host.vlan("bond0", 5)
+    host.facts = replace(host.facts, features=LINUX)
+    assert host.bridge(host.network_of("bond0.5").bridge).uplink is None
+
+
 def test_keys_of_a_network_and_its_pif_reach_the_bridge() -> None:
     host = Wanted()
     host.plug("eth0", "eth1")
@@ -327,7 +335,7 @@ def test_records_in_a_circle_end() -> None:
     host.vlan("eth0", 6)
     vlans = {
         untagged: replace(vlan, tagged=other)
-        for (untagged, vlan), other in zip(host.intent.vlans.items(), reversed(host.intent.vlans), strict=True)
+        for (untagged, vlan), other in zip(host.intent.vlans.items(), [*host.intent.vlans][::-1], strict=True)
     }
     host.intent = replace(host.intent, vlans=vlans)
     assert {pif.kind for pif in host.intent.pifs.values()} == {PifKind.PHYSICAL, PifKind.VLAN}
