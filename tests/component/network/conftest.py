@@ -1,5 +1,6 @@
 """Each test in a network of its own, with a machine at the other end of the wire."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def peer(network: None) -> Iterator[netns.Peer]:
 
 
 @pytest.fixture
-def host(network: None, tmp_path: Path) -> Host:
-    """dom0, for tests of its addresses."""
-    return Host(tmp_path)
+def host(network: None, tmp_path: Path) -> Iterator[Host]:
+    """dom0, for tests of its addresses. The agent's unit has this umask."""
+    before = os.umask(0o077)
+    yield Host(tmp_path)
+    os.umask(before)

@@ -230,6 +230,17 @@ async def test_two_hundred_interfaces_are_set_up_at_once(host: Host, network: No
             assert not removals.so_far()
 
 
+async def test_an_address_that_another_machine_has_is_a_problem_and_not_acquired(host: Host, wired: Peer) -> None:
+    wired.address("eth0", "2001:db8::5/64")
+    wish = plan(xenbr0=static("2001:db8::5/64"))
+    async with host.agent() as addresses:
+        assert not await addresses.apply(wish)
+        await eventually(lambda: "dadfailed" in run("ip", "-6", "address", "show", "xenbr0"))
+        (problem,) = await addresses.apply(wish)
+        assert "2001:db8::5" in problem.message
+        assert not (await addresses.state("xenbr0")).ipv6
+
+
 async def test_events_that_the_kernel_had_to_drop_count_as_any(host: Host, wired: Peer) -> None:
     heard: list[set[int]] = []
     monitor = Monitor(heard.append)

@@ -176,6 +176,8 @@ class HostAddresses:
             if len(to_do) <= len(refused):
                 break
             refused = list(self._kernel.make(to_do, found))
+        twice = [(name, each.address.ip) for name in names for each in found.addresses.get(name, ()) if each.duplicate]
+        problems += [Problem(name, f"another machine has its address {ip}") for name, ip in twice]
         return found, problems + refused
 
     def _prepare(self, plan: IpPlan, names: Iterable[str]) -> list[Problem]:

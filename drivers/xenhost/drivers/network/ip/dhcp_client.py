@@ -99,8 +99,9 @@ class DhcpClient:
     def _start(self, wish: str) -> None:
         run, state = self._folder / "run", self._folder / "state"
         for place in (run, state, Path(PLACE), Path(STATE_PLACE)):
-            place.mkdir(parents=True, exist_ok=True, mode=0o755)
-        self._folder.chmod(0o755)  # dhcpcd's unprivileged processes go through it
+            place.mkdir(parents=True, exist_ok=True)
+        for place in (run, state):
+            place.chmod(0o755)  # whatever our umask: most of dhcpcd's processes are not root's
         (run / "conf").write_text(CONFIG_4 if self.version == 4 else CONFIG_6 % self.interface)
         (run / "hook").write_text(HOOK)
         (run / "hook").chmod(0o755)

@@ -42,6 +42,10 @@ remember() {
 }
 
 case "$reason" in
+PREINIT|CARRIER) # dhcpcd has just told the kernel to make no link-local address, and makes none itself
+    mode="/proc/sys/net/ipv6/conf/$interface/addr_gen_mode"
+    [ ! -e "$mode" ] || [ "$(cat "$mode")" != 1 ] || echo 0 >"$mode"
+    ;;
 BOUND|RENEW|REBIND|REBOOT)
     [ -n "$new_ip_address" ] || exit 0
     wanted="$new_ip_address/${new_subnet_cidr:-32}"

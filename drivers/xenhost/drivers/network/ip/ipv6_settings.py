@@ -33,8 +33,8 @@ def set_ipv6(interface: str, mode: Ipv6Mode, takes_default: bool | None) -> bool
         wanted |= {"accept_ra_pinfo": "1", "use_tempaddr": "0"}
         if takes_default is not None:
             wanted["accept_ra_defrtr"] = "1" if takes_default else "0"
-    if mode is not Ipv6Mode.DHCP and _read(place / "addr_gen_mode") == _NO_LINK_LOCAL:
-        wanted["addr_gen_mode"] = _EUI64  # a DHCP client of ours or of others turned it off
+    if _read(place / "addr_gen_mode") == _NO_LINK_LOCAL:
+        wanted["addr_gen_mode"] = _EUI64  # some DHCP client turned it off
     changed = {name for name, value in wanted.items() if _write(place / name, value)}
     return by_router and not changed.isdisjoint({"autoconf", "accept_ra", "accept_ra_defrtr"})
 
