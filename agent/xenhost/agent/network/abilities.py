@@ -7,11 +7,14 @@ from xenhost.agent.network.facts import Facts
 from xenhost.core.network import BondMode, SwitchFeature, SwitchKind, TunnelProtocol
 from xenhost.core.network_errors import SwitchCannot
 
+MAX_KERNEL_KEY: Final = 1023
+"""Of the kernel's bonding driver: ad_user_port_key has 10 bits."""
+
 _TUNNEL: Final = {TunnelProtocol.GRE: SwitchFeature.GRE, TunnelProtocol.VXLAN: SwitchFeature.VXLAN}
 _WHAT: Final = {
     SwitchFeature.BALANCE_SLB: "bonds of mode balance-slb",
     SwitchFeature.LACP_FALLBACK: "lacp-fallback-ab=true",
-    SwitchFeature.LACP_KEY: "lacp-aggregation-key",
+    SwitchFeature.LACP_KEY: "this lacp-aggregation-key",
     SwitchFeature.GRE: "tunnels of protocol gre",
     SwitchFeature.VXLAN: "tunnels of protocol vxlan",
     SwitchFeature.IGMP_SNOOPING: "IGMP snooping",
@@ -19,6 +22,7 @@ _WHAT: Final = {
 }
 _INSTEAD: Final = {
     SwitchFeature.BALANCE_SLB: "use active-backup or lacp, or Open vSwitch",
+    SwitchFeature.LACP_KEY: f"use none, or one up to {MAX_KERNEL_KEY} if these are Linux bridges, or Open vSwitch",
     SwitchFeature.LACP_FALLBACK: "set it to false, or use Open vSwitch",
 }
 
@@ -32,6 +36,8 @@ def missing_of_bond(mode: BondMode, properties: Mapping[str, str], facts: Facts)
         needed.append(SwitchFeature.LACP_FALLBACK)
     if mode is BondMode.LACP and "lacp-aggregation-key" in properties:
         needed.append(SwitchFeature.LACP_KEY)
+        if facts.kind is SwitchKind.BRIDGE and int(properties["lacp-aggregation-key"]) > MAX_KERNEL_KEY:
+            return SwitchFeature.LACP_KEY
     return next((feature for feature in needed if feature not in facts.features), None)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from kit.intents import DHCP, DHCP6, LINUX, Wanted, static
 from xenhost.core.errors import InvalidValue
-from xenhost.core.network import AddressFamily, BondMode
+from xenhost.core.network import AddressFamily, BondMode, SwitchFeature
 from xenhost.core.network_errors import (
     IncompatiblePifProperties,
     IsTunnelAccessPif,
@@ -307,6 +307,19 @@ def test_what_linux_bridges_cannot_do_is_refused_and_never_a_default() -> None:
     assert caught.value.values == {"switch": "bridge", "feature": "balance_slb"}
     host.do(CreateBond(network, pifs, mode=BondMode.LACP))
     assert host.the_bond().properties == {**LACP, "lacp-fallback-ab": "false"}
+
+
+def test_linux_bridges_take_keys_of_10_bits() -> None:
+    host = Wanted(features=LINUX | {SwitchFeature.LACP_KEY})
+    host.bond("eth0", "eth1", mode=BondMode.LACP)
+    bond = host.the_bond().id
+    host.do(UpdateBond(bond, properties={"lacp-aggregation-key": "1023"}))
+    with pytest.raises(SwitchCannot) as caught:
+        host.do(UpdateBond(bond, properties={"lacp-aggregation-key": "1024"}))
+    assert "1023" in str(caught.value)
+    ovs = Wanted()
+    ovs.bond("eth0", "eth1", mode=BondMode.LACP)
+    ovs.do(UpdateBond(ovs.the_bond().id, properties={"lacp-aggregation-key": "65535"}))
 
 
 def test_members_come_and_go() -> None:
