@@ -11,14 +11,13 @@ from typing import Final
 
 from xenhost.core.network import MemberState
 from xenhost.drivers.network.ovs.database import Table
-from xenhost.drivers.network.ovs.json_rpc import JsonRpc, Refused
 from xenhost.drivers.network.ovs.ovsdb import Ovsdb, Touched
 from xenhost.drivers.network.ovs.states import bond_from_columns, bond_ports, parse_bond
 from xenhost.drivers.network.ovs.values import Uuid
+from xenhost.drivers.network.ovs.vswitchd import Unanswered, ask
 
 _SOON: Final = (0.05, 1.0)
 """Seconds after a change of a link at which a bond has drawn its consequences; its delay to use a card comes on top."""
-_ANSWER: Final = 5.0
 
 
 class Bonds:
@@ -55,22 +54,10 @@ class Bonds:
             return {}
         states = {port.name: bond_from_columns(self._db.data, port) for port in ports}
         try:
-            rpc = JsonRpc(await asyncio.to_thread(self._control_socket))
-            await rpc.open(_ANSWER)
-            try:
-                for name in states:
-                    answer = await rpc.call("bond/show", [name], _ANSWER)
-                    if isinstance(answer, str) and (found := parse_bond(answer)):
-                        states[name] = found
-            finally:
-                await rpc.close()
-        except (OSError, ValueError, Refused):
-            pass  # what the database says must do
-        return states
-
-    def _control_socket(self) -> Path:
-        number = int((self._rundir / "ovs-vswitchd.pid").read_text())
-        return self._rundir / f"ovs-vswitchd.{number}.ctl"
+            answers = await ask(self._rundir, *(("bond/show", name) for name in states))
+        except Unanswered:
+            return states  # what the database says must do
+        return {name: parse_bond(answer) or states[name] for name, answer in zip(states, answers, strict=True)}
 
     def _is_bond(self, table: Table, uuid: Uuid) -> bool:
         row = self._db.data.row(table, uuid) if table is Table.PORT else None

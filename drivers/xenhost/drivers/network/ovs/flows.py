@@ -38,6 +38,7 @@ from xenhost.drivers.network.ovs.rules import (
 )
 from xenhost.drivers.network.ovs.values import Row
 from xenhost.drivers.network.ovs.vif_record import is_locked
+from xenhost.drivers.network.ovs.vswitchd import Unanswered, ask
 from xenhost.drivers.network.ovs.wishes import UPLINK_KEY
 
 _log = structlog.get_logger()
@@ -99,6 +100,16 @@ class Flows:
         cookie = COOKIE | number
         flows = [] if allowed is None else [(cookie, flow) for flow in of_vif(number, allowed)]
         await self._change(bridge, cookie, ONE, flows)
+
+    async def settle(self) -> None:
+        """Wait until changed flows are in force: until then the datapath decides on known packets as before.
+
+        Twice, since the first round of ovs-vswitchd's may have begun before the change.
+        """
+        try:
+            await ask(self._rundir, ("revalidator/wait",), ("revalidator/wait",))
+        except Unanswered as error:
+            _log.debug("it is not known when flows are in force", error=str(error))
 
     async def query_members(self, bridge: str) -> None:
         """Ask the guests of a real bridge which multicast groups they are in. Raises SwitchUnavailable."""

@@ -207,6 +207,8 @@ class OvsSwitch:
         if number is not None:
             await self._db.done(number)
         await self._check_connected(port, plan)
+        if plan.relocks:
+            await self._flows.settle()
         try:
             await asyncio.to_thread(links.prepare, port.interface, port.mtu, port.carrier)
         except OSError as error:

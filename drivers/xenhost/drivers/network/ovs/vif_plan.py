@@ -39,6 +39,8 @@ class VifPlan:
     """It is not on that bridge yet."""
     left: tuple[str, int] | None = None
     """The real bridge it was on before, and its number there: its flows there are not needed any more."""
+    relocks: bool = False
+    """What it may send changes under a guest that sends."""
 
 
 def plan_vif(data: Database, port: VifPort) -> VifPlan:
@@ -79,7 +81,9 @@ def plan_vif(data: Database, port: VifPort) -> VifPlan:
         change.take(Table.BRIDGE, home, "ports", [row.uuid])
         change.add(Table.BRIDGE, place.real, "ports", [RowRef(row.uuid)])
     left = (home.name, before) if moves and before is not None else None
-    return VifPlan(change, place.real.name, number, record.allowed, moves, left)
+    was = read(row)
+    relocks = was is None or was.allowed != record.allowed
+    return VifPlan(change, place.real.name, number, record.allowed, moves, left, relocks)
 
 
 @dataclass(frozen=True, slots=True)
