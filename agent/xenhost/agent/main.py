@@ -166,6 +166,10 @@ def build_host(config: Config, identity: Identity, clock: Clock, hypervisor: Hyp
         hub=hub,
         operations=operations,
     )
+    if network is not None:
+        network.set_vifs(engine.vifs.plugged)
+        network.set_mover(engine.vifs.move)
+        engine.vifs.on_plugged = network.vifs_changed
     importer = Importer(copier, clock, places.state_dir / "sm" / "import")
     return Host(hypervisor, drivers, images, storage, importer, engine, network)
 

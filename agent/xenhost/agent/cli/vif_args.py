@@ -25,7 +25,7 @@ def change_message(vm: str, index: int, request_id: str, options: Mapping[str, A
             setattr(vif, field, given[name])
             paths.append(field)
     if "locking" in given:
-        vif.locking = vm_pb2.VifLocking.Value(f"VIF_LOCKING_{given['locking'].replace('-', '_').upper()}")
+        vif.MergeFrom(vm_pb2.Vif(locking=f"VIF_LOCKING_{given['locking'].replace('-', '_').upper()}"))
         paths.append("locking")
     if given["allow"] and given["allow_none"]:
         raise click.UsageError("--allow or --allow-none, not both")

@@ -108,6 +108,7 @@ class Engine:
             hypervisor,
             self._services.networks,
             inventory,
+            clock,
             self.submit,
             lambda operation, timeout: self.wait(operation.id, timeout),
         )
@@ -140,6 +141,7 @@ class Engine:
         self._spawn(self._watcher.run(), "hypervisor events")
         self._spawn(self._services.sweeper.run(), "datapaths")
         self._spawn(self.vifs.run(), "VIFs")
+        self._spawn(self.vifs.watch(self.hub), "plugged VIFs")
         await asyncio.sleep(0)  # let the watcher subscribe before anything is listed
         await self._startup.run(stored, self._keep)
         self._accepting = True

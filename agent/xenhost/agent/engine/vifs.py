@@ -6,10 +6,13 @@ from typing import Final
 
 import structlog
 
+from xenhost.agent.events.hub import EventHub
 from xenhost.agent.inventory.inventory import Inventory
 from xenhost.agent.steps.vif import effective
+from xenhost.core.clock import Clock
 from xenhost.core.devices import DeviceClass, Vif, VifChange, VifLocking
-from xenhost.core.errors import OperationNotAllowed, OtherOperationInProgress, XenhostError
+from xenhost.core.errors import OperationNotAllowed, OtherOperationInProgress, ResumeTokenExpired, XenhostError
+from xenhost.core.events import ObjectKind
 from xenhost.core.ids import VmId
 from xenhost.core.network import LockingMode
 from xenhost.core.network_views import VifOnNetwork
@@ -19,6 +22,8 @@ from xenhost.core.requests import Request, UpdateVif
 from xenhost.core.views import Operation, OperationState
 
 _MOVE_SECONDS: Final = 300.0
+_SETTLE_SECONDS: Final = 0.1
+"""Changes come in bursts."""
 
 Submit = Callable[[Request], Awaitable[Operation]]
 Wait = Callable[[Operation, float], Awaitable[Operation]]
@@ -28,17 +33,26 @@ class VifFollower:
     """Keeps plugged VIFs as their networks are."""
 
     def __init__(
-        self, hypervisor: Hypervisor, networks: Networks, inventory: Inventory, submit: Submit, wait: Wait
+        self,
+        hypervisor: Hypervisor,
+        networks: Networks,
+        inventory: Inventory,
+        clock: Clock,
+        submit: Submit,
+        wait: Wait,
     ) -> None:
         self._hypervisor: Final = hypervisor
         self._networks: Final = networks
         self._inventory: Final = inventory
+        self._clock: Final = clock
         self._submit: Final = submit
         self._wait: Final = wait
         self._log: Final = structlog.get_logger("xenhost.engine")
         self._changed: Final[set[str]] = set()
         self._wake: Final = asyncio.Event()
         self._plugged: tuple[int, Mapping[str, tuple[VifOnNetwork, ...]]] = -1, {}
+        self.on_plugged: Callable[[], None] = lambda: None
+        """Called when other VIFs are plugged than before, or others than they were; not for each one."""
 
     def plugged(self) -> Mapping[str, tuple[VifOnNetwork, ...]]:
         """Those of VMs that have a domain, by bridge. Made anew only if a VM has changed."""
@@ -70,6 +84,22 @@ class VifFollower:
             self._wake.clear()
             while self._changed:
                 await self._refresh(self._changed.pop())
+
+    async def watch(self, hub: EventHub) -> None:
+        """Until the hub is closed: tell when other VIFs are plugged."""
+        last: Mapping[str, tuple[VifOnNetwork, ...]] = {}
+        changes = hub.subscribe(None, frozenset({ObjectKind.VM}))
+        while True:
+            if (now := self.plugged()) != last:
+                last = now
+                self.on_plugged()
+            try:
+                await anext(changes)
+            except StopAsyncIteration:
+                return
+            except ResumeTokenExpired:
+                changes = hub.subscribe(None, frozenset({ObjectKind.VM}))
+            await self._clock.sleep(_SETTLE_SECONDS)
 
     async def _refresh(self, bridge: str) -> None:
         for record in tuple(self._inventory):
