@@ -1,11 +1,12 @@
 """The host and its domains."""
 
-from typing import Final
+from typing import Final, get_args
 
 from xenhost.agent.rpc.convert.vm import VM_TYPE
 from xenhost.agent.version import VERSION
 from xenhost.api.host.v1 import host_service_pb2
 from xenhost.core.host import HostInfo
+from xenhost.core.network_requests import NetworkRequest
 from xenhost.core.requests import REQUESTS
 from xenhost.core.storage_requests import STORAGE_REQUESTS
 from xenhost.core.vm import Domain
@@ -13,6 +14,7 @@ from xenhost.core.vm import Domain
 CAPABILITIES: Final = (
     *sorted(REQUESTS),
     *sorted(STORAGE_REQUESTS),
+    *sorted(request.kind for request in get_args(NetworkRequest)),
     *("console.serial", "events.resume", "vdi.export", "vdi.import", "vdi.nbd", "vm.update"),
 )
 """What this agent can do, by name: the kinds of its operations, and what is not one."""
