@@ -102,7 +102,8 @@ class PacketWire:
                     status, _, _, _, _, tag, protocol = _AUX.unpack_from(value)
                     if status & _STATUS_VLAN_VALID:
                         data = data[:12] + struct.pack("!HH", protocol or 0x8100, tag) + data[12:]
-            frames.append(data)
+            tag = 4 if data[12:14] == b"\x81\0" else 0
+            frames.append(data.ljust(60 + tag, b"\0"))  # as a real wire would; the kernel trims IP packets
 
     def close(self) -> None:
         """No more frames."""

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from component.network.linux_ground import LinuxGround
 from contract.switch import BRIDGES, LOCKING, TUNNELS, VIFS, Promise, keep, name_of
+from contract.switch_linux import LinuxGround, standing
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
@@ -18,18 +18,14 @@ NEEDS_MODULES = {"gre_carries_frames", "gre_keeps_remotes_apart"}
 
 @pytest.fixture
 async def ground() -> AsyncIterator[LinuxGround]:
-    made = LinuxGround()
-    with made.host.entered():
-        await made.start()
-        try:
-            yield made
-        finally:
-            await made.stop()
-            made.close()
+    async with standing() as ground:
+        yield ground
 
 
 @pytest.mark.parametrize(
-    "promise", [each for each in (*BRIDGES, *VIFS, *LOCKING, *TUNNELS) if name_of(each) not in NEEDS_MODULES], ids=name_of
+    "promise",
+    [each for each in (*BRIDGES, *VIFS, *LOCKING, *TUNNELS) if name_of(each) not in NEEDS_MODULES],
+    ids=name_of,
 )
 async def test_promise(promise: Promise, ground: LinuxGround) -> None:
     await keep(promise, ground)

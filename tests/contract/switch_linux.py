@@ -1,4 +1,7 @@
-"""The switch of Linux bridges, on this machine's kernel."""
+"""The switch of Linux bridges, on the kernel that is there."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from contract.switch_kernel import KernelGround
 from xenhost.drivers.network.linux.switch import LinuxSwitch
@@ -20,3 +23,16 @@ class LinuxGround(KernelGround):
         """See SwitchGround."""
         await self.stop()
         await self.start()
+
+
+@asynccontextmanager
+async def standing() -> AsyncIterator[LinuxGround]:
+    """One, for one promise."""
+    made = LinuxGround()
+    with made.host.entered():
+        await made.start()
+        try:
+            yield made
+        finally:
+            await made.stop()
+            made.close()
