@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from component.harness.pki import Authority
 from xenhost.agent.rpc.health import LINK
 from xenhost.api.host.v1 import event_service_pb2, vm_pb2
 from xenhost.api.host.v1.vm_service_pb2 import DeleteVmRequest, StartVmRequest
+from xenhost.core.network import Ipv4Mode
+from xenhost.core.network_records import Ipv4Config
+from xenhost.core.network_requests import ReconfigureManagement
+from xenhost.core.views import OperationState
 
 
 @pytest.fixture
@@ -44,6 +49,24 @@ async def test_the_agent_registers_and_reports_what_there_is(tmp_path: Path, mas
         assert (first.session, first.sequence) == ("session-1", 1)
         assert first.snapshot.host.hypervisor == "sim"
         await health(client, True)
+
+
+async def test_a_change_of_management_is_kept_when_the_master_is_reached_anew(
+    tmp_path: Path, master: RecordingMaster
+) -> None:
+    address = await master.start(f"unix:{tmp_path}/master.sock")
+    async with running(tmp_path, toml(address)) as agent:
+        await master.heard(lambda m: bool(m.of_kind("heartbeat")))
+        registrations = len(master.registrations)
+        network = agent.network
+        assert network is not None
+        static = Ipv4Config(Ipv4Mode.STATIC, IPv4Interface("192.0.2.5/24"))
+        request = ReconfigureManagement(network.find_pif("eth0"), ipv4=static, confirm_seconds=600)
+        operation = await network.submit(request)
+        ended = await agent.engine.wait(operation.id, 30)
+        assert ended.state is OperationState.SUCCEEDED
+        assert len(master.registrations) > registrations
+        assert network.management().unconfirmed_until is None
 
 
 async def test_changes_are_reported_while_a_vm_starts(tmp_path: Path, master: RecordingMaster) -> None:

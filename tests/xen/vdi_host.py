@@ -40,6 +40,7 @@ class VdiHost:
     async def open(self) -> None:
         """As the daemon does it."""
         await self.host.hypervisor.open()
+        await self.host.open_network()
         await self.host.open_storage()
         await self.host.engine.start()
 

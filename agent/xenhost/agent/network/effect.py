@@ -64,13 +64,14 @@ class Effects:
         """What is in effect is the new intent. Raises PifConfigurationError; some of it is done then."""
         known = self._known
         was, old_problems = known.wish, frozenset(known.problems)
+        had_address = self._has_address(old)
         self._operations.progress(tracked, 0.1, "setting up the network")
         left = moves(old, known.effective)
         for bridge in left.keys() - known.vifs().keys():
             known.needed.pop(bridge, None)  # nothing is there that could move
         await self._applier.apply()
         self._check(request, was, old_problems, left)
-        await self._acquire(tracked, request, was, old)
+        await self._acquire(tracked, request, was, had_address)
         if isinstance(request, ReconfigureManagement) and request.confirm_seconds:
             await self._confirm(tracked, request)
 
@@ -92,27 +93,29 @@ class Effects:
             if problem.place in own | {EVERYWHERE} or (problem.place in places and problem not in old_problems):
                 raise _failed(intent, problem.place, problem.message)
 
-    async def _acquire(self, tracked: Tracked, request: NetworkRequest, was: Wish, old: Intent) -> None:
+    async def _acquire(self, tracked: Tracked, request: NetworkRequest, was: Wish, had_address: bool) -> None:
         """Wait for addresses that do not come from us. Without one the host is never left unmanageable."""
         intent = self._known.effective
         pif = pif_of(request, intent)
         own = frozenset() if pif is None else of_pif(intent, pif)
         management = frozenset().union(*(of_pif(intent, each) for each in intent.pifs.values() if each.management))
-        had = any(self._had_address(was, old))
         for interface, config in self._known.wish.addresses.interfaces.items():
             same = was.addresses.interfaces.get(interface, NO_IP) == config
             if not _comes_from_others(config) or (same and interface not in own):
                 continue
             self._operations.progress(tracked, 0.5, f"waiting for an address of {interface}")
             state = await self._wait(interface)
-            must = isinstance(request, ReconfigureManagement) or (had and not isinstance(request, ResetNetworking))
+            must = isinstance(request, ReconfigureManagement) or (
+                had_address and not isinstance(request, ResetNetworking)
+            )
             if state is None and must and interface in management:
                 raise _failed(intent, interface, f"{interface} got no address; it stays as it was")
             await self._applier.look_at(interface)
 
-    def _had_address(self, was: Wish, old: Intent) -> list[bool]:
-        bridges = {old.networks[pif.network].bridge for pif in old.pifs.values() if pif.management}
-        return [bool(state.ipv4 or state.ipv6) for name, state in self._known.addresses.items() if name in bridges]
+    def _has_address(self, intent: Intent) -> bool:
+        """Has the management interface one now?"""
+        bridges = {intent.networks[pif.network].bridge for pif in intent.pifs.values() if pif.management}
+        return any(state.ipv4 or state.ipv6 for name, state in self._known.addresses.items() if name in bridges)
 
     async def _wait(self, interface: str) -> IpState | None:
         try:

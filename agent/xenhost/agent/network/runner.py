@@ -133,9 +133,10 @@ class Runner:
 
     def _next(self) -> Job | None:
         """The oldest, once it is on disk."""
-        if self._queue and (begun := self._queue[0].tracked.begun) is not None and begun.done():
-            return self._queue.popleft()
-        return None
+        begun = self._queue[0].tracked.begun if self._queue else None
+        if begun is None or not begun.done() or begun.cancelled() or begun.exception() is not None:
+            return None
+        return self._queue.popleft()
 
     def _make_way(self, text: str = "an emergency reset of the network took its place") -> None:
         for job in [*([self._running] if self._running is not None else []), *self._queue]:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from kit.network import NetworkAgent, NetworkHost
+from xenhost.agent.journal.record import Write
 from xenhost.agent.network.journal import INTENT
+from xenhost.agent.network.store import NetworkStore
 from xenhost.core.errors import HandleInvalid, InternalError, InvalidValue, TooBusy
 from xenhost.core.events import ChangeKind, ObjectKind
 from xenhost.core.network import Ipv4Mode, LockingMode, SwitchKind, VifPort
@@ -248,6 +250,67 @@ async def test_a_network_without_effect_costs_no_call_of_a_driver(agent: Network
     host.world.faults.record_calls = True
     await agent.succeed(CreateNetwork(name="internal"))
     assert host.world.faults.calls == []
+
+
+class FullStore(NetworkStore):
+    """On a disk that is full now and then."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, synchronous=False)
+        self.full_at = 0
+        self.count = 0
+
+    def enqueue(self, *writes: Write) -> "asyncio.Future[None]":
+        self.count += 1
+        if self.count == self.full_at:
+            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            failed.set_exception(InternalError("the disk is full", message="the disk is full"))
+            return failed
+        return super().enqueue(*writes)
+
+
+@pytest.mark.parametrize("nth", [2, 3])
+async def test_a_change_that_cannot_be_written_down_is_undone(tmp_path: Path, nth: int) -> None:
+    host = NetworkHost(tmp_path)
+    store = FullStore(host.path)
+    agent = await host.start(store)
+    pif = agent.engine.find_pif("eth0")
+    store.count, store.full_at = 0, nth
+    operation = await agent.do(PlugPif(pif))
+    assert operation.state is OperationState.FAILED
+    assert "full" in str(operation.error)
+    assert not host.world.ours()
+    await agent.succeed(PlugPif(pif))
+    assert host.world.ours()
+    await agent.engine.close()
+
+
+async def test_a_request_that_cannot_be_written_down_is_refused(tmp_path: Path) -> None:
+    host = NetworkHost(tmp_path)
+    store = FullStore(host.path)
+    agent = await host.start(store)
+    store.count, store.full_at = 0, 1
+    with pytest.raises(InternalError, match="full"):
+        await agent.do(CreateNetwork(name="a"))
+    await agent.turns()
+    assert not list(agent.table)
+    await agent.succeed(CreateNetwork(name="a"))
+    await agent.engine.close()
+
+
+async def test_a_bond_that_gets_no_address_leaves_the_host_manageable(tmp_path: Path) -> None:
+    host = NetworkHost(tmp_path, SimNetworkConfig(dhcp=False))
+    host.world.give_lease("xenbr0", SimLease(IPv4Interface("10.9.9.9/24")))
+    agent = await host.start()
+    assert await managed(agent, config=DHCP) == "xenbr0"
+    there = host.world.ours()
+    network = NetworkId("5a000000-0000-4000-8000-000000000001")
+    await agent.succeed(CreateNetwork(network, name="bond"))
+    members = (agent.engine.find_pif("eth0"), agent.engine.find_pif("eth1"))
+    operation = await agent.do(CreateBond(network, members))
+    assert operation.state is OperationState.FAILED
+    assert host.world.ours() == there
+    await agent.engine.close()
 
 
 # Addresses
