@@ -1,20 +1,20 @@
 """The promises of the switch port on Open vSwitch with the switch of Debian's kernel."""
 
-import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from contract.switch import PROMISES, Promise, keep, name_of
-from contract.switch_ovs import OvsGround, standing
+from contract.switch_ovs import OvsGround, kernel_modules, standing
 from kit.openvswitch import KernelOvsDaemons
 
 
 @pytest.fixture(scope="module", autouse=True)
-def modules() -> None:
-    subprocess.run(["modprobe", "-a", "openvswitch", "bonding", "ip_gre", "vxlan", "sch_htb"], check=True, timeout=60)
+def modules() -> Iterator[None]:
+    with kernel_modules():
+        yield
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """Open vSwitch as ground for the promises of the switch port."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Final
 
 from contract.switch_kernel import KernelGround
@@ -12,6 +14,25 @@ from xenhost.drivers.network.ovs.switch import OvsSwitch
 DEVIATIONS: Final[Mapping[str, str]] = {
     "promiscuous_vif_sees_all": "Open vSwitch shows a port only what is for it, and says so when it is asked for more",
 }
+
+
+_MODPROBE: Final = Path("/proc/sys/kernel/modprobe")
+_MODULES: Final = ("openvswitch", "vport-vxlan", "vport-gre", "bonding", "sch_htb", "sch_ingress", "veth")
+
+
+@contextmanager
+def kernel_modules() -> Iterator[None]:
+    """Those that are needed, and no looking for others.
+
+    The kernel runs modprobe, slow in the test bed, whenever ovs-vswitchd asks for an interface that is not there yet.
+    """
+    subprocess.run(["modprobe", "-a", *_MODULES], check=True, timeout=60)
+    before = _MODPROBE.read_text()
+    _MODPROBE.write_text("\n")
+    try:
+        yield
+    finally:
+        _MODPROBE.write_text(before)
 
 
 class OvsGround(KernelGround):

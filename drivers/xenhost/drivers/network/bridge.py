@@ -30,6 +30,7 @@ _IFLA_MTU: Final = 4
 _IFLA_MASTER: Final = 10
 _IFLA_LINKINFO: Final = 18
 _IFLA_AF_SPEC: Final = 26
+_IFLA_GROUP: Final = 27
 _IFLA_INFO_KIND: Final = 1
 _IFLA_INET6_ADDR_GEN_MODE: Final = 8
 _ADDR_GEN_NONE: Final = 1
@@ -54,6 +55,7 @@ class Link:
     master: int
     """Index of the bridge it is on, 0 for none."""
     mac: bytes
+    group: int = 0
 
 
 def find(name: str) -> Link | None:
@@ -89,6 +91,12 @@ def prepare(name: str, mtu: int, up: bool) -> None:
 def set_up(name: str, up: bool) -> None:
     """Raises OSError: ENODEV if the interface is gone."""
     _change(name, [], up, hidden=False)
+
+
+def announce(link: Link) -> None:
+    """Have the kernel tell everybody of the link as if it had changed. Raises OSError: ENODEV if it is gone."""
+    group = _attribute(_IFLA_GROUP, struct.pack("=I", link.group))
+    _request([(_RTM_SETLINK, _LINK.pack(0, 0, link.index, 0, 0) + group)])
 
 
 def _change(name: str, settings: list[bytes], up: bool, hidden: bool) -> None:
@@ -147,6 +155,7 @@ def _parse_link(body: bytes) -> Link:
         mtu=int.from_bytes(found.get(_IFLA_MTU, b""), "little"),
         master=int.from_bytes(found.get(_IFLA_MASTER, b""), "little"),
         mac=found.get(_IFLA_ADDRESS, b""),
+        group=int.from_bytes(found.get(_IFLA_GROUP, b""), "little"),
     )
 
 

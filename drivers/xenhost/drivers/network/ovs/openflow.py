@@ -57,6 +57,7 @@ class Oxm(IntEnum):
     ARP_SHA = 24
     IPV6_SRC = 26
     ICMPV6_TYPE = 29
+    ICMPV6_CODE = 30
     ND_TARGET = 31
     ND_SLL = 32
     ND_TLL = 33

@@ -66,6 +66,7 @@ class Ovsdb:
         if self._rpc is not None:
             await self._rpc.close()
         self._connected.clear()
+        self._listeners.clear()
 
     def listen(self, on_change: Callable[[Touched], None]) -> None:
         """Call it with rows that changed; after a reconnection with all there are."""

@@ -29,6 +29,9 @@ _UDP6: Final = (_IPV6, number(Oxm.IP_PROTO, 17, 1))
 _ICMP6: Final = (_IPV6, number(Oxm.IP_PROTO, 58, 1))
 _SOLICIT: Final = 135
 _ADVERTISE: Final = 136
+_NO_CODE: Final = number(Oxm.ICMPV6_CODE, 0, 1)
+"""Without it ovs-vswitchd tells its kernel module nothing of addresses in neighbour discovery: one solicitation that is
+allowed would let all others pass for as long as the kernel remembers it."""
 _NEVER: Final = (134, 137, 146, 147, 151, 152, 153)
 """ICMPv6 of routers, certification paths and multicast routers."""
 _NO_MAC: Final = "00:00:00:00:00:00"
@@ -91,7 +94,7 @@ def _ipv6(sender: Match, allowed: Allowed) -> Iterable[Flow]:
     for addresses in (*sorted(allowed.ipv6), own):
         source, target = network(Oxm.IPV6_SRC, addresses), network(Oxm.ND_TARGET, addresses)
         unspecified = network(Oxm.IPV6_SRC, _ANY_IPV6)
-        solicit, advertise = (*_ICMP6, _icmp(_SOLICIT)), (*_ICMP6, _icmp(_ADVERTISE))
+        solicit, advertise = (*_ICMP6, _icmp(_SOLICIT), _NO_CODE), (*_ICMP6, _icmp(_ADVERTISE), _NO_CODE)
         yield Flow(8000, (sender, *solicit, *source, mac(Oxm.ND_SLL, allowed.mac)))
         yield Flow(8000, (sender, *solicit, *unspecified, *target, mac(Oxm.ND_SLL, _NO_MAC)))
         for address in (allowed.mac, _NO_MAC):

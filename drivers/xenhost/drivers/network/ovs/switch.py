@@ -1,6 +1,7 @@
 """The switch port on Open vSwitch. See the package's docstring."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -26,7 +27,7 @@ from xenhost.drivers.network.ovs.control import SslFiles, plan_controllers, plan
 from xenhost.drivers.network.ovs.database import Table
 from xenhost.drivers.network.ovs.flows import Flows, causes
 from xenhost.drivers.network.ovs.ovsdb import Interrupted, Ovsdb
-from xenhost.drivers.network.ovs.states import bridge_states
+from xenhost.drivers.network.ovs.states import bond_ports, bridge_states
 from xenhost.drivers.network.ovs.topology import TopologyPlan, cards, plan_topology
 from xenhost.drivers.network.ovs.values import Row
 from xenhost.drivers.network.ovs.vif_plan import (
@@ -108,6 +109,9 @@ class OvsSwitch:
             before, deaf = causes(self._db.data), self._without_snooping()
             if plan.change:
                 await self._db.commit(plan.change)
+                await asyncio.to_thread(
+                    _announce, [each for port in bond_ports(self._db.data) for each in self._members(port)]
+                )
             for bridge, cause in causes(self._db.data).items():
                 if cause != before.get(bridge, _NO_CAUSE):
                     await self._flows.install(bridge)
@@ -133,6 +137,9 @@ class OvsSwitch:
     def _is_locked(self, interface: str) -> bool:
         port = self._db.data.named(Table.PORT, interface)
         return port is not None and is_locked(port)
+
+    def _members(self, bond: Row) -> list[str]:
+        return [each.name for each in self._db.data.interfaces(bond)]
 
     def _without_snooping(self) -> frozenset[str]:
         return frozenset(row.name for row in self._db.data.bridges() if not row.flag("mcast_snooping_enable"))
@@ -308,6 +315,17 @@ def _master(link: links.Link) -> str:
     except OSError:  # it went meanwhile
         return ""
     return "" if name == _OVS_DEVICE else name
+
+
+def _announce(members: Iterable[str]) -> None:
+    """Have ovs-vswitchd look whether the cards of bonds may be used: without LACP it asks itself only when one changes.
+
+    Blocks.
+    """
+    for member in members:
+        if (link := links.find(member)) is not None:
+            with contextlib.suppress(OSError):  # it went meanwhile
+                links.announce(link)
 
 
 def _set_all(devices: Iterable[str], up: bool) -> list[str]:

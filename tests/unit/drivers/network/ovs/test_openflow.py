@@ -45,10 +45,10 @@ def test_a_guest_with_an_ipv4_address_and_an_ipv6_network_may_use_just_these() -
                 f"priority=8000,icmp6,{me},{rest} NORMAL"
                 for own in ("fd00:8::/32", local)
                 for rest in (
-                    f"ipv6_src={own},icmp_type=135,nd_sll={MAC}",
-                    f"ipv6_src=::,icmp_type=135,nd_target={own},nd_sll=00:00:00:00:00:00",
-                    f"ipv6_src={own},icmp_type=136,nd_target={own},nd_tll={MAC}",
-                    f"ipv6_src={own},icmp_type=136,nd_target={own},nd_tll=00:00:00:00:00:00",
+                    f"ipv6_src={own},icmp_type=135,icmp_code=0,nd_sll={MAC}",
+                    f"ipv6_src=::,icmp_type=135,icmp_code=0,nd_target={own},nd_sll=00:00:00:00:00:00",
+                    f"ipv6_src={own},icmp_type=136,icmp_code=0,nd_target={own},nd_tll={MAC}",
+                    f"ipv6_src={own},icmp_type=136,icmp_code=0,nd_target={own},nd_tll=00:00:00:00:00:00",
                 )
             ),
             *(f"priority=5000,{each},{me},ipv6_src=fd00:8::/32 NORMAL" for each in ("icmp6", "tcp6", "udp6")),
