@@ -178,7 +178,7 @@ async def test_an_hvm_guest_boots_from_a_vdi(host: VdiHost, kind: str) -> None:
     vm = VmSpec(VmId(str(uuid4())), "hvm", VmType.HVM, FirmwareBoot("c"), memory, vbds=(disk(vdi),))
     await host.host.engine.create_vm(vm)
     await host.do(StartVm(vm.id))
-    await read_until(await tty_of(host.host.hypervisor, host.domid(vm.id)), b"TINYUP", 120)
+    await read_until(await tty_of(host.host.hypervisor, host.domid(vm.id)), b"TINYUP", 600)
     await host.do(ShutdownVm(vm.id, hard=True))
     assert host.host.engine.vm(vm.id).status.power_state is PowerState.HALTED
     assert host.host.storage.vdi(vdi).datapaths == ()
