@@ -10,6 +10,7 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 IPV4_MODES: Final = ("none", "dhcp", "static")
+SHORT: Final = 20
 IPV6_MODES: Final = ("none", "dhcp", "static", "autoconf")
 
 
@@ -65,6 +66,12 @@ def ipv6_message(mode: str, ip: Iterable[str], gateway: str) -> Any:
 def merged(current: Mapping[str, str], changes: Iterable[tuple[str, str]]) -> dict[str, str]:
     """`KEY=VALUE` sets, `KEY=` removes."""
     return {key: value for key, value in {**current, **dict(changes)}.items() if value}
+
+
+def short_name(network: Any) -> str:
+    """Of a network, for a column of a table: its bridge, if its name is long."""
+    name: str = network.name if 0 < len(network.name) <= SHORT else network.bridge
+    return name
 
 
 def pairs(config: Mapping[str, str]) -> list[str]:

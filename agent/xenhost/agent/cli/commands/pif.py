@@ -8,7 +8,7 @@ import click
 
 from xenhost.agent.cli.commands.common import complete_network, operation_options, pass_session, pif_argument
 from xenhost.agent.cli.commands.pif_change import reconfigure_ip, reconfigure_ipv6, set_
-from xenhost.agent.cli.network_args import call, pairs
+from xenhost.agent.cli.network_args import call, pairs, short_name
 from xenhost.agent.cli.session import Session, json_option
 
 
@@ -101,7 +101,7 @@ def list_(session: Session) -> None:
 
     with session.client() as client:
         rows = [shape(each) for each in client.list_pifs()]
-        names = {} if session.as_json else {net.id: net.name or net.bridge for net in client.list_networks()}
+        names = {} if session.as_json else {net.id: short_name(net) for net in client.list_networks()}
     if not session.as_json:
         rows.sort(key=lambda row: natural(row["name"]))
         for row in rows:
@@ -114,11 +114,13 @@ def list_(session: Session) -> None:
             row["problem"] = status["problem"]
     columns = [
         *(("name", "Name"), ("kind", "Kind"), ("state", "State"), ("link", "Link"), ("network", "Network")),
-        *(("address", "Address"), ("management", "Managed through"), ("mac", "MAC"), ("id", "UUID")),
+        *(("address", "Address"), ("management", "Management"), ("mac", "MAC"), ("id", "UUID")),
     ]
     if any(row.get("problem") for row in rows):
         columns.append(("problem", "Problem"))
-    session.rows(rows, columns, "no PIFs yet; `xenhost pif scan` finds the cards", optional=("id", "mac", "kind"))
+    session.rows(
+        rows, columns, "no PIFs yet; `xenhost pif scan` finds the cards", optional=("id", "mac", "kind", "management")
+    )
 
 
 @pif.command()

@@ -11,7 +11,7 @@ from xenhost.agent.cli.commands.common import (
     pass_session,
     pif_argument,
 )
-from xenhost.agent.cli.network_args import call, words
+from xenhost.agent.cli.network_args import call, short_name, words
 from xenhost.agent.cli.session import Session, json_option
 
 
@@ -106,7 +106,7 @@ def list_(session: Session) -> None:
         rows = [shape(each) for each in client.call(client.tunnels.ListTunnels, ListTunnelsRequest()).tunnels]
         if not session.as_json:
             pifs = {pif.id: pif for pif in client.list_pifs()}
-            networks = {net.id: net.name or net.bridge for net in client.list_networks()}
+            networks = {net.id: short_name(net) for net in client.list_networks()}
     if not session.as_json:
         for row in rows:
             own, transport = pifs.get(row["access_pif_id"]), pifs.get(row["transport_pif_id"])
