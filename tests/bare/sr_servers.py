@@ -12,7 +12,7 @@ from bare.sr_ground import run
 from xenhost.core.units import MIB
 
 _NFSD = Path("/proc/fs/nfsd")
-_LOCKD_GRACE = Path("/proc/sys/fs/nfs/nlm_grace_period")
+_LOCKD = Path("/proc/sys/fs/nfs")
 
 
 @contextmanager
@@ -41,7 +41,8 @@ class NfsServer:
 
         The lock manager of NFS 3 has a time of its own, during which NFS 4 gives no locks either: 50 s unless told.
         """
-        _LOCKD_GRACE.write_text("1")
+        for name in ("nlm_timeout", "nlm_grace_period"):
+            (_LOCKD / name).write_text("3")
         run("rpc.nfsd", "4")
         grace = _NFSD / "v4_end_grace"
         deadline = time.monotonic() + 120
