@@ -1,64 +1,30 @@
-"""The network engine on a simulated host."""
+"""The network engine on a simulated host: its start, and changes."""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from ipaddress import IPv4Interface
 from pathlib import Path
 
 import pytest
 
 from kit.network import NetworkAgent, NetworkHost
+from kit.network_changes import DHCP, STATIC, managed
 from xenhost.agent.journal.record import Write
 from xenhost.agent.network.journal import INTENT
 from xenhost.agent.network.store import NetworkStore
-from xenhost.core.errors import HandleInvalid, InternalError, InvalidValue, TooBusy
-from xenhost.core.events import ChangeKind, ObjectKind
-from xenhost.core.network import Ipv4Mode, LockingMode, SwitchKind, VifPort
+from xenhost.core.errors import InternalError, InvalidValue, TooBusy
 from xenhost.core.network_errors import PifDeviceNotFound
-from xenhost.core.network_records import Ipv4Config, NetworkId
+from xenhost.core.network_records import NetworkId
 from xenhost.core.network_requests import (
     CreateBond,
     CreateNetwork,
     CreateVlan,
-    DestroyNetwork,
     PlugPif,
     ReconfigureIp,
-    ReconfigureManagement,
     ResetNetworking,
-    SetSwitch,
-    UnplugPif,
-    UpdateNetwork,
 )
-from xenhost.core.network_views import VifOnNetwork
 from xenhost.core.views import OperationState
-from xenhost.drivers.sim.faults import When
-from xenhost.drivers.sim.network.switch import SimSwitch
-from xenhost.drivers.sim.network.world import SimLease, SimNetworkConfig, card
-
-STATIC = Ipv4Config(Ipv4Mode.STATIC, IPv4Interface("192.0.2.5/24"))
-OTHER = Ipv4Config(Ipv4Mode.STATIC, IPv4Interface("198.51.100.5/24"))
-DHCP = Ipv4Config(Ipv4Mode.DHCP)
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> NetworkHost:
-    return NetworkHost(tmp_path)
-
-
-@pytest.fixture
-async def agent(host: NetworkHost) -> AsyncIterator[NetworkAgent]:
-    agent = await host.start()
-    yield agent
-    await agent.engine.close()
-
-
-async def managed(agent: NetworkAgent, device: str = "eth0", config: Ipv4Config = STATIC) -> str:
-    """Management on a card."""
-    pif = agent.engine.find_pif(device)
-    await agent.succeed(ReconfigureManagement(pif, ipv4=config, confirm_seconds=0))
-    return agent.engine.pif(pif).bridge
-
+from xenhost.drivers.sim.network.world import SimLease, SimNetworkConfig
 
 # Start
 
@@ -341,238 +307,3 @@ async def test_a_plug_without_an_answer_by_dhcp_succeeds_and_says_so(tmp_path: P
     await host.clock.sleep(1)
     assert not agent.engine.pif(pif).problem
     await agent.engine.close()
-
-
-# Management
-
-
-async def test_a_change_of_management_that_nobody_confirms_is_undone(agent: NetworkAgent, host: NetworkHost) -> None:
-    await managed(agent)
-    there, plan = host.world.ours(), host.world.plan
-    pif = agent.engine.find_pif("eth1")
-    operation = await agent.engine.submit(ReconfigureManagement(pif, ipv4=OTHER, confirm_seconds=60))
-    await host.clock.sleep(10)
-    assert agent.engine.management().pif == pif
-    assert agent.engine.management().unconfirmed_until is not None
-    assert host.world.ours() != there
-    ended = await agent.ended(operation.id)
-    assert ended.state is OperationState.FAILED
-    assert "60 s" in str(ended.error)
-    assert (host.world.ours(), host.world.plan) == (there, plan)
-    assert agent.engine.management().pif == agent.engine.find_pif("eth0")
-    assert agent.engine.management().unconfirmed_until is None
-
-
-@pytest.mark.parametrize("how", ["confirmed", "reached"])
-async def test_a_change_of_management_that_is_confirmed_stays(agent: NetworkAgent, host: NetworkHost, how: str) -> None:
-    await managed(agent)
-    redialled = []
-    agent.engine.set_redial(lambda: redialled.append(host.clock.monotonic()))
-    pif = agent.engine.find_pif("eth1")
-    operation = await agent.engine.submit(ReconfigureManagement(pif, ipv4=OTHER, confirm_seconds=60))
-    before = host.clock.monotonic()
-    await host.clock.sleep(10)
-    assert len(redialled) == 1
-    if how == "confirmed":
-        await agent.engine.confirm_management()
-    else:
-        agent.engine.master_reached(before - 1)  # a connection that is older than the change
-        await host.clock.sleep(1)
-        assert not agent.table.get(operation.id).state.ended
-        agent.engine.master_reached(host.clock.monotonic())
-    assert (await agent.ended(operation.id)).state is OperationState.SUCCEEDED
-    await host.clock.sleep(100)
-    assert agent.engine.management().pif == pif
-
-
-async def test_management_does_not_move_to_a_network_that_gives_no_address(tmp_path: Path) -> None:
-    host = NetworkHost(tmp_path, SimNetworkConfig(dhcp=False))
-    agent = await host.start()
-    await managed(agent)
-    there = host.world.ours()
-    pif = agent.engine.find_pif("eth1")
-    operation = await agent.do(ReconfigureManagement(pif, ipv4=DHCP, confirm_seconds=600))
-    assert operation.state is OperationState.FAILED
-    assert host.world.ours() == there
-    await agent.engine.close()
-
-
-async def test_a_reset_does_not_wait_for_a_confirmation(agent: NetworkAgent, host: NetworkHost) -> None:
-    await managed(agent)
-    waiting = await agent.engine.submit(
-        ReconfigureManagement(agent.engine.find_pif("eth1"), ipv4=OTHER, confirm_seconds=600)
-    )
-    await host.clock.sleep(5)
-    await agent.succeed(ResetNetworking("eth2", STATIC))
-    assert (await agent.ended(waiting.id)).state is OperationState.CANCELLED
-    assert agent.engine.management().pif == agent.engine.find_pif("eth2")
-
-
-async def test_the_end_of_the_agent_undoes_what_is_not_confirmed(tmp_path: Path) -> None:
-    host = NetworkHost(tmp_path)
-    agent = await host.start()
-    await managed(agent)
-    there = host.world.ours()
-    pif = agent.engine.find_pif("eth1")
-    operation = await agent.engine.submit(ReconfigureManagement(pif, ipv4=OTHER, confirm_seconds=600))
-    await host.clock.sleep(5)
-    assert host.world.ours() != there
-    await agent.engine.close()
-    assert host.world.ours() == there
-    agent = await host.start()
-    assert agent.table.get(operation.id).state is OperationState.CANCELLED
-    await agent.engine.close()
-
-
-# The switch
-
-
-async def test_the_switch_can_be_changed_while_nothing_is_plugged(tmp_path: Path) -> None:
-    host = NetworkHost(tmp_path)
-    host.config = type(host.config)(switch=SwitchKind.BRIDGE)
-    agent = await host.start()
-    await agent.succeed(SetSwitch(SwitchKind.OPENVSWITCH))
-    assert agent.engine.host_network().switch == "openvswitch"
-    await agent.engine.close()
-    agent = await host.start()
-    assert agent.engine.host_network().switch == "openvswitch"
-    host.world.faults.fail("open_switch")
-    operation = await agent.do(SetSwitch(SwitchKind.BRIDGE))
-    assert operation.state is OperationState.FAILED
-    assert agent.engine.host_network().switch == "openvswitch"
-    await agent.engine.close()
-
-
-# VIFs
-
-
-async def test_a_network_comes_up_when_a_vif_needs_it_and_goes_when_none_does(
-    agent: NetworkAgent, host: NetworkHost
-) -> None:
-    network = NetworkId("5a000000-0000-4000-8000-000000000001")
-    await agent.succeed(CreateNetwork(network, name="internal", mtu=1400))
-    bridge = agent.engine.find("internal")
-    vifs: dict[str, tuple[VifOnNetwork, ...]] = {}
-    agent.engine.set_vifs(lambda: vifs)
-    assert bridge not in host.world.ours()
-    ready = await agent.engine.ready(bridge)
-    assert (ready.network, ready.mtu) == (network, 1400)
-    assert bridge in host.world.ours()
-    vifs[bridge] = (VifOnNetwork("vm", 0, "vif1.0", "52:54:00:00:00:01", LockingMode.UNLOCKED),)
-    agent.engine.vifs_changed()
-    await host.clock.sleep(1000)
-    assert bridge in host.world.ours()
-    assert agent.engine.network(network).vifs == vifs[bridge]
-    vifs.clear()
-    agent.engine.vifs_changed()
-    await host.clock.sleep(1000)
-    assert bridge not in host.world.ours()
-
-
-async def test_many_vifs_at_once_need_one_call_of_the_switch(agent: NetworkAgent, host: NetworkHost) -> None:
-    await agent.succeed(CreateNetwork(name="internal"))
-    bridge = agent.engine.find("internal")
-    host.world.faults.record_calls = True
-    await asyncio.gather(*(agent.engine.ready(bridge) for _ in range(50)))
-    assert host.world.faults.calls.count("apply_switch") == 1
-
-
-async def test_networks_of_running_vms_survive_a_restart_of_the_agent(tmp_path: Path) -> None:
-    host = NetworkHost(tmp_path)
-    agent = await host.start()
-    await agent.succeed(CreateNetwork(name="internal"))
-    bridge = agent.engine.find("internal")
-    await agent.engine.ready(bridge)
-    switch = SimSwitch(agent.life)
-    await switch.connect_vif(VifPort("vif1.0", bridge, "52:54:00:00:00:01"))
-    await agent.engine.close()
-    agent = await host.start()
-    assert bridge in host.world.ours()
-    await host.clock.sleep(60)  # the VM engine is slow
-    assert bridge in host.world.ours()
-    await agent.engine.close()
-
-
-async def test_a_bridge_of_others_is_ready_as_it_is(agent: NetworkAgent) -> None:
-    assert (await agent.engine.ready("virbr0")).network == ""
-    assert agent.engine.find("virbr0") == "virbr0"
-    with pytest.raises(HandleInvalid):
-        agent.engine.find("nothing")
-
-
-async def test_who_watches_networks_learns_of_a_change(agent: NetworkAgent) -> None:
-    network = NetworkId("5a000000-0000-4000-8000-000000000001")
-    await agent.succeed(CreateNetwork(network, name="internal"))
-    bridge = agent.engine.find("internal")
-    told: list[str] = []
-    agent.engine.watch(told.append)
-    await agent.engine.ready(bridge)
-    assert told == []
-    await agent.succeed(UpdateNetwork(network, mtu=1400))
-    assert told == [bridge]
-    assert (await agent.engine.ready(bridge)).mtu == 1400
-
-
-# What clients see
-
-
-async def test_every_change_is_an_event(agent: NetworkAgent, host: NetworkHost) -> None:
-    pif = agent.engine.find_pif("eth0")
-    await agent.succeed(PlugPif(pif))
-    mark, revision = agent.hub.revision, agent.engine.pif(pif).revision
-    host.world.set_carrier("eth0", False)
-    await host.clock.sleep(1)
-    changes = {(change.ref.kind, change.kind, change.ref.id) for change in agent.hub.since(mark, frozenset())}
-    assert (ObjectKind.PIF, ChangeKind.MODIFIED, pif) in changes
-    view = agent.engine.pif(pif)
-    assert view.nic is not None
-    assert not view.nic.carrier
-    assert view.revision > revision
-    mark = agent.hub.revision
-    network = NetworkId("5a000000-0000-4000-8000-000000000001")
-    await agent.succeed(CreateNetwork(network, name="new"))
-    await agent.succeed(DestroyNetwork(network))
-    kinds = [change.kind for change in agent.hub.since(mark, frozenset({ObjectKind.NETWORK}))]
-    assert kinds == [ChangeKind.DELETED]
-
-
-async def test_a_bond_tells_how_many_of_its_links_are_up(agent: NetworkAgent, host: NetworkHost) -> None:
-    network = NetworkId("5a000000-0000-4000-8000-000000000001")
-    await agent.succeed(CreateNetwork(network, name="bond"))
-    members = (agent.engine.find_pif("eth0"), agent.engine.find_pif("eth1"))
-    await agent.succeed(CreateBond(network, members))
-    await agent.succeed(PlugPif(agent.engine.find_pif("bond0")))
-    (bond,) = agent.engine.bonds()
-    assert bond.links_up == 2
-    mark = agent.hub.revision
-    host.world.set_carrier("eth1", False)
-    await host.clock.sleep(1)
-    (bond,) = agent.engine.bonds()
-    assert bond.links_up == 1
-    assert agent.hub.since(mark, frozenset({ObjectKind.BOND}))
-    nic = agent.engine.pif(agent.engine.find_pif("bond0")).nic
-    assert nic is not None
-    assert nic.speed == 10_000
-
-
-async def test_an_unplugged_pif_is_not_attached(agent: NetworkAgent, host: NetworkHost) -> None:
-    pif = agent.engine.find_pif("eth0")
-    await agent.succeed(PlugPif(pif))
-    assert agent.engine.pif(pif).attached
-    await agent.succeed(UnplugPif(pif))
-    assert not agent.engine.pif(pif).attached
-    assert not host.world.ours()
-
-
-async def test_a_hanging_driver_is_given_up(agent: NetworkAgent, host: NetworkHost) -> None:
-    host.world.faults.hang("apply_switch", when=When.DURING)
-    operation = await agent.do(PlugPif(agent.engine.find_pif("eth0")))
-    assert operation.state is OperationState.FAILED
-    await agent.succeed(PlugPif(agent.engine.find_pif("eth0")))
-
-
-async def test_a_new_card_is_seen(agent: NetworkAgent, host: NetworkHost) -> None:
-    host.world.add_card(card(7))
-    await host.clock.sleep(1)
-    assert "eth7" in {nic.device for nic in host.world.cards.values()}
-    assert agent.engine.pifs()[0].nic is not None
