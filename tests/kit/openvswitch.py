@@ -74,6 +74,13 @@ class OvsDaemons:
             "ovs-ofctl", "-O", "OpenFlow14", "--no-stats", "dump-flows", f"unix:{self.rundir}/{bridge}.mgmt"
         )
 
+    def has_flows(self, bridge: str) -> bool:
+        """Does it speak OpenFlow yet?"""
+        try:
+            return bool(self.flows(bridge))
+        except subprocess.CalledProcessError:
+            return False
+
     def run(self, *command: str) -> str:
         """A tool of Open vSwitch; its output. Raises CalledProcessError."""
         done = subprocess.run(command, env=self._environment, check=True, capture_output=True, text=True, timeout=60)

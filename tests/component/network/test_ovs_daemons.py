@@ -79,7 +79,8 @@ async def test_rules_are_back_before_a_new_vswitchd_forwards_anything(ground: Ov
     sink.wire.take()
     ground.daemons.start_switch()
     await passes_only_good(guest, sink)
-    assert ground.daemons.flows("xapi0") == before
+    ovs = ground.daemons
+    await until(lambda: ovs.has_flows("xapi0") and ovs.flows("xapi0") == before, "the same flows")
 
 
 async def test_a_new_vswitchd_waits_for_an_agent_that_is_gone_too(ground: OvsGround) -> None:

@@ -38,7 +38,7 @@ from xenhost.drivers.network.ovs.rules import (
 )
 from xenhost.drivers.network.ovs.values import Row
 from xenhost.drivers.network.ovs.vif_record import is_locked
-from xenhost.drivers.network.ovs.vswitchd import Unanswered, ask
+from xenhost.drivers.network.ovs.vswitchd import revalidated
 from xenhost.drivers.network.ovs.wishes import UPLINK_KEY
 
 _log = structlog.get_logger()
@@ -101,15 +101,11 @@ class Flows:
         flows = [] if allowed is None else [(cookie, flow) for flow in of_vif(number, allowed)]
         await self._change(bridge, cookie, ONE, flows)
 
-    async def settle(self) -> None:
-        """Wait until changed flows are in force: until then the datapath decides on known packets as before.
-
-        Twice, since the first round of ovs-vswitchd's may have begun before the change.
-        """
-        try:
-            await ask(self._rundir, ("revalidator/wait",), ("revalidator/wait",))
-        except Unanswered as error:
-            _log.debug("it is not known when flows are in force", error=str(error))
+    async def enforce(self, bridge: str, number: int, allowed: Allowed) -> None:
+        """As `set_port`, and when it returns no packet is treated as before: what the datapath remembers is right."""
+        for _ in range(2):
+            async with revalidated(self._rundir):
+                await self.set_port(bridge, number, allowed)
 
     async def query_members(self, bridge: str) -> None:
         """Ask the guests of a real bridge which multicast groups they are in. Raises SwitchUnavailable."""
@@ -135,7 +131,11 @@ class Flows:
     async def _change(self, bridge: str, cookie: int, mask: int, flows: list[tuple[int, Flow]]) -> None:
         steps: list[Callable[[int], bytes]] = [partial(openflow.delete_flows, cookie=cookie, cookie_mask=mask)]
         steps += [partial(openflow.add_flow, flow=flow, cookie=each) for each, flow in flows]
-        await (await self._link(bridge)).change(steps)
+        try:
+            await (await self._link(bridge)).change(steps)
+        except BaseException:
+            self.doubt(bridge)
+            raise
 
     async def _link(self, bridge: str) -> BridgeLink:
         async with self._opening:

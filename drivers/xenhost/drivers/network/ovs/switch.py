@@ -209,13 +209,13 @@ class OvsSwitch:
                         await asyncio.to_thread(_set_all, [port.interface], False)
                     await self._flows.set_port(plan.bridge, plan.number, plan.allowed)
             number = await self._db.transact(plan.change) if plan.change else None
-            if not plan.is_new:
+            if plan.relocks:
+                await self._flows.enforce(plan.bridge, plan.number, plan.allowed)
+            elif not plan.is_new and port.locking is LockingMode.LOCKED:
                 await self._flows.set_port(plan.bridge, plan.number, plan.allowed)
         if number is not None:
             await self._db.done(number)
         await self._check_connected(port, plan)
-        if plan.relocks:
-            await self._flows.settle()
         try:
             await asyncio.to_thread(links.prepare, port.interface, port.mtu, port.carrier)
         except OSError as error:

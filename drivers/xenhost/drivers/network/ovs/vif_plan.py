@@ -82,7 +82,7 @@ def plan_vif(data: Database, port: VifPort) -> VifPlan:
         change.add(Table.BRIDGE, place.real, "ports", [RowRef(row.uuid)])
     left = (home.name, before) if moves and before is not None else None
     was = read(row)
-    relocks = was is None or was.allowed != record.allowed
+    relocks = not moves and (was is None or was.allowed != record.allowed)
     return VifPlan(change, place.real.name, number, record.allowed, moves, left, relocks)
 
 

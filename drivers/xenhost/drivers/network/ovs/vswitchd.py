@@ -1,6 +1,9 @@
 """Questions to ovs-vswitchd itself, over its control socket, as ovs-appctl(8) asks them."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +28,32 @@ async def ask(rundir: Path, *questions: tuple[str, ...]) -> list[str]:
             await rpc.close()
     except (OSError, ValueError, Refused) as error:
         raise Unanswered(str(error)) from error
+
+
+@asynccontextmanager
+async def revalidated(rundir: Path) -> AsyncIterator[None]:
+    """What is done inside makes ovs-vswitchd look whether the datapath remembers packets rightly; that is waited for.
+
+    The round that ends may have begun before: do it twice to be sure. Nothing is waited for if it does not answer.
+    """
+    try:
+        rpc = JsonRpc(await asyncio.to_thread(_socket, rundir))
+        await rpc.open(_ANSWER)
+    except (OSError, ValueError):
+        yield
+        return
+    waiting = asyncio.create_task(rpc.call("revalidator/wait", [], _ANSWER))
+    try:
+        await asyncio.sleep(0)  # the question is sent
+        with contextlib.suppress(Unanswered):
+            await ask(rundir, ("version",))  # and it was read: that came later and is answered
+        yield
+        with contextlib.suppress(OSError, Refused):
+            await waiting
+    finally:
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await rpc.close()
 
 
 def _socket(rundir: Path) -> Path:
