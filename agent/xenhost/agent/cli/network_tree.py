@@ -75,7 +75,7 @@ def network_tree(
         for problem in inside.waiting():
             yield from _drawn(Branch([problem]), width)
     for network in sorted(host.networks, key=inside.place):
-        if only in ("", network.id):
+        if network.id == only or (not only and not inside.idle(network)):
             if not only:
                 yield ()
             yield from _drawn(inside.branch(network), width)
@@ -143,6 +143,13 @@ class _Host:
         if not pifs:
             return (1, natural(network.bridge), network.id)
         return (0, natural(pifs[0].name), network.id)
+
+    def idle(self, network: network_pb2.Network) -> bool:
+        """Is it only there for cards that are in bonds, which are drawn with these?"""
+        pifs = self._on.get(network.id, ())
+        bonded = bool(pifs) and all(pif.status.bond_slave_of in self._bonds for pif in pifs)
+        status = network.status
+        return bonded and not (status.up or status.vifs or status.problem)
 
     def branch(self, network: network_pb2.Network) -> Branch:
         pieces = [Piece(clean(network.name or network.bridge), Style.NAME)]

@@ -139,6 +139,14 @@ def test_without_a_terminal_a_line_is_not_broken() -> None:
     assert tunnel.endswith("10.0.0.108")
 
 
+def test_a_network_of_a_bonded_card_is_drawn_only_if_something_is_on_it() -> None:
+    assert not any("in bond0" in line for line in lines(host()))
+    assert lines(host(), only="xenbr0") == ["xenbr0  down  MTU 1500", "└─ eth0  00:16:3e:aa:00:00  10 Gbit/s  in bond0"]
+    found = host()
+    found.networks[2].status.vifs.add(vm_id="vm1")
+    assert any("in bond0" in line for line in lines(found))
+
+
 def test_one_network_is_drawn_alone() -> None:
     drawn = lines(host(), only="xapi1")
     assert drawn[0].startswith("office  xapi1  up")
