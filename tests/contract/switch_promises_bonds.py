@@ -235,7 +235,7 @@ async def balance_slb_survives_a_pulled_cable(ground: SwitchGround) -> None:
     if SwitchFeature.BALANCE_SLB not in ground.switch.features:
         return
     one, two = await ground.nic(), await ground.nic()
-    await ground.switch.apply(on_bridge(bond(BondMode.BALANCE_SLB, one, two)))
+    assert not await ground.switch.apply(on_bridge(bond(BondMode.BALANCE_SLB, one, two)))
     guest = await neighbour(ground, "xenbr0", MAC_A)
     for gone, left in ((one, two), (two, one)):
         await until_members(ground, **{one.device: True, two.device: True})

@@ -2,14 +2,14 @@
 
 import errno
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from xenhost.drivers.network.linux.links import HUB_PRIORITY, OWN_GROUP, UPLINK_PRIORITY, Link
+from xenhost.drivers.network.linux.links import DOOMED_GROUP, HUB_PRIORITY, OWN_GROUP, UPLINK_PRIORITY, Link
 from xenhost.drivers.network.linux.plan import (
     Action,
     Attach,
@@ -60,7 +60,7 @@ class Kernel:
         """One action. That something to be removed is gone already is fine."""
         match action:
             case Delete():
-                self._unless_gone(lambda: self._call("link", "del", index=self.index(action.device)))
+                self._delete(action.devices)
             case Detach():
                 self._unless_gone(lambda: self._detach(action))
             case Create():
@@ -97,6 +97,15 @@ class Kernel:
             raise OSError(errno.ENODEV, f"there is no interface {name}")
         return found
 
+    def _delete(self, devices: Sequence[str]) -> None:
+        """As one group: alone, each would wait until no processor uses it any more."""
+        for device in devices:
+            self._unless_gone(partial(self._doom, device))
+        self._unless_gone(lambda: self._call("link", "del", group=DOOMED_GROUP))
+
+    def _doom(self, device: str) -> None:
+        self.set_link(self.index(device), group=DOOMED_GROUP)
+
     def _detach(self, action: Detach) -> None:
         index = self.index(action.device)
         self._call("link", "set", index=index, master=0)
@@ -107,14 +116,15 @@ class Kernel:
         attributes = dict(action.attributes)
         if action.parent:
             attributes["link"] = self.index(action.parent)
-        # some kinds take their MTU only once they are there
-        mtu = attributes.pop("mtu", 0)
+        mtu = attributes.pop("mtu")  # some kinds take it only once they are there
         self._call("link", "add", ifname=action.device, kind=action.kind, group=OWN_GROUP, **attributes)
         index = self.index(action.device)
-        self._call("link", "set", index=index, ifalias=action.alias, **({"mtu": mtu} if mtu else {}))
-        if action.kind != "bridge":
-            self._quiet(index)
-        self._call("link", "set", index=index, state="up")
+        if action.kind == "bridge":
+            self.set_link(index, ifalias=action.alias, mtu=mtu, state="up")
+            return
+        self.set_link(index, ifalias=action.alias, mtu=mtu)
+        self._quiet(index)
+        self.set_link(index, state="up")
 
     def _change(self, device: str, kind: str, attributes: Mapping[str, int | str]) -> None:
         link = self.link(device)

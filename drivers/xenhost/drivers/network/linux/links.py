@@ -12,6 +12,8 @@ from typing import Final
 
 OWN_GROUP: Final = 22606
 """The group (ip-link(8)) of interfaces that we make: given as they are made, so no crash leaves one unmarked."""
+DOOMED_GROUP: Final = 22607
+"""The group of those that are being removed: the kernel removes a group in the time that one takes."""
 OWN_ALIAS: Final = "xenhost:"
 """What their alias begins with; the network's UUID follows."""
 UPLINK_PRIORITY: Final = 17
@@ -91,7 +93,7 @@ class Link:
     @property
     def ours(self) -> bool:
         """Did we make it?"""
-        return self.group == OWN_GROUP or self.alias.startswith(OWN_ALIAS)
+        return self.group in (OWN_GROUP, DOOMED_GROUP) or self.alias.startswith(OWN_ALIAS)
 
     @property
     def network(self) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 
 from xenhost.core.network import Bridge, Problem, Topology
 from xenhost.drivers.network.linux.bonds import AT_REST
-from xenhost.drivers.network.linux.links import OWN_ALIAS, UPLINK_PRIORITY, Link
+from xenhost.drivers.network.linux.links import DOOMED_GROUP, OWN_ALIAS, UPLINK_PRIORITY, Link
 from xenhost.drivers.network.linux.wishes import DeviceWish, Wishes, any_address, wishes
 
 
@@ -25,7 +25,9 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Delete(Action):
-    """Remove an interface of ours."""
+    """Remove interfaces of ours, all at once. `device` is one of them."""
+
+    devices: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +129,10 @@ class _Planner:
         self._actions: list[Action] = []
 
     def plan(self) -> Plan:
-        for kinds in (("vlan", "vxlan", "gretap", "ip6gretap"), ("bridge",), ("bond",)):
-            self._remove(kinds)
+        self._find_superfluous()
         self._detach()
+        if self._gone:
+            self._do(Delete(min(self._gone), min(self._gone), tuple(sorted(self._gone))))
         for bridge in self._wished.bridges:
             self._bridge(bridge)
         self._cards()
@@ -139,20 +142,14 @@ class _Planner:
         slb = {each.name: each.members for each in self._wished.devices if each.slb}
         return Plan(tuple(self._actions), self._wished.problems, slb)
 
-    def _remove(self, kinds: tuple[str, ...]) -> None:
-        for link in self._found.values():
-            if not link.ours or link.kind not in kinds:
-                continue
-            wish = self._devices.get(link.name)
-            if link.name in self._bridges and link.kind == "bridge":
-                continue
-            if wish is not None and self._is_same(link, wish):
-                continue
-            for port in self._found.values():  # what was on it must not stay up without an owner
-                if port.master == link.index and self._is_card(port):
-                    self._detach_one(port)
-            self._gone.add(link.name)
-            self._do(Delete(wish.bridge if wish else link.name, link.name))
+    def _find_superfluous(self) -> None:
+        for kind in ("bond", "bridge", ""):  # what stands on it is another one, too, if it is made anew
+            for link in self._found.values():
+                if link.ours and (link.kind == kind or (not kind and link.kind not in ("bond", "bridge"))):
+                    wish = self._devices.get(link.name)
+                    wanted = link.name in self._bridges if kind == "bridge" else wish and self._is_same(link, wish)
+                    if not wanted or link.group == DOOMED_GROUP:
+                        self._gone.add(link.name)
 
     def _is_same(self, link: Link, wish: DeviceWish) -> bool:
         """Whether it need not be made anew."""
@@ -174,12 +171,13 @@ class _Planner:
         """Cards and devices that are on a bridge or in a bond of ours where they shall not be."""
         for link in self._found.values():
             master = self._by_index.get(link.master)
-            if link.name in self._gone or master is None or not master.ours or master.name in self._gone:
+            if link.name in self._gone or master is None or not master.ours:
                 continue
             if master.kind == "bond":
-                if self._bond_of.get(link.name) != master.name:
-                    self._detach_one(link)
-            elif (self._is_card(link) or link.ours) and self._wished.ports.get(link.name) != master.name:
+                stays = self._bond_of.get(link.name) == master.name
+            else:
+                stays = not (self._is_card(link) or link.ours) or self._wished.ports.get(link.name) == master.name
+            if not stays or (master.name in self._gone and (self._is_card(link) or link.ours)):
                 self._detach_one(link)
 
     def _detach_one(self, link: Link) -> None:

@@ -45,7 +45,7 @@ def install(bond: str, members: Sequence[str], designated: str) -> list[Command]
                     "name": "sent",
                     "type": "ether_addr",
                     "size": 65535,
-                    "flags": ["timeout", "dynamic"],
+                    "flags": ["timeout"],
                     "timeout": _MEMORY,
                 }
             }

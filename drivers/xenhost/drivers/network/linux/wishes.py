@@ -171,8 +171,12 @@ class _Wisher:
     def _vlan(self, bridge: Bridge, vlan: VlanUplink) -> None:
         parent = self._found.get(vlan.parent_device)
         is_bond = any(each.name == vlan.parent_device for each in self._devices)
-        if parent is None and not is_bond:
-            self._problem(bridge.name, f"there is no network card {vlan.parent_device} for VLAN {vlan.tag}")
+        if not is_bond and (parent is None or parent.ours):
+            self._problem(bridge.name, f"there is no card or bond {vlan.parent_device} for VLAN {vlan.tag}")
+            return
+        bond = next((each.name for each in self._devices if vlan.parent_device in each.members), "")
+        if bond:
+            self._problem(bridge.name, f"{vlan.parent_device} is in {bond}: VLAN {vlan.tag} must be on {bond}")
             return
         if parent is not None:
             for each in self._found.values():
