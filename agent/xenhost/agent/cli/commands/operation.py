@@ -28,7 +28,7 @@ def list_(session: Session) -> None:
         for row in rows:
             row["percent"] = f"{row['progress']:.0%}"
             row["problem"] = row["error"]["message"] if row["error"] else row["step"]
-            row["target_name"] = row["target_name"] or row["target"]
+            row["target_name"] = row["target_name"] or row["target"] or row["target_kind"]
             row["when"] = (row["started"] or "")[:19].replace("T", " ")
     columns = [
         ("id", "Id"),
@@ -86,7 +86,7 @@ def _print(session: Session, found: Any) -> None:
         [
             ("id", row["id"]),
             ("kind", row["kind"]),
-            (row["target_kind"].upper(), f"{row['target_name']} ({row['target']})".strip()),
+            (row["target_kind"].upper(), f"{row['target_name']} ({row['target']})".strip() if row["target"] else ""),
             ("state", row["state"]),
             ("progress", f"{row['progress']:.0%}"),
             ("step", row["step"]),

@@ -79,6 +79,7 @@ class NetworkServiceServicer(object):
 
     def CreateNetwork(self, request, context):
         """Record a network; its bridge is made when first needed. Response: Network.
+        ALREADY_EXISTS  BRIDGE_NAME_EXISTS  another network, or somebody else's interface, has that name
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -76,6 +76,7 @@ class PifServiceServicer(object):
     def IntroducePif(self, request, context):
         """A PIF for one card. Response: Pif.
         NOT_FOUND       MAC_DOES_NOT_EXIST, PIF_DEVICE_NOT_FOUND
+        NOT_FOUND       COULD_NOT_FIND_NETWORK_INTERFACE_WITH_SPECIFIED_DEVICE_NAME_AND_MAC_ADDRESS
         ALREADY_EXISTS  DUPLICATE_PIF_DEVICE_NAME
         FAILED_PRECONDITION  NETWORK_ALREADY_CONNECTED
         """
@@ -86,7 +87,7 @@ class PifServiceServicer(object):
     def ForgetPif(self, request, context):
         """Forget a physical PIF. Response: Pif, its id alone.
         FAILED_PRECONDITION  MAC_STILL_EXISTS, PIF_IS_NOT_PHYSICAL, PIF_ALREADY_BONDED
-        FAILED_PRECONDITION  PIF_VLAN_STILL_EXISTS, PIF_TUNNEL_STILL_EXISTS
+        FAILED_PRECONDITION  PIF_VLAN_STILL_EXISTS, PIF_TUNNEL_STILL_EXISTS, PIF_SRIOV_STILL_EXISTS
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
