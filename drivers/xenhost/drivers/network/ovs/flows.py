@@ -61,6 +61,8 @@ class Flows:
         self._links: Final[dict[str, BridgeLink]] = {}
         self._opening: Final = asyncio.Lock()
         self._control: Final[dict[str, tuple[object, ...]]] = {}
+        self._secure: Final[dict[str, list[Flow]]] = {}
+        """Flows of bridges with fail mode secure, as they were made: they depend on what ovs-vswitchd tells later."""
         self._doubtful: Final[set[str]] = set()
         self._doubt: Final = asyncio.Event()
         self._repairing: asyncio.Task[None] | None = None
@@ -93,6 +95,7 @@ class Flows:
         row = self._db.data.named(Table.BRIDGE, bridge)
         if row is not None:
             flows = wanted_flows(self._db.data, row)
+            self._secure[bridge] = _secure_flows(self._db.data, row)
             await self._change(bridge, COOKIE, OURS, flows)
 
     async def set_port(self, bridge: str, number: int, allowed: Allowed | None) -> None:
@@ -158,6 +161,10 @@ class Flows:
             self._control[row.name] = _control(row)
             if before is not None and before != self._control[row.name]:
                 self.doubt(row.name)
+        if any(table is Table.INTERFACE for table, _ in touched):
+            for row in [each for each in self._db.data.bridges() if _is_secure(each)]:
+                if self._secure.get(row.name, []) != _secure_flows(self._db.data, row):
+                    self.doubt(row.name)
 
     # repair
 
@@ -226,7 +233,7 @@ class Flows:
 
 def wanted_flows(data: Database, bridge: Row) -> list[tuple[int, Flow]]:
     """Flows of ours that a real bridge shall have, with their cookies."""
-    return by_cookie(_vifs(data, bridge), _secure_flows(data, bridge) if is_ours(bridge) else ())
+    return by_cookie(_vifs(data, bridge), _secure_flows(data, bridge))
 
 
 def causes(data: Database) -> dict[str, object]:
@@ -244,7 +251,7 @@ def _vifs(data: Database, bridge: Row) -> dict[int, Allowed]:
 
 def _secure_flows(data: Database, bridge: Row) -> list[Flow]:
     own = data.named(Table.INTERFACE, bridge.name)
-    if bridge.text("fail_mode") != FailMode.SECURE or own is None or not own.text("mac_in_use"):
+    if not (is_ours(bridge) and _is_secure(bridge)) or own is None or not own.text("mac_in_use"):
         return []
     uplinks = [port for port in data.ports(bridge) if UPLINK_KEY in port.mapping("external_ids")]
     numbers = [number for port in uplinks for each in data.interfaces(port) if (number := each.number("ofport"))]
@@ -252,4 +259,8 @@ def _secure_flows(data: Database, bridge: Row) -> list[Flow]:
 
 
 def _control(bridge: Row) -> tuple[object, ...]:
-    return bridge.rows("controller"), bridge.text("fail_mode") == FailMode.SECURE
+    return bridge.rows("controller"), _is_secure(bridge)
+
+
+def _is_secure(bridge: Row) -> bool:
+    return bridge.text("fail_mode") == FailMode.SECURE
