@@ -50,7 +50,7 @@ class BondServiceServicer(object):
         """Management, addresses, VLANs and tunnels of the members move to it. Response: Bond.
         INVALID_ARGUMENT     PIF_BOND_NEEDS_MORE_MEMBERS
         FAILED_PRECONDITION  PIF_ALREADY_BONDED, PIF_IS_VLAN, PIF_BOND_MORE_THAN_ONE_IP, INCOMPATIBLE_PIF_PROPERTIES
-        FAILED_PRECONDITION  NETWORK_ALREADY_CONNECTED
+        FAILED_PRECONDITION  NETWORK_ALREADY_CONNECTED, PIF_IS_SRIOV_LOGICAL, IS_TUNNEL_ACCESS_PIF
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

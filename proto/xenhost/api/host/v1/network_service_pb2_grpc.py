@@ -125,7 +125,7 @@ class NetworkServiceServicer(object):
     def ReconfigureManagement(self, request, context):
         """Manage the host through another PIF. Unless confirmed in time (by ConfirmManagement, or since the pool master
         reaches the host), all goes back as it was. Response: ManagementInterface.
-        FAILED_PRECONDITION  INTERFACE_HAS_NO_IP, PIF_HAS_NO_NETWORK_CONFIGURATION   give it addresses
+        FAILED_PRECONDITION  PIF_HAS_NO_NETWORK_CONFIGURATION   give it addresses
         FAILED_PRECONDITION  HOST_HAS_NO_MANAGEMENT_IP   it got none
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -85,8 +85,8 @@ class PifServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ForgetPif(self, request, context):
-        """Forget a physical PIF. Response: Pif, its id alone.
-        FAILED_PRECONDITION  MAC_STILL_EXISTS, PIF_IS_NOT_PHYSICAL, PIF_ALREADY_BONDED
+        """Forget a physical PIF; while its card is there a scan brings it back. Response: Pif, its id alone.
+        FAILED_PRECONDITION  PIF_IS_NOT_PHYSICAL, PIF_ALREADY_BONDED
         FAILED_PRECONDITION  PIF_VLAN_STILL_EXISTS, PIF_TUNNEL_STILL_EXISTS, PIF_SRIOV_STILL_EXISTS
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
