@@ -93,6 +93,7 @@ async def test_a_pif_lives_its_life(xenhost: CommandLine) -> None:
         (("sriov", "destroy", "eth0"), 4, "`xenhost sriov list` shows what there is"),
         (("host", "management-reconfigure", "eth1", "--gateway", "10.0.0.1"), 2, "--mode"),
         (("host", "management-reconfigure", "eth1"), 5, "address"),
+        (("host", "management-reconfigure", "eth1", "--confirm", "--no-wait"), 2, "--confirm waits"),
         (("host", "reset-networking", "eth0"), 2, "--yes"),
     ],
 )

@@ -84,6 +84,8 @@ def management_reconfigure(
         raise click.UsageError("--ip, --netmask, --gateway and --dns go with --mode")
     if ipv6_mode is None and (ipv6 or ipv6_gateway):
         raise click.UsageError("--ipv6 and --ipv6-gateway go with --ipv6-mode")
+    if no_wait and (confirm or confirm_at):
+        raise click.UsageError("--confirm waits for the change; leave --no-wait out")
     request = ReconfigureManagementRequest(
         pif_id=pif,
         ipv4=ipv4_message(mode, ip, netmask, gateway, dns) if mode is not None else None,
