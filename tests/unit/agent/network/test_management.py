@@ -174,6 +174,18 @@ def test_the_switch_changes_only_when_it_is_idle() -> None:
     assert host.intent.switch is SwitchKind.BRIDGE
 
 
+def test_management_goes_along_to_the_other_switch() -> None:
+    host = Wanted()
+    host.plug("eth0", "eth1")
+    host.do(ReconfigureManagement(host.pif("eth0").id, ipv4=DHCP))
+    with pytest.raises(NetworkContainsPif) as caught:
+        host.do(SetSwitch(SwitchKind.BRIDGE))
+    assert "eth0" not in str(caught.value)
+    host.do(UnplugPif(host.pif("eth1").id))
+    host.do(SetSwitch(SwitchKind.BRIDGE))
+    assert (host.intent.switch, host.pif("eth0").plugged) == (SwitchKind.BRIDGE, True)
+
+
 def test_the_switch_that_is_in_use_can_be_chosen_again() -> None:
     host = Wanted()
     host.plug("eth0")
