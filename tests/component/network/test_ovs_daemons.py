@@ -115,6 +115,16 @@ async def test_without_locked_vifs_a_new_vswitchd_waits_for_nobody(ground: OvsGr
     await ground.switch.open()
 
 
+async def test_a_restart_by_others_does_not_end_the_waiting(ground: OvsGround) -> None:
+    await ground.switch.apply(ONE_BRIDGE)
+    await locked_guest(ground)
+    ground.daemons.vsctl("remove", "Open_vSwitch", ".", "other_config", "flow-restore-wait")
+    await until(
+        lambda: "flow-restore-wait" in ground.daemons.vsctl("get", "Open_vSwitch", ".", "other_config"),
+        "the next ovs-vswitchd will wait",
+    )
+
+
 async def test_a_new_ovsdb_server_is_found(ground: OvsGround) -> None:
     await ground.switch.apply(ONE_BRIDGE)
     guest, sink = await locked_guest(ground)

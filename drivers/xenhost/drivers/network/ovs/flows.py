@@ -65,6 +65,8 @@ class Flows:
         """Flows of bridges with fail mode secure, as they were made: they depend on what ovs-vswitchd tells later."""
         self._doubtful: Final[set[str]] = set()
         self._doubt: Final = asyncio.Event()
+        self._releasing = False
+        self._unheld = False
         self._repairing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -154,6 +156,11 @@ class Flows:
         self.doubt(bridge)
 
     def _on_change(self, touched: Touched) -> None:
+        root = self._db.data.root
+        held = _HOLD_KEY not in root.mapping("external_ids") or _WAIT_KEY in root.mapping("other_config")
+        if not held and not self._releasing:  # somebody else let go: `ovs-ctl restart` does
+            self._unheld = True
+            self._doubt.set()
         for table, uuid in touched:
             if table is not Table.BRIDGE or (row := self._db.data.row(table, uuid)) is None:
                 continue
@@ -178,9 +185,10 @@ class Flows:
                     repaired |= await self._try_repair(bridge)
                 if self._doubtful:
                     await asyncio.sleep(_PAUSE)
-            if repaired:
+            if repaired or self._unheld:
+                self._unheld = False
                 try:
-                    await self._release()
+                    await (self._release() if repaired else self.hold_if_needed())
                 except (XenhostError, Interrupted) as error:
                     _log.warning("Open vSwitch does not answer; its packets may wait", error=str(error))
 
@@ -216,7 +224,11 @@ class Flows:
         if _HOLD_KEY in self._db.data.root.mapping("external_ids"):
             change = Change()
             change.keys(Table.ROOT, self._db.data.root, "other_config", {_WAIT_KEY: None})
-            await self._db.commit(change)
+            self._releasing = True
+            try:
+                await self._db.commit(change)
+            finally:
+                self._releasing = False
         await self.hold_if_needed()
 
     async def hold_if_needed(self) -> None:
