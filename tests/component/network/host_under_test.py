@@ -115,7 +115,7 @@ class Removals:
 
     def __init__(self) -> None:
         self._netlink = IPRoute()
-        self._netlink.bind()
+        self._netlink.bind(0x550)  # addresses and routes of both families
 
     def so_far(self) -> set[str]:
         """`192.0.2.5`, or `default via 192.0.2.1`."""

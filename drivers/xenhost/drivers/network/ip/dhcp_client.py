@@ -97,6 +97,8 @@ class DhcpClient:
             return ""
 
     def _start(self, wish: str) -> None:
+        if shutil.which("dhcpcd") is None:
+            raise FileNotFoundError("dhcpcd is not installed (package dhcpcd-base)")
         run, state = self._folder / "run", self._folder / "state"
         for place in (run, state, Path(PLACE), Path(STATE_PLACE)):
             place.mkdir(parents=True, exist_ok=True)

@@ -28,9 +28,10 @@ EVERY: Final = 0
 class Monitor:
     """Events of one network namespace: of the thread that opens it."""
 
-    def __init__(self, on_event: Callable[[set[int]], None]) -> None:
-        """`on_event` gets indexes of interfaces, or EVERY."""
+    def __init__(self, on_event: Callable[[set[int]], None], buffer: int = _BUFFER) -> None:
+        """`on_event` gets indexes of interfaces, or EVERY. `buffer`: bytes that the kernel keeps for us."""
         self._on_event = on_event
+        self._buffer = buffer
         self._socket: socket.socket | None = None
 
     @property
@@ -44,7 +45,7 @@ class Monitor:
     def open(self) -> None:
         """Begin to listen. Raises OSError."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._buffer)
         self._socket.bind((0, _GROUPS))
 
     def close(self) -> None:
