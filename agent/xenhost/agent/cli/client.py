@@ -10,32 +10,23 @@ from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf import duration_pb2
 
 from xenhost.agent.cli.failure import ExitCode, Failure, refused
+from xenhost.agent.cli.network_client import NetworkCalls
 from xenhost.agent.cli.target import Target
 from xenhost.agent.rpc.status import DETAILS_KEY, DOMAIN
 from xenhost.api.host.v1 import (
-    bond_service_pb2_grpc,
     console_service_pb2,
     console_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
     host_service_pb2,
     host_service_pb2_grpc,
-    network_pb2,
-    network_service_pb2,
-    network_service_pb2_grpc,
-    pif_service_pb2,
-    pif_service_pb2_grpc,
     sr_service_pb2,
     sr_service_pb2_grpc,
-    sriov_service_pb2_grpc,
     storage_pb2,
-    tunnel_service_pb2_grpc,
     vbd_service_pb2_grpc,
     vdi_service_pb2,
     vdi_service_pb2_grpc,
     vif_service_pb2_grpc,
-    vlan_service_pb2,
-    vlan_service_pb2_grpc,
     vm_pb2,
     vm_service_pb2,
     vm_service_pb2_grpc,
@@ -46,23 +37,18 @@ CALL_SECONDS: Final = 30.0
 _OPTIONS: Final = (("grpc.enable_http_proxy", 0), ("grpc.keepalive_time_ms", 30_000))
 
 
-class Client:
+class Client(NetworkCalls):
     """A connection to one agent. Use as a context manager."""
 
     def __init__(self, target: Target) -> None:
         self._target: Final = target
         self._channel: Final = _channel(target)
+        super().__init__(self._channel)
         self.vms: Final = _stub(vm_service_pb2_grpc, "VmServiceStub", self._channel)
         self.vbds: Final = _stub(vbd_service_pb2_grpc, "VbdServiceStub", self._channel)
         self.vifs: Final = _stub(vif_service_pb2_grpc, "VifServiceStub", self._channel)
         self.srs: Final = _stub(sr_service_pb2_grpc, "SrServiceStub", self._channel)
         self.vdis: Final = _stub(vdi_service_pb2_grpc, "VdiServiceStub", self._channel)
-        self.networks: Final = _stub(network_service_pb2_grpc, "NetworkServiceStub", self._channel)
-        self.pifs: Final = _stub(pif_service_pb2_grpc, "PifServiceStub", self._channel)
-        self.bonds: Final = _stub(bond_service_pb2_grpc, "BondServiceStub", self._channel)
-        self.vlans: Final = _stub(vlan_service_pb2_grpc, "VlanServiceStub", self._channel)
-        self.tunnels: Final = _stub(tunnel_service_pb2_grpc, "TunnelServiceStub", self._channel)
-        self.sriovs: Final = _stub(sriov_service_pb2_grpc, "NetworkSriovServiceStub", self._channel)
         self._host: Final = _stub(host_service_pb2_grpc, "HostServiceStub", self._channel)
         self._events: Final = _stub(event_service_pb2_grpc, "EventServiceStub", self._channel)
         self._consoles: Final = _stub(console_service_pb2_grpc, "ConsoleServiceStub", self._channel)
@@ -124,47 +110,7 @@ class Client:
     def list_vdis(self, sr: str = "", timeout: float = CALL_SECONDS) -> list[storage_pb2.Vdi]:
         """All VDIs, or those of one SR."""
         request = vdi_service_pb2.ListVdisRequest(sr_id=sr)
-        return list(self._pages(self.vdis.ListVdis, request, "vdis", timeout))
-
-    def network(self, name: str) -> network_pb2.Network:
-        """One network, by UUID, bridge or name."""
-        request = network_service_pb2.GetNetworkRequest(id=name)
-        network: network_pb2.Network = self.call(self.networks.GetNetwork, request)
-        return network
-
-    def list_networks(self, timeout: float = CALL_SECONDS) -> list[network_pb2.Network]:
-        """All networks."""
-        request = network_service_pb2.ListNetworksRequest()
-        return list(self._pages(self.networks.ListNetworks, request, "networks", timeout))
-
-    def pif(self, name: str) -> network_pb2.Pif:
-        """One PIF, by UUID or name."""
-        pif: network_pb2.Pif = self.call(self.pifs.GetPif, pif_service_pb2.GetPifRequest(id=name))
-        return pif
-
-    def list_pifs(self, timeout: float = CALL_SECONDS) -> list[network_pb2.Pif]:
-        """All PIFs."""
-        return list(self._pages(self.pifs.ListPifs, pif_service_pb2.ListPifsRequest(), "pifs", timeout))
-
-    def list_vlans(self) -> list[network_pb2.Vlan]:
-        """All VLANs."""
-        return list(self._pages(self.vlans.ListVlans, vlan_service_pb2.ListVlansRequest(), "vlans"))
-
-    def management(self) -> network_pb2.ManagementInterface:
-        """The management interface of the host."""
-        request = network_service_pb2.GetHostNetworkRequest()
-        parts = self.received(self.networks.GetHostNetwork(request, timeout=CALL_SECONDS))
-        first: network_pb2.HostNetwork = next(parts)
-        parts.close()
-        return first.management
-
-    def host_network(self) -> network_pb2.HostNetwork:
-        """All networks of the host, as of one moment."""
-        host = network_pb2.HostNetwork()
-        request = network_service_pb2.GetHostNetworkRequest()
-        for part in self.received(self.networks.GetHostNetwork(request, timeout=CALL_SECONDS)):
-            host.MergeFrom(part)
-        return host
+        return list(self.pages(self.vdis.ListVdis, request, "vdis", timeout))
 
     def operation(self, name: str) -> Any:
         """One operation."""
@@ -173,7 +119,7 @@ class Client:
     def operations(self) -> list[Any]:
         """All operations that the agent still knows, oldest first."""
         request = operations_pb2.ListOperationsRequest()
-        return list(self._pages(self._operations.ListOperations, request, "operations"))
+        return list(self.pages(self._operations.ListOperations, request, "operations"))
 
     def wait(self, name: str, seconds: float) -> Any:
         """The operation when it has ended, or after so many seconds."""
@@ -235,7 +181,7 @@ class Client:
         finally:
             call.cancel()
 
-    def _pages(
+    def pages(
         self, method: Callable[..., Any], request: Any, field: str, timeout: float = CALL_SECONDS
     ) -> Iterator[Any]:
         """All items of a list that comes by pages."""

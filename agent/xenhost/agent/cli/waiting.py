@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 0.25
 """Between two looks at the progress; the end of the operation is seen at once."""
+_RESPONSES: Final = {
+    "Vm": ("vm", "vm"),
+    "Sr": ("storage", "sr"),
+    "Vdi": ("storage", "vdi"),
+    "Network": ("network", "network"),
+    "Pif": ("network", "pif"),
+    "Bond": ("network", "bond"),
+    "Vlan": ("network", "vlan"),
+    "Tunnel": ("network", "tunnel"),
+    "NetworkSriov": ("network", "network_sriov"),
+    "ManagementInterface": ("network", "management"),
+}
+"""Messages: the module that has each, which is imported only if it is needed, and what it is called here."""
 RECONNECT_SECONDS: Final = 15.0
 """How long an agent that vanished while we wait (an upgrade, say) has to come back."""
 
@@ -51,24 +65,11 @@ def carry_out(session: Session, client: Client, operation: Any, no_wait: bool, d
 
 def response_of(operation: Any) -> tuple[str, Any]:
     """What an operation that has succeeded answers with, and what that is: vm, sr, vdi, network, pif, ..."""
-    from xenhost.api.host.v1 import network_pb2, storage_pb2, vm_pb2
-
-    for kind, found in (
-        ("sr", storage_pb2.Sr()),
-        ("vdi", storage_pb2.Vdi()),
-        ("network", network_pb2.Network()),
-        ("pif", network_pb2.Pif()),
-        ("bond", network_pb2.Bond()),
-        ("vlan", network_pb2.Vlan()),
-        ("tunnel", network_pb2.Tunnel()),
-        ("network_sriov", network_pb2.NetworkSriov()),
-        ("management", network_pb2.ManagementInterface()),
-    ):
-        if operation.response.Unpack(found):
-            return kind, found
-    vm = vm_pb2.Vm()
-    operation.response.Unpack(vm)
-    return "vm", vm
+    name = operation.response.TypeName().rpartition(".")[2]
+    module, kind = _RESPONSES.get(name, _RESPONSES["Vm"])
+    found = getattr(import_module(f"xenhost.api.host.v1.{module}_pb2"), name if name in _RESPONSES else "Vm")()
+    operation.response.Unpack(found)
+    return kind, found
 
 
 def wait_for(session: Session, client: Client, operation: Any) -> Any:

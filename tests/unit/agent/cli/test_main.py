@@ -105,7 +105,13 @@ def test_commands_are_completed() -> None:
     }
 
 
-@pytest.mark.parametrize("words", [("--version",), ("--help",), ("vm", "--help"), ("vm", "create", "--help")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("--version",), ("--help",), ("vm", "--help"), ("vm", "create", "--help")),
+        *(("host", "--help"), ("network", "--help"), ("pif", "reconfigure-ip", "--help"), ("bond", "create", "--help")),
+    ],
+)
 def test_what_needs_no_agent_imports_neither_grpc_nor_rich(words: tuple[str, ...]) -> None:
     program = (
         "import sys; from xenhost.agent.cli.main import cli; cli.main(sys.argv[1:], standalone_mode=False); "
@@ -115,6 +121,15 @@ def test_what_needs_no_agent_imports_neither_grpc_nor_rich(words: tuple[str, ...
         [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=15, check=True
     )
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_who_asks_nothing_of_networks_imports_nothing_of_them() -> None:
+    program = (
+        "import sys, xenhost.agent.cli.client, xenhost.agent.cli.waiting; "
+        "print([name for name in sys.modules if name.startswith('xenhost.api.host.v1.network')])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert ended.stdout == "[]\n"
 
 
 def test_a_reader_that_goes_away_is_not_a_traceback() -> None:
