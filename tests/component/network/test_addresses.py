@@ -142,6 +142,17 @@ async def test_the_next_agent_knows_what_its_forerunner_gave(host: Host, wired: 
     assert addresses_of("foreign0") == {"203.0.113.9/24"}
 
 
+async def test_nothing_is_touched_before_there_is_a_plan(host: Host, wired: Peer) -> None:
+    wish = plan("xenbr0", xenbr0=static("192.0.2.5/24", gateway="192.0.2.1"))
+    async with host.agent() as addresses:
+        await addresses.apply(wish)
+    async with host.agent():
+        run("ip", "route", "add", "default", "via", "192.0.2.1", "metric", "77")
+        await asyncio.sleep(1)
+        assert addresses_of("xenbr0") == {"192.0.2.5/24"}
+        assert len(routes()) == 2
+
+
 async def test_a_missing_interface_keeps_no_other_back(host: Host, wired: Peer) -> None:
     async with host.agent() as addresses:
         wish = IpPlan({"xenbr0": static("192.0.2.5/24"), "gone": static("192.0.2.6/24"), "../x": NONE})

@@ -59,6 +59,7 @@ class HostAddresses:
         self._dns: tuple[Host, ...] = ()
         self._indexes: frozenset[int] = frozenset()
         self._complaints: frozenset[Problem] = frozenset()
+        self._follows = False
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
         self._heard_something = asyncio.Event()
@@ -72,7 +73,6 @@ class HostAddresses:
         await self._clients.open()
         await asyncio.to_thread(self._monitor.open)
         asyncio.get_running_loop().add_reader(self._monitor, self._monitor.read)
-        self._spawn(self._follow())
 
     async def close(self) -> None:
         for task in [*self._tasks]:
@@ -87,11 +87,17 @@ class HostAddresses:
     async def apply(self, wanted: IpPlan) -> Sequence[Problem]:
         async with self._lock:
             names = self._former | frozenset(wanted.interfaces)
-            await asyncio.to_thread(self._remember, names)  # first: a crash in here forgets none
-            self._plan, self._former = wanted, names
-            problems = await self._settle(exact=True)
-            self._former = frozenset(wanted.interfaces)
-            await asyncio.to_thread(self._remember, self._former)
+            try:
+                await asyncio.to_thread(self._remember, names)  # first: a crash in here forgets none
+                self._plan, self._former = wanted, names
+                problems = await self._settle(exact=True)
+                self._former = frozenset(wanted.interfaces)
+                await asyncio.to_thread(self._remember, self._former)
+            except OSError as failed:
+                return [Problem(name, f"addresses cannot be set: {failed}") for name in wanted.interfaces]
+            if not self._follows:
+                self._follows = True  # not before there is a plan: what a former agent gave would be taken for stale
+                self._spawn(self._follow())
         return problems
 
     async def state(self, interface: str) -> IpState:
