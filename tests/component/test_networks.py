@@ -100,7 +100,7 @@ async def management(client: Client) -> ManagementInterface:
 
 async def waits(client: Client) -> None:
     """Until a change of the management interface waits for its confirmation."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (await management(client)).HasField("unconfirmed_until"):
             await asyncio.sleep(0.02)
 
@@ -354,7 +354,7 @@ async def test_what_changes_is_an_event(client: Client) -> None:
     await plugged(client, "eth2")
     wanted = {(network.id, event_service_pb2.CHANGE_KIND_ADDED)}
     wanted |= {((await pif(client, "eth2")).id, event_service_pb2.CHANGE_KIND_MODIFIED)}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while wanted:
             message = await stream.read()
             wanted -= {(event.id, event.change) for event in message.events}
