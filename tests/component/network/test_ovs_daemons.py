@@ -168,6 +168,20 @@ async def test_flows_that_a_controller_costs_are_made_anew(ground: OvsGround) ->
     await passes_only_good(guest, sink)
 
 
+async def test_a_controller_that_allows_its_own_protocol_only_does_not_lock_us_out(ground: OvsGround) -> None:
+    await ground.switch.apply(ONE_BRIDGE)
+    guest, sink = await locked_guest(ground)
+    ground.daemons.vsctl("set", "bridge", "xapi0", "protocols=OpenFlow11")
+    await ground.restart()
+    await ground.switch.connect_vif(VifPort(guest.interface, "xapi0", MAC))
+    await arrives(guest.wire, FORGED, sink.wire)
+    assert set(ground.daemons.vsctl("get", "bridge", "xapi0", "protocols").strip("[]\n").split(", ")) == {
+        "OpenFlow11",
+        "OpenFlow14",
+    }
+    assert not await ground.switch.apply(ONE_BRIDGE)
+
+
 async def test_managers_and_keys_are_set(ground: OvsGround) -> None:
     await ground.switch.set_managers(["pssl:6640", "ssl:192.0.2.1:6632"])
     assert ground.daemons.vsctl("get-manager").split() == ["pssl:6640", "ssl:192.0.2.1:6632"]

@@ -36,6 +36,7 @@ COLUMNS: Final[Mapping[Table, tuple[str, ...]]] = {
         "controller",
         "datapath_type",
         "mcast_snooping_enable",
+        "protocols",
     ),
     Table.PORT: (
         "name",

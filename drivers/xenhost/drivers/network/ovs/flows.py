@@ -45,6 +45,7 @@ _log = structlog.get_logger()
 _PAUSE: Final = 0.1
 """Seconds between tries to reach a bridge whose ovs-vswitchd is gone."""
 _WAIT_KEY: Final = "flow-restore-wait"
+_PROTOCOL: Final = "OpenFlow14"
 _HOLD_KEY: Final = "xenhost-hold"
 """In external_ids of the root: `flow-restore-wait` is there because of us."""
 
@@ -96,6 +97,8 @@ class Flows:
         """
         row = self._db.data.named(Table.BRIDGE, bridge)
         if row is not None:
+            if change := _allow_protocol(row):
+                await self._db.commit(change)
             flows = wanted_flows(self._db.data, row)
             self._secure[bridge] = _secure_flows(self._db.data, row)
             await self._change(bridge, COOKIE, OURS, flows)
@@ -268,6 +271,14 @@ def _secure_flows(data: Database, bridge: Row) -> list[Flow]:
     uplinks = [port for port in data.ports(bridge) if UPLINK_KEY in port.mapping("external_ids")]
     numbers = [number for port in uplinks for each in data.interfaces(port) if (number := each.number("ofport"))]
     return of_secure_bridge(own.text("mac_in_use"), (number for number in numbers if 0 < number < BRIDGE))
+
+
+def _allow_protocol(bridge: Row) -> Change:
+    """Some SDN controllers narrow the versions of OpenFlow to their own, and forget those who manage the bridge."""
+    versions, change = bridge.texts("protocols"), Change()
+    if versions and _PROTOCOL not in versions:
+        change.mutate(Table.BRIDGE, bridge.uuid, [["protocols", "insert", _PROTOCOL]])
+    return change
 
 
 def _control(bridge: Row) -> tuple[object, ...]:

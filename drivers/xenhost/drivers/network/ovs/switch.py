@@ -84,6 +84,9 @@ class OvsSwitch:
             async with self._changing:
                 await self._flows.open()
             self._bonds.open()
+        except Interrupted as error:
+            await self.close()
+            raise SwitchUnavailable("ovsdb-server went while it was asked", switch=self.kind) from error
         except BaseException:
             await self.close()
             raise
@@ -159,9 +162,13 @@ class OvsSwitch:
 
     async def set_controllers(self, bridge: str, targets: Collection[str]) -> None:
         """Exactly these OpenFlow controllers; rules of VIFs stay. Raises HandleInvalid, and as `set_managers`."""
-        async with self._changing:
-            await self._commit(lambda: plan_controllers(self._db.data, self._real(bridge), targets))
+
+        async def change() -> None:
+            await self._db.commit(plan_controllers(self._db.data, self._real(bridge), targets))
             await self._flows.install(bridge)
+
+        async with self._changing:
+            await _again(change)
 
     async def set_ssl(self, files: SslFiles | None) -> None:
         """The keys for both, or none. Raises as `set_managers`."""

@@ -134,6 +134,10 @@ class Row:
         """Integers."""
         return frozenset(each for each in _set(self.value(column)) if isinstance(each, int))
 
+    def texts(self, column: str) -> frozenset[str]:
+        """Strings."""
+        return frozenset(each for each in _set(self.value(column)) if isinstance(each, str))
+
     def mapping(self, column: str) -> Mapping[str, str]:
         """Strings by strings."""
         return _mapping(self.value(column))
