@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kit.network import NetworkAgent, NetworkHost
-from xenhost.core.errors import HandleInvalid
+from xenhost.core.errors import HandleInvalid, InternalError
 from xenhost.core.events import ChangeKind, ObjectKind
 from xenhost.core.network import LockingMode, VifPort
 from xenhost.core.network_records import NetworkId
@@ -155,3 +155,53 @@ async def test_a_new_card_is_seen(agent: NetworkAgent, host: NetworkHost) -> Non
     await host.clock.sleep(1)
     assert "eth7" in {nic.device for nic in host.world.cards.values()}
     assert agent.engine.pifs()[0].nic is not None
+
+
+async def test_vifs_follow_their_card_into_a_bond_also_after_a_restart(tmp_path: Path) -> None:
+    host = NetworkHost(tmp_path)
+    agent = await host.start()
+    pif = agent.engine.find_pif("eth0")
+    await agent.succeed(PlugPif(pif))
+    old = agent.engine.pif(pif).bridge
+    shown = VifOnNetwork("vm", 0, "vif1.0", "52:54:00:00:00:01", LockingMode.UNLOCKED)
+    vifs = {old: (shown,)}
+    agent.engine.set_vifs(lambda: vifs)
+    await agent.engine.ready(old)
+    await SimSwitch(agent.life).connect_vif(VifPort(shown.interface, old, shown.mac))
+    tries: list[tuple[str, str]] = []
+
+    async def refuse(source: str, to: str) -> None:
+        tries.append((source, to))
+        raise InternalError("not now", message="not now")
+
+    agent.engine.set_mover(refuse)
+    network = NetworkId("5a000000-0000-4000-8000-000000000001")
+    await agent.succeed(CreateNetwork(network, name="bond"))
+    await agent.succeed(CreateBond(network, (pif, agent.engine.find_pif("eth1"))))
+    new = agent.engine.network(network).network.bridge
+    await host.clock.sleep(5)
+    assert (old, new) in tries
+    assert host.world.bridges[old].ports == [shown.interface]  # it is not cut off
+    await agent.engine.close()
+
+    agent = host.agent()
+    agent.engine.set_vifs(lambda: vifs)
+
+    async def move(source: str, to: str) -> None:
+        for vif in vifs.pop(source, ()):
+            vifs[to] = (vif,)
+            await SimSwitch(agent.life).connect_vif(VifPort(vif.interface, to, vif.mac))
+
+    agent.engine.set_mover(move)
+    await agent.engine.start()
+    await host.clock.sleep(5)
+    assert vifs == {new: (shown,)}
+    assert host.world.bridges[new].ports == [shown.interface]
+    assert old not in host.world.bridges
+    await agent.engine.close()
+    agent = await host.start()
+    agent.engine.set_mover(refuse)
+    tries.clear()
+    await host.clock.sleep(5)
+    assert tries == []
+    await agent.engine.close()
