@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -88,14 +89,10 @@ class Kernel:
 
     def index(self, name: str) -> int:
         """Of an interface. Raises OSError ENODEV."""
-        return self.link(name).index
-
-    def link(self, name: str) -> Link:
-        """An interface. Raises OSError ENODEV."""
-        found = self.reader.get(name)
-        if found is None:
-            raise OSError(errno.ENODEV, f"there is no interface {name}")
-        return found
+        try:
+            return socket.if_nametoindex(name)  # a tenth of the time that reading the link takes
+        except OSError as error:  # it has no reason with it
+            raise OSError(errno.ENODEV, f"there is no interface {name}") from error
 
     def _delete(self, devices: Sequence[str]) -> None:
         """As one group: alone, each would wait until no processor uses it any more."""
@@ -127,13 +124,13 @@ class Kernel:
         self.set_link(index, state="up")
 
     def _change(self, device: str, kind: str, attributes: Mapping[str, int | str]) -> None:
-        link = self.link(device)
+        index = self.index(device)
         own = {key: value for key, value in attributes.items() if kind and key.startswith((f"{kind}_", "br_"))}
         rest = {key: value for key, value in attributes.items() if key not in own}
         if own:
-            self._call("link", "set", index=link.index, kind=kind, **own)
+            self._call("link", "set", index=index, kind=kind, **own)
         if rest:
-            self._call("link", "set", index=link.index, **rest)
+            self._call("link", "set", index=index, **rest)
 
     def _remode(self, action: Remode) -> None:
         index = self.index(action.device)

@@ -51,6 +51,7 @@ _OPTIONS: Final[Mapping[str, Mapping[int, str]]] = {
     "vxlan": {1: "vxlan_id"},
 }
 """Of each kind, IFLA_INFO_DATA by pyroute2's names: what is compared must be called as what is set."""
+_READ: Final = frozenset({*_OPTIONS, "gretap", "ip6gretap"})
 _PORT_OPTIONS: Final[Mapping[str, Mapping[int, str]]] = {
     "bridge": {2: "priority", 33: "isolated"},
     "bond": {1: "state", 2: "mii_status", 6: "ad_aggregator", 7: "ad_port_state"},
@@ -109,7 +110,7 @@ def parse_link(body: bytes) -> Link:
     found = dict(attributes(body[LINK_HEADER.size :]))
     info = dict(attributes(found.get(_LINKINFO, b"")))
     kind, port_of = _text(info.get(_INFO_KIND)), _text(info.get(_INFO_SLAVE_KIND))
-    data = dict(attributes(info.get(_INFO_DATA, b"")))
+    data = dict(attributes(info.get(_INFO_DATA, b""))) if kind in _READ else {}
     port = dict(attributes(info.get(_INFO_SLAVE_DATA, b"")))
     options = {name: _number(data[number]) for number, name in _OPTIONS.get(kind, {}).items() if number in data}
     if kind == "bond":
@@ -165,12 +166,13 @@ def parse_neighbour(body: bytes) -> Neighbour | None:
 
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Type and value of each; the rest is left out where one does not fit."""
-    while len(data) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(data)
-        if not _ATTRIBUTE.size <= length <= len(data):
+    at, end = 0, len(data)
+    while at + _ATTRIBUTE.size <= end:
+        length, kind = _ATTRIBUTE.unpack_from(data, at)
+        if length < _ATTRIBUTE.size or at + length > end:
             return
-        yield kind & _MASK, data[_ATTRIBUTE.size : length]
-        data = data[length + 3 & ~3 :]
+        yield kind & _MASK, data[at + _ATTRIBUTE.size : at + length]
+        at += length + 3 & ~3
 
 
 def _tunnel(kind: str, data: Mapping[int, bytes]) -> tuple[str, str, int]:

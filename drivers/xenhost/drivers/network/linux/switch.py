@@ -31,6 +31,7 @@ from xenhost.drivers.network.linux.kernel import Kernel
 from xenhost.drivers.network.linux.links import UPLINK_PRIORITY, Link
 from xenhost.drivers.network.linux.nft import LibNft, NftError
 from xenhost.drivers.network.linux.plan import Plan, plan
+from xenhost.drivers.network.linux.rules_watch import RulesWatch
 from xenhost.drivers.network.linux.vifs import Vifs
 
 _P = ParamSpec("_P")
@@ -56,6 +57,8 @@ class LinuxSwitch:
         self._vif_nft: Final = LibNft()
         self._vifs: Final = Vifs(self._vif_kernel, self._vif_nft)
         self._watch: Final = BondWatch(self._bonds_changed)
+        self._rules_watch: Final = RulesWatch(self._rules_lost)
+        self._restoring: asyncio.Task[None] | None = None
         self._listeners: Final[list[Callable[[], None]]] = []
         self._slb: Mapping[str, Sequence[str]] = {}
         self._settling: asyncio.Task[None] | None = None
@@ -90,6 +93,7 @@ class LinuxSwitch:
             await self._in_topology(self._open_topology)
             await self._in_vifs(self._open_vifs)
             self._watch.open()
+            self._rules_watch.open()
         except OSError as error:
             await self.close()
             raise SwitchUnavailable(f"Linux bridges cannot be used: {error}", switch=self.kind.value) from error
@@ -100,9 +104,11 @@ class LinuxSwitch:
     async def close(self) -> None:
         """See Switch."""
         self._watch.close()
-        if self._settling is not None:
-            self._settling.cancel()
-            await asyncio.gather(self._settling, return_exceptions=True)
+        self._rules_watch.close()
+        tasks = [each for each in (self._settling, self._restoring) if each is not None]
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._topology is not None:
             await asyncio.get_running_loop().run_in_executor(self._topology, self._close_topology)
             self._topology.shutdown(wait=False)
@@ -187,7 +193,18 @@ class LinuxSwitch:
             return [Problem(each, f"balance-slb without its rules: {error}") for each in todo.slb]
         return []
 
-    # --- bonds
+    # --- what others do
+
+    def _rules_lost(self) -> None:
+        """From the event loop."""
+        if self._restoring is None or self._restoring.done():
+            self._restoring = asyncio.create_task(self._restore())
+
+    async def _restore(self) -> None:
+        try:
+            await self._in_vifs(self._vifs.restore)
+        except SwitchUnavailable as error:
+            _log.error("rules of VIFs were removed and cannot be restored: %s", error)
 
     def _bonds_changed(self) -> None:
         """From the event loop: settle first, so that whoever listens finds what is."""

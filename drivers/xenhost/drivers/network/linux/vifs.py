@@ -23,11 +23,20 @@ class Vifs:
         self._locked: set[str] = set()
         self._known: set[str] = set()
         """What is in the maps of the same names, to tell what must be removed."""
+        self._ports: dict[str, VifPort] = {}
+        """As this agent has connected them."""
 
     def open(self) -> None:
         """Make the table, read what is in it. Raises NftError."""
         self._nft.run(vif_rules.base())
         self._read()
+
+    def restore(self) -> None:
+        """Somebody may have removed our table: give every VIF its rules again, as far as we know them."""
+        self._read()
+        for interface, port in list(self._ports.items()):
+            if interface not in self._known:
+                self._transaction(interface, port)
 
     def names(self) -> list[str]:
         """Every VIF that is connected or has rules."""
@@ -129,7 +138,9 @@ class Vifs:
                 self._nft.run(commands)
         self._known.discard(interface)
         self._locked.discard(interface)
+        self._ports.pop(interface, None)
         if port is not None:
+            self._ports[interface] = port
             self._known.add(interface)
             if port.locking is LockingMode.LOCKED:
                 self._locked.add(interface)
