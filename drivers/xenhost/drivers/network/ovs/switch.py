@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from pathlib import Path
 from typing import Final, TypeVar
 
-from xenhost.core.errors import HandleInvalid
+from xenhost.core.errors import HandleInvalid, InternalError
 from xenhost.core.network import (
     BridgeState,
     LockingMode,
@@ -111,7 +111,11 @@ class OvsSwitch:
             up = await asyncio.to_thread(_set_all, cut, False)
             before, deaf = causes(self._db.data), self._without_snooping()
             if plan.change:
-                await self._db.commit(plan.change)
+                try:
+                    await self._db.commit(plan.change)
+                except InternalError:  # refused: all is as it was
+                    await asyncio.to_thread(_set_all, up, True)
+                    raise
                 await asyncio.to_thread(
                     _announce, [each for port in bond_ports(self._db.data) for each in self._members(port)]
                 )
