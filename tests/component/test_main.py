@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from xenhost.agent.clock import SystemClock
-from xenhost.agent.config import Places, read_config
+from xenhost.agent.config import Config, Places, read_config
 from xenhost.agent.console.relay import Consoles
 from xenhost.agent.daemon import Daemon
 from xenhost.agent.identity import Identity
@@ -35,6 +35,7 @@ class Parts:
         host = build_host(config, Identity(str(uuid4()), str(uuid4())), clock, hypervisor)
         self.engine = host.engine
         self.storage = host.storage
+        self.network = host.network
         edge = Edge(tasks, clock, frozenset(), log)
         server = ApiServer(config.api, self.engine, host.storage, host.importer, Consoles(), edge, health, clock, log)
         self.health = health
@@ -61,6 +62,15 @@ async def until_storage_breaks(root: Path) -> None:
         await running
 
 
+async def until_networks_break(root: Path) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        parts = Parts(root, tasks)
+        running = await served(parts, tasks)
+        assert parts.network is not None
+        parts.network._spawn(broken(), "broken")
+        await running
+
+
 async def served(parts: Parts, tasks: asyncio.TaskGroup) -> "asyncio.Task[None]":
     running = tasks.create_task(parts.daemon.run(tasks))
     async with asyncio.timeout(10):
@@ -81,9 +91,10 @@ async def without_xenstored(root: Path) -> None:
     [
         (until_the_engine_breaks, ZeroDivisionError),
         (until_storage_breaks, ZeroDivisionError),
+        (until_networks_break, ZeroDivisionError),
         (without_xenstored, HypervisorUnavailable),
     ],
-    ids=["engine", "storage", "hypervisor"],
+    ids=["engine", "storage", "network", "hypervisor"],
 )
 async def test_what_ends_the_daemon_is_raised_and_nothing_stays_open(
     tmp_path: Path, life: Callable[[Path], Awaitable[None]], cause: type[Exception]
@@ -92,3 +103,16 @@ async def test_what_ends_the_daemon_is_raised_and_nothing_stays_open(
         await life(tmp_path)
     assert caught.group_contains(cause)
     assert not (tmp_path / "run/xenhost/xenhostd.sock").exists()
+
+
+def test_a_host_whose_networks_are_somebody_elses_has_no_network_engine(tmp_path: Path) -> None:
+    file = tmp_path / "xenhostd.toml"
+    file.write_text("[network]\nmanage = false\n")
+    clock = SystemClock()
+    for config, managed in ((read_config(Places(tmp_path), file, "sim"), False), (_defaults(tmp_path), True)):
+        host = build_host(config, Identity(str(uuid4()), str(uuid4())), clock)
+        assert (host.network is not None) is managed
+
+
+def _defaults(root: Path) -> Config:
+    return read_config(Places(root), None, "sim")
