@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
+from contract import switch_frames as frames
 from contract import switch_promises_locking as locking
 from contract.switch import BRIDGES, LOCKING, TUNNELS, VIFS, Promise, keep, name_of
 from contract.switch_ground import DEADLINE
@@ -49,3 +52,33 @@ async def test_lock_is_back_when_somebody_has_flushed_all_rules(ground: LinuxGro
             await asyncio.sleep(0.05)
     assert await locking.passed(on, [locking.ip4(locking.SECOND)]) == [locking.ip4(locking.SECOND)]
     assert sorted(await ground.switch.vif_ports()) == sorted((on.guest.interface, on.sink.interface))
+
+
+async def test_guest_reaches_dom0_by_no_link_local_group(ground: LinuxGround) -> None:
+    """The kernel hands such frames to dom0 past the bridge, with whatever is in them."""
+    on = await locking.stage(ground)
+    await ground.give_address("xapi0", locking.HOST)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as dom0:
+        dom0.bind((str(locking.HOST.ip), 5000))
+        forged = frames.ipv4(
+            locking.MAC_A,
+            "01:80:c2:00:00:0e",
+            locking.OTHER,
+            str(locking.HOST.ip),
+            17,
+            frames.udp(1000, 5000, b"forged"),
+        )
+        host_mac = await ground.mac("xapi0")
+        honest = frames.ipv4(
+            locking.MAC_A, host_mac, locking.OURS, str(locking.HOST.ip), 17, frames.udp(1000, 5000, b"honest")
+        )
+        got: list[bytes] = []
+        async with asyncio.timeout(DEADLINE):
+            while b"honest" not in got:
+                on.guest.wire.send(forged)
+                on.guest.wire.send(honest)
+                await asyncio.sleep(0.1)
+                with suppress(BlockingIOError):
+                    while True:
+                        got.append(dom0.recv(100))
+    assert b"forged" not in got

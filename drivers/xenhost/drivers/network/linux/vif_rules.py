@@ -4,10 +4,13 @@ One table of the bridge family is ours. Two maps by interface name say where fra
 grow with the number of VIFs:
 
 - `vifs`: a locked VIF has a chain that knows what the guest may send. It is asked before bridging (hook prerouting), so
-  frames to dom0 are filtered like those to others; also for link-local addresses, which the kernel hands to dom0 past
-  that hook (hook input).
+  frames to dom0 are filtered like those to others.
 - `tagged`: what becomes of frames with VLAN tags, from a guest and to it. Every VIF that is connected has its element:
   so it is found again after a crash, even when its interface has gone.
+
+The kernel hands frames to link-local groups (01:80:c2:00:00:0X) to dom0 past the first hook, some past all of the
+bridge, with any IP packet in them. Hook input drops the former. For the latter a second table, of the family inet, has
+the set `guests`: a packet that comes from a VIF itself, not from its bridge, is dropped.
 
 What a locked guest may send is what XenServer allows, and where that breaks or lets through what it should not:
 
@@ -29,6 +32,7 @@ from xenhost.drivers.network.linux.nft import Command
 
 FAMILY: Final = "bridge"
 TABLE: Final = "xenhost"
+_IP: Final = "inet"
 _PRIORITY: Final = -300
 """Of our hooks: the same as the kernel's own ebtables NAT, before other filters."""
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,14}")
@@ -63,8 +67,7 @@ def base() -> list[Command]:
     rules += [
         _rule("prerouting", _vmap("iifname", "vifs")),
         _rule("prerouting", *tagged, _vmap("iifname", "tagged")),
-        _rule("input", link_local, _vmap("iifname", "vifs")),
-        _rule("input", link_local, *tagged, _vmap("iifname", "tagged")),
+        _rule("input", link_local, _vmap("iifname", "tagged")),
         _rule("forward", *tagged, _vmap("oifname", "tagged")),
         _rule("output", *tagged, _vmap("oifname", "tagged")),
     ]
@@ -72,7 +75,20 @@ def base() -> list[Command]:
         {"add": {"map": {"family": FAMILY, "table": TABLE, "name": name, "type": "ifname", "map": "verdict"}}}
         for name in ("vifs", "tagged")
     ]
-    return [{"add": {"table": {"family": FAMILY, "name": TABLE}}}, *maps, *chains, *rules]
+    past = {"family": _IP, "table": TABLE}
+    hook = {**past, "name": "prerouting", "type": "filter", "hook": "prerouting", "prio": _PRIORITY, "policy": "accept"}
+    from_guest = _match({"meta": {"key": "iifname"}}, "@guests")
+    return [
+        {"add": {"table": {"family": FAMILY, "name": TABLE}}},
+        *maps,
+        *chains,
+        *rules,
+        {"add": {"table": {"family": _IP, "name": TABLE}}},
+        {"add": {"set": {**past, "name": "guests", "type": "ifname"}}},
+        {"add": {"chain": hook}},
+        {"flush": {"chain": {**past, "name": "prerouting"}}},
+        {"add": {"rule": {**past, "chain": "prerouting", "expr": [from_guest, _DROP]}}},
+    ]
 
 
 def listings() -> list[Command]:
@@ -111,7 +127,7 @@ def connect(port: VifPort, *, known: bool, locked: bool) -> list[Command]:
     else:
         verdict = {"drop": None}
         commands += _without(vlans) if known else []
-    return [*commands, _element("add", "tagged", name, verdict)]
+    return [*commands, *_guest("add", name), _element("add", "tagged", name, verdict)]
 
 
 def disconnect(name: str, *, known: bool, locked: bool) -> list[Command]:
@@ -119,6 +135,7 @@ def disconnect(name: str, *, known: bool, locked: bool) -> list[Command]:
     commands = _unlock(name) if locked else []
     if known:
         commands += [_element("delete", "tagged", name, None), *_without(_VLANS + name)]
+        commands += [*_guest("add", name), *_guest("delete", name)]  # whether it is there or not
     return commands
 
 
@@ -293,3 +310,8 @@ def _unlock(name: str) -> list[Command]:
 def _element(command: str, map_: str, name: str, verdict: Expression | None) -> Command:
     element: object = [name, verdict] if verdict is not None else name
     return {command: {"element": {"family": FAMILY, "table": TABLE, "name": map_, "elem": [element]}}}
+
+
+def _guest(command: str, name: str) -> list[Command]:
+    """Its place in the table of the family inet."""
+    return [{command: {"element": {"family": _IP, "table": TABLE, "name": "guests", "elem": [name]}}}]
