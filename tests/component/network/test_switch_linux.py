@@ -13,6 +13,7 @@ from contract import switch_promises_locking as locking
 from contract.switch import BRIDGES, LOCKING, TUNNELS, VIFS, Promise, keep, name_of
 from contract.switch_ground import DEADLINE
 from contract.switch_linux import LinuxGround, standing
+from contract.switch_promises_bridges import MAC_A
 from xenhost.drivers.network.linux.nft import LibNft
 
 pytestmark = [
@@ -61,7 +62,7 @@ async def test_guest_reaches_dom0_by_no_link_local_group(ground: LinuxGround) ->
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as dom0:
         dom0.bind((str(locking.HOST.ip), 5000))
         forged = frames.ipv4(
-            locking.MAC_A,
+            MAC_A,
             "01:80:c2:00:00:0e",
             locking.OTHER,
             str(locking.HOST.ip),
@@ -69,9 +70,7 @@ async def test_guest_reaches_dom0_by_no_link_local_group(ground: LinuxGround) ->
             frames.udp(1000, 5000, b"forged"),
         )
         host_mac = await ground.mac("xapi0")
-        honest = frames.ipv4(
-            locking.MAC_A, host_mac, locking.OURS, str(locking.HOST.ip), 17, frames.udp(1000, 5000, b"honest")
-        )
+        honest = frames.ipv4(MAC_A, host_mac, locking.OURS, str(locking.HOST.ip), 17, frames.udp(1000, 5000, b"honest"))
         got: list[bytes] = []
         async with asyncio.timeout(DEADLINE):
             while b"honest" not in got:

@@ -76,7 +76,14 @@ def base() -> list[Command]:
         for name in ("vifs", "tagged")
     ]
     past = {"family": _IP, "table": TABLE}
-    hook = {**past, "name": "prerouting", "type": "filter", "hook": "prerouting", "prio": _PRIORITY, "policy": "accept"}
+    early = {
+        **past,
+        "name": "prerouting",
+        "type": "filter",
+        "hook": "prerouting",
+        "prio": _PRIORITY,
+        "policy": "accept",
+    }
     from_guest = _match({"meta": {"key": "iifname"}}, "@guests")
     return [
         {"add": {"table": {"family": FAMILY, "name": TABLE}}},
@@ -85,7 +92,7 @@ def base() -> list[Command]:
         *rules,
         {"add": {"table": {"family": _IP, "name": TABLE}}},
         {"add": {"set": {**past, "name": "guests", "type": "ifname"}}},
-        {"add": {"chain": hook}},
+        {"add": {"chain": early}},
         {"flush": {"chain": {**past, "name": "prerouting"}}},
         {"add": {"rule": {**past, "chain": "prerouting", "expr": [from_guest, _DROP]}}},
     ]
