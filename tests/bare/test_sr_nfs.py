@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bare.sr_ground import grounded, run
+from bare.sr_ground import grounded
 from bare.sr_servers import NfsServer, file_system, nfs_server
 from contract.storage import Promise, in_dom0, keep, name_of
 from contract.storage_ground import BLOCK, StorageGround, block, fresh
@@ -115,7 +115,9 @@ async def test_what_one_host_writes_to_no_other_does_until_the_first_has_died(
     backends = await ground.begin(sr, vdi)
     (tmp_path / "second").mkdir()
     host = StorageHost(tmp_path / "second")
-    second = await NfsDriver(await host.context()).attach(spec)
+    context = await host.context()
+    second = await NfsDriver(context).attach(spec)
+    holder = int((context.run_dir / "hosts" / spec.id / "pid").read_text())  # of the lock that says the host lives
     for mode in AttachMode:
         with pytest.raises(VdiInUse):
             await second.attach_vdi(vdi, mode)
@@ -132,8 +134,13 @@ async def test_what_one_host_writes_to_no_other_does_until_the_first_has_died(
         await sr.activate_vdi(vdi, AttachMode.RW, IoLimits())
     # the second host dies: its processes are gone, and the server takes its locks back
     await host.close()
-    for pid in run("pgrep", "-f", f"xenhost-host-{host.host_id}").split():
-        os.kill(int(pid), signal.SIGKILL)
-    await asyncio.sleep(0.5)
-    await ground.write(sr, vdi, {BLOCK: block("again")})
+    os.kill(holder, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            await ground.write(sr, vdi, {BLOCK: block("again")})
+            break
+        except VdiInUse:
+            assert time.monotonic() < deadline, "the lock of a host that died is still held"
+            await asyncio.sleep(0.2)
     await ground.holds(sr, vdi, {0: block("first"), BLOCK: block("again")})
