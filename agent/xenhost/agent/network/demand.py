@@ -32,7 +32,8 @@ class Demand:
             if bridge not in known.bridges:
                 await self._applier.look()
             if bridge not in known.bridges:
-                raise _failed(bridge, "there is no such bridge, and no network on it")
+                away = known.unreadable or known.problem_at(frozenset({"switch"}))
+                raise _failed(bridge, away or "there is no such bridge, and no network on it")
             return VifNetwork("")
         if bridge not in known.needed and len(known.needed) >= self._config.most_needed:
             raise TooBusy("too many networks are in use; release some first")

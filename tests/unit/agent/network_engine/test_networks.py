@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kit.network import NetworkAgent, NetworkHost
-from xenhost.core.errors import HandleInvalid, InternalError
+from xenhost.core.errors import DeviceAttachFailed, HandleInvalid, InternalError
 from xenhost.core.events import ChangeKind, ObjectKind
 from xenhost.core.network import LockingMode, VifPort
 from xenhost.core.network_records import NetworkId
@@ -77,6 +77,20 @@ async def test_a_bridge_of_others_is_ready_as_it_is(agent: NetworkAgent) -> None
     assert agent.engine.find("virbr0") == "virbr0"
     with pytest.raises(HandleInvalid):
         agent.engine.find("nothing")
+
+
+async def test_a_vif_is_told_that_the_switch_is_away(tmp_path: Path) -> None:
+    host = NetworkHost(tmp_path)
+    host.world.faults.fail("open_switch", every=True)
+    agent = await host.start()
+    with pytest.raises(DeviceAttachFailed, match="injected fault in open_switch"):
+        await agent.engine.ready("virbr0")
+    host.world.faults.clear()
+    await host.clock.sleep(100)
+    assert (await agent.engine.ready("virbr0")).network == ""
+    with pytest.raises(DeviceAttachFailed, match="no such bridge"):
+        await agent.engine.ready("virbr1")
+    await agent.engine.close()
 
 
 async def test_who_watches_networks_learns_of_a_change(agent: NetworkAgent) -> None:
