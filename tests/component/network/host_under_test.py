@@ -16,7 +16,7 @@ from xenhost.agent.clock import SystemClock
 from xenhost.core.network import DnsWish, IpConfig, IpPlan, Ipv4Mode, Ipv4Wish, Ipv6Mode, Ipv6Wish, Route
 from xenhost.drivers.network.ip.addresses import HostAddresses
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds that anything may take here."""
 
 
