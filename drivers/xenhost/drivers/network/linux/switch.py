@@ -5,8 +5,8 @@ marked in the kernel as it is made (`links.OWN_GROUP`, and an alias with the net
 changed or removed. Topology and VIFs have a thread each, so that a guest starts while many networks are being made.
 
 What is different here from Open vSwitch: a promiscuous VIF makes its bridge a hub, so all guests on it see all traffic;
-trunks of VIFs are rules, so a MAC address has one place for all VLANs of a bridge, and a locked VIF has no trunks: what it
-may send is untagged.
+trunks of VIFs are rules, so a MAC address has one place for all VLANs of a bridge, and a locked VIF has no trunks: what
+it may send is untagged.
 """
 
 import asyncio
