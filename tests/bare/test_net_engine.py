@@ -16,7 +16,7 @@ from component.network.host_under_test import addresses_of
 from kit import netns
 from kit.netns import Peer, pings
 from kit.nic_tree import NicTree
-from xenhost.agent.network.changes import changed
+from xenhost.agent.network.changes.change import changed
 from xenhost.agent.network.engine import STORE
 from xenhost.agent.network.journal import INTENT, PutDocument, write_intent
 from xenhost.agent.network.store import NetworkStore

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 
-from xenhost.agent.network.changes import changed, normal
+from xenhost.agent.network.changes.change import changed
+from xenhost.agent.network.changes.moves import moves
+from xenhost.agent.network.changes.normal import normal
 from xenhost.agent.network.facts import Facts
-from xenhost.agent.network.moves import moves
-from xenhost.agent.network.wish import Wish, wish
+from xenhost.agent.network.wishes.wish import Wish, wish
 from xenhost.core.network import (
     BondMode,
     Bridge,

@@ -16,7 +16,7 @@ from component.network.host_under_test import addresses_of
 from kit import dhcp, netns
 from kit.netns import Peer, pings, run
 from kit.nic_tree import NicTree
-from xenhost.agent.network.wish import wish
+from xenhost.agent.network.wishes.wish import wish
 from xenhost.core.network_records import Ipv4Config, NetworkId
 from xenhost.core.network_requests import (
     CreateNetwork,

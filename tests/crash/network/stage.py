@@ -10,7 +10,7 @@ from crash.network.scenarios import STATIC, SWITCH, Scenario, pif, resolved
 from kit.dying import Death
 from kit.network import DyingNetworkStore, NetworkAgent, NetworkHost
 from xenhost.agent.network.journal import PENDING, read_intent
-from xenhost.agent.network.wish import Wish, wish
+from xenhost.agent.network.wishes.wish import Wish, wish
 from xenhost.core.errors import XenhostError
 from xenhost.core.ids import OperationId
 from xenhost.core.network import LockingMode, SwitchKind, VifPort

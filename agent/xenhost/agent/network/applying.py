@@ -14,7 +14,7 @@ from xenhost.agent.network.current import CurrentSwitch
 from xenhost.agent.network.known import Known
 from xenhost.agent.network.places import EVERYWHERE, NO_IP
 from xenhost.agent.network.virtual import VirtualFunctions
-from xenhost.agent.network.wish import wish
+from xenhost.agent.network.wishes.wish import wish
 from xenhost.core.errors import XenhostError
 from xenhost.core.network import Problem, Topology
 from xenhost.core.network_records import Intent

@@ -5,13 +5,13 @@ from typing import Final
 
 from xenhost.agent.engine.operations import OperationTable, Tracked
 from xenhost.agent.network.applying import Applier
+from xenhost.agent.network.changes.moves import moves
 from xenhost.agent.network.config import NetworkConfig
 from xenhost.agent.network.confirmation import Confirmation
 from xenhost.agent.network.known import Known
-from xenhost.agent.network.moves import moves
 from xenhost.agent.network.places import EVERYWHERE, NO_IP, first_pif, of_pif, touched
 from xenhost.agent.network.targets import pif_of
-from xenhost.agent.network.wish import Wish, wish
+from xenhost.agent.network.wishes.wish import Wish, wish
 from xenhost.agent.steps.patience import before
 from xenhost.core.clock import Clock
 from xenhost.core.errors import XenhostError

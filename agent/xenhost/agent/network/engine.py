@@ -13,7 +13,8 @@ from xenhost.agent.engine.operations import OperationTable, Tracked
 from xenhost.agent.events.hub import EventHub
 from xenhost.agent.network.applying import Applier
 from xenhost.agent.network.calls import Calls
-from xenhost.agent.network.changes import changed, normal
+from xenhost.agent.network.changes.change import changed
+from xenhost.agent.network.changes.normal import normal
 from xenhost.agent.network.config import NetworkConfig
 from xenhost.agent.network.confirmation import Confirmation
 from xenhost.agent.network.current import CurrentSwitch

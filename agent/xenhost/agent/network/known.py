@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from xenhost.agent.network.facts import Facts
 from xenhost.agent.network.places import EVERYWHERE
-from xenhost.agent.network.wish import Wish
+from xenhost.agent.network.wishes.wish import Wish
 from xenhost.core.network import BridgeState, IpState, Nic, Problem
 from xenhost.core.network_records import Intent
 from xenhost.core.network_views import VifOnNetwork

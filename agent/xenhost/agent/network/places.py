@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from xenhost.agent.network.wish import Wish
+from xenhost.agent.network.wishes.wish import Wish
 from xenhost.core.network import BondUplink, Bridge, IpConfig, NicUplink, VlanUplink
 from xenhost.core.network_records import Intent, Pif, PifKind
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final
 
-from xenhost.agent.network.changes import normal
+from xenhost.agent.network.changes.normal import normal
 from xenhost.core.errors import XenhostError
 from xenhost.core.network_requests import NetworkRequest
 

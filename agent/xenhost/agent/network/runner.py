@@ -12,7 +12,8 @@ from xenhost.agent.engine.actor import contained
 from xenhost.agent.engine.operations import OperationTable, Tracked
 from xenhost.agent.journal.record import Write
 from xenhost.agent.network.applying import Applier
-from xenhost.agent.network.changes import changed
+from xenhost.agent.network.changes.change import changed
+from xenhost.agent.network.changes.moves import moves
 from xenhost.agent.network.config import NetworkConfig
 from xenhost.agent.network.effect import Effects
 from xenhost.agent.network.job import Job
@@ -28,7 +29,6 @@ from xenhost.agent.network.journal import (
     write_intent,
 )
 from xenhost.agent.network.known import Known
-from xenhost.agent.network.moves import moves
 from xenhost.agent.network.moving import Mover
 from xenhost.agent.network.store import NetworkStore
 from xenhost.agent.network.targets import Target

@@ -3,7 +3,7 @@
 import pytest
 
 from kit.intents import Wanted
-from xenhost.agent.network.changes import normal
+from xenhost.agent.network.changes.normal import normal
 from xenhost.core.errors import InvalidValue, UuidInvalid
 from xenhost.core.network_records import BondId, NetworkId, PifId
 from xenhost.core.network_requests import (

@@ -3,7 +3,7 @@
 import pytest
 
 from kit.intents import Wanted
-from xenhost.agent.network.sriovs import functions_of
+from xenhost.agent.network.changes.sriovs import functions_of
 from xenhost.core.network_errors import (
     NetworkAlreadyConnected,
     NetworkSriovAlreadyEnabled,

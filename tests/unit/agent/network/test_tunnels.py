@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from kit.intents import LINUX, Wanted
-from xenhost.agent.network.tunnels import key_of
+from xenhost.agent.network.changes.tunnels import key_of
 from xenhost.core.errors import InvalidValue
 from xenhost.core.network import SwitchFeature, TunnelProtocol
 from xenhost.core.network_errors import (

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from uuid import UUID, uuid5
 
-from xenhost.agent.network import keys, names, networks, plugging
-from xenhost.agent.network.addressing import has_family, has_primary
-from xenhost.agent.network.draft import Draft
+from xenhost.agent.network import keys, names
+from xenhost.agent.network.changes import networks, plugging
+from xenhost.agent.network.changes.addressing import has_family, has_primary
+from xenhost.agent.network.changes.draft import Draft
 from xenhost.core.network import Nic
 from xenhost.core.network_errors import (
     CannotChangePifProperties,

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from xenhost.agent.network import keys
-from xenhost.agent.network.bridges import Bridges
-from xenhost.agent.network.problems import Problems
-from xenhost.agent.network.relations import Relations
+from xenhost.agent.network.wishes.bridges import Bridges
+from xenhost.agent.network.wishes.problems import Problems
+from xenhost.agent.network.wishes.relations import Relations
 from xenhost.core.errors import InvalidValue
 from xenhost.core.network import NicSettings, Topology
 from xenhost.core.network_records import NetworkId, PifKind

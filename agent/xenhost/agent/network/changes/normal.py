@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from xenhost.agent.network import keys, names
-from xenhost.agent.network.addressing import checked_ipv4, checked_ipv6
+from xenhost.agent.network.changes.addressing import checked_ipv4, checked_ipv6
 from xenhost.core.errors import InvalidValue, UuidInvalid
 from xenhost.core.ids import is_uuid, parse_mac
 from xenhost.core.network import MAX_VLAN, LockingMode, TunnelProtocol

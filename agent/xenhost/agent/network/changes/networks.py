@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from xenhost.agent.network import keys, names
-from xenhost.agent.network.draft import Draft
+from xenhost.agent.network.changes.draft import Draft
 from xenhost.core.errors import InvalidValue
 from xenhost.core.network import LockingMode
 from xenhost.core.network_errors import (

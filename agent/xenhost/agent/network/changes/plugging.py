@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from xenhost.agent.network import abilities, keys
-from xenhost.agent.network.draft import Draft
+from xenhost.agent.network.changes.draft import Draft
 from xenhost.core.network_errors import (
     CannotPlugBondSlave,
     PifDeviceNotFound,

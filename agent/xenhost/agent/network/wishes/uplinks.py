@@ -4,10 +4,10 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from xenhost.agent.network import abilities, keys
+from xenhost.agent.network.changes.tunnels import key_of
 from xenhost.agent.network.facts import Facts
-from xenhost.agent.network.problems import Problems
-from xenhost.agent.network.relations import Relations
-from xenhost.agent.network.tunnels import key_of
+from xenhost.agent.network.wishes.problems import Problems
+from xenhost.agent.network.wishes.relations import Relations
 from xenhost.core.network import (
     BondMode,
     BondUplink,

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from xenhost.agent.network import abilities, keys, names
-from xenhost.agent.network.addressing import has_primary
-from xenhost.agent.network.draft import Draft
+from xenhost.agent.network.changes.addressing import has_primary
+from xenhost.agent.network.changes.draft import Draft
+from xenhost.agent.network.changes.inheritance import move_all
 from xenhost.agent.network.facts import Facts
-from xenhost.agent.network.inheritance import move_all
 from xenhost.core.errors import InvalidValue
 from xenhost.core.network import BondMode, SwitchFeature
 from xenhost.core.network_errors import (

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from xenhost.agent.network import keys
-from xenhost.agent.network.draft import Draft
+from xenhost.agent.network.changes.draft import Draft
 from xenhost.core.network_errors import PifBondMoreThanOneIp
 from xenhost.core.network_records import Ipv4Config, Ipv6Config, PifId, Vlan
 

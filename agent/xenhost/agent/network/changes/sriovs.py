@@ -1,7 +1,7 @@
 """Changes of networks of virtual functions: what is wanted. Enabling them is the engine's."""
 
-from xenhost.agent.network import plugging
-from xenhost.agent.network.draft import Draft
+from xenhost.agent.network.changes import plugging
+from xenhost.agent.network.changes.draft import Draft
 from xenhost.core.network import BACKEND_MAC
 from xenhost.core.network_errors import (
     NetworkSriovAlreadyEnabled,

@@ -1,7 +1,7 @@
 """Changes of VLANs."""
 
-from xenhost.agent.network import plugging
-from xenhost.agent.network.draft import Draft
+from xenhost.agent.network.changes import plugging
+from xenhost.agent.network.changes.draft import Draft
 from xenhost.core.network import BACKEND_MAC, MAX_VLAN
 from xenhost.core.network_errors import (
     CannotAddVlanToBondSlave,

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from xenhost.agent.network.bridges import Bridges
-from xenhost.agent.network.cards import card_settings
 from xenhost.agent.network.facts import Facts
-from xenhost.agent.network.ip_plan import ip_plan
-from xenhost.agent.network.problems import Problems
-from xenhost.agent.network.relations import Relations
+from xenhost.agent.network.wishes.bridges import Bridges
+from xenhost.agent.network.wishes.cards import card_settings
+from xenhost.agent.network.wishes.ip_plan import ip_plan
+from xenhost.agent.network.wishes.problems import Problems
+from xenhost.agent.network.wishes.relations import Relations
 from xenhost.core.network import IpPlan, NicSettings, Problem, Topology
 from xenhost.core.network_records import Intent
 

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from xenhost.agent.network import (
+from xenhost.agent.network.changes import (
     bonds,
     management,
     networks,
@@ -13,9 +13,8 @@ from xenhost.agent.network import (
     tunnels,
     vlans,
 )
-from xenhost.agent.network.draft import Draft
+from xenhost.agent.network.changes.draft import Draft
 from xenhost.agent.network.facts import Facts
-from xenhost.agent.network.normal import normal
 from xenhost.core.network_records import Intent
 from xenhost.core.network_requests import (
     CreateBond,
@@ -44,8 +43,6 @@ from xenhost.core.network_requests import (
     UpdatePif,
     UpdateTunnel,
 )
-
-__all__ = ["changed", "normal"]
 
 
 def changed(intent: Intent, request: NetworkRequest, facts: Facts) -> Intent:

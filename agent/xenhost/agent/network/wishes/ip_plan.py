@@ -3,9 +3,9 @@
 from typing import Final
 
 from xenhost.agent.network import keys
-from xenhost.agent.network.addressing import has_primary
-from xenhost.agent.network.problems import Problems
-from xenhost.agent.network.relations import Relations
+from xenhost.agent.network.changes.addressing import has_primary
+from xenhost.agent.network.wishes.problems import Problems
+from xenhost.agent.network.wishes.relations import Relations
 from xenhost.core.network import (
     AddressFamily,
     BondUplink,

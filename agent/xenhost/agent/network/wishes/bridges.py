@@ -5,9 +5,9 @@ from typing import Final
 
 from xenhost.agent.network import abilities, keys
 from xenhost.agent.network.facts import Facts
-from xenhost.agent.network.problems import Problems
-from xenhost.agent.network.relations import Relations
-from xenhost.agent.network.uplinks import Uplinks
+from xenhost.agent.network.wishes.problems import Problems
+from xenhost.agent.network.wishes.relations import Relations
+from xenhost.agent.network.wishes.uplinks import Uplinks
 from xenhost.core.network import Bridge, FailMode, SwitchFeature, Topology, TunnelProtocol, Uplink
 from xenhost.core.network_records import Network, Pif, PifId, PifKind
 from xenhost.core.network_settings import MIN_MTU

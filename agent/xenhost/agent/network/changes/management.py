@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from xenhost.agent.network import networks, pifs, plugging, vlans
-from xenhost.agent.network.addressing import has_primary
-from xenhost.agent.network.draft import Draft
+from xenhost.agent.network.changes import networks, pifs, plugging, vlans
+from xenhost.agent.network.changes.addressing import has_primary
+from xenhost.agent.network.changes.draft import Draft
 from xenhost.core.network import AddressFamily, Ipv4Mode, Ipv6Mode
 from xenhost.core.network_errors import (
     CannotPlugBondSlave,

@@ -5,8 +5,9 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-from xenhost.agent.network import abilities, names, plugging
-from xenhost.agent.network.draft import Draft
+from xenhost.agent.network import abilities, names
+from xenhost.agent.network.changes import plugging
+from xenhost.agent.network.changes.draft import Draft
 from xenhost.core.errors import InvalidValue
 from xenhost.core.network import SwitchFeature, SwitchKind
 from xenhost.core.network_errors import (

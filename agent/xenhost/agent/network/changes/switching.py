@@ -1,7 +1,7 @@
 """Changes of the switch itself."""
 
 from xenhost.agent.network import abilities
-from xenhost.agent.network.draft import Draft
+from xenhost.agent.network.changes.draft import Draft
 from xenhost.core.network import SwitchFeature
 from xenhost.core.network_errors import NetworkContainsPif, VifInUse
 from xenhost.core.network_records import PifId

@@ -1,0 +1,1 @@
+"""What a request makes of what is wanted. Pure: nothing here touches the host."""

@@ -1,0 +1,1 @@
+"""What is wanted, as wishes for the network ports. Pure."""
