@@ -144,6 +144,7 @@ class Engine:
         self._spawn(self.vifs.watch(self.hub), "plugged VIFs")
         await asyncio.sleep(0)  # let the watcher subscribe before anything is listed
         await self._startup.run(stored, self._keep)
+        self.vifs.look_at_all()
         self._accepting = True
 
     async def ended(self) -> None:

@@ -10,7 +10,7 @@ from xenhost.agent.events.hub import EventHub
 from xenhost.agent.inventory.inventory import Inventory
 from xenhost.agent.steps.vif import effective
 from xenhost.core.clock import Clock
-from xenhost.core.devices import DeviceClass, Vif, VifChange, VifLocking
+from xenhost.core.devices import Vif, VifChange, VifLocking
 from xenhost.core.errors import OperationNotAllowed, OtherOperationInProgress, ResumeTokenExpired, XenhostError
 from xenhost.core.events import ObjectKind
 from xenhost.core.ids import VmId
@@ -76,6 +76,11 @@ class VifFollower:
         self._changed.add(bridge)
         self._wake.set()
 
+    def look_at_all(self) -> None:
+        """The agent has just begun: what it cannot know of plugged VIFs, such as rules that went meanwhile, is made."""
+        self._changed.update(self.plugged())
+        self._wake.set()
+
     async def run(self) -> None:
         """Until cancelled: bring changes of networks to VIFs."""
         self._networks.watch(self.network_changed)
@@ -103,9 +108,8 @@ class VifFollower:
 
     async def _refresh(self, bridge: str) -> None:
         for record in tuple(self._inventory):
-            plugged = {device.devid for device in record.devices if device.cls is DeviceClass.VIF}
-            for vif in record.spec.vifs:
-                if vif.bridge == bridge and vif.devid in plugged:
+            for vif in record.spec.vifs if record.domid is not None else ():
+                if vif.bridge == bridge:
                     await self._update(record.spec.id, vif)
 
     async def _update(self, vm: VmId, vif: Vif) -> None:

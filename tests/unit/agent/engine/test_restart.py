@@ -42,7 +42,7 @@ async def test_a_running_vm_does_not_notice_a_restart(host: SimHost) -> None:
     assert after.spec == before.spec
     assert replace(after.status, revision=0) == replace(before.status, revision=0)
     assert after.status.domid == domid
-    assert set(host.world.faults.calls) <= {"open", "domains", "domain", "devices"}
+    assert set(host.world.faults.calls) <= {"open", "domains", "domain", "devices", "update_vif"}
     await agent.close()
 
 
