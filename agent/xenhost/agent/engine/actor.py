@@ -4,8 +4,8 @@ The only place in the engine where any exception at all is caught: a fault in on
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from typing import Final, Protocol
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
@@ -20,6 +20,7 @@ from xenhost.core.steps import OnFailure, OnRecovery
 from xenhost.core.views import OperationState
 
 Log = structlog.typing.FilteringBoundLogger
+T = TypeVar("T")
 
 
 class Owner(Protocol):
@@ -56,6 +57,28 @@ async def contained(work: Awaitable[None], log: Log, **context: str) -> str:
         log.exception("internal error", **context)
         return f"internal error: {type(error).__name__}: {error}"
     return ""
+
+
+async def guarded(what: str, work: Coroutine[Any, Any, T], log: Log) -> T:
+    """A call of a driver: its result. A fault in the driver is an error of this call, and of nothing else.
+
+    Raises what it raises, or InternalError.
+    """
+    results: list[T] = []
+    failures: list[XenhostError] = []
+
+    async def attempt() -> None:
+        try:
+            results.append(await work)
+        except XenhostError as error:
+            failures.append(error)
+
+    fault = await contained(attempt(), log, what=what)
+    if failures:
+        raise failures[0]
+    if fault:
+        raise InternalError(f"{what} failed: {fault}", message=fault)
+    return results[0]
 
 
 class Actor:

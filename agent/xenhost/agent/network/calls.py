@@ -6,10 +6,10 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from xenhost.agent.engine.actor import contained
+from xenhost.agent.engine.actor import guarded
 from xenhost.agent.network.config import NetworkConfig
 from xenhost.core.clock import Clock
-from xenhost.core.errors import InternalError, XenhostError
+from xenhost.core.errors import InternalError
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class Calls:
         Cancelled: it is given the grace to come to its end, as half a change of a network is worse than all of it;
         then it is cancelled.
         """
-        task = asyncio.ensure_future(self._guarded(what, work))
+        task = asyncio.ensure_future(guarded(what, work, self._log))
         try:
             if await self._within(task, seconds):
                 return task.result()
@@ -76,20 +76,3 @@ class Calls:
         self._left.discard(task)
         if not task.cancelled():
             task.exception()
-
-    async def _guarded(self, what: str, work: Coroutine[Any, Any, T]) -> T:
-        results: list[T] = []
-        failures: list[XenhostError] = []
-
-        async def attempt() -> None:
-            try:
-                results.append(await work)
-            except XenhostError as error:
-                failures.append(error)
-
-        fault = await contained(attempt(), self._log, what=what)
-        if failures:
-            raise failures[0]
-        if fault:
-            raise InternalError(f"{what} failed: {fault}", message=fault)
-        return results[0]

@@ -6,10 +6,9 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from xenhost.agent.engine.actor import contained
+from xenhost.agent.engine.actor import guarded
 from xenhost.agent.storage.config import StorageConfig
 from xenhost.core.clock import Clock
-from xenhost.core.errors import InternalError, XenhostError
 from xenhost.core.ports.storage import Progress
 from xenhost.core.storage_errors import backend_failure
 
@@ -36,7 +35,7 @@ class Calls:
         Cancelled: the verb has noticed, or has been given the time to.
         """
         limit = self._config.verb_deadline if seconds is None else seconds
-        task = asyncio.ensure_future(self._guarded(what, work))
+        task = asyncio.ensure_future(guarded(what, work, self._log))
         alarm = asyncio.ensure_future(self._clock.sleep(limit))
         try:
             await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
@@ -60,7 +59,7 @@ class Calls:
             moved.set()
             progress(done)
 
-        task = asyncio.ensure_future(self._guarded(what, work(report)))
+        task = asyncio.ensure_future(guarded(what, work(report), self._log))
         try:
             while not task.done():
                 moved.clear()
@@ -87,24 +86,6 @@ class Calls:
         """Those that were left behind have had their time."""
         for task in self._left:
             task.cancel()
-
-    async def _guarded(self, what: str, work: Coroutine[Any, Any, T]) -> T:
-        """A fault in a driver is an error of this call, and of nothing else."""
-        results: list[T] = []
-        failures: list[XenhostError] = []
-
-        async def attempt() -> None:
-            try:
-                results.append(await work)
-            except XenhostError as error:
-                failures.append(error)
-
-        fault = await contained(attempt(), self._log, what=what)
-        if failures:
-            raise failures[0]
-        if fault:
-            raise InternalError(f"{what} failed: {fault}", message=fault)
-        return results[0]
 
     async def _stop(self, task: "asyncio.Task[Any]", what: str) -> None:
         """Cancel it, and wait until it has noticed. A second cancellation of ours leaves it behind at once."""
