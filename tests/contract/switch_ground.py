@@ -145,6 +145,14 @@ async def until(condition: Callable[[], bool], what: str) -> None:
         raise AssertionError(f"did not happen: {what}") from None
 
 
+async def comes_to_mtu(ground: SwitchGround, device: str, mtu: int) -> None:
+    """Open vSwitch sets it some time after it has said that all is done."""
+    deadline = asyncio.get_running_loop().time() + DEADLINE
+    while (found := await ground.mtu(device)) != mtu:
+        assert asyncio.get_running_loop().time() < deadline, f"the MTU of {device} is {found}, not {mtu}"
+        await asyncio.sleep(0.05)
+
+
 async def arrives(sender: Wire, frame: bytes, receiver: Wire) -> list[bytes]:
     """Send it until it comes out there: a port forwards a moment after it is up. What came out before it."""
     return await arrives_as(sender, frame, receiver, frame)

@@ -1,7 +1,7 @@
 """What the switch port promises of bridges and the cards on them."""
 
 from contract.switch_frames import BROADCAST, plain
-from contract.switch_ground import SwitchGround, arrives
+from contract.switch_ground import SwitchGround, arrives, comes_to_mtu
 from xenhost.core.network import Bridge, NicUplink, Topology, VifPort
 
 NET_A = "6c1e4b1e-0000-4000-8000-00000000000a"
@@ -47,11 +47,11 @@ async def bridge_is_as_wished(ground: SwitchGround) -> None:
     await ground.switch.apply(Topology((Bridge("xapi0", NET_A, mac="00:16:3e:12:34:56", mtu=1400),)))
     before = await ground.identity("xapi0")
     assert await ground.mac("xapi0") == "00:16:3e:12:34:56"
-    assert await ground.mtu("xapi0") == 1400
+    await comes_to_mtu(ground, "xapi0", 1400)
     assert await ground.is_up("xapi0")
     await ground.switch.apply(Topology((Bridge("xapi0", NET_A, mac="00:16:3e:12:34:57", mtu=1300),)))
     assert await ground.mac("xapi0") == "00:16:3e:12:34:57"
-    assert await ground.mtu("xapi0") == 1300
+    await comes_to_mtu(ground, "xapi0", 1300)
     assert await ground.identity("xapi0") == before
 
 
