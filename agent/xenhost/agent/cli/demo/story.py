@@ -8,6 +8,7 @@ from typing import Any, Final
 from xenhost.agent.cli.client import Client
 from xenhost.agent.cli.demo.daemon import Daemon
 from xenhost.agent.cli.demo.guest import GuestFiles
+from xenhost.agent.cli.demo.network import DemoNetwork
 from xenhost.agent.cli.demo.stage import Stage, Unexpected
 from xenhost.agent.cli.demo.storage import DemoStorage
 from xenhost.agent.cli.demo.watchers import Events, GuestConsole, shown_devices, words
@@ -31,6 +32,7 @@ class Story:
         self._daemon: Final = daemon
         self._files: Final = files
         self._storage: Final = DemoStorage(stage, files.root / "sr", wanted=files.simulated)
+        self._network: Final = DemoNetwork(stage)
         self._client: Client | None = None
         self._console: GuestConsole | None = None
         self._domid = 0
@@ -46,6 +48,8 @@ class Story:
         self._start()
         self._query()
         self._plug()
+        self._network.make(self._api, self._finished)
+        self._network.move(self._api, self._finished, VM, 1)
         self._kill_and_restart()
         self._storage.snapshot(self._api, self._finished)
         seen = events.stop()
@@ -55,6 +59,7 @@ class Story:
         self._shut_down()
         self._delete()
         self._storage.remove(self._api, self._finished)
+        self._network.remove(self._api, self._finished)
         with self._stage.step("events that were told meanwhile") as step:
             more.wait_for("vm deleted")
             seen += more.stop()
