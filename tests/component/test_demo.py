@@ -35,7 +35,7 @@ async def test_the_demo_does_the_main_job_and_says_so() -> None:
 async def test_a_demo_that_goes_wrong_says_where_and_exits_with_1() -> None:
     code, said = await demo("--bridge", "nobridge")
     assert code == 1
-    assert "there is no bridge nobridge" in said
+    assert "there is no network or bridge 'nobridge'" in said
     assert "the demo failed" in said
 
 
