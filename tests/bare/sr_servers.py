@@ -79,7 +79,7 @@ def nfs_server(path: Path) -> Iterator[NfsServer]:
         server.start()  # whoever still has it mounted can let go
         for line in Path("/proc/self/mountinfo").read_text().splitlines():
             if " - nfs" in line:
-                run("umount", "-f", "-l", line.split()[4], check=False)
+                run("umount", "-l", "-c", line.split()[4], check=False)  # asks no server
         run("exportfs", "-ua")
         run("rpc.nfsd", "0", check=False)
 
@@ -123,7 +123,7 @@ def smb_server(folder: Path, path: Path) -> Iterator[None]:
     finally:
         for line in Path("/proc/self/mountinfo").read_text().splitlines():
             if " - cifs" in line:
-                run("umount", "-f", "-l", line.split()[4], check=False)
+                run("umount", "-l", "-c", line.split()[4], check=False)  # asks no server
         server.terminate()
         server.wait(120)
 
