@@ -319,6 +319,7 @@ KILLED = """
 import asyncio, os, signal, sys
 from xenhost.core.devices import *
 from xenhost.core.ids import *
+from xenhost.drivers.network.plain import PlainBridges
 from xenhost.drivers.xen.devices.plugs import Devices
 from xenhost.native.xenstore import Xenstore
 
