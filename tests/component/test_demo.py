@@ -24,7 +24,13 @@ async def demo(*words: str) -> tuple[int, str]:
 async def test_the_demo_does_the_main_job_and_says_so() -> None:
     code, said = await demo()
     assert code == 0, said
-    for step in ("hot plug a second disk", "move the second network card", "kill -9 xenhostd", "the VM did not notice", "shut it down cleanly"):
+    for step in (
+        "hot plug a second disk",
+        "move the second network card",
+        "kill -9 xenhostd",
+        "the VM did not notice",
+        "shut it down cleanly",
+    ):
         assert step in said
     assert ("snapshot its disk while it runs" in said) is bool(shutil.which("qemu-storage-daemon"))
     assert "steps as expected" in said
