@@ -55,7 +55,7 @@ class Vifs:
         check_same_mac(old.vif.mac, vif)
         record = VifRecord(domid, vif)
         ports = [vif_port(record.interface, vif)]
-        if record.tap in await self._wiring.switch.vif_ports():
+        if (_LINKS / record.tap).exists():
             ports.append(vif_port(record.tap, vif))
         for port in ports:
             await self._wiring.switch.connect_vif(port)
