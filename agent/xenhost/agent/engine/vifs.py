@@ -13,7 +13,7 @@ from xenhost.core.clock import Clock
 from xenhost.core.devices import Vif, VifChange, VifLocking
 from xenhost.core.errors import OperationNotAllowed, OtherOperationInProgress, ResumeTokenExpired, XenhostError
 from xenhost.core.events import ObjectKind
-from xenhost.core.ids import VmId
+from xenhost.core.ids import DevId, VmId
 from xenhost.core.network import LockingMode
 from xenhost.core.network_views import VifOnNetwork
 from xenhost.core.ports.hypervisor import Hypervisor
@@ -107,20 +107,19 @@ class VifFollower:
             await self._clock.sleep(_SETTLE_SECONDS)
 
     async def _refresh(self, bridge: str) -> None:
-        for record in tuple(self._inventory):
-            for vif in record.spec.vifs if record.domid is not None else ():
-                if vif.bridge == bridge:
-                    await self._update(record.spec.id, vif)
+        for plugged in self.plugged().get(bridge, ()):
+            await self._update(VmId(plugged.vm), DevId(plugged.devid), bridge)
 
-    async def _update(self, vm: VmId, vif: Vif) -> None:
+    async def _update(self, vm: VmId, devid: DevId, bridge: str) -> None:
         record = self._inventory.get(vm)
-        if record is None or record.domid is None or record.spec.vif(vif.devid) != vif:
-            return
+        vif = None if record is None else record.spec.vif(devid)
+        if record is None or record.domid is None or vif is None or vif.bridge != bridge:
+            return  # it went while others were updated
         try:
-            network = await self._networks.ready(vif.bridge)
+            network = await self._networks.ready(bridge)
             await self._hypervisor.update_vif(record.domid, effective(vif, network))
         except XenhostError as error:
-            self._log.warning("a VIF does not follow its network", vm=vm, vif=vif.devid, error=str(error))
+            self._log.warning("a VIF does not follow its network", vm=vm, vif=devid, error=str(error))
 
     async def move(self, old: str, new: str) -> None:
         """Every VIF on one bridge goes to another, those of halted VMs too. Raises what kept one from it."""

@@ -16,6 +16,7 @@ class Inventory:
 
     def __init__(self, hub: EventHub) -> None:
         self._hub: Final = hub
+        self._revision = 0
         self._records: Final[dict[VmId, VmRecord]] = {}
         self._names: Final[dict[str, set[VmId]]] = {}
 
@@ -28,7 +29,7 @@ class Inventory:
     @property
     def revision(self) -> int:
         """Another one whenever a VM has changed."""
-        return self._hub.revision
+        return self._revision
 
     def get(self, vm: VmId) -> VmRecord | None:
         """The record, if there is one."""
@@ -67,7 +68,7 @@ class Inventory:
         record = VmRecord(spec, self._publish)
         self._records[spec.id] = record
         self._names.setdefault(spec.name, set()).add(spec.id)
-        self._hub.publish(ObjectRef(ObjectKind.VM, spec.id), ChangeKind.ADDED)
+        self._tell(spec.id, ChangeKind.ADDED)
         record.touch()
         return record
 
@@ -83,7 +84,7 @@ class Inventory:
     def remove(self, vm: VmId) -> None:
         """It was deleted."""
         self._unname(self._records.pop(vm).spec)
-        self._hub.publish(ObjectRef(ObjectKind.VM, vm), ChangeKind.DELETED)
+        self._tell(vm, ChangeKind.DELETED)
 
     def _unname(self, spec: VmSpec) -> None:
         named = self._names[spec.name]
@@ -94,4 +95,8 @@ class Inventory:
     def _publish(self, spec: VmSpec) -> int:
         if spec.id not in self._records:
             return self._hub.revision  # deleted meanwhile, which is the last that is said of it
-        return self._hub.publish(ObjectRef(ObjectKind.VM, spec.id), ChangeKind.MODIFIED)
+        return self._tell(spec.id, ChangeKind.MODIFIED)
+
+    def _tell(self, vm: VmId, kind: ChangeKind) -> int:
+        self._revision = self._hub.publish(ObjectRef(ObjectKind.VM, vm), kind)
+        return self._revision
