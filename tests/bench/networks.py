@@ -14,7 +14,6 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 from pyroute2 import IPRoute
-from xenhost.drivers.network.linux.switch import LinuxSwitch
 
 from bench.meter import Meter
 from bench.stats import OURS, Row, Sample
@@ -30,6 +29,7 @@ from xenhost.core.network import (
     VlanUplink,
 )
 from xenhost.core.ports.network import Switch
+from xenhost.drivers.network.linux.switch import LinuxSwitch
 from xenhost.drivers.network.ovs.switch import OvsSwitch
 
 SCRIPTS: Final = "xl's script, rules by commands"
