@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xenhost.drivers.network.linux.links import LINK_HEADER, attributes, parse_link, parse_neighbour
-from xenhost.drivers.network.linux.reader import messages
+from xenhost.drivers.network.linux.links import LINK_HEADER, parse_link, parse_neighbour
 from xenhost.drivers.network.linux.vif_rules import parse_listing
+from xenhost.system.netlink import attributes, messages
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

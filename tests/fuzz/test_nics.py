@@ -10,12 +10,12 @@ from xenhost.drivers.network.nics.ethtool import parse_features, parse_link_mode
 from xenhost.drivers.network.nics.links import RTM_DELLINK, RTM_NEWLINK
 from xenhost.drivers.network.nics.names import look_up
 from xenhost.drivers.network.nics.order_file import OrderUnreadable
-from xenhost.system import genl
+from xenhost.system import netlink
 
 NUMBERS = st.integers(0, 70)
 ATTRIBUTES = st.recursive(
-    st.builds(genl.attribute, NUMBERS, st.binary(max_size=40)),
-    lambda inner: st.builds(genl.nested, NUMBERS, st.lists(inner, max_size=4)),
+    st.builds(netlink.attribute, NUMBERS, st.binary(max_size=40)),
+    lambda inner: st.builds(netlink.nested, NUMBERS, st.lists(inner, max_size=4)),
     max_leaves=12,
 )
 BODIES = st.lists(ATTRIBUTES, max_size=6).map(b"".join)
@@ -43,7 +43,7 @@ def test_messages_about_links(type_: int, family: int, body: bytes, keep: int, n
 
 @given(BODIES, st.integers(0, 1 << 16))
 def test_answers_of_ethtool(body: bytes, keep: int) -> None:
-    answer = genl.read_attributes(_cut(body, keep))
+    answer = netlink.read_attributes(_cut(body, keep))
     assert parse_link_modes(answer).advertised < 1 << 1024
     parse_features(answer)
 

@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-_HEADER: Final = struct.Struct("=IHHII")
-"""struct nlmsghdr: length, type, flags, sequence, port."""
+from xenhost.system.netlink import HEADER, attribute, message, nested, read_attributes, text, u32
+
 _LINK: Final = struct.Struct("=BxHiII")
 """struct ifinfomsg: family, type, index, flags, change."""
-_ATTRIBUTE: Final = struct.Struct("=HH")
 _NLMSG_ERROR: Final = 2
 _RTM_GETLINK: Final = 18
 _RTM_SETLINK: Final = 19
@@ -34,7 +33,6 @@ _IFLA_GROUP: Final = 27
 _IFLA_INFO_KIND: Final = 1
 _IFLA_INET6_ADDR_GEN_MODE: Final = 8
 _ADDR_GEN_NONE: Final = 1
-_NESTED: Final = 0x8000
 _IFF_UP: Final = 1
 
 BACKEND_MAC: Final = bytes.fromhex("feffffffffff")
@@ -61,7 +59,7 @@ class Link:
 def find(name: str) -> Link | None:
     """The link of that name, None if there is none. Raises OSError."""
     try:
-        replies = _request([(_RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0) + _text(_IFLA_IFNAME, name))])
+        replies = _request([(_RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, name))])
     except OSError as error:
         if error.errno == errno.ENODEV:
             return None
@@ -75,16 +73,16 @@ def join(name: str, bridge: int, mtu: int) -> None:
     Dom0 gets no IPv6 address on it. Raises OSError: ENODEV if the interface or the bridge is gone.
     """
     settings = [
-        _attribute(_IFLA_ADDRESS, BACKEND_MAC),
-        _attribute(_IFLA_MTU, struct.pack("=I", mtu)),
-        _attribute(_IFLA_MASTER, struct.pack("=I", bridge)),
+        attribute(_IFLA_ADDRESS, BACKEND_MAC),
+        u32(_IFLA_MTU, mtu),
+        u32(_IFLA_MASTER, bridge),
     ]
     _change(name, settings, up=True, hidden=True)
 
 
 def prepare(name: str, mtu: int, up: bool) -> None:
     """As `join`, but for a switch that is no Linux bridge. Raises OSError: ENODEV if the interface is gone."""
-    settings = [_attribute(_IFLA_ADDRESS, BACKEND_MAC), _attribute(_IFLA_MTU, struct.pack("=I", mtu))]
+    settings = [attribute(_IFLA_ADDRESS, BACKEND_MAC), u32(_IFLA_MTU, mtu)]
     _change(name, settings, up, hidden=True)
 
 
@@ -95,18 +93,18 @@ def set_up(name: str, up: bool) -> None:
 
 def announce(link: Link) -> None:
     """Have the kernel tell everybody of the link as if it had changed. Raises OSError: ENODEV if it is gone."""
-    group = _attribute(_IFLA_GROUP, struct.pack("=I", link.group))
+    group = u32(_IFLA_GROUP, link.group)
     _request([(_RTM_SETLINK, _LINK.pack(0, 0, link.index, 0, 0) + group)])
 
 
 def _change(name: str, settings: list[bytes], up: bool, hidden: bool) -> None:
     """`hidden`: dom0 gets no IPv6 address there."""
-    flags = _LINK.pack(0, 0, 0, _IFF_UP if up else 0, _IFF_UP) + _text(_IFLA_IFNAME, name)
+    flags = _LINK.pack(0, 0, 0, _IFF_UP if up else 0, _IFF_UP) + text(_IFLA_IFNAME, name)
     messages = [(_RTM_SETLINK, flags + b"".join(settings))]
     if hidden:
-        inet6 = _nested(socket.AF_INET6, _attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_NONE])))
-        header = _LINK.pack(0, 0, 0, 0, 0) + _text(_IFLA_IFNAME, name)
-        messages.insert(0, (_RTM_SETLINK, header + _nested(_IFLA_AF_SPEC, inet6)))
+        inet6 = nested(socket.AF_INET6, [attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_ADDR_GEN_NONE]))])
+        header = _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, name)
+        messages.insert(0, (_RTM_SETLINK, header + nested(_IFLA_AF_SPEC, [inet6])))
     _request(messages, tolerated=frozenset({errno.EAFNOSUPPORT, errno.EOPNOTSUPP}))  # dom0 without IPv6
 
 
@@ -119,7 +117,7 @@ def _request(messages: list[tuple[int, bytes]], tolerated: frozenset[int] = froz
         data = b""
         for number, (type_, body) in enumerate(messages, 1):
             flags = _NLM_F_REQUEST | (_NLM_F_ACK if type_ != _RTM_GETLINK else 0)
-            data += _HEADER.pack(_HEADER.size + len(body), type_, flags, number, 0) + _padded(body)
+            data += message(type_, flags, number, body)
         sock.send(data)
         answers: dict[int, bytes] = {}
         while len(answers) < len(messages):
@@ -135,18 +133,18 @@ def _request(messages: list[tuple[int, bytes]], tolerated: frozenset[int] = froz
 
 def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Type, sequence number and payload of each message."""
-    while len(data) >= _HEADER.size:
-        length, type_, _, number, _ = _HEADER.unpack_from(data)
-        if not _HEADER.size <= length <= len(data):
+    while len(data) >= HEADER.size:
+        length, type_, _, number, _ = HEADER.unpack_from(data)
+        if not HEADER.size <= length <= len(data):
             raise OSError(errno.EPROTO, "the kernel sent a malformed netlink message")
-        yield type_, number, data[_HEADER.size : length]
+        yield type_, number, data[HEADER.size : length]
         data = data[length + 3 & ~3 :]
 
 
 def _parse_link(body: bytes) -> Link:
     _, _, index, flags, _ = _LINK.unpack_from(body)
-    found = dict(_attributes(body[_LINK.size :]))
-    info = dict(_attributes(found.get(_IFLA_LINKINFO, b"")))
+    found = read_attributes(body[_LINK.size :])
+    info = read_attributes(found.get(_IFLA_LINKINFO, b""))
     return Link(
         index=index,
         name=found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode("ascii", "replace"),
@@ -157,28 +155,3 @@ def _parse_link(body: bytes) -> Link:
         mac=found.get(_IFLA_ADDRESS, b""),
         group=int.from_bytes(found.get(_IFLA_GROUP, b""), "little"),
     )
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= _ATTRIBUTE.size:
-        length, type_ = _ATTRIBUTE.unpack_from(data)
-        if length < _ATTRIBUTE.size:
-            return
-        yield type_ & ~_NESTED, data[_ATTRIBUTE.size : length]
-        data = data[length + 3 & ~3 :]
-
-
-def _attribute(type_: int, value: bytes) -> bytes:
-    return _padded(_ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), type_) + value)
-
-
-def _nested(type_: int, value: bytes) -> bytes:
-    return _attribute(type_ | _NESTED, value)
-
-
-def _text(type_: int, value: str) -> bytes:
-    return _attribute(type_, value.encode() + b"\0")
-
-
-def _padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 4)

@@ -25,7 +25,7 @@ from typing import Final
 
 from xenhost.core.storage import Backend, VdiId
 from xenhost.sm.datapath.nbd_proto import ExportInfo, Handshake, NbdProtocolError, TransmissionFlag
-from xenhost.system import genl
+from xenhost.system import genl, netlink
 
 DEAD_CONNECTION: Final = 300
 """Seconds a new request waits for an export that is made anew, even if the agent is started again meanwhile."""
@@ -113,13 +113,13 @@ def connect(vdi: VdiId, backend: Backend) -> Device:
             _FAMILY,
             _CONNECT,
             [
-                genl.u64(_SIZE, info.size),
-                genl.u64(_BLOCK_SIZE, SECTOR),
-                genl.u64(_TIMEOUT, 0),
-                genl.u64(_SERVER_FLAGS, info.flags & ~TransmissionFlag.CAN_MULTI_CONN),
-                genl.u64(_CLIENT_FLAGS, _DESTROY_ON_DISCONNECT),
-                genl.u64(_DEAD_CONNECTION, DEAD_CONNECTION),
-                genl.text(_BACKEND, wanted.identifier),
+                netlink.u64(_SIZE, info.size),
+                netlink.u64(_BLOCK_SIZE, SECTOR),
+                netlink.u64(_TIMEOUT, 0),
+                netlink.u64(_SERVER_FLAGS, info.flags & ~TransmissionFlag.CAN_MULTI_CONN),
+                netlink.u64(_CLIENT_FLAGS, _DESTROY_ON_DISCONNECT),
+                netlink.u64(_DEAD_CONNECTION, DEAD_CONNECTION),
+                netlink.text(_BACKEND, wanted.identifier),
                 _socket(connection),
             ],
             TIMEOUT,
@@ -145,7 +145,7 @@ def reconnect(device: Device, backend: Backend) -> ExportInfo:
     """
     connection, info, server = _handshake(backend)
     with connection:
-        _reconfigure(replace(device, server=server), [genl.u64(_SIZE, info.size), _socket(connection)])
+        _reconfigure(replace(device, server=server), [netlink.u64(_SIZE, info.size), _socket(connection)])
     return info
 
 
@@ -181,17 +181,17 @@ def flush(device: Device) -> None:
 def disconnect(device: Device) -> None:
     """Free the device; requests under way fail. It is gone when nobody has it open any more. Raises OSError."""
     _reconfigure(device, [])  # refused if it is another's now
-    genl.call(_FAMILY, _DISCONNECT, [genl.u32(_INDEX, device.index)], TIMEOUT)
+    genl.call(_FAMILY, _DISCONNECT, [netlink.u32(_INDEX, device.index)], TIMEOUT)
 
 
 def _reconfigure(device: Device, attributes: list[bytes]) -> None:
-    head = [genl.u32(_INDEX, device.index), genl.text(_BACKEND, device.identifier)]
+    head = [netlink.u32(_INDEX, device.index), netlink.text(_BACKEND, device.identifier)]
     genl.call(_FAMILY, _RECONFIGURE, [*head, *attributes], TIMEOUT)
 
 
 def _socket(connection: socket.socket) -> bytes:
-    item = genl.nested(_SOCKET_ITEM, [genl.u32(_SOCKET_FD, connection.fileno())])
-    return genl.nested(_SOCKETS, [item])
+    item = netlink.nested(_SOCKET_ITEM, [netlink.u32(_SOCKET_FD, connection.fileno())])
+    return netlink.nested(_SOCKETS, [item])
 
 
 def _handshake(backend: Backend) -> tuple[socket.socket, ExportInfo, str]:

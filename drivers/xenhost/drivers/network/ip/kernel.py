@@ -37,7 +37,7 @@ from xenhost.drivers.network.ip.rtnetlink import (
     REPLACE,
     Rtnetlink,
 )
-from xenhost.system.genl import attribute, read_attributes, u32
+from xenhost.system.netlink import attribute, read_attributes, u32
 
 _ADDRESS: Final = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
 _ROUTE: Final = struct.Struct("=BBBBBBBBI")  # rtmsg: family, bits to, from, tos, table, protocol, scope, type, flags

@@ -9,8 +9,9 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from xenhost.system.netlink import messages
+
 _GROUPS: Final = 0x10 | 0x100 | 0x40 | 0x400  # RTMGRP_IPV4_IFADDR, _IPV6_IFADDR, _IPV4_ROUTE, _IPV6_ROUTE
-_HEADER: Final = struct.Struct("=IHHII")
 _ADDRESS: Final = struct.Struct("=BBBBI")
 _ROUTE: Final = struct.Struct("=BBBBBBBB")
 _ADDRESS_EVENTS: Final = frozenset({20, 21})
@@ -77,17 +78,11 @@ class Monitor:
 def read_events(data: bytes) -> set[int]:
     """Indexes of interfaces whose addresses changed, or EVERY."""
     about = set()
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, kind, _, _, _ = _HEADER.unpack_from(data, at)
-        body = at + _HEADER.size
-        if length < _HEADER.size or at + length > len(data):
-            break
-        if kind in _ADDRESS_EVENTS and length >= _HEADER.size + _ADDRESS.size:
-            about.add(_ADDRESS.unpack_from(data, body)[4])
-        elif kind in _ROUTE_EVENTS and length >= _HEADER.size + _ROUTE.size:
-            _, to_bits, _, _, table, _, _, _ = _ROUTE.unpack_from(data, body)
+    for kind, _, _, body in messages(data):
+        if kind in _ADDRESS_EVENTS and len(body) >= _ADDRESS.size:
+            about.add(_ADDRESS.unpack_from(body)[4])
+        elif kind in _ROUTE_EVENTS and len(body) >= _ROUTE.size:
+            _, to_bits, _, _, table, _, _, _ = _ROUTE.unpack_from(body)
             if to_bits == 0 and table == _MAIN_TABLE:
                 about.add(EVERY)
-        at += (length + 3) & ~3
     return about

@@ -7,8 +7,10 @@ thousands, which are looked at whenever one of ours changes.
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
+
+from xenhost.system.netlink import message, messages
 
 NEW_ADDRESS: Final = 20
 DROP_ADDRESS: Final = 21
@@ -27,7 +29,6 @@ _DUMP: Final = 0x300
 _INTERRUPTED: Final = 0x10
 _ERROR: Final = 2
 _DONE: Final = 3
-_HEADER: Final = struct.Struct("=IHHII")
 _CODE: Final = struct.Struct("=i")
 _SOL_NETLINK: Final = 270
 _STRICT: Final = 12  # NETLINK_GET_STRICT_CHK: dumps hold what was asked for, and no more
@@ -67,14 +68,13 @@ class Rtnetlink:
 
     def _send(self, kind: int, flags: int, body: bytes) -> None:
         self._number += 1
-        header = _HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | flags, self._number, 0)
-        self._socket.send(header + body)
+        self._socket.send(message(kind, _REQUEST | flags, self._number, body))
 
     def _collect(self, found: list[bytes]) -> bool:
         """Whether they are of one moment."""
         whole = True
         while True:
-            for kind, flags, number, body in _messages(self._socket.recv(_ANSWER)):
+            for kind, flags, number, body in messages(self._socket.recv(_ANSWER)):
                 if number != self._number:
                     continue  # of a request that was given up
                 whole &= not flags & _INTERRUPTED
@@ -84,13 +84,3 @@ class Rtnetlink:
                         raise OSError(-code, os.strerror(-code))
                     return whole
                 found.append(body)
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, kind, flags, number, _ = _HEADER.unpack_from(data, at)
-        if length < _HEADER.size or at + length > len(data):
-            break
-        yield kind, flags, number, data[at + _HEADER.size : at + length]
-        at += (length + 3) & ~3

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from xenhost.drivers.network.linux.links import Link, parse_link
-from xenhost.drivers.network.linux.reader import messages
+from xenhost.system.netlink import messages
 
 _NEWLINK, _DELLINK, _GROUP_LINK = 16, 17, 1
 _ROOM: Final = 256 * 1024

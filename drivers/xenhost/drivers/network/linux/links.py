@@ -5,10 +5,12 @@ Sources: rtnetlink(7), linux/include/uapi/linux/if_link.h, neighbour.h.
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
+
+from xenhost.system.netlink import read_attributes
 
 OWN_GROUP: Final = 22606
 """The group (ip-link(8)) of interfaces that we make: given as they are made, so no crash leaves one unmarked."""
@@ -25,8 +27,6 @@ LINK_HEADER: Final = struct.Struct("=BxHiII")
 """struct ifinfomsg: family, type, index, flags, change."""
 _NEIGHBOUR: Final = struct.Struct("=BxxxiHBB")
 """struct ndmsg: family, index, state, flags, type."""
-_ATTRIBUTE: Final = struct.Struct("=HH")
-_MASK: Final = 0x3FFF  # without the flags "nested" and "network byte order"
 
 _ADDRESS, _IFNAME, _MTU, _LINK, _QDISC, _MASTER, _LINKINFO = 1, 3, 4, 5, 6, 10, 18
 _IFALIAS, _GROUP, _CARRIER, _PERMANENT_ADDRESS = 20, 27, 33, 54
@@ -107,14 +107,14 @@ def parse_link(body: bytes) -> Link:
     if len(body) < LINK_HEADER.size:
         return Link(0, "")
     _, _, index, flags, _ = LINK_HEADER.unpack_from(body)
-    found = dict(attributes(body[LINK_HEADER.size :]))
-    info = dict(attributes(found.get(_LINKINFO, b"")))
+    found = read_attributes(body[LINK_HEADER.size :])
+    info = read_attributes(found.get(_LINKINFO, b""))
     kind, port_of = _text(info.get(_INFO_KIND)), _text(info.get(_INFO_SLAVE_KIND))
-    data = dict(attributes(info.get(_INFO_DATA, b""))) if kind in _READ else {}
-    port = dict(attributes(info.get(_INFO_SLAVE_DATA, b"")))
+    data = read_attributes(info.get(_INFO_DATA, b"")) if kind in _READ else {}
+    port = read_attributes(info.get(_INFO_SLAVE_DATA, b""))
     options = {name: _number(data[number]) for number, name in _OPTIONS.get(kind, {}).items() if number in data}
     if kind == "bond":
-        options["aggregator"] = _number(dict(attributes(data.get(_BOND_AD_INFO, b""))).get(_AD_AGGREGATOR))
+        options["aggregator"] = _number(read_attributes(data.get(_BOND_AD_INFO, b"")).get(_AD_AGGREGATOR))
     local, remote, key = _tunnel(kind, data)
     return Link(
         index=index,
@@ -157,22 +157,11 @@ def parse_neighbour(body: bytes) -> Neighbour | None:
     if len(body) < _NEIGHBOUR.size:
         return None
     _, index, state, _, _ = _NEIGHBOUR.unpack_from(body)
-    found = dict(attributes(body[_NEIGHBOUR.size :]))
+    found = read_attributes(body[_NEIGHBOUR.size :])
     mac = found.get(2, b"")  # NDA_LLADDR
     if len(mac) != 6:
         return None
     return Neighbour(index, mac.hex(":"), _address(found.get(1)), _number(found.get(9)), bool(state & 0xC0))
-
-
-def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and value of each; the rest is left out where one does not fit."""
-    at, end = 0, len(data)
-    while at + _ATTRIBUTE.size <= end:
-        length, kind = _ATTRIBUTE.unpack_from(data, at)
-        if length < _ATTRIBUTE.size or at + length > end:
-            return
-        yield kind & _MASK, data[at + _ATTRIBUTE.size : at + length]
-        at += length + 3 & ~3
 
 
 def _tunnel(kind: str, data: Mapping[int, bytes]) -> tuple[str, str, int]:

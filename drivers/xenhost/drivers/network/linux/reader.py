@@ -4,13 +4,11 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
 from typing import Final
 
 from xenhost.drivers.network.linux.links import LINK_HEADER, Link, Neighbour, parse_link, parse_neighbour
+from xenhost.system.netlink import message, messages, text, u32
 
-_HEADER: Final = struct.Struct("=IHHII")
-"""struct nlmsghdr: length, type, flags, sequence, port."""
 _ERROR, _DONE = 2, 3
 _NEWLINK, _GETLINK, _NEWNEIGH, _GETNEIGH = 16, 18, 28, 30
 _REQUEST, _DUMP, _DUMP_INTERRUPTED = 1, 0x300, 0x10
@@ -41,7 +39,7 @@ class LinkReader:
 
     def get(self, name: str) -> Link | None:
         """One by name; None if there is none."""
-        body = LINK_HEADER.pack(0, 0, 0, 0, 0) + _attribute(_IFNAME, name.encode() + b"\0") + _skip_stats()
+        body = LINK_HEADER.pack(0, 0, 0, 0, 0) + text(_IFNAME, name) + _skip_stats()
         try:
             return next((parse_link(each) for kind, each in self._ask(_GETLINK, 0, body) if kind == _NEWLINK), None)
         except OSError as error:
@@ -62,7 +60,7 @@ class LinkReader:
 
     def bridge_neighbours(self, bridge: int) -> list[Neighbour]:
         """The forwarding database of a whole bridge."""
-        body = LINK_HEADER.pack(socket.AF_BRIDGE, 0, 0, 0, 0) + _attribute(10, struct.pack("=I", bridge))
+        body = LINK_HEADER.pack(socket.AF_BRIDGE, 0, 0, 0, 0) + u32(10, bridge)
         found = [parse_neighbour(each) for kind, each in self._ask(_GETNEIGH, _DUMP, body) if kind == _NEWNEIGH]
         return [each for each in found if each is not None and each.master == bridge]
 
@@ -77,9 +75,7 @@ class LinkReader:
     def _ask_once(self, kind: int, flags: int, body: bytes) -> tuple[list[tuple[int, bytes]], bool]:
         assert self._socket is not None, "not open"
         self._number += 1
-        self._socket.send(
-            _HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | flags, self._number & 0xFFFFFFFF, 0) + body
-        )
+        self._socket.send(message(kind, _REQUEST | flags, self._number & 0xFFFFFFFF, body))
         answers: list[tuple[int, bytes]] = []
         whole = True
         while True:
@@ -99,20 +95,5 @@ class LinkReader:
                     return answers, whole
 
 
-def messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Type, flags, number and payload of each message in what was received."""
-    while len(data) >= _HEADER.size:
-        length, kind, flags, number, _ = _HEADER.unpack_from(data)
-        if not _HEADER.size <= length <= len(data):
-            return
-        yield kind, flags, number, data[_HEADER.size : length]
-        data = data[length + 3 & ~3 :]
-
-
 def _skip_stats() -> bytes:
-    return _attribute(_EXT_MASK, struct.pack("=I", _SKIP_STATS))
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    data = struct.pack("=HH", 4 + len(value), kind) + value
-    return data + bytes(-len(data) % 4)
+    return u32(_EXT_MASK, _SKIP_STATS)

@@ -8,9 +8,8 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from xenhost.drivers.network.linux.links import attributes
-from xenhost.drivers.network.linux.reader import messages
 from xenhost.drivers.network.linux.vif_rules import TABLE
+from xenhost.system.netlink import messages, read_attributes
 
 _NETLINK_NETFILTER: Final = 12
 _GROUP_NFTABLES: Final = 7
@@ -65,4 +64,4 @@ def is_ours(body: bytes) -> bool:
     """Whether a message about a table is about that of the VIFs. Pure."""
     if len(body) < _HEADER or body[0] != _FAMILY_BRIDGE:
         return False
-    return dict(attributes(body[_HEADER:])).get(_TABLE_NAME, b"").rstrip(b"\0") == TABLE.encode()
+    return read_attributes(body[_HEADER:]).get(_TABLE_NAME, b"").rstrip(b"\0") == TABLE.encode()

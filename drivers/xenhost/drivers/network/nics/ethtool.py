@@ -4,11 +4,11 @@ Sources: linux/Documentation/networking/ethtool-netlink.rst, linux/include/uapi/
 """
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from xenhost.system import genl
+from xenhost.system import genl, netlink
 
 SECONDS: Final = 30.0
 """Longest wait for an answer."""
@@ -80,16 +80,16 @@ def set_link_modes(device: str, change: LinkChange) -> None:
     """Raises OSError."""
     request = [_device(device)]
     if change.autoneg is not None:
-        request.append(genl.attribute(_LINKMODES_AUTONEG, bytes([change.autoneg])))
+        request.append(netlink.attribute(_LINKMODES_AUTONEG, bytes([change.autoneg])))
     if change.advertised is not None:
         mask = change.advertised
-        bits = [genl.nested(_BIT, [genl.u32(_BIT_INDEX, n)]) for n in range(mask.bit_length()) if mask >> n & 1]
-        whole = genl.attribute(_BITSET_NOMASK, b"")
-        request.append(genl.nested(_LINKMODES_OURS, [whole, genl.nested(_BITSET_BITS, bits)]))
+        bits = [netlink.nested(_BIT, [netlink.u32(_BIT_INDEX, n)]) for n in range(mask.bit_length()) if mask >> n & 1]
+        whole = netlink.attribute(_BITSET_NOMASK, b"")
+        request.append(netlink.nested(_LINKMODES_OURS, [whole, netlink.nested(_BITSET_BITS, bits)]))
     if change.speed is not None:
-        request.append(genl.u32(_LINKMODES_SPEED, change.speed))
+        request.append(netlink.u32(_LINKMODES_SPEED, change.speed))
     if change.duplex is not None:
-        request.append(genl.attribute(_LINKMODES_DUPLEX, bytes([_FULL if change.duplex == "full" else _HALF])))
+        request.append(netlink.attribute(_LINKMODES_DUPLEX, bytes([_FULL if change.duplex == "full" else _HALF])))
     genl.call(_FAMILY, _LINKMODES_SET, request, SECONDS)
 
 
@@ -101,10 +101,10 @@ def features(device: str) -> Features:
 def set_features(device: str, changes: Mapping[str, bool]) -> None:
     """Switch features by name. The kernel leaves off what needs another one that is off. Raises OSError."""
     bits = [
-        genl.nested(_BIT, [genl.text(_BIT_NAME, name), *([genl.attribute(_BIT_VALUE, b"")] if on else [])])
+        netlink.nested(_BIT, [netlink.text(_BIT_NAME, name), *([netlink.attribute(_BIT_VALUE, b"")] if on else [])])
         for name, on in changes.items()
     ]
-    wanted = genl.nested(_FEATURES_WANTED, [genl.nested(_BITSET_BITS, bits)])
+    wanted = netlink.nested(_FEATURES_WANTED, [netlink.nested(_BITSET_BITS, bits)])
     genl.call(_FAMILY, _FEATURES_SET, [_device(device), wanted], SECONDS)
 
 
@@ -136,20 +136,10 @@ def parse_features(untrusted_answer: Mapping[int, bytes]) -> Features:
 
 
 def _device(name: str) -> bytes:
-    return genl.nested(_HEADER, [genl.text(_HEADER_NAME, name)])
+    return netlink.nested(_HEADER, [netlink.text(_HEADER_NAME, name)])
 
 
 def _bits(bitset: bytes) -> Sequence[Mapping[int, bytes]]:
     """Attributes of each bit of a bitset in its long form."""
-    found = genl.read_attributes(bitset).get(_BITSET_BITS, b"")
-    return [genl.read_attributes(bit) for type_, bit in _attributes(found) if type_ == _BIT]
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 4 <= len(data):
-        length, type_ = _ATTRIBUTE.unpack_from(data, at)
-        if length < 4 or at + length > len(data):
-            return
-        yield type_ & _TYPE_MASK, data[at + 4 : at + length]
-        at += (length + 3) & ~3
+    found = netlink.read_attributes(bitset).get(_BITSET_BITS, b"")
+    return [netlink.read_attributes(bit) for type_, bit in netlink.attributes(found) if type_ == _BIT]

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
-from xenhost.system.genl import attribute, nested, read_attributes, text, u32
+from xenhost.system.netlink import attribute, message, messages, nested, read_attributes, text, u32
 
 RTM_NEWLINK: Final = 16
 RTM_DELLINK: Final = 17
@@ -24,8 +24,6 @@ _NLMSG_ERROR: Final = 2
 _NLMSG_DONE: Final = 3
 _REQUEST_ACK: Final = 1 | 4
 _REQUEST_DUMP: Final = 1 | 0x300
-_HEADER: Final = struct.Struct("=IHHII")
-"""struct nlmsghdr: length, type, flags, sequence, port."""
 _LINK: Final = struct.Struct("=BxHiII")
 """struct ifinfomsg: family, type, index, flags, change."""
 _IFLA_ADDRESS: Final = 1
@@ -84,7 +82,7 @@ class LinkEvent:
 
 def events(untrusted_data: bytes) -> Iterator[LinkEvent]:
     """What a datagram tells of links. What is not about a link as such (ports of bridges, too) is left out."""
-    for type_, body in _messages(untrusted_data):
+    for type_, _, _, body in messages(untrusted_data):
         if type_ in (RTM_NEWLINK, RTM_DELLINK) and (link := _parse(body)) is not None:
             yield LinkEvent(link, type_ == RTM_DELLINK)
 
@@ -141,27 +139,16 @@ def _exchange(type_: int, flags: int, body: bytes) -> list[bytes]:
     with closing(netlink):
         netlink.bind((0, 0))
         netlink.settimeout(SECONDS)
-        netlink.send(_HEADER.pack(_HEADER.size + len(body), type_, flags, 1, 0) + body)
+        netlink.send(message(type_, flags, 1, body))
         answers: list[bytes] = []
         while True:
-            for answer, payload in _messages(netlink.recv(_MAX_DATAGRAM)):
+            for answer, _, _, payload in messages(netlink.recv(_MAX_DATAGRAM)):
                 if answer == RTM_NEWLINK:
                     answers.append(payload)
                 elif answer in (_NLMSG_ERROR, _NLMSG_DONE):
                     if len(payload) >= 4 and (code := -struct.unpack_from("=i", payload)[0]) > 0:
                         raise OSError(code, os.strerror(code))
                     return answers
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and payload of each; what is cut off is left out."""
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, type_, _, _, _ = _HEADER.unpack_from(data, at)
-        if length < _HEADER.size or at + length > len(data):
-            return
-        yield type_, data[at + _HEADER.size : at + length]
-        at += (length + 3) & ~3
 
 
 def _parse(body: bytes) -> Link | None:
