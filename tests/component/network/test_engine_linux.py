@@ -5,14 +5,14 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from component.network.engine_host import ALIVE, DHCP, EngineHost, static
-from component.network.host_under_test import addresses_of
+from component.network.host_under_test import addresses_of, eventually
 from kit import dhcp, netns
 from kit.netns import Peer, pings, run
 from kit.nic_tree import NicTree
@@ -63,15 +63,6 @@ async def answers(address: str = PEER, wait: float = PATIENCE) -> bool:
     return await asyncio.to_thread(pings, address, wait=wait)
 
 
-async def eventually(holds: Callable[[], bool | Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            found = holds()
-            if found if isinstance(found, bool) else await found:
-                return
-            await asyncio.sleep(0.05)
-
-
 async def managed(host: EngineHost, config: Ipv4Config) -> str:
     pif = host.engine.find_pif("eth0")
     await host.succeed(ReconfigureManagement(pif, ipv4=config, confirm_seconds=0))
@@ -93,9 +84,13 @@ async def test_a_plugged_card_carries_the_addresses_of_its_network(folder: Path)
         view = host.engine.pif(host.engine.find_pif("eth0"))
         assert view.attached
         assert [str(each) for each in view.ip.ipv4] == ["192.0.2.10/24"]
-        assert view.nic is not None
-        assert view.nic.carrier
         assert not view.problem
+
+        def has_carrier() -> bool:
+            nic = host.engine.pif(view.pif.id).nic
+            return nic is not None and nic.carrier
+
+        await eventually(has_carrier)
 
 
 async def test_an_address_by_dhcp_is_waited_for(folder: Path, peer: Peer) -> None:
