@@ -6,7 +6,7 @@
         plugin.run(lambda: [(gauge("fan_cpu", units="rpm"), read_fan())])
 
 A plugin is a program of its own, in any language: this module only writes the file that
-docs/howto/write-a-data-source.md describes (protocol V2). Names are those of the classes in xenhost.rrd.source.
+docs/howto/write-a-data-source.md describes (protocol V2). Names are those of the classes in xenhost.core.metrics.
 """
 
 import json
@@ -22,11 +22,11 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final, Self
 
+from xenhost.core.metrics import HOST as HOST
+from xenhost.core.metrics import Owner as Owner
+from xenhost.core.metrics import OwnerKind, Source, SourceType, Transform, ValueType
 from xenhost.rrd.plugin.file import FOLDER, is_plugin_name
 from xenhost.rrd.plugin.protocol import MAGIC
-from xenhost.rrd.source import HOST as HOST
-from xenhost.rrd.source import Owner as Owner
-from xenhost.rrd.source import OwnerKind, Source, SourceType, Transform, ValueType
 
 STEP: Final = 5.0
 """Seconds between two readings of all data sources."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from xenhost.core.metrics import Source
 from xenhost.rrd.plugin.file import PluginFile, is_plugin_name
 from xenhost.rrd.plugin.metadata import BadPlugin
 from xenhost.rrd.sdk import Plugin, encode, gauge
-from xenhost.rrd.source import Source
 
 NOW = 1_700_000_000.0
 A = gauge("a")

@@ -8,10 +8,10 @@ import zlib
 
 import pytest
 
+from xenhost.core.metrics import HOST, OwnerKind, Source, SourceType, Transform, ValueType
 from xenhost.rrd.plugin.metadata import BadPlugin
 from xenhost.rrd.plugin.protocol import Decoder
 from xenhost.rrd.sdk import counter, encode, gauge, sr, vm
-from xenhost.rrd.source import HOST, OwnerKind, Source, SourceType, Transform, ValueType
 
 NOW = 1_700_000_000.5
 VM = "9d2f3d8e-6c5c-4b53-8a59-0d6b2d0f1c55"

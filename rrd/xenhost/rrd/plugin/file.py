@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import Final
 
+from xenhost.core.metrics import Reading
 from xenhost.rrd.plugin.metadata import BadPlugin
 from xenhost.rrd.plugin.protocol import MAX_FILE, Decoder
-from xenhost.rrd.source import Reading
 
 FOLDER: Final = Path("/dev/shm/metrics")
 TORN_SECONDS: Final = 0.005

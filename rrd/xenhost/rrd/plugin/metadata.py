@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from xenhost.core.ids import is_uuid
-from xenhost.rrd.source import Owner, OwnerKind, Source, SourceType, Transform, ValueType
+from xenhost.core.metrics import Owner, OwnerKind, Source, SourceType, Transform, ValueType
 
 MAX_SOURCES: Final = 100_000
 """More than a host of 1,000 VMs has."""

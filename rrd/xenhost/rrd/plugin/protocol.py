@@ -18,8 +18,8 @@ import struct
 import zlib
 from typing import Final
 
+from xenhost.core.metrics import Reading, Source, ValueType
 from xenhost.rrd.plugin.metadata import MAX_SOURCES, BadPlugin, parse_sources
-from xenhost.rrd.source import Reading, Source, ValueType
 
 MAGIC: Final = b"DATASOURCES"
 MAX_FILE: Final = 64 << 20
