@@ -105,7 +105,7 @@ PARTS: Final[tuple[Part, ...]] = (
     Module(
         "xenctrl",
         header="xh_xenctrl.h",
-        sources=("src/xh_ctrl.c", "src/xh_domain.c", "src/xh_sched.c", "src/xh_log.c"),
+        sources=tuple(f"src/xh_{name}.c" for name in ("ctrl", "domain", "sched", "meter", "log")),
         libraries=("xenctrl", "xenguest", "xentoollog"),
         system_headers=("xenctrl.h", "xenguest.h"),
     ),

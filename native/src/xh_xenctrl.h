@@ -156,6 +156,32 @@ struct xh_cpu_policy {
     const uint32_t *features;
 };
 
+/* Values of vcpu_states (xh_loads). */
+#define XH_VCPU_OFFLINE 0
+#define XH_VCPU_BLOCKED 1
+#define XH_VCPU_RUNNABLE 2
+#define XH_VCPU_RUNNING 3
+#define XH_VCPU_UNKNOWN 255
+
+struct xh_load {
+    uint64_t domid;
+    uint64_t paused;
+    uint64_t gone; /* dying or shut down */
+    uint64_t tot_pages;
+    uint64_t cpu_time_ns;
+    uint64_t online_vcpus;
+    uint64_t vcpus;      /* places, online or not */
+    uint64_t first_vcpu; /* where they begin in vcpu_times and vcpu_states */
+};
+
+struct xh_rest {
+    uint64_t cx; /* how many of cx_ns are of use; 0: this CPU tells nothing */
+    uint64_t px;
+    uint64_t average_khz; /* since it was asked last, by anybody; 0: unknown */
+    uint64_t cx_ns[32];
+    uint64_t px_ns[64];
+};
+
 /* The handle. */
 xh_ctrl *xh_open(void); /* NULL and errno */
 void xh_close(xh_ctrl *ctrl);
@@ -209,5 +235,11 @@ int xh_vcpu_info(xh_ctrl *ctrl, uint32_t domid, uint32_t vcpu, struct xh_vcpu_in
 /* scheduler: what xh_scheduler returned. ENOSYS for one without weight and cap. */
 int xh_sched_set(xh_ctrl *ctrl, int scheduler, uint32_t domid, uint32_t weight, uint32_t cap);
 int xh_sched_get(xh_ctrl *ctrl, int scheduler, uint32_t domid, uint32_t *weight, uint32_t *cap);
+
+/* Meters. All domains and their vCPUs in one call: returns how many domains; ENOBUFS if there is no room for all. */
+int xh_loads(xh_ctrl *ctrl, uint32_t max, struct xh_load *out, uint32_t max_vcpus,
+             uint64_t *vcpu_times, uint8_t *vcpu_states, uint32_t *vcpus);
+/* C-states and P-states of the first `cpus` CPUs; what a CPU or Xen does not tell is 0. Returns 0. */
+int xh_rests(xh_ctrl *ctrl, uint32_t cpus, struct xh_rest *out);
 
 #endif

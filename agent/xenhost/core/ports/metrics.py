@@ -1,6 +1,7 @@
 """Where numbers come from: the meters of a host."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +20,17 @@ class MeteredDisk:
 
 
 @dataclass(frozen=True, slots=True)
+class MeteredMemory:
+    """What a VM was promised, and what its guest says of it. Bytes."""
+
+    target: int
+    dynamic_min: int
+    dynamic_max: int
+    internal_free: float = math.nan
+    """As the guest tells (data/meminfo_free, which is KiB there): untrusted, bounded by whoever read it. NaN: unknown."""
+
+
+@dataclass(frozen=True, slots=True)
 class MeteredVm:
     """A VM with a domain, and what is plugged into it."""
 
@@ -27,6 +39,25 @@ class MeteredVm:
     disks: tuple[MeteredDisk, ...]
     vifs: tuple[int, ...]
     """Their devids."""
+    memory: MeteredMemory | None = None
+    """None: not known; such a VM has no memory_target and no memory_internal_free."""
+
+
+@dataclass(frozen=True, slots=True)
+class SrSpace:
+    """How full an SR is. Bytes."""
+
+    size: int
+    used: int
+    """XenServer's physical_utilisation."""
+
+
+class SrSpaces(Protocol):
+    """Who knows how full SRs are, from memory: it is asked in the sampler's thread and must not block."""
+
+    def __call__(self) -> Mapping[str, SrSpace]:
+        """Those attached to this host, by UUID."""
+        ...
 
 
 class Meter(Protocol):
