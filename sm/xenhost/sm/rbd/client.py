@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from xenhost.core.storage_errors import backend_failure
+from xenhost.core.storage_errors import SrBackendFailure, backend_failure
 from xenhost.core.units import MIB
 from xenhost.sm.command import CommandError, Commands, CommandTimeout
 from xenhost.sm.datapath.image_server import settled
@@ -16,6 +16,8 @@ _TIMEOUT: Final = 60.0
 _MAX_OUTPUT: Final = 64 << 20
 _NOT_FOUND: Final = 2
 _BUSY: Final = 16
+REQUEST_TIMEOUT: Final = 60
+"""Seconds that reads and writes wait for a cluster that does not answer, before they fail; as with iSCSI and NFS."""
 _EXISTS: Final = 17
 
 
@@ -53,7 +55,10 @@ class Rbd:
 
     async def images(self) -> tuple[Image, ...]:
         """All images, without their snapshots."""
-        rows = await self._json("ls", "-l", "--format", "json", self.pool)
+        try:
+            rows = await self._json("ls", "-l", "--format", "json", self.pool)
+        except ImageMissing as error:
+            raise self._no_pool() from error
         if not isinstance(rows, list):
             raise backend_failure(UNAVAILABLE, f"rbd's list of pool {self.pool} cannot be understood")
         return tuple(
@@ -68,7 +73,11 @@ class Rbd:
     async def create(self, image: str, size: int) -> None:
         """An image of zeros; of whole MiB."""
         size_mib = str(-(-size // MIB))
-        await self._change("create", "--size", size_mib, "--image-feature", "layering,exclusive-lock", self._of(image))
+        features = ("--image-feature", "layering,exclusive-lock")
+        try:
+            await self._change("create", "--size", size_mib, *features, self._of(image))
+        except ImageMissing as error:
+            raise self._no_pool() from error
 
     async def remove(self, image: str) -> None:
         """Raises ImageMissing, ImageBusy."""
@@ -92,11 +101,14 @@ class Rbd:
     async def map(self, image: str, read_only: bool) -> str:
         """Have a block device of it. A writer has it for itself alone, over all hosts; raises ImageBusy."""
         mode = ("--read-only",) if read_only else ("--exclusive",)
-        return (await self._change("map", *mode, self._of(image))).strip()
+        patience = ("--options", f"osd_request_timeout={REQUEST_TIMEOUT}")
+        return (await self._change("map", *mode, *patience, self._of(image))).strip()
 
     async def unmap(self, path: str) -> None:
         """The opposite. Raises ImageBusy."""
-        await self._change("unmap", path)
+        await self._change(
+            "unmap", path, timeout=_TIMEOUT + REQUEST_TIMEOUT
+        )  # what is not written yet may have to fail
 
     async def mapped(self) -> Mapping[str, str]:
         """Devices of the images of this pool that are mapped on this host."""
@@ -122,13 +134,16 @@ class Rbd:
                     used, free = stats.get("stored", 0), stats.get("max_avail", 0)
                     if isinstance(used, int) and isinstance(free, int):
                         return used, free
-        raise backend_failure(UNAVAILABLE, f"the cluster has no pool {self.pool}")
+        raise self._no_pool()
+
+    def _no_pool(self) -> SrBackendFailure:
+        return backend_failure(UNAVAILABLE, f"the cluster has no pool {self.pool}")
 
     def _of(self, image: str) -> str:
         return f"{self.pool}/{image}"
 
-    async def _change(self, *argv: str) -> str:
-        return await settled(self._run("rbd", *argv))
+    async def _change(self, *argv: str, timeout: float = _TIMEOUT) -> str:
+        return await settled(self._run("rbd", *argv, timeout=timeout))
 
     async def _json(self, *argv: str, program: str = "rbd") -> object:
         try:
@@ -136,18 +151,20 @@ class Rbd:
         except (ValueError, RecursionError) as error:
             raise backend_failure(UNAVAILABLE, f"{program} printed what cannot be understood") from error
 
-    async def _run(self, program: str, *argv: str) -> str:
+    async def _run(self, program: str, *argv: str, timeout: float = _TIMEOUT) -> str:
         try:
             result = await self._commands.run(
-                *(program, *self._options, *argv), timeout=_TIMEOUT, check=False, max_output=_MAX_OUTPUT
+                *(program, *self._options, *argv), timeout=timeout, check=False, max_output=_MAX_OUTPUT
             )
         except CommandTimeout as error:
-            raise backend_failure(UNAVAILABLE, f"the Ceph cluster did not answer within {_TIMEOUT:g} s") from error
+            raise backend_failure(UNAVAILABLE, f"the Ceph cluster did not answer within {timeout:g} s") from error
         except CommandError as error:
             raise backend_failure(UNAVAILABLE, f"{error}; install the Debian package ceph-common") from error
         if result.status == 0:
             return result.text()
         said = result.complaint()
+        if "kernel module" in said:
+            raise backend_failure(UNAVAILABLE, "this kernel has no RBD (modprobe rbd)", said)
         for status, cls in ((_NOT_FOUND, ImageMissing), (_BUSY, ImageBusy), (_EXISTS, ImageExists)):
             if result.status == status and program == "rbd":
                 raise cls(said)

@@ -4,6 +4,7 @@
 text kept with the image. A VDI that is written to is locked in the cluster for this host alone.
 """
 
+import asyncio
 import contextlib
 import json
 import re
@@ -53,6 +54,8 @@ from xenhost.sm.untracked import UntrackedSr
 EXISTS: Final = 43
 KEY: Final = "xenhost"
 MAX_SIZE: Final = 64 * TIB
+_AT_ONCE: Final = 8
+"""Commands that read records at the same time."""
 UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -81,7 +84,21 @@ class RbdSr(UntrackedSr):
             await self._rbd.remove(marker(self._spec.id))
 
     async def scan(self) -> ScanReport:
-        return ScanReport(tuple([await self._read(vdi, image) for vdi, image in (await self._images()).items()]))
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        async def read(vdi: VdiId, image: Image) -> Vdi | None:
+            async with at_once:
+                try:
+                    return await self._read(vdi, image)
+                except VdiMissing:
+                    return None  # removed meanwhile
+
+        tasks = [asyncio.create_task(read(vdi, image)) for vdi, image in (await self._images()).items()]
+        try:
+            return ScanReport(tuple(vdi for vdi in await asyncio.gather(*tasks) if vdi is not None))
+        finally:
+            for task in tasks:
+                task.cancel()
 
     async def stat(self) -> SrStat:
         try:
@@ -123,7 +140,7 @@ class RbdSr(UntrackedSr):
         return await self._read(vdi, image)
 
     async def destroy_vdi(self, vdi: VdiId) -> None:
-        if (await self._active.mode(vdi)) is not None:
+        if vdi in await self.active_vdis():
             raise VdiInUse(f"VDI {vdi} is active on this host", vdi=vdi, operation="destroy")
         with self._told(vdi, "destroy"), contextlib.suppress(ImageMissing):
             await self._rbd.remove(self._name(vdi))

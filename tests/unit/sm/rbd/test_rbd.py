@@ -1,4 +1,4 @@
-"""SRs on RBD against a stand-in for Ceph's commands, which answers in their words; no cluster is at hand here."""
+"""SRs on RBD against a stand-in for Ceph's commands, which answers in their words; tests/bare has a real cluster."""
 
 import sys
 from dataclasses import replace
@@ -36,6 +36,8 @@ RBD = """\
         sys.exit(status)
     if words[0] == "df":
         print(json.dumps({"pools": [{"name": "vms", "stats": {"stored": 5, "max_avail": 95}}]}))
+    elif words[-1].split("/")[0] != "vms" and words[0] in ("ls", "create"):
+        fail(2, "rbd: error opening pool: (2) No such file or directory")
     elif words[0] == "ls":
         rows = [{"image": key, "id": "1", "size": image["size"], "format": 2} for key, image in images.items()]
         print(json.dumps([*rows, {"image": "x", "snapshot": "s", "size": 4}, {"image": 3}]))
@@ -141,6 +143,7 @@ async def test_a_writer_has_an_image_for_itself(driver: RbdDriver, tmp_path: Pat
         assert await sr.activate_vdi(one, AttachMode.RW, NO_LIMITS) == (Backend(BackendKind.BLOCK, "/dev/rbd0"),)
     with pytest.raises(VdiInUse):
         await sr.activate_vdi(two, AttachMode.RW, NO_LIMITS)
+    await sr.destroy_vdi(two)  # it was not activated
     sr = await driver.attach(spec)
     assert await sr.active_vdis() == {one: AttachMode.RW}
     with pytest.raises(VdiInUse):
@@ -166,6 +169,14 @@ async def test_a_damaged_record_is_a_problem_of_one_vdi(driver: RbdDriver, tmp_p
     state.write_text(text[:at] + text[at:].replace('"xenhost": "{', '"xenhost": "', 1))
     problems = {vdi.id: vdi.problem for vdi in (await sr.scan()).vdis}
     assert problems == {good: "", bad: "its record is damaged"}
+
+
+async def test_a_pool_that_is_not_there_is_told_so(driver: RbdDriver) -> None:
+    spec = spec_of(pool="none")
+    for work in (driver.probe(spec.device_config, {}), driver.create(spec), driver.attach(spec)):
+        with pytest.raises(SrBackendFailure, match="no pool none") as caught:
+            await work
+        assert caught.value.number == 47
 
 
 @pytest.mark.parametrize("wrong", [{"user": "-m evil"}, {"pool": "--help"}, {"pool": "a b"}, {"keyfile": "-x"}])
