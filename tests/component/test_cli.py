@@ -44,6 +44,7 @@ async def test_a_vm_lives_its_life(xenhost: CommandLine, files: Path) -> None:
     shown = await xenhost.ok("vm", "show", "web1")
     assert f"disks       xvda  attached  rw  {files / 'disk'}" in shown
     assert "NICs        0  attached  00:16:3e:00:00:01  xenbr0  mtu 1500" in shown
+    assert "name: SimOS 1.0" in (await xenhost.ok("vm", "guest", "web1"))
     assert await xenhost.ok("vm", "pause", "web1") == "web1 is paused\n"
     assert await xenhost.ok("vm", "unpause", "web1") == "web1 is running\n"
     assert await xenhost.ok("vm", "reboot", "web1") == "web1 is running, domain 2\n"

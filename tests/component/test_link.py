@@ -14,7 +14,9 @@ from component.harness.master import RecordingMaster
 from component.harness.pki import Authority
 from xenhost.agent.rpc.health import LINK
 from xenhost.api.host.v1 import event_service_pb2, vm_pb2
-from xenhost.api.host.v1.vm_service_pb2 import DeleteVmRequest, StartVmRequest
+from xenhost.api.host.v1.vm_service_pb2 import DeleteVmRequest, GetVmGuestMetricsRequest, StartVmRequest
+from xenhost.api.link.v1.link_service_pb2 import GuestMetricsChange
+from xenhost.core.ids import DomId
 from xenhost.core.network import Ipv4Mode
 from xenhost.core.network_records import Ipv4Config
 from xenhost.core.network_requests import ReconfigureManagement
@@ -86,6 +88,31 @@ async def test_changes_are_reported_while_a_vm_starts(tmp_path: Path, master: Re
         kinds = {event.kind for event in events}
         assert kinds >= {event_service_pb2.OBJECT_KIND_VM, event_service_pb2.OBJECT_KIND_OPERATION}
         assert [report.sequence for report in master.reports] == list(range(1, len(master.reports) + 1))
+
+
+async def test_of_what_a_guest_tells_only_what_is_different_is_reported(
+    tmp_path: Path, master: RecordingMaster
+) -> None:
+    address = await master.start(f"unix:{tmp_path}/master.sock")
+    async with running(tmp_path, toml(address)) as agent, agent.client() as client:
+        await master.heard(lambda m: bool(m.of_kind("snapshot")))
+        vm = await client.create(name="one")
+        started = await client.done(client.vms.StartVm(StartVmRequest(id=vm.id)))
+
+        def told(m: RecordingMaster) -> list[GuestMetricsChange]:
+            return [change for report in m.of_kind("changes") for change in report.changes.guest_metrics]
+
+        await master.heard(lambda m: any(change.metrics.os_version.get("name") for change in told(m)))
+        before = len(told(master))
+        agent.world.guest(DomId(started.status.domid)).tell({"data/host_name": "web"})
+        await master.heard(lambda m: len(told(m)) > before)
+        last = told(master)[-1]
+        assert last.metrics.vm == vm.id
+        assert list(last.changed.paths) == ["netbios_name", "last_updated", "revision"]
+        assert dict(last.metrics.netbios_name) == {"host_name": "web"}
+        assert not last.metrics.os_version
+        whole = await client.vms.GetVmGuestMetrics(GetVmGuestMetricsRequest(vm="one"))
+        assert (whole.live, whole.os_version["name"], whole.netbios_name["host_name"]) == (True, "SimOS 1.0", "web")
 
 
 async def test_a_vm_that_goes_is_reported_as_gone(tmp_path: Path, master: RecordingMaster) -> None:

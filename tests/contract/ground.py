@@ -41,6 +41,10 @@ class GuestHand(Protocol):
         """It uses that disk, and so refuses to let it go."""
         ...
 
+    async def tell(self, domid: DomId, path: str, value: str) -> None:
+        """Its agent writes a node below its home. Only of a `guest_spec`."""
+        ...
+
     async def fall_silent(self, domid: DomId) -> None:
         """It answers nothing any more."""
         ...

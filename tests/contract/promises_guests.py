@@ -6,6 +6,7 @@ import pytest
 
 from contract.ground import Ground, Heard
 from xenhost.core.errors import ShutdownNotAcknowledged
+from xenhost.core.guest_metrics import GuestData
 from xenhost.core.ids import DomId
 from xenhost.core.ports.hypervisor import DomainEventKind
 from xenhost.core.units import MIB
@@ -132,6 +133,30 @@ async def a_running_guest_has_a_serial_console(g: Ground) -> None:
     await g.eventually(there, "it has a terminal")
 
 
+async def what_a_guest_tells_of_itself_is_heard_until_it_is_gone(g: Ground) -> None:
+    domid = await g.booted(g.guest_spec())
+    heard: list[GuestData] = []
+
+    async def listen() -> None:
+        async for data in g.hypervisor.guest_data(domid):
+            heard[:] = [data]
+
+    async def told() -> bool:
+        return bool(heard) and heard[-1].nodes.get("data/os_name") == "a name with blanks"
+
+    listening = asyncio.create_task(listen())
+    await g.hand.tell(domid, "data/os_name", "a name with blanks")
+    await g.eventually(told, "it was heard")
+    await g.hypervisor.destroy_domain(domid)
+    async with asyncio.timeout(g.patience):
+        await listening
+
+
+async def a_domain_that_is_not_there_tells_nothing(g: Ground) -> None:
+    async with asyncio.timeout(g.patience):
+        assert [data async for data in g.hypervisor.guest_data(DomId(31999))] == []
+
+
 async def events_tell_of_appearing_stopping_and_going(g: Ground) -> None:
     heard, other = Heard(), Heard()
     listening = [asyncio.create_task(each.listen(g.hypervisor)) for each in (heard, other)]
@@ -175,5 +200,7 @@ PROMISES = (
     pausing_and_unpausing_may_be_repeated,
     a_running_guest_is_destroyed_without_being_asked,
     a_running_guest_has_a_serial_console,
+    what_a_guest_tells_of_itself_is_heard_until_it_is_gone,
+    a_domain_that_is_not_there_tells_nothing,
     events_tell_of_appearing_stopping_and_going,
 )

@@ -57,6 +57,9 @@ class SimHand:
     async def hold_disk(self, domid: DomId, devid: DevId) -> None:
         self._world.guest(domid).refuse_unplug()
 
+    async def tell(self, domid: DomId, path: str, value: str) -> None:
+        self._world.guest(domid).tell({path: value})
+
     async def fall_silent(self, domid: DomId) -> None:
         self._world.guest(domid).silent()
 

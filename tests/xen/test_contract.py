@@ -64,6 +64,9 @@ class Hand:
     async def crash(self, domid: DomId) -> None:
         await self._do(domid, "crash", b"echo c > /proc/sysrq-trigger\n")
 
+    async def tell(self, domid: DomId, path: str, value: str) -> None:
+        await self._type(domid, f"tell {path} '{value}'\n".encode())
+
     async def fall_silent(self, domid: DomId) -> None:
         await command("xl", "pause", str(domid))
 

@@ -20,6 +20,8 @@ class ObjectKind(StrEnum):
     """Its id is that of its untagged PIF."""
     TUNNEL = auto()
     NETWORK_SRIOV = auto()
+    VM_GUEST_METRICS = auto()
+    """Its id is that of its VM."""
 
 
 class ChangeKind(StrEnum):

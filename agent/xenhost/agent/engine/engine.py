@@ -12,6 +12,7 @@ import structlog
 from xenhost.agent.engine.admission import admit, checked_request_id, normal
 from xenhost.agent.engine.config import EngineConfig
 from xenhost.agent.engine.datapaths import DatapathSweeper
+from xenhost.agent.engine.guests import GuestFollower
 from xenhost.agent.engine.keeper import VmKeeper
 from xenhost.agent.engine.launcher import Launcher
 from xenhost.agent.engine.operations import OperationTable, Tracked
@@ -112,6 +113,7 @@ class Engine:
             self.submit,
             lambda operation, timeout: self.wait(operation.id, timeout),
         )
+        self.guests: Final = GuestFollower(hypervisor, inventory, self.hub, clock, self._spawn)
         self._tasks: asyncio.TaskGroup | None = None
         self._main: asyncio.Task[None] | None = None
         self._accepting = False
@@ -142,6 +144,7 @@ class Engine:
         self._spawn(self._services.sweeper.run(), "datapaths")
         self._spawn(self.vifs.run(), "VIFs")
         self._spawn(self.vifs.watch(self.hub), "plugged VIFs")
+        self._spawn(self.guests.run(), "guests")
         await asyncio.sleep(0)  # let the watcher subscribe before anything is listed
         await self._startup.run(stored, self._keep)
         self.vifs.look_at_all()

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 from xenhost.agent.engine.engine import Engine
 from xenhost.agent.rpc.convert.event import change_to_proto
+from xenhost.agent.rpc.convert.guest import guest_change_to_proto, guest_metrics_to_proto
 from xenhost.agent.rpc.convert.host import domain_to_proto, host_to_proto
 from xenhost.agent.rpc.convert.network import (
     bond_to_proto,
@@ -27,6 +28,7 @@ from xenhost.api.link.v1 import link_service_pb2
 from xenhost.core.clock import Clock
 from xenhost.core.errors import HandleInvalid
 from xenhost.core.events import Change, ChangeKind, ObjectKind
+from xenhost.core.guest_metrics import GuestMetrics
 from xenhost.core.ids import VmId
 from xenhost.core.network_records import BondId, NetworkId, PifId, SriovId, TunnelId
 from xenhost.core.storage import SrId, VdiId
@@ -47,6 +49,8 @@ class Reporter:
         self._storage = storage
         self._network = network
         self._clock = clock
+        self._guests: dict[VmId, GuestMetrics] = {}
+        """As the master knows them."""
 
     async def host(self) -> host_service_pb2.Host:
         """This host."""
@@ -56,6 +60,8 @@ class Reporter:
         """Everything there is; `token` was taken before, so that what changes meanwhile is reported again."""
         vdis = [vdi_to_proto(view) for view in self._storage.vdis()]
         networks = [] if self._network is None else [*host_network_to_proto(self._network.host_network())]
+        guests = self._engine.guests.views()
+        self._guests = {vm: view.metrics for vm, view in guests.items()}
         parts = list(zip_longest([vdis[at : at + VDIS] for at in range(0, len(vdis), VDIS)], networks)) or [
             (None, None)
         ]
@@ -63,6 +69,7 @@ class Reporter:
             host=await self.host(),
             vms=[vm_to_proto(view) for view in self._engine.vms()],
             domains=[domain_to_proto(domain) for domain in await self._engine.domains()],
+            guest_metrics=[guest_metrics_to_proto(vm, view) for vm, view in guests.items()],
             srs=[sr_to_proto(view) for view in self._storage.srs()],
             vdis=parts[0][0],
             network=parts[0][1],
@@ -74,6 +81,9 @@ class Reporter:
 
     def changes(self, changes: Sequence[Change], token: str) -> Iterator[link_service_pb2.Changes]:
         """What changed, and what it is about as that is now; in several messages if there is much."""
+        for change in changes:
+            if change.ref.kind is ObjectKind.VM_GUEST_METRICS and change.kind is not ChangeKind.MODIFIED:
+                self._guests.pop(VmId(change.ref.id), None)
         for start in range(0, len(changes), BATCH):
             batch = changes[start : start + BATCH]
             message = link_service_pb2.Changes(
@@ -81,11 +91,19 @@ class Reporter:
                 vms=list(_there(batch, ObjectKind.VM, lambda id: vm_to_proto(self._engine.vm(VmId(id))))),
                 srs=list(_there(batch, ObjectKind.SR, lambda id: sr_to_proto(self._storage.sr(SrId(id))))),
                 vdis=list(_there(batch, ObjectKind.VDI, lambda id: vdi_to_proto(self._storage.vdi(VdiId(id))))),
+                guest_metrics=list(_there(batch, ObjectKind.VM_GUEST_METRICS, self._guest)),
                 resume_token=token if start + BATCH >= len(changes) else "",
             )
             if self._network is not None:
                 message.MergeFrom(_networks(self._network, batch))
             yield message
+
+    def _guest(self, id: str) -> link_service_pb2.GuestMetricsChange:
+        vm = VmId(id)
+        view = self._engine.guests.view(vm)
+        change = guest_change_to_proto(vm, view, self._guests.get(vm, GuestMetrics()))
+        self._guests[vm] = view.metrics
+        return change
 
     async def heartbeat(self) -> link_service_pb2.Heartbeat:
         """A sign of life, with what placement wants to know."""

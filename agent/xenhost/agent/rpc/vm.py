@@ -5,6 +5,7 @@ from google.protobuf import empty_pb2
 
 from xenhost.agent.engine.engine import Engine
 from xenhost.agent.rpc.context import Context
+from xenhost.agent.rpc.convert.guest import guest_metrics_to_proto
 from xenhost.agent.rpc.convert.update import fields_of, merged
 from xenhost.agent.rpc.convert.vm import spec_from_proto, vm_to_proto
 from xenhost.agent.rpc.resolve import name_vdis, source_kinds, vm_named
@@ -44,6 +45,13 @@ class VmServicer(vm_service_pb2_grpc.VmServiceServicer):
         """Every VM, by name, then id."""
         views = sorted(self._engine.vms(), key=lambda view: (view.spec.name, view.spec.id))
         return vm_service_pb2.ListVmsResponse(vms=[vm_to_proto(view) for view in views])
+
+    async def GetVmGuestMetrics(
+        self, request: vm_service_pb2.GetVmGuestMetricsRequest, context: Context
+    ) -> vm_pb2.VmGuestMetrics:
+        """What its guest tells."""
+        vm = vm_named(self._engine, request.vm, "vm")
+        return guest_metrics_to_proto(vm, self._engine.guests.view(vm))
 
     async def UpdateVm(self, request: vm_service_pb2.UpdateVmRequest, context: Context) -> vm_pb2.Vm:
         """Change fields of a VM."""

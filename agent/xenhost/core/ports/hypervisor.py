@@ -12,6 +12,7 @@ from enum import StrEnum, auto
 from typing import Protocol
 
 from xenhost.core.devices import DeviceStatus, Vbd, Vif
+from xenhost.core.guest_metrics import GuestData
 from xenhost.core.host import HostInfo
 from xenhost.core.ids import DevId, DomId, VmId
 from xenhost.core.vm import Domain, ShutdownReason, VmSpec
@@ -199,6 +200,14 @@ class Hypervisor(Protocol):
 
     async def console(self, domid: DomId) -> Console:
         """Where its consoles are."""
+        ...
+
+    def guest_data(self, domid: DomId) -> AsyncIterator[GuestData]:
+        """What the guest tells of itself: now, and whenever it is different. Ends when the domain is gone.
+
+        Untrusted, but bounded in size and in how often it comes, whatever the guest does. A change is told within some
+        seconds; of a guest that never rests, within half a minute. Never raises: what cannot be read is tried again.
+        """
         ...
 
     def events(self) -> AsyncIterator[DomainEvent]:

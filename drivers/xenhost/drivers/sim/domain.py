@@ -46,6 +46,8 @@ class GuestManners:
     """What it answers those with, if it refuses."""
     connects: bool = True
     """It connects the frontends of its devices."""
+    tells: dict[str, str] = field(default_factory=dict)
+    """What it writes of itself besides the usual: nodes of `core.guest_metrics.GuestData`."""
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from xenhost.core.errors import (
     OperationNotAllowed,
     ShutdownNotAcknowledged,
 )
+from xenhost.core.guest_metrics import GuestData
 from xenhost.core.host import HostInfo
 from xenhost.core.ids import DevId, DomId
 from xenhost.core.memory import plan_memory
@@ -25,6 +26,7 @@ from xenhost.drivers.sim.console import SimConsole
 from xenhost.drivers.sim.devices import SimDevices
 from xenhost.drivers.sim.domain import SimDomain
 from xenhost.drivers.sim.faults import Killed, When
+from xenhost.drivers.sim.guest_data import guest_data
 from xenhost.drivers.sim.life import Life, exists
 from xenhost.drivers.sim.subscriptions import Subscriptions
 from xenhost.drivers.sim.world import World
@@ -329,6 +331,16 @@ class SimHypervisor:
             console = self._consoles[domid] = self._world.guest(domid).console()
             console.open()
         return Console(console.path, "")
+
+    async def guest_data(self, domid: DomId) -> AsyncIterator[GuestData]:
+        """As soon as the domain changes."""
+        last: GuestData | None = None
+        while (domain := self._world.domains.get(domid)) is not None and domain.in_xen and not self._life.dead:
+            data = guest_data(domain)
+            if data != last:
+                last = data
+                yield data
+            await self._world.pulse(domid, None)
 
     def events(self) -> AsyncIterator[Event]:
         """From this call on, until the driver is closed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -84,6 +85,11 @@ class Guest:
         """It knows nothing of Xen (HVM)."""
         manners = self._domain.manners
         manners.pv_drivers = manners.connects = False
+
+    def tell(self, nodes: Mapping[str, str]) -> None:
+        """It writes such nodes from now on, besides the usual ones."""
+        self._domain.manners.tells = dict(nodes)
+        self._world.changed(self._domain)
 
     # When asked
 

@@ -8,6 +8,7 @@ import structlog
 
 from xenhost.core.devices import DeviceStatus, Vbd, Vif
 from xenhost.core.errors import BootloaderFailed, HypervisorUnavailable, XenhostError
+from xenhost.core.guest_metrics import GuestData
 from xenhost.core.host import HostInfo
 from xenhost.core.ids import DevId, DomId, VmId
 from xenhost.core.ports.hypervisor import Console, DomainEvent, DomainEventKind
@@ -20,6 +21,7 @@ from xenhost.drivers.xen.domain import Domains
 from xenhost.drivers.xen.emulator.emulators import Emulators
 from xenhost.drivers.xen.fanout import Fanout
 from xenhost.drivers.xen.faults import translate, translated
+from xenhost.drivers.xen.guest_data import GuestDataReader
 from xenhost.drivers.xen.helper import HelperLost, Helpers
 from xenhost.drivers.xen.host import look_at_host
 from xenhost.drivers.xen.hypercalls import Hypercalls
@@ -49,6 +51,7 @@ class XenHypervisor:
         emulators: Emulators,
         shutdowns: Shutdowns,
         bootloader: BootloaderConfig,
+        guest_data: GuestDataReader,
     ) -> None:
         self._xs: Final = xs
         self._xen: Final = xen
@@ -61,6 +64,7 @@ class XenHypervisor:
         self._shutdowns: Final = shutdowns
         self._bootloader: Final = bootloader
         self._consoles: Final = Consoles(xs, emulators)
+        self._guest_data: Final = guest_data
         self._lost: Final[dict[DomId, VmId]] = {}
         """Domains whose emulator ended while there was no agent; who listens is told."""
 
@@ -307,6 +311,10 @@ class XenHypervisor:
         with translated():
             _, record = await self._domains.owned(domid)
             return await self._consoles.of(domid, record.type)
+
+    def guest_data(self, domid: DomId) -> AsyncIterator[GuestData]:
+        """See the port."""
+        return self._guest_data.follow(domid)
 
     def events(self) -> AsyncIterator[DomainEvent]:
         """See the port."""

@@ -16,6 +16,7 @@ from xenhost.drivers.xen.devices.plugs import Devices
 from xenhost.drivers.xen.domain import Domains
 from xenhost.drivers.xen.emulator.emulators import EmulatorConfig, Emulators
 from xenhost.drivers.xen.fanout import Fanout
+from xenhost.drivers.xen.guest_data import GuestDataReader
 from xenhost.drivers.xen.helper import Helpers
 from xenhost.drivers.xen.hypercalls import Hypercalls
 from xenhost.drivers.xen.shutdown import Shutdowns
@@ -76,6 +77,7 @@ def make_hypervisor(settings: DriverSettings) -> Hypervisor:
         helpers=helpers,
         fanout=fanout,
         watcher=watcher,
+        guest_data=GuestDataReader(xs, settings.clock),
         domains=Domains(xs, xen, helpers, places.firmware(), settings.clock),
         devices=Devices(xs, settings.switch or PlainBridges(), emulators=emulators),
         emulators=emulators,

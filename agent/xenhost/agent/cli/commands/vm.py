@@ -76,6 +76,26 @@ def show(session: Session, vm: str) -> None:
 
 @vm.command()
 @vm_argument
+@json_option
+@pass_session
+def guest(session: Session, vm: str) -> None:
+    """Show what the guest tells of itself: its system, addresses, memory. It may lie."""
+    from xenhost.agent.cli.shapes import shape
+    from xenhost.api.host.v1.vm_service_pb2 import GetVmGuestMetricsRequest
+
+    with session.client() as client:
+        found = shape(client.call(client.vms.GetVmGuestMetrics, GetVmGuestMetricsRequest(vm=vm)))
+    told = [
+        (field.replace("_", " "), [f"{key}: {' '.join(said.split())}" for key, said in value.items()])
+        for field, value in found.items()
+        if isinstance(value, dict)
+    ]
+    flags = [("live", "yes" if found["live"] else "no; these are the last words of a guest that is gone")]
+    session.one(found, [*flags, *told, ("last updated", found["last_updated"])])
+
+
+@vm.command()
+@vm_argument
 @click.option("--paused", is_flag=True, help="Leave it paused.")
 @operation_options
 @pass_session

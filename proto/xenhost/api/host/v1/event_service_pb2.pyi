@@ -22,6 +22,7 @@ OBJECT_KIND_UNSPECIFIED: ObjectKind
 OBJECT_KIND_VDI: ObjectKind
 OBJECT_KIND_VLAN: ObjectKind
 OBJECT_KIND_VM: ObjectKind
+OBJECT_KIND_VM_GUEST_METRICS: ObjectKind
 
 class Event(_message.Message):
     __slots__ = ["change", "id", "kind", "revision"]

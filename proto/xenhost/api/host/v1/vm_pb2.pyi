@@ -15,6 +15,9 @@ DEVICE_STATE_ATTACHING: DeviceState
 DEVICE_STATE_DETACHED: DeviceState
 DEVICE_STATE_DETACHING: DeviceState
 DEVICE_STATE_UNSPECIFIED: DeviceState
+HOTPLUG_NO: Hotplug
+HOTPLUG_UNSPECIFIED: Hotplug
+HOTPLUG_YES: Hotplug
 POWER_STATE_HALTED: PowerState
 POWER_STATE_PAUSED: PowerState
 POWER_STATE_RUNNING: PowerState
@@ -223,6 +226,105 @@ class Vm(_message.Message):
     xenstore_data: _containers.ScalarMap[str, str]
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., type: _Optional[_Union[VmType, str]] = ..., direct: _Optional[_Union[DirectBoot, _Mapping]] = ..., bootloader: _Optional[_Union[BootloaderBoot, _Mapping]] = ..., firmware: _Optional[_Union[FirmwareBoot, _Mapping]] = ..., vcpus: _Optional[_Union[Vcpus, _Mapping]] = ..., memory: _Optional[_Union[Memory, _Mapping]] = ..., platform: _Optional[_Mapping[str, str]] = ..., xenstore_data: _Optional[_Mapping[str, str]] = ..., after_shutdown: _Optional[_Union[AfterStop, str]] = ..., after_reboot: _Optional[_Union[AfterStop, str]] = ..., after_crash: _Optional[_Union[AfterStop, str]] = ..., vbds: _Optional[_Iterable[_Union[Vbd, _Mapping]]] = ..., vifs: _Optional[_Iterable[_Union[Vif, _Mapping]]] = ..., status: _Optional[_Union[VmStatus, _Mapping]] = ...) -> None: ...
 
+class VmGuestMetrics(_message.Message):
+    __slots__ = ["can_use_hotplug_vbd", "can_use_hotplug_vif", "disks", "drivers", "last_updated", "live", "memory", "netbios_name", "networks", "os_version", "other", "pv_drivers_detected", "pv_drivers_version", "revision", "services", "vm"]
+    class DisksEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class DriversEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class MemoryEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class NetbiosNameEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class NetworksEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class OsVersionEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class OtherEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class PvDriversVersionEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class ServicesEntry(_message.Message):
+        __slots__ = ["key", "value"]
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    CAN_USE_HOTPLUG_VBD_FIELD_NUMBER: _ClassVar[int]
+    CAN_USE_HOTPLUG_VIF_FIELD_NUMBER: _ClassVar[int]
+    DISKS_FIELD_NUMBER: _ClassVar[int]
+    DRIVERS_FIELD_NUMBER: _ClassVar[int]
+    LAST_UPDATED_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
+    NETBIOS_NAME_FIELD_NUMBER: _ClassVar[int]
+    NETWORKS_FIELD_NUMBER: _ClassVar[int]
+    OS_VERSION_FIELD_NUMBER: _ClassVar[int]
+    OTHER_FIELD_NUMBER: _ClassVar[int]
+    PV_DRIVERS_DETECTED_FIELD_NUMBER: _ClassVar[int]
+    PV_DRIVERS_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SERVICES_FIELD_NUMBER: _ClassVar[int]
+    VM_FIELD_NUMBER: _ClassVar[int]
+    can_use_hotplug_vbd: Hotplug
+    can_use_hotplug_vif: Hotplug
+    disks: _containers.ScalarMap[str, str]
+    drivers: _containers.ScalarMap[str, str]
+    last_updated: _timestamp_pb2.Timestamp
+    live: bool
+    memory: _containers.ScalarMap[str, str]
+    netbios_name: _containers.ScalarMap[str, str]
+    networks: _containers.ScalarMap[str, str]
+    os_version: _containers.ScalarMap[str, str]
+    other: _containers.ScalarMap[str, str]
+    pv_drivers_detected: bool
+    pv_drivers_version: _containers.ScalarMap[str, str]
+    revision: int
+    services: _containers.ScalarMap[str, str]
+    vm: str
+    def __init__(self, vm: _Optional[str] = ..., live: bool = ..., os_version: _Optional[_Mapping[str, str]] = ..., netbios_name: _Optional[_Mapping[str, str]] = ..., pv_drivers_version: _Optional[_Mapping[str, str]] = ..., pv_drivers_detected: bool = ..., networks: _Optional[_Mapping[str, str]] = ..., memory: _Optional[_Mapping[str, str]] = ..., disks: _Optional[_Mapping[str, str]] = ..., drivers: _Optional[_Mapping[str, str]] = ..., services: _Optional[_Mapping[str, str]] = ..., other: _Optional[_Mapping[str, str]] = ..., can_use_hotplug_vbd: _Optional[_Union[Hotplug, str]] = ..., can_use_hotplug_vif: _Optional[_Union[Hotplug, str]] = ..., last_updated: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+
 class VmStatus(_message.Message):
     __slots__ = ["allowed_operations", "current_operation", "domid", "last_stop", "memory_bytes", "power_state", "problem", "revision", "started", "vcpus_online"]
     ALLOWED_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
@@ -269,4 +371,7 @@ class DeviceState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class VifLocking(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class Hotplug(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []

@@ -17,7 +17,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from xenhost.api.host.v1 import vm_pb2 as xenhost_dot_api_dot_host_dot_v1_dot_vm__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$xenhost/api/host/v1/vm_service.proto\x12\x13xenhost.api.host.v1\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cxenhost/api/host/v1/vm.proto\"J\n\x0f\x43reateVmRequest\x12#\n\x02vm\x18\x01 \x01(\x0b\x32\x17.xenhost.api.host.v1.Vm\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1a\n\x0cGetVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x10\n\x0eListVmsRequest\"7\n\x0fListVmsResponse\x12$\n\x03vms\x18\x01 \x03(\x0b\x32\x17.xenhost.api.host.v1.Vm\"{\n\x0fUpdateVmRequest\x12#\n\x02vm\x18\x01 \x01(\x0b\x32\x17.xenhost.api.host.v1.Vm\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"1\n\x0f\x44\x65leteVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"@\n\x0eStartVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06paused\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"Z\n\x11ShutdownVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04hard\x18\x02 \x01(\x08\x12\x17\n\x0ftimeout_seconds\x18\x03 \x01(\r\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"X\n\x0fRebootVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04hard\x18\x02 \x01(\x08\x12\x17\n\x0ftimeout_seconds\x18\x03 \x01(\r\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"0\n\x0ePauseVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"2\n\x10UnpauseVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\x9d\x06\n\tVmService\x12I\n\x08\x43reateVm\x12$.xenhost.api.host.v1.CreateVmRequest\x1a\x17.xenhost.api.host.v1.Vm\x12\x43\n\x05GetVm\x12!.xenhost.api.host.v1.GetVmRequest\x1a\x17.xenhost.api.host.v1.Vm\x12T\n\x07ListVms\x12#.xenhost.api.host.v1.ListVmsRequest\x1a$.xenhost.api.host.v1.ListVmsResponse\x12I\n\x08UpdateVm\x12$.xenhost.api.host.v1.UpdateVmRequest\x1a\x17.xenhost.api.host.v1.Vm\x12H\n\x08\x44\x65leteVm\x12$.xenhost.api.host.v1.DeleteVmRequest\x1a\x16.google.protobuf.Empty\x12M\n\x07StartVm\x12#.xenhost.api.host.v1.StartVmRequest\x1a\x1d.google.longrunning.Operation\x12S\n\nShutdownVm\x12&.xenhost.api.host.v1.ShutdownVmRequest\x1a\x1d.google.longrunning.Operation\x12O\n\x08RebootVm\x12$.xenhost.api.host.v1.RebootVmRequest\x1a\x1d.google.longrunning.Operation\x12M\n\x07PauseVm\x12#.xenhost.api.host.v1.PauseVmRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\tUnpauseVm\x12%.xenhost.api.host.v1.UnpauseVmRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$xenhost/api/host/v1/vm_service.proto\x12\x13xenhost.api.host.v1\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cxenhost/api/host/v1/vm.proto\"J\n\x0f\x43reateVmRequest\x12#\n\x02vm\x18\x01 \x01(\x0b\x32\x17.xenhost.api.host.v1.Vm\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1a\n\x0cGetVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\"&\n\x18GetVmGuestMetricsRequest\x12\n\n\x02vm\x18\x01 \x01(\t\"\x10\n\x0eListVmsRequest\"7\n\x0fListVmsResponse\x12$\n\x03vms\x18\x01 \x03(\x0b\x32\x17.xenhost.api.host.v1.Vm\"{\n\x0fUpdateVmRequest\x12#\n\x02vm\x18\x01 \x01(\x0b\x32\x17.xenhost.api.host.v1.Vm\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"1\n\x0f\x44\x65leteVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"@\n\x0eStartVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06paused\x18\x02 \x01(\x08\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"Z\n\x11ShutdownVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04hard\x18\x02 \x01(\x08\x12\x17\n\x0ftimeout_seconds\x18\x03 \x01(\r\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"X\n\x0fRebootVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04hard\x18\x02 \x01(\x08\x12\x17\n\x0ftimeout_seconds\x18\x03 \x01(\r\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"0\n\x0ePauseVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"2\n\x10UnpauseVmRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\x86\x07\n\tVmService\x12I\n\x08\x43reateVm\x12$.xenhost.api.host.v1.CreateVmRequest\x1a\x17.xenhost.api.host.v1.Vm\x12\x43\n\x05GetVm\x12!.xenhost.api.host.v1.GetVmRequest\x1a\x17.xenhost.api.host.v1.Vm\x12T\n\x07ListVms\x12#.xenhost.api.host.v1.ListVmsRequest\x1a$.xenhost.api.host.v1.ListVmsResponse\x12g\n\x11GetVmGuestMetrics\x12-.xenhost.api.host.v1.GetVmGuestMetricsRequest\x1a#.xenhost.api.host.v1.VmGuestMetrics\x12I\n\x08UpdateVm\x12$.xenhost.api.host.v1.UpdateVmRequest\x1a\x17.xenhost.api.host.v1.Vm\x12H\n\x08\x44\x65leteVm\x12$.xenhost.api.host.v1.DeleteVmRequest\x1a\x16.google.protobuf.Empty\x12M\n\x07StartVm\x12#.xenhost.api.host.v1.StartVmRequest\x1a\x1d.google.longrunning.Operation\x12S\n\nShutdownVm\x12&.xenhost.api.host.v1.ShutdownVmRequest\x1a\x1d.google.longrunning.Operation\x12O\n\x08RebootVm\x12$.xenhost.api.host.v1.RebootVmRequest\x1a\x1d.google.longrunning.Operation\x12M\n\x07PauseVm\x12#.xenhost.api.host.v1.PauseVmRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\tUnpauseVm\x12%.xenhost.api.host.v1.UnpauseVmRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xenhost.api.host.v1.vm_service_pb2', globals())
@@ -28,24 +28,26 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _CREATEVMREQUEST._serialized_end=265
   _GETVMREQUEST._serialized_start=267
   _GETVMREQUEST._serialized_end=293
-  _LISTVMSREQUEST._serialized_start=295
-  _LISTVMSREQUEST._serialized_end=311
-  _LISTVMSRESPONSE._serialized_start=313
-  _LISTVMSRESPONSE._serialized_end=368
-  _UPDATEVMREQUEST._serialized_start=370
-  _UPDATEVMREQUEST._serialized_end=493
-  _DELETEVMREQUEST._serialized_start=495
-  _DELETEVMREQUEST._serialized_end=544
-  _STARTVMREQUEST._serialized_start=546
-  _STARTVMREQUEST._serialized_end=610
-  _SHUTDOWNVMREQUEST._serialized_start=612
-  _SHUTDOWNVMREQUEST._serialized_end=702
-  _REBOOTVMREQUEST._serialized_start=704
-  _REBOOTVMREQUEST._serialized_end=792
-  _PAUSEVMREQUEST._serialized_start=794
-  _PAUSEVMREQUEST._serialized_end=842
-  _UNPAUSEVMREQUEST._serialized_start=844
-  _UNPAUSEVMREQUEST._serialized_end=894
-  _VMSERVICE._serialized_start=897
-  _VMSERVICE._serialized_end=1694
+  _GETVMGUESTMETRICSREQUEST._serialized_start=295
+  _GETVMGUESTMETRICSREQUEST._serialized_end=333
+  _LISTVMSREQUEST._serialized_start=335
+  _LISTVMSREQUEST._serialized_end=351
+  _LISTVMSRESPONSE._serialized_start=353
+  _LISTVMSRESPONSE._serialized_end=408
+  _UPDATEVMREQUEST._serialized_start=410
+  _UPDATEVMREQUEST._serialized_end=533
+  _DELETEVMREQUEST._serialized_start=535
+  _DELETEVMREQUEST._serialized_end=584
+  _STARTVMREQUEST._serialized_start=586
+  _STARTVMREQUEST._serialized_end=650
+  _SHUTDOWNVMREQUEST._serialized_start=652
+  _SHUTDOWNVMREQUEST._serialized_end=742
+  _REBOOTVMREQUEST._serialized_start=744
+  _REBOOTVMREQUEST._serialized_end=832
+  _PAUSEVMREQUEST._serialized_start=834
+  _PAUSEVMREQUEST._serialized_end=882
+  _UNPAUSEVMREQUEST._serialized_start=884
+  _UNPAUSEVMREQUEST._serialized_end=934
+  _VMSERVICE._serialized_start=937
+  _VMSERVICE._serialized_end=1839
 # @@protoc_insertion_point(module_scope)

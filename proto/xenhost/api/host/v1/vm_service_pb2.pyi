@@ -25,6 +25,12 @@ class DeleteVmRequest(_message.Message):
     request_id: str
     def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
+class GetVmGuestMetricsRequest(_message.Message):
+    __slots__ = ["vm"]
+    VM_FIELD_NUMBER: _ClassVar[int]
+    vm: str
+    def __init__(self, vm: _Optional[str] = ...) -> None: ...
+
 class GetVmRequest(_message.Message):
     __slots__ = ["id"]
     ID_FIELD_NUMBER: _ClassVar[int]

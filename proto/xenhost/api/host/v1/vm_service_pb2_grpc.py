@@ -32,6 +32,11 @@ class VmServiceStub(object):
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.ListVmsRequest.SerializeToString,
                 response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.ListVmsResponse.FromString,
                 )
+        self.GetVmGuestMetrics = channel.unary_unary(
+                '/xenhost.api.host.v1.VmService/GetVmGuestMetrics',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.GetVmGuestMetricsRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__pb2.VmGuestMetrics.FromString,
+                )
         self.UpdateVm = channel.unary_unary(
                 '/xenhost.api.host.v1.VmService/UpdateVm',
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.UpdateVmRequest.SerializeToString,
@@ -88,6 +93,14 @@ class VmServiceServicer(object):
 
     def ListVms(self, request, context):
         """By name, then id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetVmGuestMetrics(self, request, context):
+        """What its guest tells of itself; the last words of one that is gone.
+        NOT_FOUND  HANDLE_INVALID  it has told nothing yet
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,6 +181,11 @@ def add_VmServiceServicer_to_server(servicer, server):
                     servicer.ListVms,
                     request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.ListVmsRequest.FromString,
                     response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.ListVmsResponse.SerializeToString,
+            ),
+            'GetVmGuestMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVmGuestMetrics,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.GetVmGuestMetricsRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__pb2.VmGuestMetrics.SerializeToString,
             ),
             'UpdateVm': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateVm,
@@ -262,6 +280,23 @@ class VmService(object):
         return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.VmService/ListVms',
             xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.ListVmsRequest.SerializeToString,
             xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.ListVmsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetVmGuestMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.VmService/GetVmGuestMetrics',
+            xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.GetVmGuestMetricsRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_vm__pb2.VmGuestMetrics.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

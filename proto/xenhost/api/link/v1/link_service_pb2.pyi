@@ -1,4 +1,5 @@
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from xenhost.api.host.v1 import event_service_pb2 as _event_service_pb2
 from xenhost.api.host.v1 import host_service_pb2 as _host_service_pb2
@@ -13,9 +14,10 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Changes(_message.Message):
-    __slots__ = ["bonds", "events", "networks", "pifs", "resume_token", "sriovs", "srs", "tunnels", "vdis", "vlans", "vms"]
+    __slots__ = ["bonds", "events", "guest_metrics", "networks", "pifs", "resume_token", "sriovs", "srs", "tunnels", "vdis", "vlans", "vms"]
     BONDS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    GUEST_METRICS_FIELD_NUMBER: _ClassVar[int]
     NETWORKS_FIELD_NUMBER: _ClassVar[int]
     PIFS_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +29,7 @@ class Changes(_message.Message):
     VMS_FIELD_NUMBER: _ClassVar[int]
     bonds: _containers.RepeatedCompositeFieldContainer[_network_pb2.Bond]
     events: _containers.RepeatedCompositeFieldContainer[_event_service_pb2.Event]
+    guest_metrics: _containers.RepeatedCompositeFieldContainer[GuestMetricsChange]
     networks: _containers.RepeatedCompositeFieldContainer[_network_pb2.Network]
     pifs: _containers.RepeatedCompositeFieldContainer[_network_pb2.Pif]
     resume_token: str
@@ -36,7 +39,15 @@ class Changes(_message.Message):
     vdis: _containers.RepeatedCompositeFieldContainer[_storage_pb2.Vdi]
     vlans: _containers.RepeatedCompositeFieldContainer[_network_pb2.Vlan]
     vms: _containers.RepeatedCompositeFieldContainer[_vm_pb2.Vm]
-    def __init__(self, events: _Optional[_Iterable[_Union[_event_service_pb2.Event, _Mapping]]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., resume_token: _Optional[str] = ..., srs: _Optional[_Iterable[_Union[_storage_pb2.Sr, _Mapping]]] = ..., vdis: _Optional[_Iterable[_Union[_storage_pb2.Vdi, _Mapping]]] = ..., networks: _Optional[_Iterable[_Union[_network_pb2.Network, _Mapping]]] = ..., pifs: _Optional[_Iterable[_Union[_network_pb2.Pif, _Mapping]]] = ..., bonds: _Optional[_Iterable[_Union[_network_pb2.Bond, _Mapping]]] = ..., vlans: _Optional[_Iterable[_Union[_network_pb2.Vlan, _Mapping]]] = ..., tunnels: _Optional[_Iterable[_Union[_network_pb2.Tunnel, _Mapping]]] = ..., sriovs: _Optional[_Iterable[_Union[_network_pb2.NetworkSriov, _Mapping]]] = ...) -> None: ...
+    def __init__(self, events: _Optional[_Iterable[_Union[_event_service_pb2.Event, _Mapping]]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., resume_token: _Optional[str] = ..., srs: _Optional[_Iterable[_Union[_storage_pb2.Sr, _Mapping]]] = ..., vdis: _Optional[_Iterable[_Union[_storage_pb2.Vdi, _Mapping]]] = ..., networks: _Optional[_Iterable[_Union[_network_pb2.Network, _Mapping]]] = ..., pifs: _Optional[_Iterable[_Union[_network_pb2.Pif, _Mapping]]] = ..., bonds: _Optional[_Iterable[_Union[_network_pb2.Bond, _Mapping]]] = ..., vlans: _Optional[_Iterable[_Union[_network_pb2.Vlan, _Mapping]]] = ..., tunnels: _Optional[_Iterable[_Union[_network_pb2.Tunnel, _Mapping]]] = ..., sriovs: _Optional[_Iterable[_Union[_network_pb2.NetworkSriov, _Mapping]]] = ..., guest_metrics: _Optional[_Iterable[_Union[GuestMetricsChange, _Mapping]]] = ...) -> None: ...
+
+class GuestMetricsChange(_message.Message):
+    __slots__ = ["changed", "metrics"]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    changed: _field_mask_pb2.FieldMask
+    metrics: _vm_pb2.VmGuestMetrics
+    def __init__(self, metrics: _Optional[_Union[_vm_pb2.VmGuestMetrics, _Mapping]] = ..., changed: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ["memory_free_bytes", "operations", "running_vms", "time"]
@@ -91,8 +102,9 @@ class ReportResponse(_message.Message):
     def __init__(self, acknowledged: _Optional[int] = ..., lease_until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Snapshot(_message.Message):
-    __slots__ = ["domains", "host", "more", "network", "resume_token", "srs", "vdis", "vms"]
+    __slots__ = ["domains", "guest_metrics", "host", "more", "network", "resume_token", "srs", "vdis", "vms"]
     DOMAINS_FIELD_NUMBER: _ClassVar[int]
+    GUEST_METRICS_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
     NETWORK_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +113,7 @@ class Snapshot(_message.Message):
     VDIS_FIELD_NUMBER: _ClassVar[int]
     VMS_FIELD_NUMBER: _ClassVar[int]
     domains: _containers.RepeatedCompositeFieldContainer[_host_service_pb2.Domain]
+    guest_metrics: _containers.RepeatedCompositeFieldContainer[_vm_pb2.VmGuestMetrics]
     host: _host_service_pb2.Host
     more: bool
     network: _network_pb2.HostNetwork
@@ -108,4 +121,4 @@ class Snapshot(_message.Message):
     srs: _containers.RepeatedCompositeFieldContainer[_storage_pb2.Sr]
     vdis: _containers.RepeatedCompositeFieldContainer[_storage_pb2.Vdi]
     vms: _containers.RepeatedCompositeFieldContainer[_vm_pb2.Vm]
-    def __init__(self, host: _Optional[_Union[_host_service_pb2.Host, _Mapping]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., domains: _Optional[_Iterable[_Union[_host_service_pb2.Domain, _Mapping]]] = ..., resume_token: _Optional[str] = ..., srs: _Optional[_Iterable[_Union[_storage_pb2.Sr, _Mapping]]] = ..., vdis: _Optional[_Iterable[_Union[_storage_pb2.Vdi, _Mapping]]] = ..., more: bool = ..., network: _Optional[_Union[_network_pb2.HostNetwork, _Mapping]] = ...) -> None: ...
+    def __init__(self, host: _Optional[_Union[_host_service_pb2.Host, _Mapping]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., domains: _Optional[_Iterable[_Union[_host_service_pb2.Domain, _Mapping]]] = ..., resume_token: _Optional[str] = ..., srs: _Optional[_Iterable[_Union[_storage_pb2.Sr, _Mapping]]] = ..., vdis: _Optional[_Iterable[_Union[_storage_pb2.Vdi, _Mapping]]] = ..., more: bool = ..., network: _Optional[_Union[_network_pb2.HostNetwork, _Mapping]] = ..., guest_metrics: _Optional[_Iterable[_Union[_vm_pb2.VmGuestMetrics, _Mapping]]] = ...) -> None: ...
