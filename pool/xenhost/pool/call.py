@@ -111,7 +111,7 @@ class Dispatcher(Protocol):
         """Answer the call; `params` comes without the session. `method` may have any form that `find` knows.
 
         Raises ApiError, and nothing else. When it returns what was changed is on disk. Of `Async.` methods the result
-        is a reference of a task, at once; it goes on when the caller has gone. Any other ends if the await is cancelled.
+        is a reference of a task, at once; it goes on when the caller has gone. Any other ends if it is cancelled.
         Session and role are not looked at: that is done before.
         """
 

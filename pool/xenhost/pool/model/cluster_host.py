@@ -1,0 +1,43 @@
+"""Cluster_host: cluster host."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+CLUSTER_HOST: Final[Class] = declare(
+    "Cluster_host",
+    "Cluster host.",
+    writer="pool-admin",
+    since="7.5",
+    fields="""
+    run uuid string @7.5: Uuid.
+    ins cluster ref Cluster = OpaqueRef:NULL <> Cluster.cluster_hosts @7.5: Cluster.
+    ins host ref host = OpaqueRef:NULL @7.5: Host.
+    run enabled bool @7.5: Enabled.
+    ins PIF ref PIF = OpaqueRef:NULL @7.5: Pif.
+    run joined bool = true @7.5: Joined.
+    run live bool @24.3.0: Live.
+    run last_update_live datetime = "19700101T00:00:00Z" @24.3.0: Last update live.
+    run allowed_operations set cluster_host_operation: Allowed operations.
+    run current_operations map string cluster_host_operation: Current operations.
+    ins other_config map string string = {} @7.5: Other config.
+    """,
+    messages="""
+    disable(self ref Cluster_host)
+        host pool-operator @7.5: Disable.
+        ! CLUSTER_STACK_IN_USE
+    force_destroy(self ref Cluster_host)
+        host pool-operator @7.5: Force destroy.
+        ! CLUSTER_STACK_IN_USE
+    enable(self ref Cluster_host)
+        host pool-operator @7.5: Enable.
+        ! PIF_ALLOWS_UNPLUG REQUIRED_PIF_IS_UNPLUGGED
+    destroy(self ref Cluster_host)
+        host pool-operator @7.5: Destroy.
+        ! CLUSTER_STACK_IN_USE CLUSTERING_DISABLED CLUSTER_HOST_IS_LAST
+    create(cluster ref Cluster, host ref host, pif ref PIF) -> ref Cluster_host
+        host pool-operator @7.5: Create.
+        ! PIF_NOT_ATTACHED_TO_HOST NO_CLUSTER_HOSTS_REACHABLE
+    """,
+)

@@ -1,0 +1,33 @@
+"""GPU_group: gpu group."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+GPU_GROUP: Final[Class] = declare(
+    "GPU_group",
+    "Gpu group.",
+    writer="pool-operator",
+    since="6.0",
+    fields="""
+    run uuid string @6.0: Uuid.
+    rw  name_label string = "" @6.0: Name label.
+    rw  name_description string = "" @6.0: Name description.
+    run PGPUs set ref PGPU <> PGPU.GPU_group @6.0: Pgpus.
+    run VGPUs set ref VGPU <> VGPU.GPU_group @6.0: Vgpus.
+    run GPU_types set string @6.0: Gpu types.
+    rw  other_config map string string = {} @6.0: Other config.
+    rw  allocation_algorithm allocation_algorithm = depth_first @6.2sp1: Allocation algorithm.
+    run supported_VGPU_types set ref VGPU_type <> VGPU_type.supported_on_GPU_groups @6.2sp1: Supported vgpu types.
+    run enabled_VGPU_types set ref VGPU_type <> VGPU_type.enabled_on_GPU_groups @6.2sp1: Enabled vgpu types.
+    """,
+    messages="""
+    create(name_label? string, name_description? string, other_config? map string string) -> ref GPU_group
+        db pool-operator @6.0: Create.
+    destroy(self ref GPU_group)
+        db pool-operator @6.0: Destroy.
+    get_remaining_capacity(self ref GPU_group, vgpu_type ref VGPU_type) -> int
+        pool read-only @6.2sp1: Get remaining capacity.
+    """,
+)

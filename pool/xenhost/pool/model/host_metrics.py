@@ -1,0 +1,20 @@
+"""host_metrics: host metrics."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+HOST_METRICS: Final[Class] = declare(
+    "host_metrics",
+    "Host metrics.",
+    writer="pool-operator",
+    fields="""
+    run uuid string: Uuid.
+    run memory_total int: Memory total.
+    run memory_free int deprecated: Memory free.
+    run live bool: Live.
+    run last_updated datetime: Last updated.
+    rw  other_config map string string = {} @5.0: Other config.
+    """,
+)

@@ -1,0 +1,21 @@
+"""LVHD: lvhd."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+LVHD: Final[Class] = declare(
+    "LVHD",
+    "Lvhd.",
+    writer="pool-admin",
+    calls="get_by_uuid get_record",
+    since="7.0",
+    fields="""
+    run uuid string: Uuid.
+    """,
+    messages="""
+    enable_thin_provisioning(host ref host, SR ref SR, initial_allocation int, allocation_quantum int) -> string
+        host pool-admin @7.0: Enable thin provisioning.
+    """,
+)

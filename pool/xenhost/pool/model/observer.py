@@ -1,0 +1,36 @@
+"""Observer: observer."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+OBSERVER: Final[Class] = declare(
+    "Observer",
+    "Observer.",
+    writer="pool-admin",
+    calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
+    since="23.14.0",
+    fields="""
+    run uuid string @23.14.0: Uuid.
+    rw  name_label string = "": Name label.
+    rw  name_description string = "": Name description.
+    ins hosts set ref host = [] @23.14.0: Hosts.
+    ins attributes map string string = {} @23.14.0: Attributes.
+    ins endpoints set string = [] @23.14.0: Endpoints.
+    ins components set string = [] @23.14.0: Components.
+    ins enabled bool = false @23.14.0: Enabled.
+    """,
+    messages="""
+    set_components(self ref Observer, value set string)
+        pool via pool-admin @23.14.0: Set components.
+    set_endpoints(self ref Observer, value set string)
+        pool via pool-admin @23.14.0: Set endpoints.
+    set_attributes(self ref Observer, value map string string)
+        pool via pool-admin @23.14.0: Set attributes.
+    set_enabled(self ref Observer, value bool)
+        pool via pool-admin @23.14.0: Set enabled.
+    set_hosts(self ref Observer, value set ref host)
+        pool via pool-admin @23.14.0: Set hosts.
+    """,
+)

@@ -1,0 +1,31 @@
+"""PVS_site: pvs site."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+PVS_SITE: Final[Class] = declare(
+    "PVS_site",
+    "Pvs site.",
+    writer="pool-operator",
+    since="7.1",
+    fields="""
+    run uuid string @7.1: Uuid.
+    rw  name_label string = "" @7.1: Name label.
+    rw  name_description string = "" @7.1: Name description.
+    ins PVS_uuid string = "" @7.1: Pvs uuid.
+    run cache_storage set ref PVS_cache_storage <> PVS_cache_storage.site @7.1: Cache storage.
+    run servers set ref PVS_server <> PVS_server.site @7.1: Servers.
+    run proxies set ref PVS_proxy <> PVS_proxy.site @7.1: Proxies.
+    """,
+    messages="""
+    set_PVS_uuid(self ref PVS_site, value string)
+        pool via pool-operator @7.1: Set pvs uuid.
+    forget(self ref PVS_site)
+        pool via pool-operator @7.1: Forget.
+        ! PVS_SITE_CONTAINS_RUNNING_PROXIES PVS_SITE_CONTAINS_SERVERS
+    introduce(name_label string, name_description string, PVS_uuid string) -> ref PVS_site
+        pool via pool-operator @7.1: Introduce.
+    """,
+)

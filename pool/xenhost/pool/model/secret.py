@@ -1,0 +1,19 @@
+"""secret: secret."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+SECRET: Final[Class] = declare(
+    "secret",
+    "Secret.",
+    writer="pool-operator",
+    calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
+    since="5.6",
+    fields="""
+    run uuid string: Uuid.
+    rw  value string: Value.
+    rw  other_config map string string = {}: Other config.
+    """,
+)

@@ -1,0 +1,24 @@
+"""sr_stat: sr stat."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+SR_STAT: Final[Class] = declare(
+    "sr_stat",
+    "Sr stat.",
+    writer="pool-admin",
+    calls="",
+    since="7.5",
+    stored=False,
+    fields="""
+    run uuid option string @7.5: Uuid.
+    run name_label string @7.5: Name label.
+    run name_description string @7.5: Name description.
+    run free_space int @7.5: Free space.
+    run total_space int @7.5: Total space.
+    run clustered bool @7.5: Clustered.
+    run health sr_health @7.5: Health.
+    """,
+)

@@ -1,0 +1,28 @@
+"""tunnel: tunnel."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+TUNNEL: Final[Class] = declare(
+    "tunnel",
+    "Tunnel.",
+    writer="pool-operator",
+    since="5.6fp1",
+    fields="""
+    run uuid string @5.6fp1: Uuid.
+    ins access_PIF ref PIF = OpaqueRef:NULL <> PIF.tunnel_access_PIF_of @5.6fp1: Access pif.
+    ins transport_PIF ref PIF = OpaqueRef:NULL <> PIF.tunnel_transport_PIF_of @5.6fp1: Transport pif.
+    rw  status map string string = {"active":"false"} @5.6fp1: Status.
+    rw  other_config map string string = {} @5.6fp1: Other config.
+    rw  protocol tunnel_protocol = gre @1.250.0: Protocol.
+    """,
+    messages="""
+    create(transport_PIF ref PIF, network ref network, protocol? tunnel_protocol = gre) -> ref tunnel
+        host pool-operator @5.6fp1: Create.
+        ! OPENVSWITCH_NOT_ACTIVE TRANSPORT_PIF_NOT_CONFIGURED IS_TUNNEL_ACCESS_PIF
+    destroy(self ref tunnel)
+        host pool-operator @5.6fp1: Destroy.
+    """,
+)

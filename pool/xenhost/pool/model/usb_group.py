@@ -1,0 +1,27 @@
+"""USB_group: usb group."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+USB_GROUP: Final[Class] = declare(
+    "USB_group",
+    "Usb group.",
+    writer="pool-admin",
+    since="7.3",
+    fields="""
+    run uuid string @7.3: Uuid.
+    rw  name_label string = "" @7.3: Name label.
+    rw  name_description string = "" @7.3: Name description.
+    run PUSBs set ref PUSB <> PUSB.USB_group @7.3: Pusbs.
+    run VUSBs set ref VUSB <> VUSB.USB_group @7.3: Vusbs.
+    rw  other_config map string string = {} @7.3: Other config.
+    """,
+    messages="""
+    destroy(self ref USB_group)
+        db pool-admin @7.3: Destroy.
+    create(name_label? string, name_description? string, other_config? map string string) -> ref USB_group
+        db pool-admin @7.3: Create.
+    """,
+)

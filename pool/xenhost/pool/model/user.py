@@ -1,0 +1,20 @@
+"""user: user."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+USER: Final[Class] = declare(
+    "user",
+    "User.",
+    writer="pool-admin",
+    calls="create destroy get_by_uuid get_record",
+    deprecated=True,
+    fields="""
+    run uuid string: Uuid.
+    ins short_name string: Short name.
+    rw  fullname string: Fullname.
+    rw  other_config map string string = {} @5.0: Other config.
+    """,
+)

@@ -1,0 +1,20 @@
+"""VBD_metrics: vbd metrics."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+VBD_METRICS: Final[Class] = declare(
+    "VBD_metrics",
+    "Vbd metrics.",
+    writer="vm-admin",
+    deprecated=True,
+    fields="""
+    run uuid string: Uuid.
+    run io_read_kbs float: Io read kbs.
+    run io_write_kbs float: Io write kbs.
+    run last_updated datetime = "19700101T00:00:00Z": Last updated.
+    rw  other_config map string string = {} @5.0: Other config.
+    """,
+)

@@ -1,0 +1,26 @@
+"""VLAN: vlan."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+VLAN: Final[Class] = declare(
+    "VLAN",
+    "Vlan.",
+    writer="pool-operator",
+    since="4.1",
+    fields="""
+    run uuid string: Uuid.
+    ins tagged_PIF ref PIF = OpaqueRef:NULL <> PIF.VLAN_slave_of @4.1: Tagged pif.
+    run untagged_PIF ref PIF @4.1: Untagged pif.
+    ins tag int = -1 @4.1: Tag.
+    rw  other_config map string string = {} @4.1: Other config.
+    """,
+    messages="""
+    create(tagged_PIF ref PIF, tag int, network ref network) -> ref VLAN
+        host pool-operator @4.1: Create.
+    destroy(self ref VLAN)
+        host pool-operator @4.1: Destroy.
+    """,
+)

@@ -1,0 +1,44 @@
+"""VM_appliance: vm appliance."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+VM_APPLIANCE: Final[Class] = declare(
+    "VM_appliance",
+    "Vm appliance.",
+    writer="pool-operator",
+    calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
+    since="6.0",
+    fields="""
+    run uuid string: Uuid.
+    rw  name_label string = "": Name label.
+    rw  name_description string = "": Name description.
+    run allowed_operations set vm_appliance_operation: Allowed operations.
+    run current_operations map string vm_appliance_operation: Current operations.
+    run VMs set ref VM <> VM.appliance: Vms.
+    """,
+    messages="""
+    start(self ref VM_appliance, paused bool)
+        pool via pool-operator @6.0: Start.
+        ! OPERATION_PARTIALLY_FAILED
+    clean_shutdown(self ref VM_appliance)
+        pool via pool-operator @6.0: Clean shutdown.
+        ! OPERATION_PARTIALLY_FAILED
+    hard_shutdown(self ref VM_appliance)
+        pool via pool-operator @6.0: Hard shutdown.
+        ! OPERATION_PARTIALLY_FAILED
+    shutdown(self ref VM_appliance)
+        pool via pool-operator @6.0: Shutdown.
+        ! OPERATION_PARTIALLY_FAILED
+    assert_can_be_recovered(self ref VM_appliance, session_to ref session)
+        pool read-only @6.0: Assert can be recovered.
+        ! VM_REQUIRES_SR
+    get_SRs_required_for_recovery(self ref VM_appliance, session_to ref session) -> set ref SR
+        pool read-only @6.5: Get srs required for recovery.
+    recover(self ref VM_appliance, session_to ref session, force bool)
+        pool read-only @6.0: Recover.
+        ! VM_REQUIRES_SR
+    """,
+)

@@ -1,0 +1,21 @@
+"""VM_group: vm group."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+VM_GROUP: Final[Class] = declare(
+    "VM_group",
+    "Vm group.",
+    writer="vm-admin",
+    calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
+    since="24.19.1",
+    fields="""
+    run uuid string: Uuid.
+    rw  name_label string = "": Name label.
+    rw  name_description string = "": Name description.
+    ins placement placement_policy = normal @24.19.1: Placement.
+    run VMs set ref VM <> VM.groups @24.19.1: Vms.
+    """,
+)

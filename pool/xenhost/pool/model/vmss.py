@@ -1,0 +1,44 @@
+"""VMSS: vmss."""
+
+from typing import Final
+
+from xenhost.pool.schema.declarations import Class
+from xenhost.pool.schema.notation import declare
+
+VMSS: Final[Class] = declare(
+    "VMSS",
+    "Vmss.",
+    writer="pool-operator",
+    calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
+    since="7.2",
+    fields="""
+    run uuid string: Uuid.
+    rw  name_label string = "": Name label.
+    rw  name_description string = "": Name description.
+    rw  enabled bool = true: Enabled.
+    ins type vmss_type: Type.
+    ins retained_snapshots int = 7: Retained snapshots.
+    ins frequency vmss_frequency: Frequency.
+    ins schedule map string string = {}: Schedule.
+    run last_run_time datetime = "19700101T00:00:00Z": Last run time.
+    run VMs set ref VM <> VM.snapshot_schedule: Vms.
+    """,
+    messages="""
+    set_type(self ref VMSS, value vmss_type)
+        db pool-operator @7.2: Set type.
+    set_last_run_time(self ref VMSS, value datetime)
+        db pool-admin @7.2 sync: Set last run time.
+    remove_from_schedule(self ref VMSS, key string)
+        db pool-operator @7.2 sync: Remove from schedule.
+    add_to_schedule(self ref VMSS, key string, value string)
+        db pool-operator @7.2 sync: Add to schedule.
+    set_schedule(self ref VMSS, value map string string)
+        db pool-operator @7.2 sync: Set schedule.
+    set_frequency(self ref VMSS, value vmss_frequency)
+        db pool-operator @7.2 sync: Set frequency.
+    set_retained_snapshots(self ref VMSS, value int)
+        db pool-operator @7.2 sync: Set retained snapshots.
+    snapshot_now(vmss ref VMSS) -> string
+        pool via pool-operator @7.2 sync: Snapshot now.
+    """,
+)
