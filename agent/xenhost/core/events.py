@@ -22,6 +22,7 @@ class ObjectKind(StrEnum):
     NETWORK_SRIOV = auto()
     VM_GUEST_METRICS = auto()
     """Its id is that of its VM."""
+    MESSAGE = auto()
 
 
 class ChangeKind(StrEnum):

@@ -16,34 +16,35 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from xenhost.api.host.v1 import event_service_pb2 as xenhost_dot_api_dot_host_dot_v1_dot_event__service__pb2
 from xenhost.api.host.v1 import host_service_pb2 as xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2
+from xenhost.api.host.v1 import metrics_pb2 as xenhost_dot_api_dot_host_dot_v1_dot_metrics__pb2
 from xenhost.api.host.v1 import network_pb2 as xenhost_dot_api_dot_host_dot_v1_dot_network__pb2
 from xenhost.api.host.v1 import storage_pb2 as xenhost_dot_api_dot_host_dot_v1_dot_storage__pb2
 from xenhost.api.host.v1 import vm_pb2 as xenhost_dot_api_dot_host_dot_v1_dot_vm__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&xenhost/api/link/v1/link_service.proto\x12\x13xenhost.api.link.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'xenhost/api/host/v1/event_service.proto\x1a&xenhost/api/host/v1/host_service.proto\x1a!xenhost/api/host/v1/network.proto\x1a!xenhost/api/host/v1/storage.proto\x1a\x1cxenhost/api/host/v1/vm.proto\"M\n\x0fRegisterRequest\x12\'\n\x04host\x18\x01 \x01(\x0b\x32\x19.xenhost.api.host.v1.Host\x12\x11\n\tendpoints\x18\x02 \x03(\t\"\x84\x01\n\x10RegisterResponse\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05lease\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd5\x01\n\rReportRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x31\n\x08snapshot\x18\x03 \x01(\x0b\x32\x1d.xenhost.api.link.v1.SnapshotH\x00\x12/\n\x07\x63hanges\x18\x04 \x01(\x0b\x32\x1c.xenhost.api.link.v1.ChangesH\x00\x12\x33\n\theartbeat\x18\x05 \x01(\x0b\x32\x1e.xenhost.api.link.v1.HeartbeatH\x00\x42\x08\n\x06report\"\xe8\x02\n\x08Snapshot\x12\'\n\x04host\x18\x01 \x01(\x0b\x32\x19.xenhost.api.host.v1.Host\x12$\n\x03vms\x18\x02 \x03(\x0b\x32\x17.xenhost.api.host.v1.Vm\x12,\n\x07\x64omains\x18\x03 \x03(\x0b\x32\x1b.xenhost.api.host.v1.Domain\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12$\n\x03srs\x18\x05 \x03(\x0b\x32\x17.xenhost.api.host.v1.Sr\x12&\n\x04vdis\x18\x06 \x03(\x0b\x32\x18.xenhost.api.host.v1.Vdi\x12\x0c\n\x04more\x18\x07 \x01(\x08\x12\x31\n\x07network\x18\x08 \x01(\x0b\x32 .xenhost.api.host.v1.HostNetwork\x12:\n\rguest_metrics\x18\t \x03(\x0b\x32#.xenhost.api.host.v1.VmGuestMetrics\"\x8c\x04\n\x07\x43hanges\x12*\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1a.xenhost.api.host.v1.Event\x12$\n\x03vms\x18\x02 \x03(\x0b\x32\x17.xenhost.api.host.v1.Vm\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12$\n\x03srs\x18\x04 \x03(\x0b\x32\x17.xenhost.api.host.v1.Sr\x12&\n\x04vdis\x18\x05 \x03(\x0b\x32\x18.xenhost.api.host.v1.Vdi\x12.\n\x08networks\x18\x06 \x03(\x0b\x32\x1c.xenhost.api.host.v1.Network\x12&\n\x04pifs\x18\x07 \x03(\x0b\x32\x18.xenhost.api.host.v1.Pif\x12(\n\x05\x62onds\x18\x08 \x03(\x0b\x32\x19.xenhost.api.host.v1.Bond\x12(\n\x05vlans\x18\t \x03(\x0b\x32\x19.xenhost.api.host.v1.Vlan\x12,\n\x07tunnels\x18\n \x03(\x0b\x32\x1b.xenhost.api.host.v1.Tunnel\x12\x31\n\x06sriovs\x18\x0b \x03(\x0b\x32!.xenhost.api.host.v1.NetworkSriov\x12>\n\rguest_metrics\x18\x0c \x03(\x0b\x32\'.xenhost.api.link.v1.GuestMetricsChange\"w\n\x12GuestMetricsChange\x12\x34\n\x07metrics\x18\x01 \x01(\x0b\x32#.xenhost.api.host.v1.VmGuestMetrics\x12+\n\x07\x63hanged\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"y\n\tHeartbeat\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11memory_free_bytes\x18\x02 \x01(\x04\x12\x13\n\x0brunning_vms\x18\x03 \x01(\r\x12\x12\n\noperations\x18\x04 \x01(\r\"W\n\x0eReportResponse\x12\x14\n\x0c\x61\x63knowledged\x18\x01 \x01(\x04\x12/\n\x0blease_until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xbd\x01\n\x0bLinkService\x12W\n\x08Register\x12$.xenhost.api.link.v1.RegisterRequest\x1a%.xenhost.api.link.v1.RegisterResponse\x12U\n\x06Report\x12\".xenhost.api.link.v1.ReportRequest\x1a#.xenhost.api.link.v1.ReportResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&xenhost/api/link/v1/link_service.proto\x12\x13xenhost.api.link.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'xenhost/api/host/v1/event_service.proto\x1a&xenhost/api/host/v1/host_service.proto\x1a!xenhost/api/host/v1/metrics.proto\x1a!xenhost/api/host/v1/network.proto\x1a!xenhost/api/host/v1/storage.proto\x1a\x1cxenhost/api/host/v1/vm.proto\"M\n\x0fRegisterRequest\x12\'\n\x04host\x18\x01 \x01(\x0b\x32\x19.xenhost.api.host.v1.Host\x12\x11\n\tendpoints\x18\x02 \x03(\t\"\x84\x01\n\x10RegisterResponse\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05lease\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xd5\x01\n\rReportRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x31\n\x08snapshot\x18\x03 \x01(\x0b\x32\x1d.xenhost.api.link.v1.SnapshotH\x00\x12/\n\x07\x63hanges\x18\x04 \x01(\x0b\x32\x1c.xenhost.api.link.v1.ChangesH\x00\x12\x33\n\theartbeat\x18\x05 \x01(\x0b\x32\x1e.xenhost.api.link.v1.HeartbeatH\x00\x42\x08\n\x06report\"\x98\x03\n\x08Snapshot\x12\'\n\x04host\x18\x01 \x01(\x0b\x32\x19.xenhost.api.host.v1.Host\x12$\n\x03vms\x18\x02 \x03(\x0b\x32\x17.xenhost.api.host.v1.Vm\x12,\n\x07\x64omains\x18\x03 \x03(\x0b\x32\x1b.xenhost.api.host.v1.Domain\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12$\n\x03srs\x18\x05 \x03(\x0b\x32\x17.xenhost.api.host.v1.Sr\x12&\n\x04vdis\x18\x06 \x03(\x0b\x32\x18.xenhost.api.host.v1.Vdi\x12\x0c\n\x04more\x18\x07 \x01(\x08\x12\x31\n\x07network\x18\x08 \x01(\x0b\x32 .xenhost.api.host.v1.HostNetwork\x12:\n\rguest_metrics\x18\t \x03(\x0b\x32#.xenhost.api.host.v1.VmGuestMetrics\x12.\n\x08messages\x18\n \x03(\x0b\x32\x1c.xenhost.api.host.v1.Message\"\xbc\x04\n\x07\x43hanges\x12*\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1a.xenhost.api.host.v1.Event\x12$\n\x03vms\x18\x02 \x03(\x0b\x32\x17.xenhost.api.host.v1.Vm\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12$\n\x03srs\x18\x04 \x03(\x0b\x32\x17.xenhost.api.host.v1.Sr\x12&\n\x04vdis\x18\x05 \x03(\x0b\x32\x18.xenhost.api.host.v1.Vdi\x12.\n\x08networks\x18\x06 \x03(\x0b\x32\x1c.xenhost.api.host.v1.Network\x12&\n\x04pifs\x18\x07 \x03(\x0b\x32\x18.xenhost.api.host.v1.Pif\x12(\n\x05\x62onds\x18\x08 \x03(\x0b\x32\x19.xenhost.api.host.v1.Bond\x12(\n\x05vlans\x18\t \x03(\x0b\x32\x19.xenhost.api.host.v1.Vlan\x12,\n\x07tunnels\x18\n \x03(\x0b\x32\x1b.xenhost.api.host.v1.Tunnel\x12\x31\n\x06sriovs\x18\x0b \x03(\x0b\x32!.xenhost.api.host.v1.NetworkSriov\x12>\n\rguest_metrics\x18\x0c \x03(\x0b\x32\'.xenhost.api.link.v1.GuestMetricsChange\x12.\n\x08messages\x18\r \x03(\x0b\x32\x1c.xenhost.api.host.v1.Message\"w\n\x12GuestMetricsChange\x12\x34\n\x07metrics\x18\x01 \x01(\x0b\x32#.xenhost.api.host.v1.VmGuestMetrics\x12+\n\x07\x63hanged\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"y\n\tHeartbeat\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11memory_free_bytes\x18\x02 \x01(\x04\x12\x13\n\x0brunning_vms\x18\x03 \x01(\r\x12\x12\n\noperations\x18\x04 \x01(\r\"W\n\x0eReportResponse\x12\x14\n\x0c\x61\x63knowledged\x18\x01 \x01(\x04\x12/\n\x0blease_until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xbd\x01\n\x0bLinkService\x12W\n\x08Register\x12$.xenhost.api.link.v1.RegisterRequest\x1a%.xenhost.api.link.v1.RegisterResponse\x12U\n\x06Report\x12\".xenhost.api.link.v1.ReportRequest\x1a#.xenhost.api.link.v1.ReportResponse(\x01\x30\x01\x62\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xenhost.api.link.v1.link_service_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
-  _REGISTERREQUEST._serialized_start=343
-  _REGISTERREQUEST._serialized_end=420
-  _REGISTERRESPONSE._serialized_start=423
-  _REGISTERRESPONSE._serialized_end=555
-  _REPORTREQUEST._serialized_start=558
-  _REPORTREQUEST._serialized_end=771
-  _SNAPSHOT._serialized_start=774
-  _SNAPSHOT._serialized_end=1134
-  _CHANGES._serialized_start=1137
-  _CHANGES._serialized_end=1661
-  _GUESTMETRICSCHANGE._serialized_start=1663
-  _GUESTMETRICSCHANGE._serialized_end=1782
-  _HEARTBEAT._serialized_start=1784
-  _HEARTBEAT._serialized_end=1905
-  _REPORTRESPONSE._serialized_start=1907
-  _REPORTRESPONSE._serialized_end=1994
-  _LINKSERVICE._serialized_start=1997
-  _LINKSERVICE._serialized_end=2186
+  _REGISTERREQUEST._serialized_start=378
+  _REGISTERREQUEST._serialized_end=455
+  _REGISTERRESPONSE._serialized_start=458
+  _REGISTERRESPONSE._serialized_end=590
+  _REPORTREQUEST._serialized_start=593
+  _REPORTREQUEST._serialized_end=806
+  _SNAPSHOT._serialized_start=809
+  _SNAPSHOT._serialized_end=1217
+  _CHANGES._serialized_start=1220
+  _CHANGES._serialized_end=1792
+  _GUESTMETRICSCHANGE._serialized_start=1794
+  _GUESTMETRICSCHANGE._serialized_end=1913
+  _HEARTBEAT._serialized_start=1915
+  _HEARTBEAT._serialized_end=2036
+  _REPORTRESPONSE._serialized_start=2038
+  _REPORTRESPONSE._serialized_end=2125
+  _LINKSERVICE._serialized_start=2128
+  _LINKSERVICE._serialized_end=2317
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from xenhost.api.host.v1 import event_service_pb2 as _event_service_pb2
 from xenhost.api.host.v1 import host_service_pb2 as _host_service_pb2
+from xenhost.api.host.v1 import metrics_pb2 as _metrics_pb2
 from xenhost.api.host.v1 import network_pb2 as _network_pb2
 from xenhost.api.host.v1 import storage_pb2 as _storage_pb2
 from xenhost.api.host.v1 import vm_pb2 as _vm_pb2
@@ -14,10 +15,11 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Changes(_message.Message):
-    __slots__ = ["bonds", "events", "guest_metrics", "networks", "pifs", "resume_token", "sriovs", "srs", "tunnels", "vdis", "vlans", "vms"]
+    __slots__ = ["bonds", "events", "guest_metrics", "messages", "networks", "pifs", "resume_token", "sriovs", "srs", "tunnels", "vdis", "vlans", "vms"]
     BONDS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     GUEST_METRICS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
     NETWORKS_FIELD_NUMBER: _ClassVar[int]
     PIFS_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +32,7 @@ class Changes(_message.Message):
     bonds: _containers.RepeatedCompositeFieldContainer[_network_pb2.Bond]
     events: _containers.RepeatedCompositeFieldContainer[_event_service_pb2.Event]
     guest_metrics: _containers.RepeatedCompositeFieldContainer[GuestMetricsChange]
+    messages: _containers.RepeatedCompositeFieldContainer[_metrics_pb2.Message]
     networks: _containers.RepeatedCompositeFieldContainer[_network_pb2.Network]
     pifs: _containers.RepeatedCompositeFieldContainer[_network_pb2.Pif]
     resume_token: str
@@ -39,7 +42,7 @@ class Changes(_message.Message):
     vdis: _containers.RepeatedCompositeFieldContainer[_storage_pb2.Vdi]
     vlans: _containers.RepeatedCompositeFieldContainer[_network_pb2.Vlan]
     vms: _containers.RepeatedCompositeFieldContainer[_vm_pb2.Vm]
-    def __init__(self, events: _Optional[_Iterable[_Union[_event_service_pb2.Event, _Mapping]]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., resume_token: _Optional[str] = ..., srs: _Optional[_Iterable[_Union[_storage_pb2.Sr, _Mapping]]] = ..., vdis: _Optional[_Iterable[_Union[_storage_pb2.Vdi, _Mapping]]] = ..., networks: _Optional[_Iterable[_Union[_network_pb2.Network, _Mapping]]] = ..., pifs: _Optional[_Iterable[_Union[_network_pb2.Pif, _Mapping]]] = ..., bonds: _Optional[_Iterable[_Union[_network_pb2.Bond, _Mapping]]] = ..., vlans: _Optional[_Iterable[_Union[_network_pb2.Vlan, _Mapping]]] = ..., tunnels: _Optional[_Iterable[_Union[_network_pb2.Tunnel, _Mapping]]] = ..., sriovs: _Optional[_Iterable[_Union[_network_pb2.NetworkSriov, _Mapping]]] = ..., guest_metrics: _Optional[_Iterable[_Union[GuestMetricsChange, _Mapping]]] = ...) -> None: ...
+    def __init__(self, events: _Optional[_Iterable[_Union[_event_service_pb2.Event, _Mapping]]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., resume_token: _Optional[str] = ..., srs: _Optional[_Iterable[_Union[_storage_pb2.Sr, _Mapping]]] = ..., vdis: _Optional[_Iterable[_Union[_storage_pb2.Vdi, _Mapping]]] = ..., networks: _Optional[_Iterable[_Union[_network_pb2.Network, _Mapping]]] = ..., pifs: _Optional[_Iterable[_Union[_network_pb2.Pif, _Mapping]]] = ..., bonds: _Optional[_Iterable[_Union[_network_pb2.Bond, _Mapping]]] = ..., vlans: _Optional[_Iterable[_Union[_network_pb2.Vlan, _Mapping]]] = ..., tunnels: _Optional[_Iterable[_Union[_network_pb2.Tunnel, _Mapping]]] = ..., sriovs: _Optional[_Iterable[_Union[_network_pb2.NetworkSriov, _Mapping]]] = ..., guest_metrics: _Optional[_Iterable[_Union[GuestMetricsChange, _Mapping]]] = ..., messages: _Optional[_Iterable[_Union[_metrics_pb2.Message, _Mapping]]] = ...) -> None: ...
 
 class GuestMetricsChange(_message.Message):
     __slots__ = ["changed", "metrics"]
@@ -102,10 +105,11 @@ class ReportResponse(_message.Message):
     def __init__(self, acknowledged: _Optional[int] = ..., lease_until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Snapshot(_message.Message):
-    __slots__ = ["domains", "guest_metrics", "host", "more", "network", "resume_token", "srs", "vdis", "vms"]
+    __slots__ = ["domains", "guest_metrics", "host", "messages", "more", "network", "resume_token", "srs", "vdis", "vms"]
     DOMAINS_FIELD_NUMBER: _ClassVar[int]
     GUEST_METRICS_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
     NETWORK_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -115,10 +119,11 @@ class Snapshot(_message.Message):
     domains: _containers.RepeatedCompositeFieldContainer[_host_service_pb2.Domain]
     guest_metrics: _containers.RepeatedCompositeFieldContainer[_vm_pb2.VmGuestMetrics]
     host: _host_service_pb2.Host
+    messages: _containers.RepeatedCompositeFieldContainer[_metrics_pb2.Message]
     more: bool
     network: _network_pb2.HostNetwork
     resume_token: str
     srs: _containers.RepeatedCompositeFieldContainer[_storage_pb2.Sr]
     vdis: _containers.RepeatedCompositeFieldContainer[_storage_pb2.Vdi]
     vms: _containers.RepeatedCompositeFieldContainer[_vm_pb2.Vm]
-    def __init__(self, host: _Optional[_Union[_host_service_pb2.Host, _Mapping]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., domains: _Optional[_Iterable[_Union[_host_service_pb2.Domain, _Mapping]]] = ..., resume_token: _Optional[str] = ..., srs: _Optional[_Iterable[_Union[_storage_pb2.Sr, _Mapping]]] = ..., vdis: _Optional[_Iterable[_Union[_storage_pb2.Vdi, _Mapping]]] = ..., more: bool = ..., network: _Optional[_Union[_network_pb2.HostNetwork, _Mapping]] = ..., guest_metrics: _Optional[_Iterable[_Union[_vm_pb2.VmGuestMetrics, _Mapping]]] = ...) -> None: ...
+    def __init__(self, host: _Optional[_Union[_host_service_pb2.Host, _Mapping]] = ..., vms: _Optional[_Iterable[_Union[_vm_pb2.Vm, _Mapping]]] = ..., domains: _Optional[_Iterable[_Union[_host_service_pb2.Domain, _Mapping]]] = ..., resume_token: _Optional[str] = ..., srs: _Optional[_Iterable[_Union[_storage_pb2.Sr, _Mapping]]] = ..., vdis: _Optional[_Iterable[_Union[_storage_pb2.Vdi, _Mapping]]] = ..., more: bool = ..., network: _Optional[_Union[_network_pb2.HostNetwork, _Mapping]] = ..., guest_metrics: _Optional[_Iterable[_Union[_vm_pb2.VmGuestMetrics, _Mapping]]] = ..., messages: _Optional[_Iterable[_Union[_metrics_pb2.Message, _Mapping]]] = ...) -> None: ...
