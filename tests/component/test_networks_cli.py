@@ -239,3 +239,22 @@ async def test_the_switch_and_igmp_snooping_are_set(xenhost: CommandLine) -> Non
     assert await xenhost.ok("host", "set-switch", "bridge") == "the networks are made by bridge\n"
     assert (await xenhost.ok("network", "show")).startswith("Linux bridges")
     assert await xenhost.ok("host", "set-igmp-snooping", "on") == "IGMP snooping is on\n"
+
+
+async def test_an_sdn_controller_comes_and_goes(xenhost: CommandLine) -> None:
+    assert await xenhost.json("sdn", "list") == []
+    assert await xenhost.ok("sdn", "introduce", "192.0.2.9") == "the SDN controller is introduced\n"
+    listed = (await xenhost.ok("sdn", "list")).splitlines()
+    assert listed[0].split()[:4] == ["PROTOCOL", "ADDRESS", "PORT", "CONNECTED"]
+    assert listed[1].split()[:4] == ["ssl", "192.0.2.9", "6632", "yes"]
+    (shown,) = await xenhost.json("sdn", "list")
+    assert (shown["protocol"], shown["port"], shown["status"]["connected"]) == ("ssl", 6632, True)
+    assert "SDN controller 192.0.2.9" in (await xenhost.ok("network", "show")).splitlines()[0]
+    ended = await xenhost.run("sdn", "introduce", "--protocol", "pssl")
+    assert (ended.exit_code, "forget it first" in ended.stderr) == (5, True)
+    assert (await xenhost.run("sdn", "introduce", "--protocol", "pssl", "192.0.2.9")).exit_code == 2
+    assert (await xenhost.run("sdn", "introduce")).exit_code == 2
+    ended = await xenhost.run("sdn", "forget", "6a1f4d0e-0000-4000-8000-000000000001")
+    assert (ended.exit_code, "xenhost sdn list" in ended.stderr) == (4, True)
+    assert await xenhost.ok("sdn", "forget") == "the SDN controller is forgotten\n"
+    assert await xenhost.json("sdn", "list") == []

@@ -15,6 +15,7 @@ import pytest
 from contract import (
     switch_promises_bonds,
     switch_promises_bridges,
+    switch_promises_controllers,
     switch_promises_locking,
     switch_promises_tunnels,
     switch_promises_vifs,
@@ -29,7 +30,8 @@ LOCKING: Final[tuple[Promise, ...]] = switch_promises_locking.PROMISES
 VLANS: Final[tuple[Promise, ...]] = switch_promises_vlans.PROMISES
 BONDS: Final[tuple[Promise, ...]] = switch_promises_bonds.PROMISES
 TUNNELS: Final[tuple[Promise, ...]] = switch_promises_tunnels.PROMISES
-PROMISES: Final = (*BRIDGES, *VIFS, *LOCKING, *VLANS, *BONDS, *TUNNELS)
+CONTROLLERS: Final[tuple[Promise, ...]] = switch_promises_controllers.PROMISES
+PROMISES: Final = (*BRIDGES, *VIFS, *LOCKING, *VLANS, *BONDS, *TUNNELS, *CONTROLLERS)
 
 
 def name_of(promise: Promise) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 
 from contract.switch_kernel import KernelGround
 from kit.openvswitch import OvsDaemons
+from xenhost.core.network import SslFiles
 from xenhost.drivers.network.ovs.switch import OvsSwitch
 
 DEVIATIONS: Final[Mapping[str, str]] = {
@@ -44,6 +45,7 @@ class OvsGround(KernelGround):
         super().__init__()
         self.daemons: Final = daemons
         self._deviations: Final = {**DEVIATIONS, **deviations}
+        self.ssl = _keys(daemons.rundir)
         self.switch = self._made()
 
     @property
@@ -52,7 +54,7 @@ class OvsGround(KernelGround):
         return self._deviations
 
     def _made(self) -> OvsSwitch:
-        return OvsSwitch(self.daemons.rundir, self.daemons.datapath_type)
+        return OvsSwitch(self.daemons.rundir, self.daemons.datapath_type, ssl=self.ssl)
 
     async def restart(self) -> None:
         """See SwitchGround."""
@@ -66,6 +68,19 @@ class OvsGround(KernelGround):
         for port in ports:
             words += ["--", "add-port", name, port]
         await asyncio.to_thread(self.daemons.vsctl, *words)
+
+
+def _keys(folder: Path) -> SslFiles:
+    """Of this host, signed by itself."""
+    key, certificate = folder / "host.key", folder / "host.crt"
+    words = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=host", "-days", "2"]
+    subprocess.run(
+        ["openssl", "req", "-x509", *words, "-keyout", str(key), "-out", str(certificate)],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    return SslFiles(str(key), str(certificate), str(certificate))
 
 
 @asynccontextmanager

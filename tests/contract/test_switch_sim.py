@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from contract.switch import BONDS, BRIDGES, VIFS, Promise, keep, name_of
+from contract.switch import BONDS, BRIDGES, CONTROLLERS, VIFS, Promise, keep, name_of
 from contract.switch_ground import Cable, Guest, Partner, SwitchGround
 from xenhost.core.network import BACKEND_MAC, LockingMode
 from xenhost.drivers.sim.network.switch import SimSwitch
@@ -153,7 +153,7 @@ class SimGround(SwitchGround):
         return self._wires.setdefault(device, SimWire(self, device))
 
 
-@pytest.mark.parametrize("promise", [*BRIDGES, *VIFS, *BONDS], ids=name_of)
+@pytest.mark.parametrize("promise", [*BRIDGES, *VIFS, *BONDS, *CONTROLLERS], ids=name_of)
 async def test_promise(promise: Promise) -> None:
     ground = SimGround()
     await ground.switch.open()

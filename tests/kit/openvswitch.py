@@ -11,6 +11,13 @@ from pathlib import Path
 from typing import Final
 
 _SCHEMA: Final = "/usr/share/openvswitch/vswitch.ovsschema"
+_MANAGERS: Final = (
+    "--remote=db:Open_vSwitch,Open_vSwitch,manager_options",
+    "--private-key=db:Open_vSwitch,SSL,private_key",
+    "--certificate=db:Open_vSwitch,SSL,certificate",
+    "--ca-cert=db:Open_vSwitch,SSL,ca_cert",
+)
+"""As ovs-ctl(8) starts it, but that it trusts no CA which it does not know."""
 _DEADLINE: Final = 30.0
 
 
@@ -40,7 +47,7 @@ class OvsDaemons:
     def start_database(self) -> None:
         """It answers when this returns."""
         socket = self.rundir / "db.sock"
-        self._start("ovsdb-server", str(self.rundir / "conf.db"), f"--remote=punix:{socket}")
+        self._start("ovsdb-server", str(self.rundir / "conf.db"), f"--remote=punix:{socket}", *_MANAGERS)
         self._wait(socket)
 
     def start_switch(self) -> None:

@@ -133,7 +133,7 @@ def read_config(places: Places, file: Path | None, hypervisor: str | None) -> Co
         api=_api(top.table("api"), places),
         master=_master(top.table("master"), places),
         storage=read_storage(top.table("storage"), places.root, places.state_dir),
-        network=read_network(top.table("network"), hypervisor or chosen),
+        network=read_network(top.table("network"), hypervisor or chosen, places.tls_dir),
         driver_options=drivers.get(hypervisor or chosen, {}),
     )
     if config.hypervisor not in HYPERVISORS:

@@ -184,6 +184,7 @@ def _network(
         log_dir=places.log_dir,
         resolv_conf=settings.resolv_conf,
         clock=clock,
+        controller_keys=settings.controller_keys,
         options=config.driver_options,
     )
     try:

@@ -140,6 +140,8 @@ class Topology:
     """All bridges of ours that there shall be; those which are not ours are never touched."""
 
     bridges: tuple[Bridge, ...] = ()
+    controllers: tuple[str, ...] = ()
+    """Who else may say what the switch does, as OVSDB targets: `ssl:192.0.2.1:6632`, `pssl:6640`."""
 
     def bridge(self, name: str) -> Bridge | None:
         """One of them."""
@@ -179,6 +181,28 @@ class BridgeState:
     """Every interface on it, VIFs too."""
     members: tuple[MemberState, ...] = ()
     """Of a bond."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerState:
+    """An SDN controller as found; one of ours."""
+
+    target: str
+    """As in `Topology.controllers`."""
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SslFiles:
+    """Paths of PEM files by which the switch and its controllers know each other; the switch reads them itself."""
+
+    private_key: str
+    certificate: str
+    ca_certificate: str
+
+
+CONTROLLERS: Final = "controllers"
+"""Place of a problem with SDN controllers as such."""
 
 
 # --- VIFs

@@ -1,6 +1,7 @@
 """What is wanted of this host's networks: the records that are kept, as frozen values.
 
-The words are those of the XenServer Management API (classes network, PIF, Bond, VLAN, tunnel, network_sriov).
+The words are those of the XenServer Management API (classes network, PIF, Bond, VLAN, tunnel, network_sriov,
+SDN_controller).
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ PifId = NewType("PifId", str)
 BondId = NewType("BondId", str)
 TunnelId = NewType("TunnelId", str)
 SriovId = NewType("SriovId", str)
+ControllerId = NewType("ControllerId", str)
 """UUIDs."""
 
 
@@ -155,6 +157,34 @@ class NetworkSriov:
     requires_reboot: bool = False
 
 
+class ControllerProtocol(StrEnum):
+    """SDN_controller.protocol."""
+
+    SSL = auto()
+    """The switch connects to it."""
+    PSSL = auto()
+    """It connects to the switch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """An SDN controller: it may change what Open vSwitch does, over OVSDB and TLS."""
+
+    id: ControllerId
+    protocol: ControllerProtocol
+    address: IPv4Address | IPv6Address | None
+    """SSL only."""
+    port: int
+
+    @property
+    def target(self) -> str:
+        """As Open vSwitch writes it."""
+        if self.address is None:
+            return f"{self.protocol}:{self.port}"
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{self.protocol}:{host}:{self.port}"
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """All of it: one value, written as a whole, so that a change is there whole or not at all."""
@@ -166,6 +196,7 @@ class Intent:
     """By untagged PIF."""
     tunnels: Mapping[TunnelId, Tunnel] = field(default_factory=dict)
     sriovs: Mapping[SriovId, NetworkSriov] = field(default_factory=dict)
+    controllers: Mapping[ControllerId, Controller] = field(default_factory=dict)
     switch: SwitchKind = SwitchKind.BRIDGE
     igmp_snooping: bool | None = None
     pass_through_carrier: bool = False

@@ -11,6 +11,8 @@ from typing import ClassVar
 from xenhost.core.network import AddressFamily, BondMode, LockingMode, SwitchKind, TunnelProtocol
 from xenhost.core.network_records import (
     BondId,
+    ControllerId,
+    ControllerProtocol,
     Ipv4Config,
     Ipv6Config,
     NetworkId,
@@ -226,6 +228,27 @@ class DestroySriov:
 
 
 @dataclass(frozen=True, slots=True)
+class IntroduceController:
+    """SDN_controller.introduce: there is one at most. Raises OpenvswitchNotActive."""
+
+    kind: ClassVar[str] = "sdn_controller.introduce"
+    protocol: ControllerProtocol = ControllerProtocol.SSL
+    address: IPv4Address | IPv6Address | None = None
+    """For SSL; with PSSL the controller comes to us."""
+    port: int = 0
+    """0: 6632 for SSL, 6640 for PSSL."""
+    id: ControllerId = ControllerId("")
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetController:
+    """SDN_controller.forget."""
+
+    kind: ClassVar[str] = "sdn_controller.forget"
+    controller: ControllerId
+
+
+@dataclass(frozen=True, slots=True)
 class ReconfigureManagement:
     """host.management_reconfigure, with a net: unless confirmed within `confirm_seconds`, all goes back as it was.
 
@@ -290,6 +313,8 @@ NetworkRequest = (
     | DestroyTunnel
     | CreateSriov
     | DestroySriov
+    | IntroduceController
+    | ForgetController
     | ReconfigureManagement
     | ResetNetworking
     | SetSwitch

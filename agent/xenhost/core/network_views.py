@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from xenhost.core.network import IpState, LockingMode, MemberState, Nic
-from xenhost.core.network_records import Bond, Network, NetworkSriov, Pif, PifId, Tunnel, Vlan
+from xenhost.core.network_records import Bond, Controller, Network, NetworkSriov, Pif, PifId, Tunnel, Vlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,16 @@ class SriovView:
 
 
 @dataclass(frozen=True, slots=True)
+class ControllerView:
+    """An SDN controller."""
+
+    controller: Controller
+    connected: bool
+    problem: str
+    """Why it cannot connect, as far as the switch knows; empty: nothing is wrong, or nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
 class ManagementView:
     """The management interface, and the change of it that waits for a confirmation."""
 
@@ -102,5 +112,6 @@ class HostNetwork:
     vlans: tuple[Vlan, ...]
     tunnels: tuple[TunnelView, ...]
     sriovs: tuple[SriovView, ...]
+    controllers: tuple[ControllerView, ...]
     management: ManagementView
     foreign_bridges: tuple[str, ...]

@@ -10,7 +10,7 @@ import pytest
 
 from contract import switch_frames as frames
 from contract import switch_promises_locking as locking
-from contract.switch import BRIDGES, LOCKING, TUNNELS, VIFS, Promise, keep, name_of
+from contract.switch import BRIDGES, CONTROLLERS, LOCKING, TUNNELS, VIFS, Promise, keep, name_of
 from contract.switch_ground import DEADLINE
 from contract.switch_linux import LinuxGround, standing
 from contract.switch_promises_bridges import MAC_A
@@ -32,7 +32,7 @@ async def ground() -> AsyncIterator[LinuxGround]:
 
 @pytest.mark.parametrize(
     "promise",
-    [each for each in (*BRIDGES, *VIFS, *LOCKING, *TUNNELS) if name_of(each) not in NEEDS_MODULES],
+    [each for each in (*BRIDGES, *VIFS, *LOCKING, *TUNNELS, *CONTROLLERS) if name_of(each) not in NEEDS_MODULES],
     ids=name_of,
 )
 async def test_promise(promise: Promise, ground: LinuxGround) -> None:

@@ -7,7 +7,16 @@ from typing import Any, Final
 
 from kit.network import SEED, net_id
 from xenhost.core.network import AddressFamily, BondMode, Ipv4Mode, LockingMode, SwitchKind, TunnelProtocol
-from xenhost.core.network_records import BondId, Ipv4Config, NetworkId, PifId, SriovId, TunnelId
+from xenhost.core.network_records import (
+    BondId,
+    ControllerId,
+    ControllerProtocol,
+    Ipv4Config,
+    NetworkId,
+    PifId,
+    SriovId,
+    TunnelId,
+)
 from xenhost.core.network_requests import (
     CreateBond,
     CreateNetwork,
@@ -19,7 +28,9 @@ from xenhost.core.network_requests import (
     DestroySriov,
     DestroyTunnel,
     DestroyVlan,
+    ForgetController,
     ForgetPif,
+    IntroduceController,
     IntroducePif,
     NetworkRequest,
     PlugPif,
@@ -39,6 +50,7 @@ from xenhost.core.network_requests import (
 NET, VLAN_NET, TUNNEL_NET, SRIOV_NET = (NetworkId(net_id(number)) for number in (1, 2, 3, 4))
 MASTER, UNTAGGED, ACCESS, LOGICAL = (PifId(net_id(number)) for number in (11, 12, 13, 14))
 BOND, TUNNEL, SRIOV = BondId(net_id(21)), TunnelId(net_id(22)), SriovId(net_id(23))
+CONTROLLER = ControllerId(net_id(24))
 STATIC: Final = Ipv4Config(Ipv4Mode.STATIC, IPv4Interface("192.0.2.5/24"), IPv4Address("192.0.2.1"))
 OTHER: Final = Ipv4Config(Ipv4Mode.STATIC, IPv4Interface("198.51.100.5/24"))
 DHCP: Final = Ipv4Config(Ipv4Mode.DHCP)
@@ -79,6 +91,8 @@ TUNNELLED: Final = (
 )
 VIRTUAL: Final = (CreateNetwork(SRIOV_NET, name="sriov"), CreateSriov(pif("eth3"), SRIOV_NET, SRIOV, LOGICAL))
 
+SDN: Final = IntroduceController(ControllerProtocol.SSL, IPv4Address("192.0.2.9"), id=CONTROLLER)
+
 SCENARIOS: Final = {
     scenario.name: scenario
     for scenario in (
@@ -111,10 +125,12 @@ SCENARIOS: Final = {
         Scenario("sriov-create", VIRTUAL[1], VIRTUAL[:1]),
         Scenario("sriov-plug", PlugPif(LOGICAL), (*VIRTUAL, UnplugPif(LOGICAL))),
         Scenario("sriov-destroy", DestroySriov(SRIOV), VIRTUAL),
+        Scenario("sdn-introduce", SDN),
+        Scenario("sdn-forget", ForgetController(CONTROLLER), (SDN,)),
         Scenario("management", ReconfigureManagement(pif("eth1"), ipv4=OTHER, confirm_seconds=0)),
         Scenario("management-unconfirmed", ReconfigureManagement(pif("eth1"), ipv4=OTHER, confirm_seconds=30)),
         Scenario("management-vlan", ReconfigureManagement(UNTAGGED, ipv4=DHCP, confirm_seconds=0), VLAN),
-        Scenario("reset", ResetNetworking("eth2", OTHER, seed=SEED), (*BONDED, *VIRTUAL)),
+        Scenario("reset", ResetNetworking("eth2", OTHER, seed=SEED), (*BONDED, *VIRTUAL, SDN)),
         Scenario("igmp-snooping", SetIgmpSnooping(True), (PlugPif(pif("eth1")),)),
     )
 }

@@ -159,6 +159,7 @@ class Stage:
         wanted: Wish = wish(known.intent, known.facts())
         assert known.effective == known.intent
         assert world.ours() == {bridge.name: bridge for bridge in wanted.topology.bridges}
+        assert world.controllers == wanted.topology.controllers
         assert world.plan == wanted.addresses
         virtual = {intent_pif.device for intent_pif in map(self._physical(known.intent), known.intent.sriovs.values())}
         assert {device for device, nic in world.cards.items() if nic.sriov_enabled} == virtual

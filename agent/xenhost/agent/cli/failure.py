@@ -63,6 +63,8 @@ _HINTS: Final[Mapping[str, str]] = {
     "HANDLE_INVALID/VLAN": "`xenhost vlan list` shows what there is",
     "HANDLE_INVALID/TUNNEL": "`xenhost tunnel list` shows what there is",
     "HANDLE_INVALID/NETWORK_SRIOV": "`xenhost sriov list` shows what there is",
+    "HANDLE_INVALID/SDN_CONTROLLER": "`xenhost sdn list` shows what there is",
+    "OPENVSWITCH_NOT_ACTIVE": "`xenhost host set-switch openvswitch` changes it, while nothing is plugged",
     "NETWORK_CONTAINS_VIF": "`xenhost network show` shows them",
     "NETWORK_CONTAINS_PIF": "`xenhost network show` shows them",
     "PIF_IS_MANAGEMENT_INTERFACE": "`xenhost host management-reconfigure` manages the host through another one",

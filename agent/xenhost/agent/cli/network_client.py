@@ -61,6 +61,11 @@ class NetworkCalls:
         """NetworkSriovService."""
         return self._stub("sriov_service", "NetworkSriovServiceStub")
 
+    @cached_property
+    def controllers(self) -> Any:
+        """SdnControllerService."""
+        return self._stub("sdn_service", "SdnControllerServiceStub")
+
     def network(self, name: str) -> network_pb2.Network:
         """One network, by UUID, bridge or name."""
         from xenhost.api.host.v1.network_service_pb2 import GetNetworkRequest

@@ -128,6 +128,12 @@ class _Host:
             found = pif.status.ipv4_addresses or pif.status.ipv6_addresses
             address = f" ({clean(found[0])})" if found else ""
             pieces.append(Piece(f"managed through {clean(pif.name)}{address}"))
+        for sdn in self._host.sdn_controllers:
+            where = clean(sdn.address) or f"port {sdn.port}"
+            if sdn.status.connected:
+                pieces.append(Piece(f"SDN controller {where}"))
+            else:
+                pieces.append(Piece(f"! SDN controller {where} is not connected", Style.PROBLEM))
         return pieces
 
     def waiting(self) -> Iterator[Piece]:

@@ -16,7 +16,7 @@ from xenhost.agent.network.places import EVERYWHERE, NO_IP
 from xenhost.agent.network.virtual import VirtualFunctions
 from xenhost.agent.network.wishes.wish import wish
 from xenhost.core.errors import XenhostError
-from xenhost.core.network import Problem, Topology
+from xenhost.core.network import CONTROLLERS, Problem, Topology
 from xenhost.core.network_records import Intent
 from xenhost.core.ports.network import Addresses, Nics
 
@@ -141,6 +141,7 @@ class Applier:
         late = {device: settings for device, settings in wanted.nics.items() if device not in early}
         await self._make("cards", self._nics.configure(early), sorted(early), problems)
         names = [bridge.name for bridge in wanted.topology.bridges]
+        names += [CONTROLLERS] if wanted.topology.controllers or known.controllers else []
         if self._switch.opened:
             await self._make("bridges", self._switch.apply(wanted.topology), names, problems)
         else:
@@ -177,6 +178,10 @@ class Applier:
         try:
             bridges = await self._calls.verb("listing bridges", self._switch.bridges(), self._config.look_deadline)
             self._known.bridges = {bridge.name: bridge for bridge in bridges}
+            if self._known.effective.controllers or self._known.controllers:
+                work = self._switch.controllers()
+                found = await self._calls.verb("looking at controllers", work, self._config.look_deadline)
+                self._known.controllers = {each.target: each for each in found}
         except XenhostError as error:
             problems.append(Problem("switch", str(error)))
 

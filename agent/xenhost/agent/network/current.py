@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from xenhost.core.network import BridgeState, Problem, SwitchFeature, SwitchKind, Topology, VifPort
+from xenhost.core.network import BridgeState, ControllerState, Problem, SwitchFeature, SwitchKind, Topology, VifPort
 from xenhost.core.ports.network import Switch
 
 
@@ -53,6 +53,10 @@ class CurrentSwitch:
     async def bridges(self) -> Sequence[BridgeState]:
         """See Switch."""
         return await self._switch.bridges()
+
+    async def controllers(self) -> Sequence[ControllerState]:
+        """See Switch."""
+        return await self._switch.controllers()
 
     async def connect_vif(self, port: VifPort) -> None:
         """See Switch."""

@@ -15,12 +15,13 @@ from xenhost.agent.network.wishes.wish import Wish, wish
 from xenhost.agent.steps.patience import before
 from xenhost.core.clock import Clock
 from xenhost.core.errors import XenhostError
-from xenhost.core.network import IpConfig, IpState, Ipv4Mode, Ipv6Mode, Problem
+from xenhost.core.network import CONTROLLERS, IpConfig, IpState, Ipv4Mode, Ipv6Mode, Problem
 from xenhost.core.network_errors import PifConfigurationError
 from xenhost.core.network_records import Intent
 from xenhost.core.network_requests import (
     CreateSriov,
     DestroySriov,
+    IntroduceController,
     NetworkRequest,
     PlugPif,
     ReconfigureIp,
@@ -86,6 +87,8 @@ class Effects:
         own = frozenset() if pif is None else of_pif(intent, pif)
         if isinstance(request, SetSwitch):
             own |= {"switch"}
+        if isinstance(request, IntroduceController):
+            own |= {CONTROLLERS}
         places = touched(was, known.wish)
         for problem in known.problems:
             if problem.place in left:

@@ -43,10 +43,11 @@ from xenhost.core.errors import (
     XenhostError,
 )
 from xenhost.core.network import VifNetwork
-from xenhost.core.network_records import BondId, NetworkId, PifId, SriovId, TunnelId, Vlan
+from xenhost.core.network_records import BondId, ControllerId, NetworkId, PifId, SriovId, TunnelId, Vlan
 from xenhost.core.network_requests import NetworkRequest, ResetNetworking, ScanPifs
 from xenhost.core.network_views import (
     BondView,
+    ControllerView,
     HostNetwork,
     ManagementView,
     NetworkView,
@@ -236,6 +237,15 @@ class NetworkEngine:
     def sriov(self, sriov: SriovId) -> SriovView:
         """One of them. Raises HandleInvalid."""
         return _found("network_sriov", sriov, {view.sriov.id: view for view in self._publisher.view().sriovs})
+
+    def controllers(self) -> list[ControllerView]:
+        """Every SDN controller."""
+        return list(self._publisher.view().controllers)
+
+    def controller(self, controller: ControllerId) -> ControllerView:
+        """One of them. Raises HandleInvalid."""
+        views = self._publisher.view().controllers
+        return _found("SDN_controller", controller, {view.controller.id: view for view in views})
 
     def find_network(self, untrusted_text: str) -> NetworkId:
         """By UUID, bridge or unique name. Raises HandleInvalid, InvalidValue."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from xenhost.agent.network.facts import Facts
 from xenhost.agent.network.places import EVERYWHERE
 from xenhost.agent.network.wishes.wish import Wish
-from xenhost.core.network import BridgeState, IpState, Nic, Problem
+from xenhost.core.network import BridgeState, ControllerState, IpState, Nic, Problem
 from xenhost.core.network_records import Intent
 from xenhost.core.network_views import VifOnNetwork
 from xenhost.core.ports.network import Nics, Switch
@@ -33,6 +33,8 @@ class Known:
     """What then went wrong."""
     bridges: Mapping[str, BridgeState] = field(default_factory=dict)
     """As last seen."""
+    controllers: Mapping[str, ControllerState] = field(default_factory=dict)
+    """By target."""
     addresses: dict[str, IpState] = field(default_factory=dict)
     """Of interfaces that shall have some."""
     cards: tuple[str, ...] = ()

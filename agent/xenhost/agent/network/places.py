@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from xenhost.agent.network.wishes.wish import Wish
-from xenhost.core.network import BondUplink, Bridge, IpConfig, NicUplink, VlanUplink
+from xenhost.core.network import CONTROLLERS, BondUplink, Bridge, IpConfig, NicUplink, VlanUplink
 from xenhost.core.network_records import Intent, Pif, PifKind
 
 NO_IP: Final = IpConfig()
@@ -34,6 +34,8 @@ def touched(before: Wish, after: Wish) -> frozenset[str]:
         if old.get(name) != new.get(name):
             for bridge in (old.get(name), new.get(name)):
                 found |= of_bridge(bridge) if bridge is not None else set()
+    if before.topology.controllers != after.topology.controllers:
+        found.add(CONTROLLERS)
     was, shall = before.addresses, after.addresses
     found |= _differing(was.interfaces, shall.interfaces)
     if (was.gateway_interface, was.dns_interface, was.dns) != (

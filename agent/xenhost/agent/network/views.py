@@ -7,6 +7,7 @@ from typing import Final
 from xenhost.agent.network.known import Known
 from xenhost.agent.network.places import NO_IP, of_pif
 from xenhost.core.network import (
+    CONTROLLERS,
     BondUplink,
     BridgeState,
     IpConfig,
@@ -19,9 +20,10 @@ from xenhost.core.network import (
     TunnelUplink,
     VlanUplink,
 )
-from xenhost.core.network_records import Bond, Network, NetworkSriov, Pif, PifKind, Tunnel
+from xenhost.core.network_records import Bond, Controller, Network, NetworkSriov, Pif, PifKind, Tunnel
 from xenhost.core.network_views import (
     BondView,
+    ControllerView,
     HostNetwork,
     ManagementView,
     NetworkView,
@@ -46,6 +48,7 @@ def host_network(known: Known, management: ManagementView) -> HostNetwork:
         vlans=tuple(intent.vlans.values()),
         tunnels=tuple(_tunnel(known, tunnel) for tunnel in intent.tunnels.values()),
         sriovs=tuple(_sriov(known, sriov) for sriov in intent.sriovs.values()),
+        controllers=tuple(_controller(known, each) for each in intent.controllers.values()),
         management=management,
         foreign_bridges=tuple(sorted(name for name, bridge in known.bridges.items() if not bridge.network)),
     )
@@ -183,3 +186,9 @@ def _sriov(known: Known, sriov: NetworkSriov) -> SriovView:
     network = None if logical is None else intent.networks.get(logical.network)
     used = 0 if network is None else len(known.vifs().get(network.bridge, ()))
     return SriovView(sriov, capacity, max(capacity - used, 0))
+
+
+def _controller(known: Known, controller: Controller) -> ControllerView:
+    state = known.controllers.get(controller.target)
+    problem = known.problem_at(frozenset({CONTROLLERS, "switch"}))
+    return ControllerView(controller, state is not None and state.connected, problem)

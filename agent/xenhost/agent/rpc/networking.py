@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from xenhost.core.network_records import BondId, NetworkId, PifId, SriovId, TunnelId, Vlan
+from xenhost.core.network_records import BondId, ControllerId, NetworkId, PifId, SriovId, TunnelId, Vlan
 from xenhost.core.network_requests import NetworkRequest
 from xenhost.core.network_views import (
     BondView,
+    ControllerView,
     HostNetwork,
     ManagementView,
     NetworkView,
@@ -21,8 +22,8 @@ class Networking(Protocol):
     """The network engine. Looking is from memory; a view of what does not exist raises HandleInvalid.
 
     An operation's target is what the request is about or makes: a NETWORK, PIF, BOND, VLAN (by its untagged PIF),
-    TUNNEL, NETWORK_SRIOV, and of what is one for the whole host (scan, management, reset, switch) the HOST. Changes of
-    the management interface are events of the HOST.
+    TUNNEL, NETWORK_SRIOV, and of what is one for the whole host (scan, management, reset, switch, controllers) the
+    HOST. Changes of the management interface and of SDN controllers are events of the HOST.
     """
 
     async def submit(self, request: NetworkRequest, request_id: str = "") -> Operation:
@@ -86,6 +87,14 @@ class Networking(Protocol):
         ...
 
     def sriov(self, sriov: SriovId) -> SriovView:
+        """One of them."""
+        ...
+
+    def controllers(self) -> Sequence[ControllerView]:
+        """Every SDN controller."""
+        ...
+
+    def controller(self, controller: ControllerId) -> ControllerView:
         """One of them."""
         ...
 

@@ -26,6 +26,7 @@ from xenhost.agent.rpc.network import NetworkServicer
 from xenhost.agent.rpc.networking import Networking
 from xenhost.agent.rpc.operations import OperationsServicer
 from xenhost.agent.rpc.pif import PifServicer
+from xenhost.agent.rpc.sdn import SdnControllerServicer
 from xenhost.agent.rpc.sr import SrServicer
 from xenhost.agent.rpc.sriov import NetworkSriovServicer
 from xenhost.agent.rpc.tunnel import TunnelServicer
@@ -44,6 +45,7 @@ from xenhost.api.host.v1 import (
     host_service_pb2_grpc,
     network_service_pb2_grpc,
     pif_service_pb2_grpc,
+    sdn_service_pb2_grpc,
     sr_service_pb2_grpc,
     sriov_service_pb2_grpc,
     tunnel_service_pb2_grpc,
@@ -71,6 +73,7 @@ SERVICES: Final = (
     "xenhost.api.host.v1.VlanService",
     "xenhost.api.host.v1.TunnelService",
     "xenhost.api.host.v1.NetworkSriovService",
+    "xenhost.api.host.v1.SdnControllerService",
     "xenhost.api.host.v1.HostService",
     "xenhost.api.host.v1.EventService",
     "xenhost.api.host.v1.ConsoleService",
@@ -170,6 +173,7 @@ class ApiServer:
             (vlan_service_pb2_grpc.add_VlanServiceServicer_to_server, VlanServicer(network)),
             (tunnel_service_pb2_grpc.add_TunnelServiceServicer_to_server, TunnelServicer(network)),
             (sriov_service_pb2_grpc.add_NetworkSriovServiceServicer_to_server, NetworkSriovServicer(network)),
+            (sdn_service_pb2_grpc.add_SdnControllerServiceServicer_to_server, SdnControllerServicer(network)),
             (host_service_pb2_grpc.add_HostServiceServicer_to_server, HostServicer(engine)),
             (event_service_pb2_grpc.add_EventServiceServicer_to_server, events),
             (

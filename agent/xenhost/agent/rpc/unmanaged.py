@@ -4,7 +4,7 @@ from typing import NoReturn
 
 from xenhost.agent.rpc.networking import Networking
 from xenhost.core.errors import OperationNotAllowed
-from xenhost.core.network_records import BondId, NetworkId, PifId, SriovId, TunnelId
+from xenhost.core.network_records import BondId, ControllerId, NetworkId, PifId, SriovId, TunnelId
 from xenhost.core.network_requests import NetworkRequest
 
 
@@ -72,6 +72,14 @@ class UnmanagedNetworks(Networking):
         _refuse()
 
     def sriov(self, sriov: SriovId) -> NoReturn:
+        """Refused."""
+        _refuse()
+
+    def controllers(self) -> NoReturn:
+        """Refused."""
+        _refuse()
+
+    def controller(self, controller: ControllerId) -> NoReturn:
         """Refused."""
         _refuse()
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from xenhost.core.network import (
     BridgeState,
+    ControllerState,
     IpPlan,
     IpState,
     Nic,
@@ -73,7 +74,8 @@ class Switch(VifSwitch, Protocol):
 
         A bridge that cannot be made is a Problem and keeps no other back. VIF ports stay on bridges that stay, even if
         their uplink changes; those of a bridge that goes are cut off. A card that is put on a bridge or into a bond is
-        taken from where it was. Raises SwitchUnavailable. Cancelled: some of it done; call it again.
+        taken from where it was. SDN controllers that cannot be had are a Problem at CONTROLLERS; those that others
+        have set stay. Raises SwitchUnavailable. Cancelled: some of it done; call it again.
         """
         ...
 
@@ -81,8 +83,15 @@ class Switch(VifSwitch, Protocol):
         """All there are, those of others too."""
         ...
 
+    async def controllers(self) -> Sequence[ControllerState]:
+        """The SDN controllers of the last `apply`. None if it can have none."""
+        ...
+
     def watch_bonds(self, on_change: Callable[[], None]) -> None:
-        """Call it from the event loop when a member of a bond came up, went down or took over."""
+        """Call it from the event loop when a member of a bond came up, went down or took over.
+
+        Also when the connection to an SDN controller came or went.
+        """
         ...
 
 

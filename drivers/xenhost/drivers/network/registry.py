@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from xenhost.core.clock import Clock
-from xenhost.core.network import SwitchKind
+from xenhost.core.network import SslFiles, SwitchKind
 from xenhost.core.ports.network import Addresses, Nics, Switch
 
 _DOM0: Final = "xenhost.drivers.network.dom0"
@@ -25,6 +25,8 @@ class NetworkDriverSettings:
     log_dir: Path
     resolv_conf: Path
     clock: Clock
+    controller_keys: SslFiles | None = None
+    """Of SDN controllers."""
     options: Mapping[str, object] = field(default_factory=dict)
     """Of the simulated host: its table of the configuration file."""
 

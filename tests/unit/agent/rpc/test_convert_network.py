@@ -20,6 +20,7 @@ from xenhost.agent.rpc.convert.addresses import (
 from xenhost.agent.rpc.convert.network import (
     PART,
     bond_to_proto,
+    controller_to_proto,
     host_network_to_proto,
     network_to_proto,
     pif_to_proto,
@@ -53,6 +54,9 @@ from xenhost.core.network_errors import InvalidIpAddress, VlanTagInvalid
 from xenhost.core.network_records import (
     Bond,
     BondId,
+    Controller,
+    ControllerId,
+    ControllerProtocol,
     Ipv4Config,
     Ipv6Config,
     Network,
@@ -69,6 +73,7 @@ from xenhost.core.network_records import (
 from xenhost.core.network_requests import ReconfigureManagement, ResetNetworking, SetSwitch, UpdateNetwork
 from xenhost.core.network_views import (
     BondView,
+    ControllerView,
     HostNetwork,
     ManagementView,
     NetworkView,
@@ -157,8 +162,10 @@ def test_everything_of_a_host_is_shown_in_parts() -> None:
     )
     sriov = SriovView(NetworkSriov(SriovId(ID), PIF, PIF, SriovMode.SYSFS), 8, 7)
     management = ManagementView(PIF, NOW)
+    controller = Controller(ControllerId(ID), ControllerProtocol.SSL, IPv4Address("192.0.2.9"), 6632)
+    sdn = ControllerView(controller, connected=True, problem="")
     host = HostNetwork(
-        *("openvswitch", networks, (VIEW,), (bond,), (vlan,), (tunnel,), (sriov,), management, ("docker0",))
+        *("openvswitch", networks, (VIEW,), (bond,), (vlan,), (tunnel,), (sriov,), (sdn,), management, ("docker0",))
     )
     parts = list(host_network_to_proto(host))
     assert [len(part.networks) for part in parts] == [PART, PART, 1]
@@ -171,7 +178,9 @@ def test_everything_of_a_host_is_shown_in_parts() -> None:
     assert (list(whole.sriovs), list(whole.foreign_bridges)) == ([sriov_to_proto(sriov)], ["docker0"])
     assert (whole.switch, whole.management.pif_id) == (network_pb2.SWITCH_KIND_OPENVSWITCH, ID)
     assert whole.management.unconfirmed_until.ToDatetime(UTC) == NOW
-    nothing = HostNetwork("sim", (), (), (), (), (), (), ManagementView(None, None), ())
+    assert list(whole.sdn_controllers) == [controller_to_proto(sdn)]
+    assert (whole.sdn_controllers[0].address, whole.sdn_controllers[0].status.connected) == ("192.0.2.9", True)
+    nothing = HostNetwork("sim", (), (), (), (), (), (), (), ManagementView(None, None), ())
     (only,) = host_network_to_proto(nothing)
     assert not only.management.HasField("unconfirmed_until")
 

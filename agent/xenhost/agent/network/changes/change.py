@@ -4,6 +4,7 @@ from typing import assert_never
 
 from xenhost.agent.network.changes import (
     bonds,
+    controllers,
     management,
     networks,
     pifs,
@@ -27,7 +28,9 @@ from xenhost.core.network_requests import (
     DestroySriov,
     DestroyTunnel,
     DestroyVlan,
+    ForgetController,
     ForgetPif,
+    IntroduceController,
     IntroducePif,
     NetworkRequest,
     PlugPif,
@@ -97,6 +100,10 @@ def _apply(draft: Draft, request: NetworkRequest) -> None:
             sriovs.create(draft, request)
         case DestroySriov():
             sriovs.destroy(draft, request)
+        case IntroduceController():
+            controllers.introduce(draft, request)
+        case ForgetController():
+            controllers.forget(draft, request)
         case ReconfigureManagement():
             management.reconfigure(draft, request)
         case ResetNetworking():

@@ -11,6 +11,8 @@ from xenhost.core.network_errors import NetworkAlreadyConnected, PifUnmanaged, V
 from xenhost.core.network_records import (
     Bond,
     BondId,
+    Controller,
+    ControllerId,
     Intent,
     Network,
     NetworkId,
@@ -36,6 +38,7 @@ class Draft:
         self.vlans: Final = dict(intent.vlans)
         self.tunnels: Final = dict(intent.tunnels)
         self.sriovs: Final = dict(intent.sriovs)
+        self.controllers: Final = dict(intent.controllers)
         self.switch = intent.switch
         self.igmp_snooping = intent.igmp_snooping
 
@@ -49,6 +52,7 @@ class Draft:
             vlans=self.vlans,
             tunnels=self.tunnels,
             sriovs=self.sriovs,
+            controllers=self.controllers,
             switch=self.switch,
             igmp_snooping=self.igmp_snooping,
         )
@@ -78,6 +82,10 @@ class Draft:
     def sriov(self, sriov: SriovId) -> NetworkSriov:
         """One of them."""
         return self.sriovs.get(sriov) or _missing("network_sriov", sriov)
+
+    def controller(self, controller: ControllerId) -> Controller:
+        """One of them."""
+        return self.controllers.get(controller) or _missing("SDN_controller", controller)
 
     def managed(self, pif: PifId) -> Pif:
         """A PIF that is ours to change. Raises PifUnmanaged."""

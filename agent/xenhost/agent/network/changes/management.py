@@ -40,7 +40,7 @@ def reconfigure(draft: Draft, request: ReconfigureManagement) -> None:
 
 
 def reset(draft: Draft, request: ResetNetworking) -> None:
-    """Bonds, VLANs, tunnels and addresses go; each card has a PIF as new, on its network, and is plugged."""
+    """Bonds, VLANs, tunnels, SDN controllers and addresses go; each card has a PIF as new, and is plugged."""
     if request.ipv4.mode is Ipv4Mode.NONE and request.ipv6.mode is Ipv6Mode.NONE:
         raise HostHasNoManagementIp("the management interface needs an address: by DHCP or static, IPv4 or IPv6")
     if request.device not in draft.facts.nics:
@@ -73,6 +73,7 @@ def _clear(draft: Draft) -> None:
     draft.vlans.clear()
     draft.tunnels.clear()
     draft.sriovs.clear()
+    draft.controllers.clear()
     old = list(draft.pifs.values())
     draft.pifs.clear()
     for pif in old:

@@ -11,12 +11,14 @@ from xenhost.core.errors import InvalidValue, UuidInvalid
 from xenhost.core.ids import is_uuid, parse_mac
 from xenhost.core.network import MAX_VLAN, LockingMode, TunnelProtocol
 from xenhost.core.network_errors import InvalidIpAddress, PifBondNeedsMoreMembers, VlanTagInvalid
+from xenhost.core.network_records import ControllerProtocol
 from xenhost.core.network_requests import (
     CreateBond,
     CreateNetwork,
     CreateSriov,
     CreateTunnel,
     CreateVlan,
+    IntroduceController,
     IntroducePif,
     NetworkRequest,
     ReconfigureIp,
@@ -37,6 +39,8 @@ MAX_TEXT: Final = 4096
 MAX_MEMBERS: Final = 32
 MAX_REMOTES: Final = 256
 MAX_CONFIRM_SECONDS: Final = 3600
+MAX_PORT: Final = 65535
+CONTROLLER_PORTS: Final = {ControllerProtocol.SSL: 6632, ControllerProtocol.PSSL: 6640}
 MAX_KEYS: Final = {TunnelProtocol.GRE: 2**32 - 1, TunnelProtocol.VXLAN: 2**24 - 1}
 
 _NEW: Final[Mapping[type, tuple[str, ...]]] = {
@@ -46,6 +50,7 @@ _NEW: Final[Mapping[type, tuple[str, ...]]] = {
     CreateVlan: ("untagged",),
     CreateTunnel: ("id", "access"),
     CreateSriov: ("id", "logical"),
+    IntroduceController: ("id",),
     ScanPifs: ("seed",),
     ResetNetworking: ("seed",),
 }
@@ -129,6 +134,8 @@ def _checked(request: NetworkRequest) -> NetworkRequest:
             return replace(request, remotes=_remotes(request.remotes))
         case UpdateTunnel():
             return replace(request, remotes=_remotes(request.remotes))
+        case IntroduceController():
+            return _controller(request)
         case _:
             pass
     return request
@@ -156,6 +163,16 @@ def _remotes(remotes: tuple[Any, ...]) -> tuple[Any, ...]:
     if len({remote.version for remote in found}) > 1:
         raise InvalidIpAddress("remotes: use addresses of one family, IPv4 or IPv6", parameter="remotes")
     return found
+
+
+def _controller(request: IntroduceController) -> IntroduceController:
+    if not 0 <= request.port <= MAX_PORT:
+        raise _wrong("port", str(request.port), f"1 to {MAX_PORT}, or 0 for the usual one")
+    if request.protocol is ControllerProtocol.PSSL and request.address is not None:
+        raise _wrong("address", str(request.address), "none: with pssl the controller connects to this host")
+    if request.protocol is ControllerProtocol.SSL and (request.address is None or not keys.is_host(request.address)):
+        raise InvalidIpAddress("address: ssl needs the IP address of the controller", parameter="address")
+    return replace(request, port=request.port or CONTROLLER_PORTS[request.protocol])
 
 
 def _mtu(mtu: int) -> int:

@@ -2,14 +2,16 @@
 
 from xenhost.agent.network import abilities
 from xenhost.agent.network.changes.draft import Draft
-from xenhost.core.network import SwitchFeature
-from xenhost.core.network_errors import NetworkContainsPif, VifInUse
+from xenhost.core.network import SwitchFeature, SwitchKind
+from xenhost.core.network_errors import NetworkContainsPif, OpenvswitchNotActive, VifInUse
 from xenhost.core.network_records import PifId
 from xenhost.core.network_requests import SetIgmpSnooping, SetSwitch
 
 
 def set_switch(draft: Draft, request: SetSwitch) -> None:
     """Raises VifInUse, NetworkContainsPif while the old one is in use by more than the management of this host.
+
+    Raises OpenvswitchNotActive while it has an SDN controller.
 
     Management goes along: it cannot be unplugged, and all goes back if the new switch does not carry it.
     """
@@ -27,6 +29,8 @@ def set_switch(draft: Draft, request: SetSwitch) -> None:
         found = ", ".join(draft.name(pif) for pif in plugged)
         message = f"PIFs are plugged: {found}; the switch can change when none is"
         raise NetworkContainsPif(message, pifs=",".join(pif.id for pif in plugged))
+    if draft.controllers and request.switch is SwitchKind.BRIDGE:
+        raise OpenvswitchNotActive("the host has an SDN controller, which needs Open vSwitch; forget it first")
     draft.switch = request.switch
 
 

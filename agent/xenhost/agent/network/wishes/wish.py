@@ -1,7 +1,7 @@
 """What the ports are asked for, made of what is wanted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from xenhost.agent.network.facts import Facts
 from xenhost.agent.network.wishes.bridges import Bridges
@@ -9,7 +9,7 @@ from xenhost.agent.network.wishes.cards import card_settings
 from xenhost.agent.network.wishes.ip_plan import ip_plan
 from xenhost.agent.network.wishes.problems import Problems
 from xenhost.agent.network.wishes.relations import Relations
-from xenhost.core.network import IpPlan, NicSettings, Problem, Topology
+from xenhost.core.network import CONTROLLERS, IpPlan, NicSettings, Problem, SwitchFeature, Topology
 from xenhost.core.network_records import Intent
 
 
@@ -31,8 +31,15 @@ def wish(intent: Intent, facts: Facts) -> Wish:
     bridges = Bridges(relations, facts, problems)
     topology = bridges.topology()
     return Wish(
-        topology=topology,
+        topology=replace(topology, controllers=_controllers(intent, facts, problems)),
         addresses=ip_plan(relations, topology, problems),
         nics=card_settings(relations, topology, bridges, problems),
         problems=problems.all(),
     )
+
+
+def _controllers(intent: Intent, facts: Facts, problems: Problems) -> tuple[str, ...]:
+    if intent.controllers and SwitchFeature.CONTROLLER not in facts.features:
+        problems.at(CONTROLLERS)("an SDN controller needs Open vSwitch; forget it, or change the switch of this host")
+        return ()
+    return tuple(sorted({each.target for each in intent.controllers.values()}))

@@ -11,9 +11,10 @@ from xenhost.agent.rpc.convert.choice import Choice
 from xenhost.agent.rpc.convert.times import timestamp
 from xenhost.api.host.v1 import network_pb2
 from xenhost.core.network import BondMode, LockingMode, Nic, SriovMode, SwitchKind, TunnelProtocol
-from xenhost.core.network_records import PifKind, Vlan
+from xenhost.core.network_records import ControllerProtocol, PifKind, Vlan
 from xenhost.core.network_views import (
     BondView,
+    ControllerView,
     HostNetwork,
     ManagementView,
     NetworkView,
@@ -28,6 +29,7 @@ PIF_KIND: Final = Choice(PifKind, network_pb2.PifKind.Value, "PIF_KIND")
 BOND_MODE: Final = Choice(BondMode, network_pb2.BondMode.Value, "BOND_MODE")
 TUNNEL_PROTOCOL: Final = Choice(TunnelProtocol, network_pb2.TunnelProtocol.Value, "TUNNEL_PROTOCOL")
 SRIOV_MODE: Final = Choice(SriovMode, network_pb2.SriovMode.Value, "SRIOV_MODE")
+SDN_PROTOCOL: Final = Choice(ControllerProtocol, network_pb2.SdnProtocol.Value, "SDN_PROTOCOL")
 SWITCH: Final = Choice(SwitchKind, network_pb2.SwitchKind.Value, "SWITCH_KIND")
 PART: Final = 500
 """Objects of one kind in one message, so that its size is bounded."""
@@ -155,6 +157,18 @@ def sriov_to_proto(view: SriovView) -> network_pb2.NetworkSriov:
     )
 
 
+def controller_to_proto(view: ControllerView) -> network_pb2.SdnController:
+    """An SDN controller whole."""
+    controller = view.controller
+    return network_pb2.SdnController(
+        id=controller.id,
+        protocol=SDN_PROTOCOL.to_wire(controller.protocol),
+        address="" if controller.address is None else str(controller.address),
+        port=controller.port,
+        status=network_pb2.SdnControllerStatus(connected=view.connected, problem=view.problem),
+    )
+
+
 def management_to_proto(view: ManagementView) -> network_pb2.ManagementInterface:
     """The management interface."""
     return network_pb2.ManagementInterface(pif_id=view.pif or "", unconfirmed_until=_moment(view.unconfirmed_until))
@@ -167,6 +181,7 @@ def host_network_to_proto(host: HostNetwork) -> Iterator[network_pb2.HostNetwork
         switch=SWITCH.to_wire(SwitchKind(host.switch)),
         management=management_to_proto(host.management),
         foreign_bridges=host.foreign_bridges,
+        sdn_controllers=map(controller_to_proto, host.controllers),
     )
     lists = (host.networks, host.pifs, host.bonds, host.vlans, host.tunnels, host.sriovs)
     for start in range(0, max(1, *map(len, lists)), PART):

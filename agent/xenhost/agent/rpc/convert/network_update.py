@@ -6,26 +6,37 @@ from typing import Final
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from xenhost.agent.rpc.convert import bounds
-from xenhost.agent.rpc.convert.addresses import addresses, ipv4_from_proto, ipv6_from_proto, mac
+from xenhost.agent.rpc.convert.addresses import address, addresses, ipv4_from_proto, ipv6_from_proto, mac
 from xenhost.agent.rpc.convert.field_mask import paths_of
-from xenhost.agent.rpc.convert.network import BOND_MODE, LOCKING, SWITCH, TUNNEL_PROTOCOL
+from xenhost.agent.rpc.convert.network import BOND_MODE, LOCKING, SDN_PROTOCOL, SWITCH, TUNNEL_PROTOCOL
 from xenhost.api.host.v1 import (
     bond_service_pb2,
     network_pb2,
     network_service_pb2,
     pif_service_pb2,
+    sdn_service_pb2,
     tunnel_service_pb2,
     vlan_service_pb2,
 )
 from xenhost.core.errors import InvalidValue
 from xenhost.core.network import MAX_VLAN, BondMode, LockingMode, TunnelProtocol
 from xenhost.core.network_errors import VlanTagInvalid
-from xenhost.core.network_records import BondId, Ipv4Config, Ipv6Config, NetworkId, PifId, TunnelId
+from xenhost.core.network_records import (
+    BondId,
+    ControllerId,
+    ControllerProtocol,
+    Ipv4Config,
+    Ipv6Config,
+    NetworkId,
+    PifId,
+    TunnelId,
+)
 from xenhost.core.network_requests import (
     CreateBond,
     CreateNetwork,
     CreateTunnel,
     CreateVlan,
+    IntroduceController,
     IntroducePif,
     ReconfigureManagement,
     ResetNetworking,
@@ -181,6 +192,16 @@ def tunnel_change(tunnel: TunnelId, message: network_pb2.Tunnel, mask: FieldMask
     """What to change of a tunnel. Raises InvalidValue, InvalidIpAddress."""
     paths_of(mask, frozenset({"remotes"}), "UpdateTunnel", _ELSEWHERE)
     return UpdateTunnel(tunnel, addresses(message.remotes, "tunnel.remotes", MAX_REMOTES))
+
+
+def introduced_controller(request: sdn_service_pb2.IntroduceSdnControllerRequest) -> IntroduceController:
+    """Raises InvalidValue, InvalidIpAddress, UuidInvalid."""
+    return IntroduceController(
+        protocol=SDN_PROTOCOL.from_wire(request.protocol, "protocol", ControllerProtocol.SSL),
+        address=address(request.address, "address") if request.address else None,
+        port=request.port,
+        id=ControllerId(bounds.optional_uuid(request.id, "SDN_controller")),
+    )
 
 
 def management(request: network_service_pb2.ReconfigureManagementRequest, pif: PifId) -> ReconfigureManagement:

@@ -18,7 +18,9 @@ from typing import Final, ParamSpec, TypeVar
 
 from xenhost.core.errors import DeviceAttachFailed
 from xenhost.core.network import (
+    CONTROLLERS,
     BridgeState,
+    ControllerState,
     Problem,
     SwitchFeature,
     SwitchKind,
@@ -121,11 +123,17 @@ class LinuxSwitch:
 
     async def apply(self, wanted: Topology) -> Sequence[Problem]:
         """See Switch."""
-        return await self._in_topology(self._apply, wanted)
+        problems = await self._in_topology(self._apply, wanted)
+        none = "SDN controllers need Open vSwitch; the switch of this host is Linux bridges"
+        return [*problems, Problem(CONTROLLERS, none)] if wanted.controllers else problems
 
     async def bridges(self) -> Sequence[BridgeState]:
         """See Switch."""
         return bridge_states(await self._in_topology(self._kernel.reader.dump))
+
+    async def controllers(self) -> Sequence[ControllerState]:
+        """See Switch: none."""
+        return ()
 
     async def connect_vif(self, port: VifPort) -> None:
         """See Switch."""

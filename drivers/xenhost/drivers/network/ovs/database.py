@@ -74,9 +74,9 @@ COLUMNS: Final[Mapping[Table, tuple[str, ...]]] = {
     ),
     Table.QOS: ("type", "other_config", "external_ids", "queues"),
     Table.QUEUE: ("other_config", "external_ids"),
-    Table.MANAGER: ("target", "external_ids"),
+    Table.MANAGER: ("target", "external_ids", "is_connected"),
     Table.CONTROLLER: ("target", "external_ids", "is_connected"),
-    Table.SSL: ("private_key", "certificate", "ca_cert", "bootstrap_ca_cert"),
+    Table.SSL: ("private_key", "certificate", "ca_cert", "bootstrap_ca_cert", "external_ids"),
 }
 
 

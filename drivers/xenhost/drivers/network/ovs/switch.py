@@ -5,15 +5,18 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-from xenhost.core.errors import HandleInvalid, InternalError
+from xenhost.core.errors import InternalError
 from xenhost.core.network import (
+    CONTROLLERS,
     BridgeState,
+    ControllerState,
     LockingMode,
     Problem,
+    SslFiles,
     SwitchFeature,
     SwitchKind,
     Topology,
@@ -22,11 +25,10 @@ from xenhost.core.network import (
 from xenhost.core.network_errors import SwitchCannot, SwitchUnavailable
 from xenhost.drivers.network import bridge as links
 from xenhost.drivers.network.ovs.bonds import Bonds
-from xenhost.drivers.network.ovs.change import Change
-from xenhost.drivers.network.ovs.control import SslFiles, plan_controllers, plan_managers, plan_ssl
+from xenhost.drivers.network.ovs.control import controller_states, plan_controllers, why_not
 from xenhost.drivers.network.ovs.database import Table
 from xenhost.drivers.network.ovs.flows import Flows, causes
-from xenhost.drivers.network.ovs.ovsdb import Interrupted, Ovsdb
+from xenhost.drivers.network.ovs.ovsdb import Interrupted, Ovsdb, Touched
 from xenhost.drivers.network.ovs.states import bond_ports, bridge_states
 from xenhost.drivers.network.ovs.topology import TopologyPlan, cards, plan_topology
 from xenhost.drivers.network.ovs.values import Row
@@ -54,13 +56,24 @@ class OvsSwitch:
 
     `rundir` has the sockets of the daemons. `datapath_type` is `netdev` for the switch in user space, for tests.
     `patience` is how many seconds a daemon may be silent. `hold`: while VIFs are locked, an ovs-vswitchd that was
-    started anew forwards only when their rules are back.
+    started anew forwards only when their rules are back. `ssl`: by which SDN controllers and Open vSwitch know each
+    other; without it there are none.
     """
 
     def __init__(
-        self, rundir: Path = RUNDIR, datapath_type: str = "", patience: float = 20.0, *, hold: bool = True
+        self,
+        rundir: Path = RUNDIR,
+        datapath_type: str = "",
+        patience: float = 20.0,
+        *,
+        hold: bool = True,
+        ssl: SslFiles | None = None,
     ) -> None:
         self._datapath_type: Final = datapath_type
+        self._ssl: Final = ssl
+        self._controllers: tuple[str, ...] = ()
+        self._connected: Sequence[ControllerState] = ()
+        self._watchers: Final[list[Callable[[], None]]] = []
         self._changing: Final = asyncio.Lock()
         self._db: Final = Ovsdb(rundir / "db.sock", patience)
         self._flows: Final = Flows(self._db, rundir, self._changing, patience, hold)
@@ -84,6 +97,7 @@ class OvsSwitch:
             async with self._changing:
                 await self._flows.open()
             self._bonds.open()
+            self._db.listen(self._look_at_controllers)
         except Interrupted as error:
             await self.close()
             raise SwitchUnavailable("ovsdb-server went while it was asked", switch=self.kind) from error
@@ -94,6 +108,7 @@ class OvsSwitch:
     async def close(self) -> None:
         """See the port."""
         self._bonds.close()
+        self._watchers.clear()
         await self._flows.close()
         await self._db.close()
 
@@ -105,8 +120,11 @@ class OvsSwitch:
 
     async def _apply(self, wanted: Topology) -> Sequence[Problem]:
         unusable = await asyncio.to_thread(_unusable, wanted, self._names())
+        refused = await asyncio.to_thread(why_not, self._ssl) if wanted.controllers else ""
+        self._controllers = wanted.controllers
         async with self._changing:
             plan = plan_topology(self._db.data, wanted, unusable, self._datapath_type)
+            plan_controllers(self._db.data, plan.change, wanted.controllers, None if refused else self._ssl)
             cut = [each for each in plan.moved if self._is_locked(each)]
             up = await asyncio.to_thread(_set_all, cut, False)
             before, deaf = causes(self._db.data), self._without_snooping()
@@ -128,7 +146,8 @@ class OvsSwitch:
             if sweep := plan_sweep(self._db.data):
                 await self._db.transact(sweep)
         await asyncio.to_thread(_set_all, plan.devices, True)
-        return [*plan.problems, *self._failures(plan)]
+        without = [Problem(CONTROLLERS, refused)] if refused else []
+        return [*plan.problems, *without, *self._failures(plan)]
 
     async def bridges(self) -> Sequence[BridgeState]:
         """See the port: those of Open vSwitch."""
@@ -137,6 +156,16 @@ class OvsSwitch:
     def watch_bonds(self, on_change: Callable[[], None]) -> None:
         """See the port."""
         self._bonds.watch(on_change)
+        self._watchers.append(on_change)
+
+    def _look_at_controllers(self, touched: Touched) -> None:
+        if not any(table is Table.MANAGER for table, _ in touched):
+            return
+        seen = controller_states(self._db.data, self._controllers)
+        if seen != self._connected:
+            self._connected = seen
+            for watcher in self._watchers:
+                watcher()
 
     def _names(self) -> frozenset[str]:
         return frozenset(row.name for row in self._db.data.all(Table.INTERFACE))
@@ -157,39 +186,9 @@ class OvsSwitch:
             if row is not None and (error := row.text("error")):
                 yield Problem(name, error)
 
-    # SDN
-
-    async def set_managers(self, targets: Collection[str]) -> None:
-        """Exactly these OVSDB managers: `ssl:192.0.2.1:6632`, `pssl:6640`. Raises SwitchUnavailable, InternalError."""
-        async with self._changing:
-            await self._commit(lambda: plan_managers(self._db.data, targets))
-
-    async def set_controllers(self, bridge: str, targets: Collection[str]) -> None:
-        """Exactly these OpenFlow controllers; rules of VIFs stay. Raises HandleInvalid, and as `set_managers`."""
-
-        async def change() -> None:
-            await self._db.commit(plan_controllers(self._db.data, self._real(bridge), targets))
-            await self._flows.install(bridge)
-
-        async with self._changing:
-            await _again(change)
-
-    async def set_ssl(self, files: SslFiles | None) -> None:
-        """The keys for both, or none. Raises as `set_managers`."""
-        async with self._changing:
-            await self._commit(lambda: plan_ssl(self._db.data, files))
-
-    async def _commit(self, plan: Callable[[], Change]) -> None:
-        async def commit() -> None:
-            if change := plan():
-                await self._db.commit(change)
-
-        await _again(commit)
-
-    def _real(self, bridge: str) -> Row:
-        if (row := self._db.data.named(Table.BRIDGE, bridge)) is None:
-            raise HandleInvalid(f"Open vSwitch has no bridge {bridge}", class_name="network", handle=bridge)
-        return row
+    async def controllers(self) -> Sequence[ControllerState]:
+        """See the port."""
+        return controller_states(self._db.data, self._controllers)
 
     # VIFs
 

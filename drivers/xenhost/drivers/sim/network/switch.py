@@ -9,6 +9,7 @@ from xenhost.core.network import (
     BondUplink,
     Bridge,
     BridgeState,
+    ControllerState,
     LockingMode,
     NicUplink,
     Problem,
@@ -76,6 +77,7 @@ class SimSwitch:
             problems += [Problem(bridge.name, trouble)] if trouble else []
             works = not trouble or self._works(bridge)
             self._make(bridge if works else replace(bridge, uplink=None))
+        world.controllers = wanted.controllers
         await world.sync()
         await self._life.reach("apply_switch", When.AFTER)
         return problems
@@ -84,6 +86,10 @@ class SimSwitch:
         """All of them, by name."""
         await self._life.reach("bridges", When.BEFORE)
         return self._world.states()
+
+    async def controllers(self) -> Sequence[ControllerState]:
+        """All of them are there."""
+        return [ControllerState(each, True) for each in self._world.controllers]
 
     async def connect_vif(self, port: VifPort) -> None:
         """The interface always exists."""

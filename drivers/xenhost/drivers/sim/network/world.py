@@ -99,6 +99,7 @@ class NetworkWorld:
         """Connected, or with rules."""
         self.interfaces: set[str] | None = None
         """Of VIFs, as netback makes them; None: every one that is asked for is there."""
+        self.controllers: tuple[str, ...] = ()
         self.plan = IpPlan()
         self.settings: Final[dict[str, NicSettings]] = {}
         self.leases: Final[dict[str, SimLease]] = {}
@@ -121,6 +122,7 @@ class NetworkWorld:
             return
         for bridge in stored.topology.bridges:
             self.bridges[bridge.name] = SimBridge(bridge.name, bridge)
+        self.controllers = stored.topology.controllers
         self.plan = stored.plan
         for interface, name in stored.vifs.items():
             self.vifs[interface] = VifPort(interface, name, "")
@@ -131,7 +133,8 @@ class NetworkWorld:
         """Write the store, if there is one."""
         if self._store is not None:
             await asyncio.to_thread(
-                self._store.write, StoredWorld(Topology(self.topology()), self.plan, self.vif_bridges())
+                self._store.write,
+                StoredWorld(Topology(self.topology(), self.controllers), self.plan, self.vif_bridges()),
             )
 
     # What there is

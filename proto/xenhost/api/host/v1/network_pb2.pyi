@@ -32,6 +32,9 @@ PIF_KIND_SRIOV: PifKind
 PIF_KIND_TUNNEL: PifKind
 PIF_KIND_UNSPECIFIED: PifKind
 PIF_KIND_VLAN: PifKind
+SDN_PROTOCOL_PSSL: SdnProtocol
+SDN_PROTOCOL_SSL: SdnProtocol
+SDN_PROTOCOL_UNSPECIFIED: SdnProtocol
 SRIOV_MODE_MANUAL: SriovMode
 SRIOV_MODE_MODPROBE: SriovMode
 SRIOV_MODE_SYSFS: SriovMode
@@ -100,12 +103,13 @@ class BondStatus(_message.Message):
     def __init__(self, links_up: _Optional[int] = ..., members: _Optional[_Iterable[_Union[BondMember, _Mapping]]] = ...) -> None: ...
 
 class HostNetwork(_message.Message):
-    __slots__ = ["bonds", "foreign_bridges", "management", "networks", "pifs", "sriovs", "switch", "tunnels", "vlans"]
+    __slots__ = ["bonds", "foreign_bridges", "management", "networks", "pifs", "sdn_controllers", "sriovs", "switch", "tunnels", "vlans"]
     BONDS_FIELD_NUMBER: _ClassVar[int]
     FOREIGN_BRIDGES_FIELD_NUMBER: _ClassVar[int]
     MANAGEMENT_FIELD_NUMBER: _ClassVar[int]
     NETWORKS_FIELD_NUMBER: _ClassVar[int]
     PIFS_FIELD_NUMBER: _ClassVar[int]
+    SDN_CONTROLLERS_FIELD_NUMBER: _ClassVar[int]
     SRIOVS_FIELD_NUMBER: _ClassVar[int]
     SWITCH_FIELD_NUMBER: _ClassVar[int]
     TUNNELS_FIELD_NUMBER: _ClassVar[int]
@@ -115,11 +119,12 @@ class HostNetwork(_message.Message):
     management: ManagementInterface
     networks: _containers.RepeatedCompositeFieldContainer[Network]
     pifs: _containers.RepeatedCompositeFieldContainer[Pif]
+    sdn_controllers: _containers.RepeatedCompositeFieldContainer[SdnController]
     sriovs: _containers.RepeatedCompositeFieldContainer[NetworkSriov]
     switch: SwitchKind
     tunnels: _containers.RepeatedCompositeFieldContainer[Tunnel]
     vlans: _containers.RepeatedCompositeFieldContainer[Vlan]
-    def __init__(self, switch: _Optional[_Union[SwitchKind, str]] = ..., management: _Optional[_Union[ManagementInterface, _Mapping]] = ..., networks: _Optional[_Iterable[_Union[Network, _Mapping]]] = ..., pifs: _Optional[_Iterable[_Union[Pif, _Mapping]]] = ..., bonds: _Optional[_Iterable[_Union[Bond, _Mapping]]] = ..., vlans: _Optional[_Iterable[_Union[Vlan, _Mapping]]] = ..., tunnels: _Optional[_Iterable[_Union[Tunnel, _Mapping]]] = ..., sriovs: _Optional[_Iterable[_Union[NetworkSriov, _Mapping]]] = ..., foreign_bridges: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, switch: _Optional[_Union[SwitchKind, str]] = ..., management: _Optional[_Union[ManagementInterface, _Mapping]] = ..., networks: _Optional[_Iterable[_Union[Network, _Mapping]]] = ..., pifs: _Optional[_Iterable[_Union[Pif, _Mapping]]] = ..., bonds: _Optional[_Iterable[_Union[Bond, _Mapping]]] = ..., vlans: _Optional[_Iterable[_Union[Vlan, _Mapping]]] = ..., tunnels: _Optional[_Iterable[_Union[Tunnel, _Mapping]]] = ..., sriovs: _Optional[_Iterable[_Union[NetworkSriov, _Mapping]]] = ..., foreign_bridges: _Optional[_Iterable[str]] = ..., sdn_controllers: _Optional[_Iterable[_Union[SdnController, _Mapping]]] = ...) -> None: ...
 
 class Ipv4Config(_message.Message):
     __slots__ = ["address", "dns", "gateway", "mode"]
@@ -340,6 +345,28 @@ class PifStatus(_message.Message):
     vlan: int
     def __init__(self, currently_attached: bool = ..., bridge: _Optional[str] = ..., vlan: _Optional[int] = ..., ipv4_addresses: _Optional[_Iterable[str]] = ..., ipv4_gateway: _Optional[str] = ..., ipv6_addresses: _Optional[_Iterable[str]] = ..., ipv6_gateway: _Optional[str] = ..., dns: _Optional[_Iterable[str]] = ..., bond_slave_of: _Optional[str] = ..., metrics: _Optional[_Union[PifMetrics, _Mapping]] = ..., problem: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
+class SdnController(_message.Message):
+    __slots__ = ["address", "id", "port", "protocol", "status"]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    id: str
+    port: int
+    protocol: SdnProtocol
+    status: SdnControllerStatus
+    def __init__(self, id: _Optional[str] = ..., protocol: _Optional[_Union[SdnProtocol, str]] = ..., address: _Optional[str] = ..., port: _Optional[int] = ..., status: _Optional[_Union[SdnControllerStatus, _Mapping]] = ...) -> None: ...
+
+class SdnControllerStatus(_message.Message):
+    __slots__ = ["connected", "problem"]
+    CONNECTED_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    connected: bool
+    problem: str
+    def __init__(self, connected: bool = ..., problem: _Optional[str] = ...) -> None: ...
+
 class Tunnel(_message.Message):
     __slots__ = ["access_pif_id", "id", "key", "other_config", "protocol", "remotes", "status", "transport_pif_id"]
     class OtherConfigEntry(_message.Message):
@@ -418,6 +445,9 @@ class TunnelProtocol(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class SriovMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class SdnProtocol(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class SwitchKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
