@@ -17,7 +17,7 @@ SECONDS = 30.0
 async def xenhost(tmp_path: Path) -> AsyncIterator[CommandLine]:
     """With a VM that is called web1, on a network that is called LAN."""
     (tmp_path / "vmlinuz").write_bytes(bytes(4096))
-    async with AgentProcess(tmp_path, '[storage]\ntypes = ["dummy"]\n') as process:
+    async with AgentProcess(tmp_path, '[storage]\ntypes = ["dummy"]\n[sim]\nsriov = 4\n') as process:
         await process.start()
         xenhost = CommandLine(process.target.removeprefix("unix:"))
         await xenhost.ok("network", "create", "LAN")
@@ -69,3 +69,19 @@ async def test_vifs_follow_their_card_into_a_bond_and_out_of_it(xenhost: Command
     await shown(xenhost, "bonded", "web1  VIF 1")
     await xenhost.ok("bond", "destroy", "bond0")
     await shown(xenhost, "xenbr1", "web1  VIF 1")
+
+
+async def test_a_vm_on_virtual_functions_is_refused_and_left_halted(xenhost: CommandLine) -> None:
+    await xenhost.ok("network", "create", "fast")
+    await xenhost.ok("sriov", "create", "eth3", "fast")
+    await xenhost.ok("vif", "plug", "web1", "fast")
+    ended = await xenhost.run("vm", "start", "web1")
+    assert (ended.exit_code, "PCI devices cannot be handed to VMs here" in ended.stderr) == (1, True), ended.stderr
+    assert (await xenhost.one("vm", "show", "web1"))["status"]["power_state"] == "halted"
+    await xenhost.ok("vif", "unplug", "web1", "1")
+    await xenhost.ok("vm", "start", "web1")
+    ended = await xenhost.run("vif", "plug", "web1", "fast")
+    assert (ended.exit_code, "use a network of its PIF" in ended.stderr) == (1, True), ended.stderr
+    (sriov,) = await xenhost.json("sriov", "list")
+    assert sriov["status"] == {"capacity": 4, "remaining": 4}
+    await xenhost.ok("vm", "shutdown", "--hard", "web1")

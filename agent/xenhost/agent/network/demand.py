@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from xenhost.agent.network.applying import Applier
+from xenhost.agent.network.changes.sriovs import functions_of
 from xenhost.agent.network.config import NetworkConfig
 from xenhost.agent.network.finding import find_bridge
 from xenhost.agent.network.known import Known
@@ -35,6 +36,7 @@ class Demand:
                 away = known.unreadable or known.problem_at(frozenset({"switch"}))
                 raise _failed(bridge, away or "there is no such bridge, and no network on it")
             return VifNetwork("")
+        self._check_has_bridge(bridge)
         if bridge not in known.needed and len(known.needed) >= self._config.most_needed:
             raise TooBusy("too many networks are in use; release some first")
         known.needed[bridge] = self._clock.monotonic()
@@ -92,6 +94,20 @@ class Demand:
 
     def _is_ours(self, bridge: str) -> bool:
         return any(network.bridge == bridge for network in self._known.effective.networks.values())
+
+    def _check_has_bridge(self, bridge: str) -> None:
+        """A network of virtual functions has none: its VIFs would be PCI devices. Raises DeviceAttachFailed."""
+        intent = self._known.effective
+        network = next(each for each in intent.networks.values() if each.bridge == bridge)
+        found = functions_of(intent, network.id)
+        if found is not None:
+            physical = intent.pifs.get(found[0].physical)
+            card = "a card" if physical is None else physical.device
+            raise _failed(
+                bridge,
+                f"VIFs on network {network.name or bridge} are virtual functions of {card} (SR-IOV), and PCI devices"
+                " cannot be handed to VMs here; use a network of its PIF, or one with a bridge",
+            )
 
     def _is_up(self, bridge: str) -> bool:
         found = self._known.bridges.get(bridge)
