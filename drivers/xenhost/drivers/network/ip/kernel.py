@@ -25,20 +25,11 @@ from xenhost.drivers.network.ip.layout import (
     SetAddress,
     SetRoute,
 )
-from xenhost.drivers.network.ip.rtnetlink import (
-    CREATE,
-    DROP_ADDRESS,
-    DROP_ROUTE,
-    EXCLUSIVE,
-    GET_ADDRESSES,
-    GET_ROUTES,
-    NEW_ADDRESS,
-    NEW_ROUTE,
-    REPLACE,
-    Rtnetlink,
-)
 from xenhost.system.netlink import attribute, read_attributes, u32
+from xenhost.system.netlink_client import CREATE, EXCLUSIVE, REPLACE, NetlinkClient
 
+_NEW_ADDRESS, _DROP_ADDRESS, _GET_ADDRESSES = 20, 21, 22
+_NEW_ROUTE, _DROP_ROUTE, _GET_ROUTES = 24, 25, 26
 _ADDRESS: Final = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
 _ROUTE: Final = struct.Struct("=BBBBBBBBI")  # rtmsg: family, bits to, from, tos, table, protocol, scope, type, flags
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_CACHEINFO = 1, 2, 4, 6
@@ -59,13 +50,13 @@ class Kernel:
     """What dom0's kernel has of addresses and routes, and how it is changed."""
 
     def __init__(self) -> None:
-        self._netlink: Rtnetlink | None = None
+        self._netlink: NetlinkClient | None = None
         self._lock = threading.Lock()
 
     def open(self) -> None:
         """Raises OSError."""
         if self._netlink is None:
-            self._netlink = Rtnetlink()
+            self._netlink = NetlinkClient(strict=True)
 
     def close(self) -> None:
         if self._netlink is not None:
@@ -94,40 +85,35 @@ class Kernel:
         indexes = {name: index for index, name in socket.if_nameindex()}
         names = {index: name for name, index in indexes.items()}
         addresses: dict[str, list[FoundAddress]] = {}
-        for body in self._ask().dump(GET_ADDRESSES, bytes(_ADDRESS.size)):
+        for _, body in self._ask().dump(_GET_ADDRESSES, bytes(_ADDRESS.size)):
             device = names.get(_ADDRESS.unpack_from(body)[4])
             if device is not None and (address := _address(body)) is not None:
                 addresses.setdefault(device, []).append(address)
         routes = []
         for family in _FAMILIES.values():
             asked = _ROUTE.pack(family, 0, 0, 0, _MAIN_TABLE, 0, 0, 0, 0)
-            found = (_route(body, names) for body in self._ask().dump(GET_ROUTES, asked))
+            found = (_route(body, names) for _, body in self._ask().dump(_GET_ROUTES, asked))
             routes += [route for route in found if route is not None]
         return Found(indexes, {device: tuple(each) for device, each in addresses.items()}, tuple(routes))
 
     def _make(self, change: Change, index: int) -> None:
         match change:
             case SetAddress():
-                self._ask().change(
-                    NEW_ADDRESS,
-                    CREATE | REPLACE,
-                    _address_body(change.address, index)
-                    + attribute(_IFA_CACHEINFO, _FOREVER)
-                    + _broadcast(change.address),
-                )
+                body = _address_body(change.address, index) + attribute(_IFA_CACHEINFO, _FOREVER)
+                self._ask().change(_NEW_ADDRESS, body + _broadcast(change.address), CREATE | REPLACE)
             case DropAddress():
-                self._ask().change(DROP_ADDRESS, 0, _address_body(change.address, index))
+                self._ask().change(_DROP_ADDRESS, _address_body(change.address, index))
             case SetRoute():
                 mode = CREATE | (REPLACE if change.replace else EXCLUSIVE)
                 flags = _ON_LINK if change.on_link else 0
                 body = _route_body(change.network, change.gateway, index, ROUTE_PROTOCOL, flags)
-                self._ask().change(NEW_ROUTE, mode, body)
+                self._ask().change(_NEW_ROUTE, body, mode)
             case DropRoute():
                 route = change.route
                 body = _route_body(route.network, route.gateway, index, route.protocol, 0)
-                self._ask().change(DROP_ROUTE, 0, body + u32(_RTA_PRIORITY, route.metric))
+                self._ask().change(_DROP_ROUTE, body + u32(_RTA_PRIORITY, route.metric))
 
-    def _ask(self) -> Rtnetlink:
+    def _ask(self) -> NetlinkClient:
         if self._netlink is None:
             raise OSError(errno.EBADF, "not open")
         return self._netlink

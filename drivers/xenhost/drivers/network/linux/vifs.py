@@ -10,6 +10,7 @@ from xenhost.drivers.network.linux import vif_rules
 from xenhost.drivers.network.linux.kernel import Kernel
 from xenhost.drivers.network.linux.links import HUB_PRIORITY, Link
 from xenhost.drivers.network.linux.nft import Command, Nft, NftError
+from xenhost.drivers.network.linux.requests import Value
 
 _MADE_BY_NETBACK: Final = re.compile(r"(vif|tap)\d+\.\d+")
 
@@ -82,24 +83,25 @@ class Vifs:
         if port.locking is LockingMode.DISABLED:
             self._cut_off(link)
             return
-        before: dict[str, object] = {}
+        before: dict[str, Value] = {}
         if link.mac != BACKEND_MAC:
             if link.up:  # netback's interfaces take an address only while they are down
-                self._kernel.set_link(link.index, state="down")
+                self._kernel.set_link(link.index, {"state": "down"})
             before["address"] = BACKEND_MAC
         if link.mtu != port.mtu:
             before["mtu"] = port.mtu
-        if link.port_of != "bridge":
-            self._kernel.quiet(link.index)
         if link.master != bridge.index:
             before["master"] = bridge.index
+        fresh = link.port_of != "bridge"
+        if fresh:
+            before["noarp"] = 1
         if before:
-            self._kernel.set_link(link.index, **before)
+            self._kernel.set_link(link.index, before, quiet=fresh)
         if port.receive_bytes_per_second or link.qdisc == "tbf":
             self._kernel.set_rate(link.index, port.receive_bytes_per_second, port.mtu)
         now_up = link.up and "address" not in before
         if now_up != port.carrier:
-            self._kernel.set_link(link.index, state="up" if port.carrier else "down")
+            self._kernel.set_link(link.index, {"state": "up" if port.carrier else "down"})
         was_promiscuous = link.port.get("priority") == HUB_PRIORITY and link.master == bridge.index
         if port.promiscuous != was_promiscuous:
             self._kernel.set_promiscuous(link, port.promiscuous)
@@ -109,9 +111,9 @@ class Vifs:
 
     def _cut_off(self, link: Link) -> None:
         if link.up:
-            self._kernel.set_link(link.index, state="down")
+            self._kernel.set_link(link.index, {"state": "down"})
         if link.master:
-            self._kernel.set_link(link.index, master=0)
+            self._kernel.set_link(link.index, {"master": 0})
         if link.qdisc == "tbf":
             self._kernel.set_rate(link.index, 0, link.mtu)
         if link.port.get("priority") == HUB_PRIORITY:

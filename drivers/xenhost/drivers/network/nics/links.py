@@ -6,26 +6,22 @@ Sources: rtnetlink(7), linux/include/uapi/linux/if_link.h, net/core/rtnetlink.c.
 """
 
 import errno
-import os
 import socket
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
-from xenhost.system.netlink import attribute, message, messages, nested, read_attributes, text, u32
+from xenhost.system.netlink import attribute, messages, nested, read_attributes, text, u32
+from xenhost.system.netlink_client import NetlinkClient
 
 RTM_NEWLINK: Final = 16
 RTM_DELLINK: Final = 17
 _RTM_GETLINK: Final = 18
 _RTM_SETLINK: Final = 19
-_NLMSG_ERROR: Final = 2
-_NLMSG_DONE: Final = 3
-_REQUEST_ACK: Final = 1 | 4
-_REQUEST_DUMP: Final = 1 | 0x300
 _LINK: Final = struct.Struct("=BxHiII")
 """struct ifinfomsg: family, type, index, flags, change."""
+_ANY: Final = _LINK.pack(0, 0, 0, 0, 0)
 _IFLA_ADDRESS: Final = 1
 _IFLA_IFNAME: Final = 3
 _IFLA_MTU: Final = 4
@@ -46,9 +42,6 @@ _VF_RATE: Final = 6
 _IFF_UP: Final = 1
 _IFF_LOWER_UP: Final = 1 << 16
 _ETHERNET: Final = 1
-_MAX_DATAGRAM: Final = 1 << 17
-SECONDS: Final = 30.0
-"""Longest wait for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +82,20 @@ def events(untrusted_data: bytes) -> Iterator[LinkEvent]:
 
 def every() -> Sequence[Link]:
     """All links. Blocks. Raises OSError."""
-    found = (_parse(body) for body in _exchange(_RTM_GETLINK, _REQUEST_DUMP, _LINK.pack(0, 0, 0, 0, 0)))
+    with NetlinkClient() as kernel:
+        found = [_parse(body) for type_, body in kernel.dump(_RTM_GETLINK, _ANY) if type_ == RTM_NEWLINK]
     return [link for link in found if link is not None]
 
 
 def find(name: str) -> Link | None:
     """The link of that name. Blocks. Raises OSError."""
     try:
-        answers = _exchange(_RTM_GETLINK, _REQUEST_ACK, _LINK.pack(0, 0, 0, 0, 0) + text(_IFLA_IFNAME, name))
+        with NetlinkClient() as kernel:
+            return _parse(kernel.get(_RTM_GETLINK, _ANY + text(_IFLA_IFNAME, name)))
     except OSError as error:
         if error.errno in (errno.ENODEV, errno.ERANGE, errno.EINVAL):  # the last two: no name that a link can have
             return None
         raise
-    return _parse(answers[0]) if answers else None
 
 
 def set_mtu(link: Link, mtu: int) -> None:
@@ -130,25 +124,8 @@ def _set_vf(link: Link, type_: int, value: bytes) -> None:
 
 
 def _set(link: Link, attributes: bytes) -> None:
-    _exchange(_RTM_SETLINK, _REQUEST_ACK, _LINK.pack(0, 0, link.index, 0, 0) + attributes)
-
-
-def _exchange(type_: int, flags: int, body: bytes) -> list[bytes]:
-    """Send one request; the answers of type RTM_NEWLINK."""
-    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-    with closing(netlink):
-        netlink.bind((0, 0))
-        netlink.settimeout(SECONDS)
-        netlink.send(message(type_, flags, 1, body))
-        answers: list[bytes] = []
-        while True:
-            for answer, _, _, payload in messages(netlink.recv(_MAX_DATAGRAM)):
-                if answer == RTM_NEWLINK:
-                    answers.append(payload)
-                elif answer in (_NLMSG_ERROR, _NLMSG_DONE):
-                    if len(payload) >= 4 and (code := -struct.unpack_from("=i", payload)[0]) > 0:
-                        raise OSError(code, os.strerror(code))
-                    return answers
+    with NetlinkClient() as kernel:
+        kernel.change(_RTM_SETLINK, _LINK.pack(0, 0, link.index, 0, 0) + attributes)
 
 
 def _parse(body: bytes) -> Link | None:
