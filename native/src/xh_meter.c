@@ -2,6 +2,7 @@
 #include "xh_ctrl.h"
 
 #define BATCH 512
+#define TIME(ns) ((ns) & ~(1ull << 63)) /* without XEN_RUNSTATE_UPDATE, which some versions let out */
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define MAX_CX LENGTH(((struct xh_rest *)NULL)->cx_ns)
 #define MAX_PX LENGTH(((struct xh_rest *)NULL)->px_ns)
@@ -12,7 +13,7 @@ static uint8_t state_of(xh_ctrl *ctrl, const xc_domaininfo_t *in, uint32_t vcpu,
 
     /* The domain's own line says it all when it has one vCPU; a dying one may have lost it since. */
     if (in->max_vcpu_id == 0 && in->nr_online_vcpus == 1) {
-        *time = in->cpu_time;
+        *time = TIME(in->cpu_time);
         if (in->flags & XEN_DOMINF_running)
             return XH_VCPU_RUNNING;
         return in->flags & XEN_DOMINF_blocked ? XH_VCPU_BLOCKED : XH_VCPU_RUNNABLE;
@@ -21,7 +22,7 @@ static uint8_t state_of(xh_ctrl *ctrl, const xc_domaininfo_t *in, uint32_t vcpu,
         *time = 0;
         return XH_VCPU_UNKNOWN;
     }
-    *time = info.cpu_time;
+    *time = TIME(info.cpu_time);
     if (!info.online)
         return XH_VCPU_OFFLINE;
     if (info.running)
@@ -55,7 +56,7 @@ int xh_loads(xh_ctrl *ctrl, uint32_t max, struct xh_load *out, uint32_t max_vcpu
             d->paused = !!(in->flags & XEN_DOMINF_paused);
             d->gone = !!(in->flags & (XEN_DOMINF_dying | XEN_DOMINF_shutdown));
             d->tot_pages = in->tot_pages;
-            d->cpu_time_ns = in->cpu_time;
+            d->cpu_time_ns = TIME(in->cpu_time);
             d->online_vcpus = in->nr_online_vcpus;
             d->vcpus = count;
             d->first_vcpu = used;

@@ -27,7 +27,7 @@ class MeteredMemory:
     dynamic_min: int
     dynamic_max: int
     internal_free: float = math.nan
-    """As the guest tells (data/meminfo_free, which is KiB there): untrusted, bounded by whoever read it. NaN: unknown."""
+    """As the guest tells (data/meminfo_free): untrusted, but bounded by whoever read it. NaN: unknown."""
 
 
 @dataclass(frozen=True, slots=True)

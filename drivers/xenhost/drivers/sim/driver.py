@@ -43,6 +43,11 @@ class SimHypervisor:
         self._life: Final = Life(world, self._let_go)
         self._devices: Final = SimDevices(self._life)
 
+    @property
+    def world(self) -> World:
+        """What it shows; for its meters."""
+        return self._world
+
     # Life of the driver itself
 
     async def open(self) -> None:
