@@ -6,6 +6,7 @@ from enum import StrEnum, auto
 from pathlib import Path
 from typing import Any, Final
 
+from xenhost.agent.metrics.config import MetricsSettings, read_metrics
 from xenhost.agent.network_settings import NetworkSettings, read_network
 from xenhost.agent.storage_settings import StorageSettings, read_storage
 from xenhost.agent.tls_files import TlsFiles
@@ -110,6 +111,7 @@ class Config:
     master: MasterConfig | None
     storage: StorageSettings
     network: NetworkSettings
+    metrics: MetricsSettings
     driver_options: dict[str, Any]
     """The table of the driver in use; the driver checks it."""
 
@@ -134,6 +136,7 @@ def read_config(places: Places, file: Path | None, hypervisor: str | None) -> Co
         master=_master(top.table("master"), places),
         storage=read_storage(top.table("storage"), places.root, places.state_dir),
         network=read_network(top.table("network"), hypervisor or chosen, places.tls_dir),
+        metrics=_metrics(top.table("metrics"), places),
         driver_options=drivers.get(hypervisor or chosen, {}),
     )
     if config.hypervisor not in HYPERVISORS:
@@ -163,6 +166,14 @@ def _api(table: Table, places: Places) -> ApiConfig:
             if key in table.everything():
                 raise table.error(key, "has no use without listen: the unix socket knows no certificates")
     return api
+
+
+def _metrics(table: Table, places: Places) -> MetricsSettings:
+    settings = read_metrics(table, places.root, places.run_dir, places.tls_dir)
+    for address in settings.listen:
+        if not _ADDRESS.fullmatch(address):
+            raise table.error("listen", f"{address!r:.60} must be host:port, such as 192.0.2.1:9441 or [::]:9441")
+    return settings
 
 
 def _master(table: Table, places: Places) -> MasterConfig | None:

@@ -78,6 +78,7 @@ class Daemon:
         await self._host.open_storage()
         self._notifier.status("recovering")
         await self._host.engine.start()
+        await self._host.open_metrics()
         self._server.serve()
         vms = len(self._host.engine.vms())
         self._notifier.ready(f"{vms} VMs")

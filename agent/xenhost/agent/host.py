@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass
 
 from xenhost.agent.engine.engine import Engine
+from xenhost.agent.metrics.engine import MetricsEngine
+from xenhost.agent.metrics.http.servers import MetricsServers
 from xenhost.agent.network.engine import NetworkEngine
 from xenhost.agent.storage.engine import StorageEngine
 from xenhost.core.ports.hypervisor import Hypervisor
@@ -24,6 +26,9 @@ class Host:
     engine: Engine
     network: NetworkEngine | None = None
     """None: the networks of this host are somebody else's."""
+    metrics: MetricsEngine | None = None
+    """None: nothing is measured."""
+    metrics_servers: MetricsServers | None = None
 
     async def open_network(self) -> None:
         """Make the networks, before whatever needs one. Raises InternalError if its store cannot be used.
@@ -42,6 +47,22 @@ class Host:
         await self.drivers.discover()
         await self.storage.start()
 
+    async def open_metrics(self) -> None:
+        """Sample and serve, after the engines. Raises InternalError if there is no place for files, ConfigError."""
+        if self.metrics is not None:
+            await self.metrics.start()
+        if self.metrics_servers is not None:
+            await self.metrics_servers.open()
+
+    async def close_metrics(self) -> None:
+        """Serve no more, and write everything to disk."""
+        try:
+            if self.metrics_servers is not None:
+                await self.metrics_servers.close()
+        finally:
+            if self.metrics is not None:
+                await self.metrics.close()
+
     async def ended(self) -> None:
         """Wait until one of the engines has ended by itself, by a fault, which is raised."""
         waits = [asyncio.ensure_future(self.engine.ended()), asyncio.ensure_future(self.storage.ended())]
@@ -57,6 +78,12 @@ class Host:
 
     async def close(self) -> None:
         """Everything, in reverse, each part even if another fails. VMs and what serves their disks run on."""
+        try:
+            await self.close_metrics()
+        finally:
+            await self._close_engines()
+
+    async def _close_engines(self) -> None:
         try:
             await self.engine.close()
         finally:

@@ -23,6 +23,19 @@ from xenhost.agent.lifecycle import StopSignals, single_instance
 from xenhost.agent.link.backoff import Backoff
 from xenhost.agent.link.link import MasterLink
 from xenhost.agent.logging import set_up_logging
+from xenhost.agent.messages.log import MessageLog
+from xenhost.agent.messages.store import MessageStore
+from xenhost.agent.metrics.alerts.alerts import Alerts
+from xenhost.agent.metrics.alerts.dom0 import dom0_usage
+from xenhost.agent.metrics.archivist import Archivist
+from xenhost.agent.metrics.archivist import folder as archive_folder
+from xenhost.agent.metrics.engine import MetricsEngine
+from xenhost.agent.metrics.http.handlers import MetricsHttp
+from xenhost.agent.metrics.http.servers import MetricsServers
+from xenhost.agent.metrics.metered import Metered
+from xenhost.agent.metrics.plugins.table import PluginTable
+from xenhost.agent.metrics.registration import Registration
+from xenhost.agent.metrics.sampler import Sampler
 from xenhost.agent.network.config import NetworkConfig
 from xenhost.agent.network.current import CurrentSwitch
 from xenhost.agent.network.engine import NetworkEngine
@@ -38,8 +51,11 @@ from xenhost.core.clock import Clock
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ports.hypervisor import Hypervisor
 from xenhost.core.ports.network import VifSwitch
+from xenhost.drivers.metrics.registry import MeterSettings, make_meters
 from xenhost.drivers.network.registry import NetworkDriverSettings, make_network
 from xenhost.drivers.registry import DriverSettings, make_hypervisor
+from xenhost.rrd.archive import Archive
+from xenhost.rrd.store import Store
 from xenhost.sm.command import Commands
 from xenhost.sm.context import SmContext
 from xenhost.sm.datapath.blocks import KernelBlocks, PlainBlocks
@@ -94,6 +110,7 @@ def _build(
     server = ApiServer(
         *(config.api, host.engine, host.storage, host.importer, Consoles(), edge, health, clock, log),
         network=host.network,
+        metrics=host.metrics,
     )
     link = None
     if config.master is not None:
@@ -101,6 +118,7 @@ def _build(
         link = MasterLink(
             *(config.master, host.engine, host.storage, health, backoff, lambda: server.targets, clock, log),
             network=host.network,
+            messages=None if host.metrics is None else host.metrics.messages,
         )
         if host.network is not None:
             link.on_registered = host.network.master_reached
@@ -171,7 +189,10 @@ def build_host(config: Config, identity: Identity, clock: Clock, hypervisor: Hyp
         network.set_mover(engine.vifs.move)
         engine.vifs.on_plugged = network.vifs_changed
     importer = Importer(copier, clock, places.state_dir / "sm" / "import")
-    return Host(hypervisor, drivers, images, storage, importer, engine, network)
+    metrics, servers = None, None
+    if config.metrics.enabled:
+        metrics, servers = _metrics(config, identity.host_id, hypervisor, engine, storage, network, clock)
+    return Host(hypervisor, drivers, images, storage, importer, engine, network, metrics, servers)
 
 
 def _network(
@@ -199,6 +220,34 @@ def _network(
         *(switch, made.addresses, made.nics, places.state_dir, clock, operations, hub), config=network
     )
     return engine, switch
+
+
+def _metrics(
+    config: Config,
+    host_id: str,
+    hypervisor: Hypervisor,
+    engine: Engine,
+    storage: StorageEngine,
+    network: NetworkEngine | None,
+    clock: Clock,
+) -> tuple[MetricsEngine, MetricsServers]:
+    places, settings = config.places, config.metrics
+    log = structlog.get_logger("xenhost.metrics")
+    store = Store(host_id, clock.now(), vm_extremes=settings.vm_extremes, record_all=settings.record_all)
+    archivist = Archivist(Archive(archive_folder(places.state_dir)), store, log)
+    plugins = PluginTable(settings.folder, clock, log)
+    metered = Metered(engine, storage)
+    meters = make_meters(config.hypervisor, MeterSettings(clock, hypervisor, metered.spaces))
+    sampler = Sampler(meters, plugins, metered, store, archivist.save_soon, clock, log)
+    kept = MessageStore(places.state_dir / "messages.db")
+    messages = MessageLog(kept, engine.hub, clock, log)
+    alerts = Alerts(store, kept, messages, host_id, dom0_usage, clock, log)
+    metrics = MetricsEngine(
+        *(engine, storage, network, store, archivist, plugins, metered, sampler, messages, kept, alerts, clock, log)
+    )
+    registration = Registration(plugins, metrics, str(settings.folder), metrics.next_tick, metrics.save_soon)
+    http = MetricsHttp(metrics, clock.now)
+    return metrics, MetricsServers(settings, config.api, http, registration, clock, log)
 
 
 def _hypervisor(config: Config, clock: Clock, switch: VifSwitch | None = None) -> Hypervisor:

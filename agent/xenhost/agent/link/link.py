@@ -15,6 +15,7 @@ from xenhost.agent.link.diagnose import why
 from xenhost.agent.link.dial import open_channel
 from xenhost.agent.link.lease import Lease
 from xenhost.agent.link.report import Reporter
+from xenhost.agent.messages.log import MessageLog
 from xenhost.agent.rpc.health import Health
 from xenhost.agent.rpc.networking import Networking
 from xenhost.agent.steps.patience import before
@@ -49,11 +50,12 @@ class MasterLink:
         clock: Clock,
         log: Log,
         network: Networking | None = None,
+        messages: MessageLog | None = None,
     ) -> None:
         """`network` None: the networks of this host are not ours, and are not reported."""
         self._config = config
         self._engine = engine
-        self._reporter = Reporter(engine, storage, clock, network)
+        self._reporter = Reporter(engine, storage, clock, network, messages)
         self._backoff = backoff
         self._endpoints = endpoints
         self._clock = clock

@@ -5,9 +5,11 @@ from itertools import zip_longest
 from typing import Final, TypeVar
 
 from xenhost.agent.engine.engine import Engine
+from xenhost.agent.messages.log import MessageLog
 from xenhost.agent.rpc.convert.event import change_to_proto
 from xenhost.agent.rpc.convert.guest import guest_change_to_proto, guest_metrics_to_proto
 from xenhost.agent.rpc.convert.host import domain_to_proto, host_to_proto
+from xenhost.agent.rpc.convert.metrics import message_to_proto
 from xenhost.agent.rpc.convert.network import (
     bond_to_proto,
     host_network_to_proto,
@@ -44,8 +46,16 @@ T = TypeVar("T")
 class Reporter:
     """Looks at the engine and says what there is. Raises XenhostErrors of the hypervisor."""
 
-    def __init__(self, engine: Engine, storage: StorageEngine, clock: Clock, network: Networking | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        storage: StorageEngine,
+        clock: Clock,
+        network: Networking | None = None,
+        messages: MessageLog | None = None,
+    ) -> None:
         self._engine = engine
+        self._messages = messages
         self._storage = storage
         self._network = network
         self._clock = clock
@@ -70,6 +80,7 @@ class Reporter:
             vms=[vm_to_proto(view) for view in self._engine.vms()],
             domains=[domain_to_proto(domain) for domain in await self._engine.domains()],
             guest_metrics=[guest_metrics_to_proto(vm, view) for vm, view in guests.items()],
+            messages=[] if self._messages is None else map(message_to_proto, self._messages.all()),
             srs=[sr_to_proto(view) for view in self._storage.srs()],
             vdis=parts[0][0],
             network=parts[0][1],
@@ -94,6 +105,8 @@ class Reporter:
                 guest_metrics=list(_there(batch, ObjectKind.VM_GUEST_METRICS, self._guest)),
                 resume_token=token if start + BATCH >= len(changes) else "",
             )
+            if self._messages is not None:
+                message.messages.extend(map(message_to_proto, _there(batch, ObjectKind.MESSAGE, self._messages.get)))
             if self._network is not None:
                 message.MergeFrom(_networks(self._network, batch))
             yield message

@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2_grpc
 from xenhost.agent.config import ApiConfig
 from xenhost.agent.console.relay import Consoles
 from xenhost.agent.engine.engine import Engine
+from xenhost.agent.metrics.engine import MetricsEngine
 from xenhost.agent.rpc.bond import BondServicer
 from xenhost.agent.rpc.console import ConsoleServicer
 from xenhost.agent.rpc.credentials import server_credentials
@@ -22,6 +23,7 @@ from xenhost.agent.rpc.health import AGENT, Health
 from xenhost.agent.rpc.host import HostServicer
 from xenhost.agent.rpc.image_stream import ImageStreams
 from xenhost.agent.rpc.interceptors import Edge
+from xenhost.agent.rpc.metrics import MetricsServicer
 from xenhost.agent.rpc.network import NetworkServicer
 from xenhost.agent.rpc.networking import Networking
 from xenhost.agent.rpc.operations import OperationsServicer
@@ -43,6 +45,7 @@ from xenhost.api.host.v1 import (
     console_service_pb2_grpc,
     event_service_pb2_grpc,
     host_service_pb2_grpc,
+    metrics_service_pb2_grpc,
     network_service_pb2_grpc,
     pif_service_pb2_grpc,
     sdn_service_pb2_grpc,
@@ -76,6 +79,7 @@ SERVICES: Final = (
     "xenhost.api.host.v1.SdnControllerService",
     "xenhost.api.host.v1.HostService",
     "xenhost.api.host.v1.EventService",
+    "xenhost.api.host.v1.MetricsService",
     "xenhost.api.host.v1.ConsoleService",
     "google.longrunning.Operations",
     "grpc.health.v1.Health",
@@ -112,11 +116,13 @@ class ApiServer:
         log: Log,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
         network: Networking | None = None,
+        metrics: MetricsEngine | None = None,
     ) -> None:
         self._config = config
         self._engine = engine
         self._storage = storage
         self._network = network or UnmanagedNetworks()
+        self._metrics = metrics
         self._importer = importer
         self._consoles = consoles
         self._edge = edge
@@ -176,6 +182,10 @@ class ApiServer:
             (sdn_service_pb2_grpc.add_SdnControllerServiceServicer_to_server, SdnControllerServicer(network)),
             (host_service_pb2_grpc.add_HostServiceServicer_to_server, HostServicer(engine)),
             (event_service_pb2_grpc.add_EventServiceServicer_to_server, events),
+            (
+                metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,
+                MetricsServicer(engine, storage, self._metrics, self._clock),
+            ),
             (
                 console_service_pb2_grpc.add_ConsoleServiceServicer_to_server,
                 ConsoleServicer(engine, self._consoles, self._clock),

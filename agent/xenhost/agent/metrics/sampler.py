@@ -1,0 +1,122 @@
+"""The thread that samples: every five seconds, on a grid that nothing shifts."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+import structlog
+
+from xenhost.agent.metrics.metered import Metered
+from xenhost.agent.metrics.plugins.owners import KnownOwners
+from xenhost.agent.metrics.plugins.table import PluginTable
+from xenhost.core.clock import Clock
+from xenhost.core.metrics import Reading
+from xenhost.core.ports.metrics import Meter
+from xenhost.rrd.store import Store
+
+Log = structlog.typing.FilteringBoundLogger
+
+STEP: Final = 5.0
+MIDDLE: Final = 2.5
+"""Seconds into a slot at which it is read: far from both ends, whatever the clock is corrected by."""
+DRIFT: Final = 1.5
+"""Seconds that wall clock and grid may be apart before the grid is laid anew."""
+PLUGIN_SECONDS: Final = 1.0
+"""For which a tick waits for plugins; what comes later is in the next one."""
+MINUTE: Final = 12
+"""Ticks between two writes of the archives."""
+
+
+class Sampler:
+    """`run` is for a thread of its own; `stop` and `next_tick` are for others."""
+
+    def __init__(
+        self,
+        meters: Sequence[Meter],
+        plugins: PluginTable,
+        metered: Metered,
+        store: Store,
+        save: Callable[[], None],
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        """`save` is called each minute, and must only ask for it."""
+        self._meters: Final = meters
+        self._plugins: Final = plugins
+        self._metered: Final = metered
+        self._store: Final = store
+        self._save: Final = save
+        self._clock: Final = clock
+        self._log: Final = log
+        self._owners: Final = KnownOwners()
+        self._stopping: Final = threading.Event()
+        self._next = 0.0
+        self._failing: set[str] = set()
+        self._reading: Future[None] | None = None
+        self.ticks = 0
+        self.overruns = 0
+        self.last_seconds = 0.0
+        """What the last tick took."""
+
+    def next_tick(self) -> float:
+        """Seconds until the next one; negative: it is overdue."""
+        return self._next - self._clock.monotonic()
+
+    def stop(self) -> None:
+        """End `run` soon."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        with ThreadPoolExecutor(1, "plugins") as pool:
+            self._next = self._grid()
+            while not self._stopping.wait(max(self._next - self._clock.monotonic(), 0.0)):
+                begun = self._clock.monotonic()
+                self._tick(pool)
+                self.last_seconds = self._clock.monotonic() - begun
+                self._advance()
+            self._stopping.clear()
+
+    def _tick(self, pool: ThreadPoolExecutor) -> None:
+        if self._reading is None or self._reading.done():
+            self._reading = pool.submit(self._plugins.read)
+        now = self._clock.now()
+        readings: list[Reading] = []
+        vms = self._metered.vms()
+        for meter in self._meters:
+            try:
+                readings += meter.read(now, vms)
+            except OSError as error:
+                self._cannot(meter.name, str(error))
+            else:
+                self._failing.discard(meter.name)
+        try:
+            self._reading.result(PLUGIN_SECONDS)
+        except TimeoutError:
+            self._log.debug("plugins are late")
+        readings += self._owners.known(self._plugins.take(), self._metered.srs())
+        self._store.tick(now, readings)
+        self.ticks += 1
+        if self.ticks % MINUTE == 0:
+            self._save()
+
+    def _cannot(self, meter: str, reason: str) -> None:
+        if meter not in self._failing:
+            self._failing.add(meter)
+            self._log.warning("cannot be metered", meter=meter, reason=reason)
+
+    def _advance(self) -> None:
+        now = self._clock.monotonic()
+        missed = int((now - self._next) // STEP)
+        self._next += STEP * (missed + 1)
+        if missed:
+            self.overruns += missed
+            self._log.warning("ticks were missed", missed=missed, seconds=round(self.last_seconds, 3))
+        shift = (self._clock.now() + self._next - now) % STEP - MIDDLE
+        if abs(shift) > DRIFT:
+            self._next = self._grid()
+
+    def _grid(self) -> float:
+        """The next middle of a slot, by the monotonic clock."""
+        return self._clock.monotonic() + (MIDDLE - self._clock.now()) % STEP
