@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NewType, Protocol
+from typing import Final, NewType, NoReturn, Protocol
 
 Value = None | bool | int | float | str | datetime | Sequence["Value"] | Mapping[str, "Value"]
 """A value on either side of the wire.
@@ -20,7 +20,8 @@ float   what the dispatcher returns where the model says float is a `float`, nev
 str     also references (`OpaqueRef:…`, `NULL_REF` for none) and members of enums.
 datetime always aware, in UTC. Coming in, it may also be ISO 8601 text.
 list, tuple   a set; nobody changes one after it was passed.
-dict    a map, or a record. Keys are text, also where the model says map of int or of references.
+dict    a map, or a record. Keys are text, also where the model says map of int or of references. What the dispatcher
+        returns is a FrozenMap: a dict for every serialiser, that nobody can change.
 None    void, as a result only.
 """
 
@@ -31,6 +32,21 @@ NULL_REF: Final = Ref("OpaqueRef:NULL")
 
 Implementation = Callable[..., Awaitable[Value]]
 """What answers a message: called with the Context and all declared parameters, converted and with defaults."""
+
+
+class FrozenMap(dict[str, Value]):
+    """A map that is never changed, so it may be shared, and what was made of it (its XML) kept."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a frozen map is never changed; make another one")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+
+NOTHING: Final = FrozenMap()
+"""The empty map."""
 
 
 class ApiError(Exception):

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
-from xenhost.pool.call import NULL_REF, Role, Value
+from xenhost.pool.call import NOTHING, NULL_REF, FrozenMap, Role, Value
 from xenhost.pool.schema.declarations import (
     NO_DEFAULT,
     Class,
@@ -95,7 +95,7 @@ def zero(of: Type) -> Value:
         case SetOf():
             return ()
         case MapOf():
-            return MappingProxyType({})
+            return NOTHING
         case Scalar.INT:
             return 0
         case Scalar.FLOAT:
@@ -153,7 +153,7 @@ def _literal(word: str, kind: Type) -> Value:
         return float(value)
     if isinstance(value, list):
         return tuple(value)
-    return MappingProxyType(value) if isinstance(value, dict) else value
+    return FrozenMap(value) if isinstance(value, dict) else value
 
 
 def _keys(word: str) -> Mapping[str, Role]:
