@@ -34,6 +34,9 @@ from xenhost.core.ports.network import Addresses
 ALWAYS: Final = (PlugPif, ReconfigureIp, ReconfigureManagement, ResetNetworking, SetSwitch, CreateSriov, DestroySriov)
 """They are made even if nothing seems to differ: somebody may ask because it does not work."""
 
+AIMS: Final = (PlugPif, ReconfigureManagement, SetSwitch, IntroduceController)
+"""They are about making something work: while it does not, they fail, however old the trouble is."""
+
 
 class Effects:
     """Makes changes, and waits for what takes time."""
@@ -81,19 +84,20 @@ class Effects:
     def _check(
         self, request: NetworkRequest, was: Wish, old_problems: Collection[Problem], left: Collection[str]
     ) -> None:
-        """Trouble in places that it has nothing to do with is not its trouble."""
+        """Trouble in places that it has nothing to do with is not its trouble, nor is what was there before."""
         known, intent = self._known, self._known.effective
         pif = pif_of(request, intent)
-        own = frozenset() if pif is None else of_pif(intent, pif)
+        own = {EVERYWHERE} | (frozenset() if pif is None else of_pif(intent, pif))
         if isinstance(request, SetSwitch):
             own |= {"switch"}
         if isinstance(request, IntroduceController):
             own |= {CONTROLLERS}
-        places = touched(was, known.wish)
+        places = own | touched(was, known.wish)
+        aims = own if isinstance(request, AIMS) else {EVERYWHERE}
         for problem in known.problems:
             if problem.place in left:
                 continue  # its VIFs follow later
-            if problem.place in own | {EVERYWHERE} or (problem.place in places and problem not in old_problems):
+            if problem.place in aims or (problem.place in places and problem not in old_problems):
                 raise _failed(intent, problem.place, problem.message)
 
     async def _acquire(self, tracked: Tracked, request: NetworkRequest, was: Wish, had_address: bool) -> None:

@@ -22,6 +22,7 @@ from xenhost.core.network_requests import (
     PlugPif,
     ReconfigureIp,
     ResetNetworking,
+    UpdatePif,
 )
 from xenhost.core.views import OperationState
 from xenhost.drivers.sim.network.world import SimLease, SimNetworkConfig
@@ -307,3 +308,36 @@ async def test_a_plug_without_an_answer_by_dhcp_succeeds_and_says_so(tmp_path: P
     await host.clock.sleep(1)
     assert not agent.engine.pif(pif).problem
     await agent.engine.close()
+
+
+# Problems that were there before
+
+
+async def test_what_was_wrong_with_a_pif_before_is_not_the_fault_of_a_change(
+    agent: NetworkAgent, host: NetworkHost
+) -> None:
+    pif = agent.engine.find_pif("eth1")
+    await agent.succeed(PlugPif(pif))
+    lost = host.world.cards["eth1"]
+    host.world.remove_card("eth1")
+    await host.clock.sleep(5)
+    assert (before := agent.engine.pif(pif).problem)
+    await agent.succeed(ReconfigureIp(pif, STATIC))
+    await agent.succeed(UpdatePif(pif, {"mtu": "1400"}))
+    assert agent.engine.pif(pif).problem == before
+    ended = await agent.do(UpdatePif(pif, {"mtu": "1400", "vswitch-controller-fail-mode": "nonsense"}))
+    assert ended.state is OperationState.FAILED, "what is wrong since is its fault"
+    host.world.add_card(lost)
+    await host.clock.sleep(5)
+    assert not agent.engine.pif(pif).problem
+    assert host.world.cards["eth1"].mtu == 1400
+
+
+async def test_a_plug_that_still_does_not_work_fails_again(agent: NetworkAgent, host: NetworkHost) -> None:
+    pif = agent.engine.find_pif("eth1")
+    await agent.succeed(PlugPif(pif))
+    host.world.bridges["virbr0"].ports.append("eth1")
+    for _ in range(2):
+        assert (await agent.do(PlugPif(pif))).state is OperationState.FAILED
+        assert "somebody else's bridge" in agent.engine.pif(pif).problem
+    host.world.bridges["virbr0"].ports.clear()
