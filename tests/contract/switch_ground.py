@@ -111,8 +111,26 @@ class SwitchGround(ABC):
         """To a bridge of the host under test."""
 
 
+@dataclass(frozen=True, slots=True)
+class LacpSeen:
+    """What the LACP partner knows."""
+
+    members: int
+    """Cables in its active aggregator."""
+    partner_key: int
+    """Ours, as it heard it."""
+
+
 class Partner(ABC):
     """Another host on the wire, with an IP stack."""
+
+    @abstractmethod
+    async def lacp(self) -> LacpSeen:
+        """Of its bond."""
+
+    @abstractmethod
+    async def leave(self) -> None:
+        """Its bond goes; the cables stay, with link."""
 
     @abstractmethod
     def udp(self, port: int) -> "Datagrams":

@@ -16,13 +16,15 @@ from typing import Any, Final
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from contract.switch_ground import Cable, Guest, Partner, SwitchGround
+from contract.switch_ground import Cable, Guest, LacpSeen, Partner, SwitchGround
 
 _CLONE_NEWNET: Final = 0x40000000
 _SOL_PACKET, _PACKET_AUXDATA, _PACKET_IGNORE_OUTGOING = 263, 8, 23
 _AUX: Final = struct.Struct("=IIIHHHH")
 _STATUS_VLAN_VALID: Final = 1 << 4
 _ALL: Final = 3
+BOND: Final = "bond9"
+"""Of the partner."""
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
@@ -113,8 +115,24 @@ class PacketWire:
 class KernelPartner(Partner):
     """An address in the outer namespace."""
 
-    def __init__(self, outside: Namespace, address: IPv4Address, sockets: list[socket.socket]) -> None:
-        self._outside, self._address, self._sockets = outside, address, sockets
+    def __init__(
+        self, outside: Namespace, address: IPv4Address, sockets: list[socket.socket], far: tuple[str, ...]
+    ) -> None:
+        self._outside, self._address, self._sockets, self._far = outside, address, sockets, far
+
+    async def lacp(self) -> LacpSeen:
+        """See Partner."""
+        found = self._outside.link(BOND)
+        assert found is not None
+        data = dict(dict(found["IFLA_LINKINFO"]["attrs"])["IFLA_INFO_DATA"]["attrs"])
+        seen = dict(data["IFLA_BOND_AD_INFO"]["attrs"])
+        return LacpSeen(int(seen["IFLA_BOND_AD_INFO_NUM_PORTS"]), int(seen["IFLA_BOND_AD_INFO_PARTNER_KEY"]))
+
+    async def leave(self) -> None:
+        """See Partner."""
+        self._outside.route.link("del", ifname=BOND)
+        for each in self._far:
+            self._outside.route.link("set", ifname=each, state="up")
 
     def udp(self, port: int) -> "KernelDatagrams":
         """See Partner."""
@@ -231,18 +249,18 @@ class KernelGround(SwitchGround):
         """See SwitchGround."""
         route = self.outside.route
         far = [each.device.replace("nic", "far") for each in cables]
-        if len(far) > 1 and self.outside.link("bond9") is None:
-            route.link("add", ifname="bond9", kind="bond", bond_mode=4, bond_miimon=100, bond_ad_lacp_rate=1)
-            master = self.outside.link("bond9")
+        if len(far) > 1 and self.outside.link(BOND) is None:
+            route.link("add", ifname=BOND, kind="bond", bond_mode=4, bond_miimon=100, bond_ad_lacp_rate=1)
+            master = self.outside.link(BOND)
             assert master is not None
             for each in far:
                 route.link("set", ifname=each, state="down")
                 route.link("set", ifname=each, master=master["index"])
-            route.link("set", ifname="bond9", state="up")
-        device = self.outside.link(far[0] if len(far) == 1 else "bond9")
+            route.link("set", ifname=BOND, state="up")
+        device = self.outside.link(far[0] if len(far) == 1 else BOND)
         assert device is not None
         route.addr("replace", index=device["index"], address=str(address.ip), prefixlen=address.network.prefixlen)
-        return KernelPartner(self.outside, address.ip, self._sockets)
+        return KernelPartner(self.outside, address.ip, self._sockets, tuple(far))
 
     def _pair(self, here: str, there: str) -> PacketWire:
         """Two joined interfaces; the one outside is up and has no IPv6 that would speak on its own."""

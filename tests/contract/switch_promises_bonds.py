@@ -5,7 +5,18 @@ from ipaddress import IPv4Interface
 
 from contract import switch_frames as frames
 from contract.switch_frames import ARP_REQUEST, BROADCAST, plain
-from contract.switch_ground import DEADLINE, Cable, Guest, SwitchGround, arrives, arrives_as, until
+from contract.switch_ground import (
+    DEADLINE,
+    OVERTAKEN,
+    Cable,
+    Guest,
+    Partner,
+    SwitchGround,
+    Wire,
+    arrives,
+    arrives_as,
+    until,
+)
 from contract.switch_promises_bridges import MAC_A, MAC_B, MAC_X, NET_A, NET_B
 from contract.switch_promises_vifs import neighbour
 from xenhost.core.network import (
@@ -21,6 +32,8 @@ from xenhost.core.network import (
 
 BOND_MAC = "00:16:3e:b0:00:01"
 TIMES = {"miimon": "100", "updelay": "0", "downdelay": "0", "use_carrier": "1"}
+LACPDU = b"\x88\x09\x01"
+"""EtherType of slow protocols, and the subtype."""
 THERE = IPv4Interface("10.5.0.2/24")
 
 
@@ -186,6 +199,93 @@ async def lacp_finds_its_partner(ground: SwitchGround) -> None:
     await asks(guest)
 
 
+async def partner_sees(partner: Partner, key: int) -> None:
+    """That key, on two cables. The kernel's bonding has the user's in the upper 10 bits, above speed and duplex."""
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            seen = await partner.lacp()
+            if seen.members == 2 and key in (seen.partner_key, seen.partner_key >> 6):
+                return
+            await asyncio.sleep(0.1)
+
+
+async def lacp_key_is_told_to_the_partner(ground: SwitchGround) -> None:
+    """Another key, too, while traffic goes on; without one the switch chooses."""
+    one, two = await ground.nic(), await ground.nic()
+    partner = await ground.partner((one, two), THERE)
+    guest: Guest | None = None
+    for key in ("77", "78"):
+        lacp = bond(BondMode.LACP, one, two, lacp_time="fast", lacp_aggregation_key=key)
+        assert not await ground.switch.apply(on_bridge(lacp))
+        guest = guest or await neighbour(ground, "xenbr0", MAC_A)
+        await until_members(ground, **{one.device: True, two.device: True})
+        await partner_sees(partner, int(key))
+        await asks(guest)
+    assert not await ground.switch.apply(on_bridge(bond(BondMode.LACP, one, two, lacp_time="fast")))
+    await until_members(ground, **{one.device: True, two.device: True})
+    async with asyncio.timeout(DEADLINE):
+        while {(seen := await partner.lacp()).partner_key, seen.partner_key >> 6} & {77, 78} or seen.members != 2:
+            await asyncio.sleep(0.1)
+
+
+async def lacp_says_its_key_to_nobody_in_particular(ground: SwitchGround) -> None:
+    """On each cable, also without a partner (IEEE 802.1AX, 6.4.2.3)."""
+    one, two = await ground.nic(), await ground.nic()
+    lacp = bond(BondMode.LACP, one, two, lacp_time="fast", lacp_aggregation_key="77")
+    assert not await ground.switch.apply(on_bridge(lacp))
+    for wire in (one.wire, two.wire):
+        keys: set[int] = set()
+
+        def said(wire: Wire = wire, keys: set[int] = keys) -> bool:
+            keys.update(int.from_bytes(each[26:28], "big") for each in wire.take() if each[12:15] == LACPDU)
+            return bool({77, 77 << 6} & {*keys, *(key >> 6 << 6 for key in keys)})
+
+        await until(said, "the key in a message of LACP")
+
+
+async def lacp_falls_back_to_one_card_without_a_partner(ground: SwitchGround) -> None:
+    """If it may. If it must not, and the switch can do that, nothing works."""
+    one, two = await ground.nic(), await ground.nic()
+    lacp = bond(BondMode.LACP, one, two, lacp_time="fast", lacp_fallback_ab="true")
+    assert not await ground.switch.apply(on_bridge(lacp))
+    guest = await neighbour(ground, "xenbr0", MAC_A)
+    frame = plain(MAC_A, BROADCAST, "alone")
+    out = await first_of(guest, frame, one, two)
+    other = two.wire if out is one.wire else one.wire
+    other.take()
+    for _ in range(20):
+        guest.wire.send(frame)
+    await arrives(guest.wire, plain(MAC_A, BROADCAST, "end"), one.wire if out is one.wire else two.wire)
+    assert frame not in other.take(), "one card, not both"
+    if SwitchFeature.LACP_STRICT not in ground.switch.features:
+        return
+    strict = bond(BondMode.LACP, one, two, lacp_time="fast", lacp_fallback_ab="false")
+    assert not await ground.switch.apply(on_bridge(strict))
+    await until_members(ground, **{one.device: False, two.device: False})
+    await asyncio.sleep(OVERTAKEN)
+    for wire in (one.wire, two.wire):
+        wire.take()
+    for _ in range(20):
+        guest.wire.send(frame)
+        await asyncio.sleep(0.05)
+    assert frame not in (*one.wire.take(), *two.wire.take())
+
+
+async def lacp_works_again_when_its_partner_comes_and_goes(ground: SwitchGround) -> None:
+    """Falling back meanwhile."""
+    one, two = await ground.nic(), await ground.nic()
+    lacp = bond(BondMode.LACP, one, two, lacp_time="fast", lacp_fallback_ab="true")
+    assert not await ground.switch.apply(on_bridge(lacp))
+    guest = await neighbour(ground, "xenbr0", MAC_A)
+    await first_of(guest, plain(MAC_A, BROADCAST, "before"), one, two)
+    for number in range(2):
+        partner = await ground.partner((one, two), THERE)
+        await until_members(ground, **{one.device: True, two.device: True})
+        await asks(guest)
+        await partner.leave()
+        await first_of(guest, plain(MAC_A, BROADCAST, f"after {number}"), one, two)
+
+
 async def mode_changes_under_guests(ground: SwitchGround) -> None:
     """From LACP to active-backup and back: guests stay, also those on a VLAN."""
     one, two = await ground.nic(), await ground.nic()
@@ -284,6 +384,10 @@ PROMISES = (
     members_come_and_go,
     member_that_is_missing_is_a_problem,
     lacp_finds_its_partner,
+    lacp_key_is_told_to_the_partner,
+    lacp_says_its_key_to_nobody_in_particular,
+    lacp_falls_back_to_one_card_without_a_partner,
+    lacp_works_again_when_its_partner_comes_and_goes,
     mode_changes_under_guests,
     balance_slb_makes_neither_copies_nor_loops,
     balance_slb_survives_a_pulled_cable,

@@ -25,6 +25,10 @@ DEVIATIONS: Final = {
         "uplink_becomes_a_bond_and_a_card_again",
         "mode_changes_under_guests",
         "lacp_finds_its_partner",
+        "lacp_key_is_told_to_the_partner",
+        "lacp_says_its_key_to_nobody_in_particular",
+        "lacp_falls_back_to_one_card_without_a_partner",
+        "lacp_works_again_when_its_partner_comes_and_goes",
         "balance_slb_makes_neither_copies_nor_loops",
         "balance_slb_survives_a_pulled_cable",
     )

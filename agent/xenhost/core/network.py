@@ -29,6 +29,8 @@ class SwitchFeature(StrEnum):
 
     LACP_FALLBACK = auto()
     """Bond.properties lacp-fallback-ab=true."""
+    LACP_STRICT = auto()
+    """Bond.properties lacp-fallback-ab=false: without a partner nothing works."""
     LACP_KEY = auto()
     """Bond.properties lacp-aggregation-key."""
     BALANCE_SLB = auto()

@@ -14,6 +14,7 @@ _TUNNEL: Final = {TunnelProtocol.GRE: SwitchFeature.GRE, TunnelProtocol.VXLAN: S
 _WHAT: Final = {
     SwitchFeature.BALANCE_SLB: "bonds of mode balance-slb",
     SwitchFeature.LACP_FALLBACK: "lacp-fallback-ab=true",
+    SwitchFeature.LACP_STRICT: "lacp-fallback-ab=false: without an LACP partner one card works in any case",
     SwitchFeature.LACP_KEY: "this lacp-aggregation-key",
     SwitchFeature.GRE: "tunnels of protocol gre",
     SwitchFeature.VXLAN: "tunnels of protocol vxlan",
@@ -24,6 +25,7 @@ _INSTEAD: Final = {
     SwitchFeature.BALANCE_SLB: "use active-backup or lacp, or Open vSwitch",
     SwitchFeature.LACP_KEY: f"use none, or one up to {MAX_KERNEL_KEY} if these are Linux bridges, or Open vSwitch",
     SwitchFeature.LACP_FALLBACK: "set it to false, or use Open vSwitch",
+    SwitchFeature.LACP_STRICT: "set it to true, or use Open vSwitch",
 }
 
 
@@ -41,6 +43,12 @@ def missing_of_bond(mode: BondMode, properties: Mapping[str, str], facts: Facts)
     return next((feature for feature in needed if feature not in facts.features), None)
 
 
+def falls_back(mode: BondMode, properties: Mapping[str, str], facts: Facts) -> bool:
+    """Will one card of a bond work without an LACP partner, though it shall not?"""
+    told = mode is BondMode.LACP and properties.get("lacp-fallback-ab") == "false"
+    return told and SwitchFeature.LACP_FALLBACK in facts.features and SwitchFeature.LACP_STRICT not in facts.features
+
+
 def missing_of_tunnel(protocol: TunnelProtocol, facts: Facts) -> SwitchFeature | None:
     """What a tunnel needs and the switch has not."""
     feature = _TUNNEL[protocol]
@@ -51,6 +59,8 @@ def check_bond(mode: BondMode, properties: Mapping[str, str], facts: Facts) -> N
     """Raises SwitchCannot."""
     if feature := missing_of_bond(mode, properties, facts):
         refuse(feature, facts)
+    if falls_back(mode, properties, facts):
+        refuse(SwitchFeature.LACP_STRICT, facts)
 
 
 def check_tunnel(protocol: TunnelProtocol, facts: Facts) -> None:

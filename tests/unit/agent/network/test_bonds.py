@@ -4,7 +4,7 @@ import pytest
 
 from kit.intents import DHCP, DHCP6, LINUX, Wanted, static
 from xenhost.core.errors import InvalidValue
-from xenhost.core.network import AddressFamily, BondMode, SwitchFeature
+from xenhost.core.network import AddressFamily, BondMode, BondUplink, SwitchFeature
 from xenhost.core.network_errors import (
     IncompatiblePifProperties,
     IsTunnelAccessPif,
@@ -307,6 +307,20 @@ def test_what_linux_bridges_cannot_do_is_refused_and_never_a_default() -> None:
     assert caught.value.values == {"switch": "bridge", "feature": "balance_slb"}
     host.do(CreateBond(network, pifs, mode=BondMode.LACP))
     assert host.the_bond().properties == {**LACP, "lacp-fallback-ab": "false"}
+
+
+def test_a_fallback_that_cannot_be_switched_off_is_not_switched_off() -> None:
+    host = Wanted()
+    host.bond("eth0", "eth1", mode=BondMode.LACP)
+    bond = host.the_bond().id
+    host.do(UpdateBond(bond, properties={"lacp-fallback-ab": "false"}))
+    host.facts = Wanted(features=LINUX | {SwitchFeature.LACP_FALLBACK, SwitchFeature.LACP_KEY}).facts
+    assert isinstance(host.bridge(host.network_of("bond0").bridge).uplink, BondUplink), "it works nevertheless"
+    assert "lacp-fallback-ab=false" in host.problems("bond0")[0]
+    with pytest.raises(SwitchCannot, match="set it to true"):
+        host.do(UpdateBond(bond, properties={"lacp-fallback-ab": "false"}))
+    host.do(UpdateBond(bond, properties={"lacp-fallback-ab": "true"}))
+    assert host.problems("bond0") == []
 
 
 def test_linux_bridges_take_keys_of_10_bits() -> None:

@@ -14,6 +14,7 @@ from xenhost.core.network import (
     Ipv4Mode,
     Ipv6Mode,
     NicUplink,
+    SwitchFeature,
     TunnelUplink,
     Uplink,
     VlanUplink,
@@ -81,6 +82,8 @@ class Uplinks:
         if feature := abilities.missing_of_bond(mode, properties, self._facts):
             complain(abilities.message(feature, self._facts))
             return None
+        if abilities.falls_back(mode, properties, self._facts):
+            complain(abilities.message(SwitchFeature.LACP_STRICT, self._facts))
         return BondUplink(pif.device, members, mode, pif.mac, properties) if members else None
 
     def _vlan(self, pif: Pif) -> VlanUplink | None:
