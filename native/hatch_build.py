@@ -102,6 +102,7 @@ Part = Module | Program
 
 PARTS: Final[tuple[Part, ...]] = (
     Module("xs_wire", sources=("src/xs_wire.c",)),
+    Module("numbers", header="xh_numbers.h", sources=("src/xh_numbers.c",)),
     Module(
         "xenctrl",
         header="xh_xenctrl.h",

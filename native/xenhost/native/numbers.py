@@ -1,0 +1,20 @@
+"""Numbers as text, thousands at once: in C, without the interpreter's lock."""
+
+from typing import Any, Final
+
+from xenhost.native import _numbers  # type: ignore[attr-defined]  # generated, has no stubs
+
+_ffi: Final[Any] = _numbers.ffi
+_lib: Final[Any] = _numbers.lib
+
+
+def numbers_text(values: bytes | memoryview, before: bytes, after: bytes) -> bytes:
+    """Floats of 32 bits, each with something before and after it.
+
+    Written as printf's %.15g does, but 0.0 for zero, NaN, Infinity, -Infinity. `values` is contiguous. Pure.
+    """
+    floats = _ffi.from_buffer("float[]", values)
+    out = bytearray(max(1, len(floats) * (_lib.XH_NUMBER_MAX + len(before) + len(after))))
+    room = _ffi.from_buffer("char[]", out)
+    written = _lib.xh_numbers_write(room, floats, len(floats), before, len(before), after, len(after))
+    return bytes(memoryview(out)[:written])
