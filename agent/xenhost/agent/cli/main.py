@@ -26,6 +26,7 @@ _GROUPS: Final = {
     "tunnel": (f"{_COMMANDS}.tunnel:tunnel", "Networks stretched to other hosts, by GRE or VXLAN."),
     "sdn": (f"{_COMMANDS}.sdn:sdn", "SDN controllers of Open vSwitch."),
     "sriov": (f"{_COMMANDS}.sriov:sriov", "Networks of virtual functions of a card."),
+    "metrics": (f"{_COMMANDS}.metrics:metrics", "What is measured: data sources, graphs, alerts."),
     "event": (f"{_COMMANDS}.event:event", "Follow what changes."),
     "operation": (f"{_COMMANDS}.operation:operation", "Long-running operations."),
     "completion": (f"{_COMMANDS}.completion:completion", "Completion for your shell."),

@@ -1,4 +1,4 @@
-"""What the client asks about networks. Its generated code is imported when a call is made: that takes a while."""
+"""What the client asks about networks and metrics. Generated code is imported when a call is made: that takes a while."""
 
 from __future__ import annotations
 
@@ -65,6 +65,11 @@ class NetworkCalls:
     def controllers(self) -> Any:
         """SdnControllerService."""
         return self._stub("sdn_service", "SdnControllerServiceStub")
+
+    @cached_property
+    def metrics(self) -> Any:
+        """MetricsService."""
+        return self._stub("metrics_service", "MetricsServiceStub")
 
     def network(self, name: str) -> network_pb2.Network:
         """One network, by UUID, bridge or name."""
