@@ -93,7 +93,7 @@ class Demand:
     # Inside
 
     def _is_ours(self, bridge: str) -> bool:
-        return any(network.bridge == bridge for network in self._known.effective.networks.values())
+        return self._known.network_on(bridge) is not None
 
     def _check_has_bridge(self, bridge: str) -> None:
         """A network of virtual functions has none: its VIFs would be PCI devices. Raises DeviceAttachFailed."""
@@ -111,20 +111,21 @@ class Demand:
 
     def _is_up(self, bridge: str) -> bool:
         found = self._known.bridges.get(bridge)
-        return found is not None and bool(found.network) and self._known.wish.topology.bridge(bridge) is not None
+        return found is not None and bool(found.network) and self._known.wished(bridge) is not None
 
     def _why(self, bridge: str) -> str:
         known = self._known
         if known.unreadable:
             return known.unreadable
-        wished = known.wish.topology.bridge(bridge)
+        wished = known.wished(bridge)
         places = frozenset({bridge}) if wished is None else of_bridge(wished)
         return known.problem_at(places | {"switch", "cards"}) or "its network cannot be brought up here"
 
     def _network(self, bridge: str) -> VifNetwork:
         known = self._known
-        network = next(each for each in known.effective.networks.values() if each.bridge == bridge)
-        wished = known.wish.topology.bridge(bridge)
+        network = known.network_on(bridge)
+        assert network is not None, bridge
+        wished = known.wished(bridge)
         return VifNetwork(
             network.id,
             network.mtu if wished is None else wished.mtu,

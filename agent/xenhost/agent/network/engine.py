@@ -1,7 +1,7 @@
 """The network engine: what the edge, the VM engine and the link use."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import uuid4
@@ -42,6 +42,7 @@ from xenhost.core.errors import (
     TooBusy,
     XenhostError,
 )
+from xenhost.core.events import ObjectKind
 from xenhost.core.network import VifNetwork
 from xenhost.core.network_records import BondId, ControllerId, NetworkId, PifId, SriovId, TunnelId, Vlan
 from xenhost.core.network_requests import NetworkRequest, ResetNetworking, ScanPifs
@@ -61,7 +62,6 @@ from xenhost.core.views import Operation
 STORE: Final = "network.db"
 """Name of the file in the state directory."""
 
-K = TypeVar("K", bound=str)
 T = TypeVar("T")
 
 
@@ -196,7 +196,7 @@ class NetworkEngine:
 
     def network(self, network: NetworkId) -> NetworkView:
         """One network. Raises HandleInvalid."""
-        return _found("network", network, {view.network.id: view for view in self._publisher.view().networks})
+        return _found("network", network, self._publisher.shown(ObjectKind.NETWORK, network), NetworkView)
 
     def pifs(self) -> list[PifView]:
         """Every PIF."""
@@ -204,7 +204,7 @@ class NetworkEngine:
 
     def pif(self, pif: PifId) -> PifView:
         """One PIF. Raises HandleInvalid."""
-        return _found("PIF", pif, {view.pif.id: view for view in self._publisher.view().pifs})
+        return _found("PIF", pif, self._publisher.shown(ObjectKind.PIF, pif), PifView)
 
     def bonds(self) -> list[BondView]:
         """Every bond."""
@@ -212,7 +212,7 @@ class NetworkEngine:
 
     def bond(self, bond: BondId) -> BondView:
         """One bond. Raises HandleInvalid."""
-        return _found("Bond", bond, {view.bond.id: view for view in self._publisher.view().bonds})
+        return _found("Bond", bond, self._publisher.shown(ObjectKind.BOND, bond), BondView)
 
     def vlans(self) -> list[Vlan]:
         """Every VLAN."""
@@ -220,7 +220,7 @@ class NetworkEngine:
 
     def vlan(self, untagged: PifId) -> Vlan:
         """One VLAN, by its untagged PIF. Raises HandleInvalid."""
-        return _found("VLAN", untagged, self._known.effective.vlans)
+        return _found("VLAN", untagged, self._known.effective.vlans.get(untagged), Vlan)
 
     def tunnels(self) -> list[TunnelView]:
         """Every tunnel."""
@@ -228,7 +228,7 @@ class NetworkEngine:
 
     def tunnel(self, tunnel: TunnelId) -> TunnelView:
         """One tunnel. Raises HandleInvalid."""
-        return _found("tunnel", tunnel, {view.tunnel.id: view for view in self._publisher.view().tunnels})
+        return _found("tunnel", tunnel, self._publisher.shown(ObjectKind.TUNNEL, tunnel), TunnelView)
 
     def sriovs(self) -> list[SriovView]:
         """Every network of virtual functions."""
@@ -236,7 +236,7 @@ class NetworkEngine:
 
     def sriov(self, sriov: SriovId) -> SriovView:
         """One of them. Raises HandleInvalid."""
-        return _found("network_sriov", sriov, {view.sriov.id: view for view in self._publisher.view().sriovs})
+        return _found("network_sriov", sriov, self._publisher.shown(ObjectKind.NETWORK_SRIOV, sriov), SriovView)
 
     def controllers(self) -> list[ControllerView]:
         """Every SDN controller."""
@@ -244,8 +244,8 @@ class NetworkEngine:
 
     def controller(self, controller: ControllerId) -> ControllerView:
         """One of them. Raises HandleInvalid."""
-        views = self._publisher.view().controllers
-        return _found("SDN_controller", controller, {view.controller.id: view for view in views})
+        found = next((view for view in self._publisher.view().controllers if view.controller.id == controller), None)
+        return _found("SDN_controller", controller, found, ControllerView)
 
     def find_network(self, untrusted_text: str) -> NetworkId:
         """By UUID, bridge or unique name. Raises HandleInvalid, InvalidValue."""
@@ -362,9 +362,8 @@ class NetworkEngine:
         return await _begun(tracked)
 
 
-def _found(cls: str, handle: K, known: Mapping[K, T]) -> T:
-    found = known.get(handle)
-    if found is None:
+def _found(cls: str, handle: str, found: object | None, type: type[T]) -> T:
+    if not isinstance(found, type):
         raise HandleInvalid(f"there is no {cls} {handle[:80]!r}", class_name=cls, handle=handle[:80])
     return found
 

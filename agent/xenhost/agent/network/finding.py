@@ -13,9 +13,8 @@ def find_network(known: Known, untrusted_text: str) -> NetworkId:
     text, networks = untrusted_text.strip(), known.effective.networks
     if text.lower() in networks:
         return NetworkId(text.lower())
-    for network in networks.values():
-        if network.bridge == text:
-            return network.id
+    if (network := known.network_on(text)) is not None:
+        return network.id
     return NetworkId(_one("network", untrusted_text, [each.id for each in networks.values() if each.name == text]))
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from xenhost.agent.network.facts import Facts
 from xenhost.agent.network.places import EVERYWHERE
 from xenhost.agent.network.wishes.wish import Wish
-from xenhost.core.network import BridgeState, ControllerState, IpState, Nic, Problem
-from xenhost.core.network_records import Intent
+from xenhost.core.network import Bridge, BridgeState, ControllerState, IpState, Nic, Problem, Topology
+from xenhost.core.network_records import Intent, Network
 from xenhost.core.network_views import VifOnNetwork
 from xenhost.core.ports.network import Nics, Switch
 
@@ -44,6 +44,23 @@ class Known:
     virtual: dict[str, str] = field(default_factory=dict)
     """Cards that we gave virtual functions, with the mode; empty: we tried."""
     vifs: VifSource = dict
+    _networks: tuple[Intent, Mapping[str, Network]] | None = None
+    _wished: tuple[Topology, Mapping[str, Bridge]] | None = None
+
+    def network_on(self, bridge: str) -> Network | None:
+        """The network whose bridge it is."""
+        if self._networks is None or self._networks[0] is not self.effective:
+            found: dict[str, Network] = {}
+            for network in self.effective.networks.values():
+                found.setdefault(network.bridge, network)
+            self._networks = self.effective, found
+        return self._networks[1].get(bridge)
+
+    def wished(self, bridge: str) -> Bridge | None:
+        """That bridge as it was last applied."""
+        if self._wished is None or self._wished[0] is not self.wish.topology:
+            self._wished = self.wish.topology, {each.name: each for each in self.wish.topology.bridges}
+        return self._wished[1].get(bridge)
 
     def facts(self) -> Facts:
         """As deciding needs them."""

@@ -1,5 +1,6 @@
 """What clients see, with the revision of each object, and events of what has changed."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -25,6 +26,7 @@ class Publisher:
         self._revisions: Final[dict[str, int]] = {}
         self._times: Final[dict[str, datetime]] = {}
         self._view: HostNetwork | None = None
+        self._dated: Mapping[ObjectRef, object] | None = None
         self._host: object = None
 
     def view(self) -> HostNetwork:
@@ -33,6 +35,12 @@ class Publisher:
             self.look()
         assert self._view is not None
         return self._view
+
+    def shown(self, kind: ObjectKind, id: str) -> object | None:
+        """The view of one object, as of the last `look`; a VLAN is its record."""
+        if self._dated is None:
+            self._dated = _objects(self.view())
+        return self._dated.get(ObjectRef(kind, id))
 
     def look(self) -> None:
         """Publish what has changed since the last time."""
@@ -59,9 +67,9 @@ class Publisher:
             changed = True
         self._shown, self._host = objects, host
         if changed or self._view is None:
-            self._view = self._dated(found)
+            self._view, self._dated = self._with_dates(found), None
 
-    def _dated(self, found: HostNetwork) -> HostNetwork:
+    def _with_dates(self, found: HostNetwork) -> HostNetwork:
         return replace(
             found,
             networks=tuple(replace(view, revision=self._revisions.get(view.network.id, 0)) for view in found.networks),

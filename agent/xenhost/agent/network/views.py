@@ -20,7 +20,7 @@ from xenhost.core.network import (
     TunnelUplink,
     VlanUplink,
 )
-from xenhost.core.network_records import Bond, Controller, Network, NetworkSriov, Pif, PifKind, Tunnel
+from xenhost.core.network_records import Bond, Controller, Network, NetworkId, NetworkSriov, Pif, PifId, PifKind, Tunnel
 from xenhost.core.network_views import (
     BondView,
     ControllerView,
@@ -30,6 +30,7 @@ from xenhost.core.network_views import (
     PifView,
     SriovView,
     TunnelView,
+    VifOnNetwork,
 )
 
 NEVER: Final = datetime.fromtimestamp(0, UTC)
@@ -40,9 +41,15 @@ def host_network(known: Known, management: ManagementView) -> HostNetwork:
     """Everything now; revisions and times of changes are those of nobody yet."""
     intent = known.effective
     vifs = known.vifs()
+    pifs: dict[NetworkId, list[PifId]] = {}
+    for pif in intent.pifs.values():
+        pifs.setdefault(pif.network, []).append(pif.id)
     return HostNetwork(
         switch=known.switch.kind.value,
-        networks=tuple(_network(known, network, vifs.get(network.bridge, ())) for network in intent.networks.values()),
+        networks=tuple(
+            _network(known, network, pifs.get(network.id, ()), vifs.get(network.bridge, ()))
+            for network in intent.networks.values()
+        ),
         pifs=tuple(_pif(known, pif) for pif in intent.pifs.values()),
         bonds=tuple(_bond(known, bond) for bond in intent.bonds.values()),
         vlans=tuple(intent.vlans.values()),
@@ -56,7 +63,7 @@ def host_network(known: Known, management: ManagementView) -> HostNetwork:
 
 def carrier_of(known: Known, bridge: str) -> bool:
     """Has the uplink of a bridge a carrier? Internal networks and tunnels always have."""
-    wished = known.wish.topology.bridge(bridge)
+    wished = known.wished(bridge)
     match None if wished is None else wished.uplink:
         case NicUplink(device=device):
             return _link(known, device)
@@ -73,17 +80,16 @@ def _link(known: Known, device: str) -> bool:
     return nic is not None and nic.carrier
 
 
-def _network(known: Known, network: Network, vifs: Sequence[object]) -> NetworkView:
-    intent, bridge = known.effective, known.bridges.get(network.bridge)
+def _network(known: Known, network: Network, pifs: Sequence[PifId], vifs: tuple[VifOnNetwork, ...]) -> NetworkView:
+    bridge = known.bridges.get(network.bridge)
     up = bridge is not None and bool(bridge.network)
-    on_it = known.vifs().get(network.bridge, ())
     ports = () if bridge is None or not up else bridge.ports
     return NetworkView(
         network=network,
-        pifs=tuple(pif.id for pif in intent.pifs.values() if pif.network == network.id),
-        vifs=on_it,
+        pifs=tuple(pifs),
+        vifs=vifs,
         up=up,
-        ports=tuple(dict.fromkeys((*ports, *(vif.interface for vif in on_it)))),
+        ports=tuple(dict.fromkeys((*ports, *(vif.interface for vif in vifs)))),
         problem=known.problem_at(frozenset({network.bridge})),
         revision=0,
     )
@@ -116,7 +122,7 @@ def _attached(known: Known, pif: Pif, bridge: str) -> bool:
         nic = known.nic(pif.device)
         return nic is not None and nic.sriov_enabled > 0
     found = known.bridges.get(bridge)
-    if found is None or found.network != pif.network or known.wish.topology.bridge(bridge) is None:
+    if found is None or found.network != pif.network or known.wished(bridge) is None:
         return False
     return bool(found.uplink) or pif.kind not in {PifKind.PHYSICAL, PifKind.BOND}
 
@@ -172,7 +178,7 @@ def _tunnel(known: Known, tunnel: Tunnel) -> TunnelView:
     intent = known.effective
     access = intent.pifs.get(tunnel.access)
     network = None if access is None else intent.networks.get(access.network)
-    wished = None if network is None else known.wish.topology.bridge(network.bridge)
+    wished = None if network is None else known.wished(network.bridge)
     key = wished.uplink.key if wished is not None and isinstance(wished.uplink, TunnelUplink) else tunnel.key
     up = network is not None and network.bridge in known.bridges and wished is not None
     return TunnelView(tunnel, up and not known.problem_at(frozenset({network.bridge if network else ""})), key)

@@ -23,6 +23,8 @@ from xenhost.drivers.network.linux.links import Link
 NAME_MAX: Final = 15
 VXLAN_PORT: Final = 4789
 _GRE_KEY: Final = 0x2000
+_NO_ENCAPSULATION_LIMIT: Final = 1
+"""Without it the kernel adds a header (RFC 2473, 4.1.1) that others need not know, and 8 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,11 @@ class _Wisher:
         self._found: Final = found
         self._by_index: Final = {each.index: each for each in found.values()}
         self._devices: list[DeviceWish] = []
+        self._used: Final = {each.name for each in topology.bridges}
+        """Names of bridges and of devices."""
+        self._bond_of: Final[dict[str, str]] = {}
+        self._bonds: Final[set[str]] = set()
+        self._vlans: Final = _vlans_of_others(found.values())
         self._ports: dict[str, str] = {}
         self._nics: dict[str, int] = {}
         self._taken: set[str] = set()
@@ -147,7 +154,9 @@ class _Wisher:
             return
         mtu = max([bridge.mtu, *self._mtus_above(bond.device)])
         members = tuple(each for each in bond.members if self._take_nic(bridge, each, mtu))
-        self._devices.append(
+        self._bonds.add(bond.device)
+        self._bond_of.update(dict.fromkeys(members, bond.device))
+        self._add(
             DeviceWish(
                 bond.device,
                 "bond",
@@ -170,27 +179,24 @@ class _Wisher:
 
     def _vlan(self, bridge: Bridge, vlan: VlanUplink) -> None:
         parent = self._found.get(vlan.parent_device)
-        is_bond = any(each.name == vlan.parent_device for each in self._devices)
+        is_bond = vlan.parent_device in self._bonds
         if not is_bond and (parent is None or parent.ours):
             self._problem(bridge.name, f"there is no card or bond {vlan.parent_device} for VLAN {vlan.tag}")
             return
-        bond = next((each.name for each in self._devices if vlan.parent_device in each.members), "")
+        bond = self._bond_of.get(vlan.parent_device, "")
         if bond:
             self._problem(bridge.name, f"{vlan.parent_device} is in {bond}: VLAN {vlan.tag} must be on {bond}")
             return
-        if parent is not None:
-            for each in self._found.values():
-                same = each.kind == "vlan" and each.parent == parent.index and each.options.get("vlan_id") == vlan.tag
-                if same and not each.ours:
-                    self._problem(
-                        bridge.name,
-                        f"VLAN {vlan.tag} of {vlan.parent_device} is in use: {each.name} has it, which is not ours",
-                    )
-                    return
+        if parent is not None and (other := self._vlans.get((parent.index, vlan.tag))):
+            self._problem(
+                bridge.name,
+                f"VLAN {vlan.tag} of {vlan.parent_device} is in use: {other} has it, which is not ours",
+            )
+            return
         if not is_bond:
             self._nics[vlan.parent_device] = max(bridge.mtu, self._nics.get(vlan.parent_device, 0))
         name = self._free_name(f"{vlan.parent_device}.{vlan.tag}", "xv", f"{vlan.parent_device}.{vlan.tag}", "vlan")
-        self._devices.append(
+        self._add(
             DeviceWish(
                 name,
                 "vlan",
@@ -233,7 +239,9 @@ class _Wisher:
             }
             if local:
                 options[f"{prefix}_local"] = local
-            if not v6:  # what is too long is sent in fragments, not thrown away
+            if v6:
+                options["ip6gre_flags"] = _NO_ENCAPSULATION_LIMIT
+            else:  # what is too long is sent in fragments, not thrown away
                 options |= {"gre_pmtudisc": 0, "gre_ignore_df": 1}
             self._tunnel_device(bridge, name, kind, options, local, key=tunnel.key, remote=str(remote), isolated=True)
 
@@ -250,7 +258,7 @@ class _Wisher:
         remotes: Iterable[object] = (),
         isolated: bool = False,
     ) -> None:
-        self._devices.append(
+        self._add(
             DeviceWish(
                 name,
                 kind,
@@ -269,18 +277,28 @@ class _Wisher:
 
     def _free_name(self, usual: str, prefix: str, seed: str, kind: str) -> str:
         """A name for a device of ours: the usual one, or a short one that is always the same."""
-        used = {each.name for each in self._devices} | {each.name for each in self._topology.bridges}
+        name = usual
         for number in range(100):
-            digest = hashlib.sha256(f"{number} {seed}".encode()).hexdigest()
-            name = usual if usual and number == 0 else f"{prefix}{digest[:10]}"
+            if number or not usual:
+                name = f"{prefix}{hashlib.sha256(f'{number} {seed}'.encode()).hexdigest()[:10]}"
             link = self._found.get(name)
             free = link is None or (link.ours and link.kind == kind)
-            if free and name not in used and len(name.encode()) <= NAME_MAX:
+            if free and name not in self._used and len(name.encode()) <= NAME_MAX:
                 return name
-        return f"{prefix}{digest[:10]}"
+        return name
+
+    def _add(self, device: DeviceWish) -> None:
+        self._devices.append(device)
+        self._used.add(device.name)
 
     def _problem(self, place: str, message: str) -> None:
         self._problems.append(Problem(place, message))
+
+
+def _vlans_of_others(links: Iterable[Link]) -> Mapping[tuple[int, int], str]:
+    """Who has which VLAN of what, of those that are not ours."""
+    others = [each for each in links if each.kind == "vlan" and not each.ours]
+    return {(each.parent, each.options.get("vlan_id", 0)): each.name for each in reversed(others)}
 
 
 def any_address(kind: str, local: str) -> bool:
