@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from bench import devices, disks, domains, networks, xenstore
+from bench import devices, disks, domains, many_networks, networks, xenstore
 from bench.contest import Contest, prepare
 from bench.meter import Meter
 from bench.stats import Row, as_json, table
@@ -46,7 +46,8 @@ async def contest(options: argparse.Namespace) -> list[Row]:
             chosen(
                 {
                     "network vif": lambda: networks.plug(meter, rounds),
-                    "network vlans": lambda: networks.vlans(meter, min(rounds, 2)),
+                    "network vlans": lambda: many_networks.made(meter, min(rounds, 2)),
+                    "network restore": lambda: many_networks.restored(meter, min(rounds, 2)),
                     "network many vifs": lambda: networks.many(meter, min(rounds, 2)),
                     "network failover": lambda: networks.failover(meter, rounds),
                 }
