@@ -1,4 +1,4 @@
-"""What the client asks about networks and metrics. Generated code is imported when a call is made: that takes a while."""
+"""What the client asks about networks and metrics. Its generated code is imported when a call is made: it is slow."""
 
 from __future__ import annotations
 
