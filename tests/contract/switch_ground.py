@@ -7,7 +7,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Protocol
 
 from xenhost.core.ports.network import Switch
@@ -103,11 +103,11 @@ class SwitchGround(ABC):
         """Is it administratively up?"""
 
     @abstractmethod
-    async def partner(self, cables: tuple[Cable, ...], address: IPv4Interface) -> "Partner":
+    async def partner(self, cables: tuple[Cable, ...], address: IPv4Interface | IPv6Interface) -> "Partner":
         """Another host with that address at the other end of a cable (with several: an LACP bond of its own)."""
 
     @abstractmethod
-    async def give_address(self, device: str, address: IPv4Interface) -> None:
+    async def give_address(self, device: str, address: IPv4Interface | IPv6Interface) -> None:
         """To a bridge of the host under test."""
 
 
@@ -138,18 +138,18 @@ class Partner(ABC):
 
     @abstractmethod
     def ip(self, protocol: int) -> "Datagrams":
-        """A raw IPv4 socket."""
+        """A raw socket of IPv4 or IPv6, as its address is."""
 
 
 class Datagrams(Protocol):
     """A socket of the other host."""
 
-    def send(self, payload: bytes, to: IPv4Address, port: int = 0) -> None:
+    def send(self, payload: bytes, to: IPv4Address | IPv6Address, port: int = 0) -> None:
         """Send one."""
         ...
 
     def take(self) -> list[bytes]:
-        """Payloads that came since the last call (of a raw socket with the IP header)."""
+        """Payloads that came since the last call (of a raw socket with the header of IPv4)."""
         ...
 
 

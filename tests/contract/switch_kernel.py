@@ -10,7 +10,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any, Final
 
 from pyroute2 import IPRoute
@@ -23,6 +23,7 @@ _SOL_PACKET, _PACKET_AUXDATA, _PACKET_IGNORE_OUTGOING = 263, 8, 23
 _AUX: Final = struct.Struct("=IIIHHHH")
 _STATUS_VLAN_VALID: Final = 1 << 4
 _ALL: Final = 3
+_NODAD: Final = 2
 BOND: Final = "bond9"
 """Of the partner."""
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
@@ -116,7 +117,7 @@ class KernelPartner(Partner):
     """An address in the outer namespace."""
 
     def __init__(
-        self, outside: Namespace, address: IPv4Address, sockets: list[socket.socket], far: tuple[str, ...]
+        self, outside: Namespace, address: IPv4Address | IPv6Address, sockets: list[socket.socket], far: tuple[str, ...]
     ) -> None:
         self._outside, self._address, self._sockets, self._far = outside, address, sockets, far
 
@@ -144,7 +145,8 @@ class KernelPartner(Partner):
 
     def _datagrams(self, kind: int, protocol: int, port: int) -> "KernelDatagrams":
         with self._outside.entered():
-            made = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK, protocol)
+            family = socket.AF_INET if self._address.version == 4 else socket.AF_INET6
+            made = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
         self._sockets.append(made)
         made.bind((str(self._address), port))
         return KernelDatagrams(made)
@@ -156,7 +158,7 @@ class KernelDatagrams:
     def __init__(self, made: socket.socket) -> None:
         self._socket = made
 
-    def send(self, payload: bytes, to: IPv4Address, port: int = 0) -> None:
+    def send(self, payload: bytes, to: IPv4Address | IPv6Address, port: int = 0) -> None:
         """See Datagrams."""
         with suppress(OSError):  # the host is not up yet
             self._socket.sendto(payload, (str(to), port))
@@ -240,12 +242,12 @@ class KernelGround(SwitchGround):
         """See SwitchGround."""
         return bool(self._found(device)["flags"] & 1)
 
-    async def give_address(self, device: str, address: IPv4Interface) -> None:
+    async def give_address(self, device: str, address: IPv4Interface | IPv6Interface) -> None:
         """See SwitchGround."""
         index = self._found(device)["index"]
-        self.host.route.addr("replace", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
+        _give(self.host, index, address)
 
-    async def partner(self, cables: tuple[Cable, ...], address: IPv4Interface) -> Partner:
+    async def partner(self, cables: tuple[Cable, ...], address: IPv4Interface | IPv6Interface) -> Partner:
         """See SwitchGround."""
         route = self.outside.route
         far = [each.device.replace("nic", "far") for each in cables]
@@ -259,7 +261,7 @@ class KernelGround(SwitchGround):
             route.link("set", ifname=BOND, state="up")
         device = self.outside.link(far[0] if len(far) == 1 else BOND)
         assert device is not None
-        route.addr("replace", index=device["index"], address=str(address.ip), prefixlen=address.network.prefixlen)
+        _give(self.outside, device["index"], address)
         return KernelPartner(self.outside, address.ip, self._sockets, tuple(far))
 
     def _pair(self, here: str, there: str) -> PacketWire:
@@ -277,6 +279,15 @@ class KernelGround(SwitchGround):
         found = self.host.link(device)
         assert found is not None, f"there is no {device}"
         return found
+
+
+def _give(place: Namespace, index: int, address: IPv4Interface | IPv6Interface) -> None:
+    """At once: IPv6 does not look first whether somebody has it."""
+    length = address.network.prefixlen
+    if address.version == 4:
+        place.route.addr("replace", index=index, address=str(address.ip), prefixlen=length)
+    else:
+        place.route.addr("replace", index=index, address=str(address.ip), prefixlen=length, flags=_NODAD)
 
 
 def _checked(result: int) -> None:

@@ -1,7 +1,7 @@
 """The simulated switch keeps what the switch port promises, as far as no kernel is needed to see it."""
 
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv6Interface
 from typing import Final
 
 import pytest
@@ -145,11 +145,11 @@ class SimGround(SwitchGround):
         port = self.world.vifs.get(device)
         return port is not None and port.locking is not LockingMode.DISABLED
 
-    async def partner(self, cables: tuple[Cable, ...], address: IPv4Interface) -> Partner:
+    async def partner(self, cables: tuple[Cable, ...], address: IPv4Interface | IPv6Interface) -> Partner:
         """There is no other host."""
         raise AssertionError(NO_FRAMES)
 
-    async def give_address(self, device: str, address: IPv4Interface) -> None:
+    async def give_address(self, device: str, address: IPv4Interface | IPv6Interface) -> None:
         """There is no IP here."""
         raise AssertionError(NO_FRAMES)
 

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
     pytest.mark.timeout(180),
 ]
-NEEDS_MODULES = {"gre_carries_frames", "gre_keeps_remotes_apart"}
+NEEDS_MODULES = {name_of(each) for each in TUNNELS if name_of(each).startswith("gre_")}
 """Kept in tests/bare: the kernels that tests run on need not have gretap."""
 
 

@@ -21,6 +21,8 @@ HERE_NOT: Final = {
     "vxlan_carries_frames": _CHECKSUMS,
     "vxlan_keeps_remotes_apart": _CHECKSUMS,
     "vxlan_remotes_come_and_go": _CHECKSUMS,
+    "vxlan_carries_frames_over_ipv6": _CHECKSUMS,
+    "vxlan_over_ipv6_adds_70_bytes": _CHECKSUMS,
     "tunnel_goes_and_is_found_again": _CHECKSUMS,
     "lacp_key_is_told_to_the_partner": "this kernel has no bonding to be the partner",
     "lacp_works_again_when_its_partner_comes_and_goes": "this kernel has no bonding to be the partner",

@@ -7,8 +7,8 @@
 | balance-slb | balance-xor by vlan+srcmac, with the rules of `slb_rules` |
 
 lacp-fallback-ab=true is how 802.3ad works: without an LACP partner one member carries all traffic. It cannot be
-switched off: who asks for `false` is refused (SwitchFeature.LACP_STRICT), and here it changes nothing. rebalance-interval means nothing: the kernel spreads by hash and does not
-move what it has spread.
+switched off: `false` is refused before it comes here (SwitchFeature.LACP_STRICT), and changes nothing.
+rebalance-interval means nothing: the kernel spreads by hash and does not move what it has spread.
 
 Source: linux/Documentation/networking/bonding.rst.
 """

@@ -99,7 +99,7 @@ _KINDS: Final[Mapping[str, Mapping[str, tuple[int, _Encode]]]] = {
         "gre_pmtudisc": (10, _U8),
         "gre_ignore_df": (19, _U8),
     },
-    "ip6gretap": {f"ip6gre_{name}": coded for name, coded in _GRE.items()},
+    "ip6gretap": {**{f"ip6gre_{name}": coded for name, coded in _GRE.items()}, "ip6gre_flags": (13, _U32)},
 }
 _PORT: Final[Mapping[str, tuple[int, _Encode]]] = {"priority": (2, _U16), "isolated": (33, _U8)}
 _FLAGS: Final[Mapping[str, Mapping[Value, tuple[int, int]]]] = {
