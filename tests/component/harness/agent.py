@@ -33,6 +33,11 @@ PATIENCE = """
 drain_seconds = 2
 """
 """What a test leaves hanging is not waited for."""
+QUIET = """
+[metrics]
+enabled = false
+"""
+"""Of most tests: nothing is measured, which is a thread less."""
 
 
 class Agent:
@@ -57,6 +62,7 @@ class Agent:
             *(config.api, self.engine, self.storage, self.host.importer, self.consoles, self.edge, self.health),
             *(self.clock, self.log, checkpoint),
             network=self.host.network,
+            metrics=self.host.metrics,
         )
         self._tasks = tasks
 
@@ -77,6 +83,7 @@ class Agent:
         link = MasterLink(
             *(self.config.master, self.engine, self.storage, self.health, backoff, lambda: self.server.targets),
             *(self.clock, self.log, network),
+            messages=None if self.host.metrics is None else self.host.metrics.messages,
         )
         if network is not None:
             link.on_registered = network.master_reached
@@ -96,7 +103,9 @@ async def running(
     """An agent from start to stop. `serve` false leaves it in the state before its recovery is done."""
     file = root / "etc/xenhost/xenhostd.toml"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(toml + STORAGE + ("" if "[agent]" in toml else PATIENCE))
+    file.write_text(
+        toml + STORAGE + ("" if "[agent]" in toml else PATIENCE) + ("" if "[metrics]" in toml else QUIET)
+    )
     config = await asyncio.to_thread(read_config, Places(root), None, "sim")
     world = world or World(SystemClock(), SimConfig(delays=delays or Delays()))
     identity = await asyncio.to_thread(Identity.read, config.places.state_dir)
@@ -108,6 +117,7 @@ async def running(
             await agent.host.open_network()
             await agent.host.open_storage()
             await agent.engine.start()
+            await agent.host.open_metrics()
             agent.server.serve()
         linked: list[asyncio.Task[None]] = []
         if config.master is not None and serve:

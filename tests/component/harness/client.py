@@ -19,6 +19,7 @@ from xenhost.api.host.v1 import (
     console_service_pb2_grpc,
     event_service_pb2_grpc,
     host_service_pb2_grpc,
+    metrics_service_pb2_grpc,
     network_pb2,
     network_service_pb2,
     network_service_pb2_grpc,
@@ -67,6 +68,7 @@ class Client:
         self.sriovs = _stub(sriov_service_pb2_grpc.NetworkSriovServiceStub, self.channel)
         self.hosts = _stub(host_service_pb2_grpc.HostServiceStub, self.channel)
         self.events = _stub(event_service_pb2_grpc.EventServiceStub, self.channel)
+        self.metrics = _stub(metrics_service_pb2_grpc.MetricsServiceStub, self.channel)
         self.consoles = _stub(console_service_pb2_grpc.ConsoleServiceStub, self.channel)
         self.operations = _stub(operations_pb2_grpc.OperationsStub, self.channel)
         self._health = _stub(health_pb2_grpc.HealthStub, self.channel)

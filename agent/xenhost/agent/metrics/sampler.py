@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from xenhost.agent.metrics.grid import Grid
 from xenhost.agent.metrics.metered import Metered
 from xenhost.agent.metrics.plugins.owners import KnownOwners
 from xenhost.agent.metrics.plugins.table import PluginTable
@@ -17,11 +18,6 @@ from xenhost.rrd.store import Store
 
 Log = structlog.typing.FilteringBoundLogger
 
-STEP: Final = 5.0
-MIDDLE: Final = 2.5
-"""Seconds into a slot at which it is read: far from both ends, whatever the clock is corrected by."""
-DRIFT: Final = 1.5
-"""Seconds that wall clock and grid may be apart before the grid is laid anew."""
 PLUGIN_SECONDS: Final = 1.0
 """For which a tick waits for plugins; what comes later is in the next one."""
 MINUTE: Final = 12
@@ -51,7 +47,7 @@ class Sampler:
         self._log: Final = log
         self._owners: Final = KnownOwners()
         self._stopping: Final = threading.Event()
-        self._next = 0.0
+        self._grid: Final = Grid(clock)
         self._failing: set[str] = set()
         self._reading: Future[None] | None = None
         self.ticks = 0
@@ -61,7 +57,7 @@ class Sampler:
 
     def next_tick(self) -> float:
         """Seconds until the next one; negative: it is overdue."""
-        return self._next - self._clock.monotonic()
+        return self._grid.left()
 
     def stop(self) -> None:
         """End `run` soon."""
@@ -70,12 +66,12 @@ class Sampler:
     def run(self) -> None:
         """Until `stop`."""
         with ThreadPoolExecutor(1, "plugins") as pool:
-            self._next = self._grid()
-            while not self._stopping.wait(max(self._next - self._clock.monotonic(), 0.0)):
+            self._grid.lay()
+            while not self._stopping.wait(max(self._grid.left(), 0.0)):
                 begun = self._clock.monotonic()
                 self._tick(pool)
                 self.last_seconds = self._clock.monotonic() - begun
-                self._advance()
+                self._counted(self._grid.advance())
             self._stopping.clear()
 
     def _tick(self, pool: ThreadPoolExecutor) -> None:
@@ -106,17 +102,7 @@ class Sampler:
             self._failing.add(meter)
             self._log.warning("cannot be metered", meter=meter, reason=reason)
 
-    def _advance(self) -> None:
-        now = self._clock.monotonic()
-        missed = int((now - self._next) // STEP)
-        self._next += STEP * (missed + 1)
+    def _counted(self, missed: int) -> None:
         if missed:
             self.overruns += missed
             self._log.warning("ticks were missed", missed=missed, seconds=round(self.last_seconds, 3))
-        shift = (self._clock.now() + self._next - now) % STEP - MIDDLE
-        if abs(shift) > DRIFT:
-            self._next = self._grid()
-
-    def _grid(self) -> float:
-        """The next middle of a slot, by the monotonic clock."""
-        return self._clock.monotonic() + (MIDDLE - self._clock.now()) % STEP

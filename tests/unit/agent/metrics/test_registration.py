@@ -70,10 +70,15 @@ def registration(table: PluginTable, sources: OneVm) -> Registration:
     return Registration(table, sources, "/dev/shm/metrics", lambda: 3.25, lambda: None)
 
 
+def loaded(reply: bytes) -> Any:
+    """The struct that a reply is."""
+    (answer,), _ = xmlrpc.client.loads(reply)
+    return answer
+
+
 def call(registration: Registration, method: str, *params: Any) -> Any:
     """The value of a success; a failure is raised as its description."""
-    reply = registration.answer(xmlrpc.client.dumps(params, method, allow_none=True).encode())
-    (answer,), _ = xmlrpc.client.loads(reply)
+    answer = loaded(registration.answer(xmlrpc.client.dumps(params, method, allow_none=True).encode()))
     if answer["Status"] == "Failure":
         raise LookupError(answer["ErrorDescription"])
     assert answer["Status"] == "Success"
@@ -114,8 +119,7 @@ def test_what_is_wrong_is_a_failure_and_never_a_fault(registration: Registration
             call(registration, method, params)
         assert caught.value.args[0][0] == name
     for body in (b"", b"\xff\xfe", b"<a/>", b"<?xml version='1.0'?><!DOCTYPE x><methodCall/>", b"<methodCall>" * 500):
-        (answer,), _ = xmlrpc.client.loads(registration.answer(body))
-        assert answer["Status"] == "Failure"
+        assert loaded(registration.answer(body))["Status"] == "Failure"
 
 
 def test_data_sources_of_the_host_and_of_vms(registration: Registration, sources: OneVm) -> None:
