@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
+
+import pytest
 
 from contract import switch_frames as frames
 from contract.switch_frames import ARP_REPLY, ARP_REQUEST, BROADCAST, plain
 from contract.switch_ground import OVERTAKEN, Guest, SwitchGround, arrives
 from contract.switch_promises_bridges import MAC_A, MAC_B, MAC_X, NET_A
 from contract.switch_promises_vifs import neighbour
-from xenhost.core.network import Bridge, LockingMode, Topology, VifPort
+from xenhost.core.network import Bridge, LockingMode, SwitchFeature, Topology, VifPort
+from xenhost.core.network_errors import SwitchCannot
 
 OURS, SECOND, IN_NET, OTHER = "10.7.0.5", "10.7.0.6", "10.8.1.9", "10.7.0.66"
 OURS6, NET6, OTHER6, LOCAL6 = "fd00::5", "fd00:8::77", "fd00::66", "fe80::216:3eff:fe00:a"
@@ -264,6 +267,33 @@ async def locked_guest_is_held_from_dom0_too(ground: SwitchGround) -> None:
     await arrives_some(on.guest, frames.arp(MAC_A, ARP_REQUEST, MAC_A, SECOND, "10.7.0.1"), 0x0806, to=SECOND)
 
 
+def tagged(frame: bytes, tag: int) -> bytes:
+    """The same on a VLAN."""
+    return frame[:12] + b"\x81\0" + tag.to_bytes(2, "big") + frame[12:]
+
+
+async def locked_guest_is_locked_on_each_of_its_trunks(ground: SwitchGround) -> None:
+    """Its addresses and no others, there and untagged; other VLANs are closed. Or it is refused, and all stays."""
+    on = await stage(ground)
+    trunks = frozenset({5, 6})
+    port = replace(locked(on.guest.interface), trunks=trunks)
+    if SwitchFeature.LOCKED_TRUNKS not in ground.switch.features:
+        with pytest.raises(SwitchCannot, match="trunks"):
+            await ground.switch.connect_vif(port)
+        assert await passed(on, [ip4(OTHER), ip4(SECOND)]) == [ip4(SECOND)]
+        return
+    await ground.switch.connect_vif(port)
+    await ground.switch.connect_vif(VifPort(on.sink.interface, "xapi0", MAC_B, trunks=trunks | {7}))
+    for tag in sorted(trunks):
+        through = await passed(on, [tagged(each, tag) for each in (*PASSING.values(), *DROPPED.values())])
+        lost = [name for name, each in PASSING.items() if tagged(each, tag) not in through]
+        forged = [name for name, each in DROPPED.items() if tagged(each, tag) in through]
+        assert (lost, forged) == ([], [])
+    elsewhere = tagged(ip4(OURS), 7)
+    twice = tagged(tagged(ip4(OTHER), 7), 5)
+    assert await passed(on, [elsewhere, twice, ip4(OTHER), ip4(SECOND)]) == [ip4(SECOND)]
+
+
 async def arrives_some(guest: Guest, question: bytes, kind: int, to: str = OURS) -> None:
     """Ask the host until it answers; every answer must be for that address of ours."""
     async with asyncio.timeout(20):
@@ -291,4 +321,5 @@ PROMISES = (
     lock_outlives_the_agent,
     no_lock_is_inherited,
     locked_guest_is_held_from_dom0_too,
+    locked_guest_is_locked_on_each_of_its_trunks,
 )

@@ -38,6 +38,8 @@ class SwitchFeature(StrEnum):
     GRE = auto()
     VXLAN = auto()
     VIF_TRUNKS = auto()
+    LOCKED_TRUNKS = auto()
+    """Trunks of a locked VIF: it may use its addresses on each of them, and no others."""
     FAIL_MODE = auto()
     CONTROLLER = auto()
     """SDN controllers, by OVSDB managers and OpenFlow."""

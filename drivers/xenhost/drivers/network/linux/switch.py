@@ -5,8 +5,8 @@ marked in the kernel as it is made (`links.OWN_GROUP`, and an alias with the net
 changed or removed. Topology and VIFs have a thread each, so that a guest starts while many networks are being made.
 
 What is different here from Open vSwitch: a promiscuous VIF makes its bridge a hub, so all guests on it see all traffic;
-trunks of VIFs are rules, so a MAC address has one place for all VLANs of a bridge, and a locked VIF has no trunks: what
-it may send is untagged.
+trunks of VIFs are rules, so a MAC address has one place for all VLANs of a bridge, and a locked VIF has no trunks: that
+is refused.
 """
 
 import asyncio
@@ -21,13 +21,14 @@ from xenhost.core.network import (
     CONTROLLERS,
     BridgeState,
     ControllerState,
+    LockingMode,
     Problem,
     SwitchFeature,
     SwitchKind,
     Topology,
     VifPort,
 )
-from xenhost.core.network_errors import SwitchUnavailable
+from xenhost.core.network_errors import SwitchCannot, SwitchUnavailable
 from xenhost.drivers.network.linux.bond_watch import BondWatch
 from xenhost.drivers.network.linux.failover import Failover, members_of
 from xenhost.drivers.network.linux.kernel import Kernel
@@ -137,6 +138,13 @@ class LinuxSwitch:
 
     async def connect_vif(self, port: VifPort) -> None:
         """See Switch."""
+        if port.trunks and port.locking is LockingMode.LOCKED:
+            raise SwitchCannot(
+                f"{port.interface}: on Linux bridges a locked VIF has no VLAN trunks; unlock it, take its trunks away,"
+                " or use Open vSwitch",
+                switch=self.kind.value,
+                feature=SwitchFeature.LOCKED_TRUNKS.value,
+            )
         try:
             await self._in_vifs(self._vifs.connect, port)
         except (SwitchUnavailable, TimeoutError) as error:
