@@ -33,6 +33,7 @@ class Codec:
         self._visible: Final = {field.name: initial(field) for field in cls.fields if not field.hidden}
         self._hidden: Final = FrozenMap({field.name: initial(field) for field in cls.fields if field.hidden})
         self.stored: Final = {field.name: initial(field) for field in cls.fields if field.name not in computed}
+        self.names: Final = frozenset(field.name for field in cls.fields)
         self._readers: Final = {
             field.name: reader for field in cls.fields if (reader := _reader(field.type)) is not None
         }

@@ -1,7 +1,8 @@
 """Which fields hold references, and which of them are two ends of one relationship."""
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from xenhost.pool.call import NULL_REF, FrozenMap, Ref, Value
@@ -26,6 +27,50 @@ class End:
         return self.many and not self.other_many
 
 
+class Form(StrEnum):
+    """How a field holds references."""
+
+    ONE = "one"
+    SET = "set"
+    KEYS = "keys"
+    VALUES = "values"
+
+
+@dataclass(frozen=True, slots=True)
+class RefField:
+    """A field that holds references to objects of one class."""
+
+    name: str
+    target: str
+    form: Form
+
+    def refs(self, value: Value) -> Collection[Ref]:
+        """The references in its value, but NULL_REF."""
+        if not value or value == NULL_REF:
+            return ()
+        match self.form, value:
+            case Form.ONE, str():
+                return (Ref(value),)
+            case Form.SET, tuple():
+                return [Ref(str(item)) for item in value]
+            case Form.KEYS, dict():
+                return [Ref(key) for key in value]
+            case Form.VALUES, dict():
+                return [Ref(str(item)) for item in value.values() if item != NULL_REF]
+        raise TypeError(f"{self.name} holds {self.form} of references, not {value!r}")
+
+    def without(self, value: Value, gone: Collection[Ref]) -> Value:
+        """The value when objects are no more: one reference becomes NULL_REF, sets and maps lose theirs."""
+        match self.form, value:
+            case Form.SET, tuple():
+                return tuple(item for item in value if item not in gone)
+            case Form.KEYS, dict():
+                return FrozenMap({key: item for key, item in value.items() if key not in gone})
+            case Form.VALUES, dict():
+                return FrozenMap({key: item for key, item in value.items() if item not in gone})
+        return NULL_REF
+
+
 class Links:
     """The fields of one class that hold references."""
 
@@ -36,44 +81,25 @@ class Links:
             for name, other in linked.items()
         }
         self.computed: Final = frozenset(name for name, end in self.ends.items() if end.computed)
-        self.loose: Final = tuple(field for field in cls.fields if field.name not in linked and refers(field))
+        found = [found for field in cls.fields if (found := ref_field(field)) and found.target in model.stored]
+        self.held: Final = {field.name: field for field in found if field.name not in self.computed}
+        """Fields that hold references of their own: all but the computed ones."""
+        self.loose: Final = tuple(field for field in found if field.name not in linked)
         """Fields that refer to objects which know nothing of it."""
 
 
-def refers(field: Field) -> bool:
-    """Does a field hold references?"""
+def ref_field(field: Field) -> RefField | None:
+    """How a field holds references, if it does."""
     match field.type:
-        case RefTo() | SetOf(RefTo()) | MapOf(RefTo(), _) | MapOf(_, RefTo()):
-            return True
-    return False
-
-
-def refs_in(field: Field, value: Value) -> Iterator[tuple[str, Ref]]:
-    """The classes and references that a value names, but NULL_REF."""
-    match field.type, value:
-        case (RefTo(cls), str()):
-            found = [(cls, Ref(value))]
-        case (SetOf(RefTo(cls)), tuple()):
-            found = [(cls, Ref(str(item))) for item in value]
-        case (MapOf(RefTo(cls), _), dict()):
-            found = [(cls, Ref(key)) for key in value]
-        case (MapOf(_, RefTo(cls)), dict()):
-            found = [(cls, Ref(str(item))) for item in value.values()]
-        case _:
-            found = []
-    return ((cls, ref) for cls, ref in found if ref != NULL_REF)
-
-
-def without(field: Field, value: Value, gone: Ref) -> Value:
-    """The value when an object is no more: one reference becomes NULL_REF, sets and maps lose it."""
-    match field.type, value:
-        case (SetOf(), tuple()):
-            return tuple(item for item in value if item != gone)
-        case (MapOf(RefTo(), _), dict()):
-            return FrozenMap({key: item for key, item in value.items() if key != gone})
-        case (MapOf(), dict()):
-            return FrozenMap({key: item for key, item in value.items() if item != gone})
-    return NULL_REF
+        case RefTo(cls):
+            return RefField(field.name, cls, Form.ONE)
+        case SetOf(RefTo(cls)):
+            return RefField(field.name, cls, Form.SET)
+        case MapOf(RefTo(cls), _):
+            return RefField(field.name, cls, Form.KEYS)
+        case MapOf(_, RefTo(cls)):
+            return RefField(field.name, cls, Form.VALUES)
+    return None
 
 
 def _many(cls: Class, name: str) -> bool:

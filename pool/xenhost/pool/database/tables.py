@@ -10,7 +10,7 @@ from typing import Final
 
 from xenhost.pool.call import NULL_REF, ApiError, Ref, Value
 from xenhost.pool.database.codec import Codec
-from xenhost.pool.database.links import Links, refs_in, without
+from xenhost.pool.database.links import Links
 from xenhost.pool.database.record import Record
 from xenhost.pool.schema.model import Model
 
@@ -95,17 +95,14 @@ class Tables:
 
     def _mended(self, old: Record) -> Record | None:
         """A record without its references to the lost; it replaces the old one."""
-        links, cls = self.links[old.cls], self.model.stored[old.cls]
         fields: dict[str, Value] = {}
-        for field in (*links.loose, *(field for field in cls.fields if field.name in links.ends)):
-            if field.name in links.computed:
-                continue
+        for field in self.links[old.cls].held.values():
             value = old.value(field.name)
-            lost = {ref for target, ref in refs_in(field, value) if ref not in self._rows.get(target, _NO_ROWS)}
-            for ref in lost:
-                value = without(field, value, ref)
-            if lost:
-                fields[field.name] = value
+            if not value or value == NULL_REF:
+                continue
+            rows = self._rows[field.target]
+            if lost := [ref for ref in field.refs(value) if ref not in rows]:
+                fields[field.name] = field.without(value, lost)
         if not fields:
             return None
         new = self.codecs[old.cls].changed(old, fields)
@@ -161,9 +158,9 @@ class Tables:
         """Count the references of a record that the other does not hold likewise."""
         for field in self.links[record.cls].loose:
             value = record.value(field.name)
-            if other is not None and other.value(field.name) is value:
+            if not value or value == NULL_REF or (other is not None and other.value(field.name) is value):
                 continue
-            for _, target in refs_in(field, value):
+            for target in field.refs(value):
                 counts = self._referrers.setdefault(target, {})
                 key = (record.cls, record.ref)
                 counts[key] = counts.get(key, 0) + by

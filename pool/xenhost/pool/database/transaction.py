@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from xenhost.pool.call import NULL_REF, ApiError, FrozenMap, Ref, Value
-from xenhost.pool.database.links import End, refs_in, without
+from xenhost.pool.database.links import End
 from xenhost.pool.database.record import Change, Operation, Record
 from xenhost.pool.database.tables import Tables, new_uuid
 
@@ -14,7 +14,6 @@ class Transaction:
 
     def __init__(self, tables: Tables) -> None:
         self._tables: Final = tables
-        self._undo: Final[list[tuple[Record | None, Record | None]]] = []
         self._before: Final[dict[Ref, Record | None]] = {}
         """Of each object touched, as it was."""
         self._after: Final[dict[Ref, Record | None]] = {}
@@ -31,6 +30,10 @@ class Transaction:
         """All of a class."""
         return self._tables.rows(cls)
 
+    def by_uuid(self, cls: str, uuid: str) -> Ref | None:
+        """The object with that UUID, if there is one."""
+        return self._tables.by_uuid(cls, uuid)
+
     def create(self, cls: str, fields: Mapping[str, Value], ref: Ref | None = None) -> Ref:
         """Make an object; without a UUID it gets one, its reference is new. Raises ApiError HANDLE_INVALID.
 
@@ -38,9 +41,9 @@ class Transaction:
         """
         uuid = fields.get("uuid") or new_uuid()
         ref = ref or Ref(f"OpaqueRef:{new_uuid()}")
+        self._check(cls, fields)
         own = {name: value for name, value in fields.items() if name not in self._tables.links[cls].ends}
         self._put(None, self._tables.codecs[cls].fresh(ref, {**own, "uuid": uuid}))
-        self._check_refs(cls, own)
         linked = {name: value for name, value in fields.items() if name not in own}
         if linked:
             self.set(cls, ref, linked)
@@ -52,7 +55,7 @@ class Transaction:
         fields = {name: value for name, value in fields.items() if old.value(name) != value}
         if not fields:
             return
-        self._check_refs(cls, fields)
+        self._check(cls, fields)
         ends = self._tables.links[cls].ends
         self._put(old, self._tables.codecs[cls].changed(old, fields))
         for name, value in fields.items():
@@ -122,15 +125,14 @@ class Transaction:
 
     def roll_back(self) -> None:
         """Everything is as it was."""
-        for old, new in reversed(self._undo):
-            self._tables.replace(new, old)
-        self._undo.clear()
+        for ref, before in reversed(self._before.items()):
+            if self._after[ref] is not before:
+                self._tables.replace(self._after[ref], before)
         self._before.clear()
         self._after.clear()
 
     def _put(self, old: Record | None, new: Record | None) -> None:
         self._tables.replace(old, new)
-        self._undo.append((old, new))
         record = new or old
         assert record is not None
         self._before.setdefault(record.ref, old)
@@ -167,18 +169,18 @@ class Transaction:
         fields: dict[str, Value] = {}
         for field in self._tables.links[cls].loose:
             value = old.value(field.name)
-            if any(each == gone for _, each in refs_in(field, value)):
-                fields[field.name] = without(field, value, gone)
+            if gone in field.refs(value):
+                fields[field.name] = field.without(value, (gone,))
         self._put(old, self._tables.codecs[cls].changed(old, fields))
 
-    def _check_refs(self, cls: str, fields: Mapping[str, Value]) -> None:
+    def _check(self, cls: str, fields: Mapping[str, Value]) -> None:
+        held = self._tables.links[cls].held
+        if unknown := fields.keys() - self._tables.codecs[cls].names:
+            raise ApiError("INTERNAL_ERROR", f"{cls} has no field {min(unknown)}")
         for name, value in fields.items():
-            field = self._tables.model.field(cls, name)
-            if field is None:
-                raise ApiError("INTERNAL_ERROR", f"{cls} has no field {name}")
-            for target, ref in refs_in(field, value):
-                if target in self._tables.links:
-                    self._tables.get(target, ref)
+            if (field := held.get(name)) is not None:
+                for ref in field.refs(value):
+                    self._tables.get(field.target, ref)
 
 
 def _refs(value: Value) -> Iterable[Ref]:

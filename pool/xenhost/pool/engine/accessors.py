@@ -48,7 +48,7 @@ class Accessors:
             case Kind.GET_ALL:
                 return tuple(database.rows(cls))
             case Kind.GET_ALL_RECORDS:
-                return FrozenMap(database.rows(cls))
+                return FrozenMap({ref: record for ref, record in database.rows(cls).items()})
             case Kind.GET_ALL_RECORDS_WHERE:
                 matches = filters.parse(str(params[0]), self._fields[cls])
                 return FrozenMap({ref: record for ref, record in database.rows(cls).items() if matches(record)})
