@@ -6,11 +6,13 @@ import json
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from bench import devices, disks, domains, many_networks, networks, xenstore
 from bench.contest import Contest, prepare
-from bench.meter import Meter
+from bench.meter import Meter, is_xen, of_dom0, of_machine
 from bench.stats import Row, as_json, table
 from xenhost.native.xenctrl import Xenctrl
 
@@ -31,9 +33,13 @@ async def contest(options: argparse.Namespace) -> list[Row]:
     def chosen(jobs: Mapping[str, Job]) -> dict[str, Job]:
         return {name: job for name, job in jobs.items() if not options.only or any(w in name for w in options.only)}
 
-    with tempfile.TemporaryDirectory(prefix="bench") as folder, Xenctrl() as xenctrl:
-        work, meter, rounds = Path(folder), Meter(xenctrl), options.rounds
-        await prepare(work)
+    with tempfile.TemporaryDirectory(prefix="bench") as folder, ExitStack() as stack:
+        work, rounds = Path(folder), options.rounds
+        if is_xen():
+            meter = Meter(partial(of_dom0, stack.enter_context(Xenctrl())))
+            await prepare(work)
+        else:
+            meter = Meter(of_machine)
         await run(
             chosen(
                 {
