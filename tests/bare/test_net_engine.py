@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -11,11 +12,14 @@ from pathlib import Path
 import pytest
 from pyroute2 import IPRoute
 
+from component.network import switch_change
 from component.network.engine_host import EngineHost, static
 from component.network.host_under_test import addresses_of
+from contract.switch_ovs import kernel_modules
 from kit import netns
 from kit.netns import Peer, pings
 from kit.nic_tree import NicTree
+from kit.openvswitch import KernelOvsDaemons
 from xenhost.agent.network.changes.change import changed
 from xenhost.agent.network.engine import STORE
 from xenhost.agent.network.journal import INTENT, PutDocument, write_intent
@@ -193,3 +197,30 @@ async def test_many_vlans_are_there_after_a_boot(folder: Path) -> None:
         assert f"n{MANY - 1}" not in indexes()
         await host.succeed(PlugPif(last))
         assert host.engine.pif(last).attached
+
+
+@pytest.fixture
+def daemons(peer: Peer) -> Iterator[KernelOvsDaemons]:
+    with kernel_modules(), tempfile.TemporaryDirectory(prefix="ovs") as place:
+        made = KernelOvsDaemons(Path(place))
+        made.start()
+        yield made
+        made.stop()
+
+
+async def test_the_switch_changes_with_management_on_a_card(folder: Path, daemons: KernelOvsDaemons) -> None:
+    await switch_change.there_and_back(folder, daemons, "192.0.2.1")
+
+
+async def test_the_switch_changes_with_management_on_a_vlan_of_a_bond(folder: Path, daemons: KernelOvsDaemons) -> None:
+    async with switch_change.living(folder, daemons) as host:
+        eth0, eth1 = host.engine.find_pif("eth0"), host.engine.find_pif("eth1")
+        await host.succeed(CreateNetwork(network_id(1), name="bonded"))
+        await host.succeed(CreateBond(network_id(1), (eth0, eth1), mode=BondMode.ACTIVE_BACKUP))
+        await host.succeed(CreateNetwork(network_id(2), name="tagged"))
+        await host.succeed(CreateVlan(host.engine.find_pif("bond0"), TAG, network_id(2)))
+    await switch_change.there_and_back(folder, daemons, "198.51.100.1", f"bond0.{TAG}")
+
+
+async def test_a_switch_that_is_not_there_is_not_taken(folder: Path, daemons: KernelOvsDaemons) -> None:
+    await switch_change.a_switch_that_is_not_there_is_not_taken(folder, daemons, "192.0.2.1")

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -27,6 +28,7 @@ from xenhost.core.network_requests import (
     UnplugPif,
     UpdateNetwork,
 )
+from xenhost.core.ports.network import Switch
 from xenhost.core.views import Operation, OperationState
 from xenhost.drivers.network.dom0 import make_switch
 from xenhost.drivers.network.ip.addresses import HostAddresses
@@ -45,12 +47,14 @@ def static(address: str) -> Ipv4Config:
 class EngineHost:
     """One life of the engine of a host with its places below a folder."""
 
-    def __init__(self, folder: Path, dhcp_patience: float = 30.0) -> None:
+    def __init__(
+        self, folder: Path, dhcp_patience: float = 30.0, make: Callable[[SwitchKind], Switch] = make_switch
+    ) -> None:
         self.folder: Final = folder
         clock = SystemClock()
         self.table: Final = OperationTable(EventHub("instance"), clock, 1000, 1e9)
         places = Places(folder / "state", folder / "sys", folder / "modprobe.d", folder / "pci.ids")
-        self.switch: Final = CurrentSwitch(make_switch, SwitchKind.BRIDGE)
+        self.switch: Final = CurrentSwitch(make, SwitchKind.BRIDGE)
         self.addresses: Final = HostAddresses(folder / "run", folder / "log", clock, folder / "resolv.conf")
         self.engine: Final = NetworkEngine(
             self.switch,
