@@ -1,0 +1,116 @@
+"""The hosts as the master knows them: registered, alive as long as they are heard of, lost when they are not."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import uuid4
+
+import structlog
+
+from xenhost.api.host.v1 import host_service_pb2
+from xenhost.api.link.v1 import link_service_pb2
+from xenhost.core.clock import Clock
+from xenhost.pool.call import NULL_REF, Ref
+from xenhost.pool.database.database import Database
+from xenhost.pool.hosts.told.book import Book
+from xenhost.pool.hosts.told.host import put_host, put_lost, put_memory
+from xenhost.pool.hosts.told.reports import Seen, put_changes
+
+
+@dataclass(slots=True)
+class Member:
+    """A host that has registered since this master runs."""
+
+    uuid: str
+    ref: Ref
+    address: str
+    session: str
+    endpoints: tuple[str, ...]
+    heard: float
+    """Monotonic seconds."""
+    live: bool = True
+    seen: Seen | None = None
+    """None between snapshots."""
+
+
+class Hosts:
+    """Takes in what agents tell; all in one event loop.
+
+    A report is in memory when it is acknowledged, and on disk soon after: what is lost with the master is told again,
+    as an agent begins each connection with all there is.
+    """
+
+    def __init__(self, database: Database, clock: Clock, lease_seconds: float) -> None:
+        """`lease_seconds`: how long a host counts as alive after it was heard of."""
+        self.lease_seconds: Final = lease_seconds
+        self._database: Final = database
+        self._clock: Final = clock
+        self._members: Final[dict[str, Member]] = {}
+        self._sessions: Final[dict[str, Member]] = {}
+        self._by_ref: Final[dict[Ref, Member]] = {}
+        self._log: Final = structlog.get_logger("xenpoold.hosts")
+        self.admits: Callable[[str], bool] = lambda uuid: True
+        """May the host with that UUID be a member?"""
+
+    def member(self, host: Ref) -> Member | None:
+        """A host by its reference, if it is alive."""
+        member = self._by_ref.get(host)
+        return member if member is not None and member.live else None
+
+    def session(self, name: str) -> Member | None:
+        """The host whose current session that is."""
+        return self._sessions.get(name)
+
+    async def register(self, told: host_service_pb2.Host, endpoints: Iterable[str], address: str) -> str:
+        """A host introduces itself; the name of its session. An older session of it ends. Raises ApiError."""
+        ref = await self._database.change(lambda t: put_host(Book(t, NULL_REF), told, address, self._now()))
+        old = self._members.get(told.id)
+        if old is not None:
+            del self._sessions[old.session]
+        member = Member(told.id, ref, address, str(uuid4()), tuple(endpoints), self._clock.monotonic())
+        self._members[told.id] = self._sessions[member.session] = self._by_ref[ref] = member
+        self._log.info("a host has registered", host=told.id, name=told.name, address=address)
+        return member.session
+
+    def report(self, member: Member, told: link_service_pb2.ReportRequest) -> None:
+        """Take a report in. Raises ApiError if the database cannot."""
+        member.heard = self._clock.monotonic()
+        member.live = True
+
+        def write(book: Book) -> None:
+            match told.WhichOneof("report"):
+                case "snapshot":
+                    self._snapshot(book, member, told.snapshot)
+                case "changes":
+                    put_changes(book, told.changes)
+                case "heartbeat":
+                    put_memory(book, member.ref, None, told.heartbeat.memory_free_bytes, self._now())
+
+        self._database.note(lambda transaction: write(Book(transaction, member.ref)))
+
+    async def watch(self) -> None:
+        """Until cancelled: a host that is not heard of within its lease is shown as lost."""
+        while True:
+            await self._clock.sleep(self.lease_seconds / 4)
+            now = self._clock.monotonic()
+            for member in self._members.values():
+                if member.live and now - member.heard > self.lease_seconds:
+                    self._lose(member, now - member.heard)
+
+    def _lose(self, member: Member, silent_for: float) -> None:
+        member.live = False
+        self._log.warning("a host is lost", host=member.uuid, silent_for=round(silent_for, 1))
+        self._database.note(lambda transaction: put_lost(Book(transaction, member.ref), member.ref))
+
+    def _snapshot(self, book: Book, member: Member, told: link_service_pb2.Snapshot) -> None:
+        if member.seen is None:
+            member.seen = Seen()
+            put_host(book, told.host, member.address, self._now())
+        member.seen.put(book, told)
+        if not told.more:
+            seen, member.seen = member.seen, None
+            seen.forget_others(book)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.now(), UTC)

@@ -1,0 +1,1 @@
+"""What an agent tells, as objects of the pool: one module for each kind."""

@@ -1,0 +1,182 @@
+"""Networks, PIFs, bonds, VLANs, tunnels and networks of virtual functions."""
+
+from ipaddress import ip_interface
+from typing import Final
+
+from xenhost.api.host.v1 import network_pb2
+from xenhost.pool.call import NULL_REF, Ref, Value
+from xenhost.pool.hosts.told.book import Book, moment, text_map
+
+NO_VLAN: Final = -1
+_IPV4_MODE: Final = {network_pb2.IPV4_MODE_DHCP: "DHCP", network_pb2.IPV4_MODE_STATIC: "Static"}
+_IPV6_MODE: Final = {
+    network_pb2.IPV6_MODE_DHCP: "DHCP",
+    network_pb2.IPV6_MODE_STATIC: "Static",
+    network_pb2.IPV6_MODE_AUTOCONF: "Autoconf",
+}
+_BOND_MODE: Final = {network_pb2.BOND_MODE_ACTIVE_BACKUP: "active-backup", network_pb2.BOND_MODE_LACP: "lacp"}
+_SRIOV_MODE: Final = {
+    network_pb2.SRIOV_MODE_SYSFS: "sysfs",
+    network_pb2.SRIOV_MODE_MODPROBE: "modprobe",
+    network_pb2.SRIOV_MODE_MANUAL: "manual",
+}
+
+
+def put_network(book: Book, told: network_pb2.Network) -> Ref:
+    """A network. What it is called is the pool's business once it is there."""
+    disabled = told.default_locking_mode == network_pb2.EFFECTIVE_LOCKING_MODE_DISABLED
+    return book.put(
+        "network",
+        told.id,
+        {"bridge": told.bridge, "default_locking_mode": "disabled" if disabled else "unlocked"},
+        once={
+            "name_label": told.name,
+            "name_description": told.description,
+            "MTU": told.mtu,
+            "other_config": text_map(told.other_config),
+        },
+    )
+
+
+def put_pif(book: Book, told: network_pb2.Pif) -> Ref:
+    """A PIF with its metrics; NULL_REF if its network is not there."""
+    network = book.find("network", told.network_id)
+    if network == NULL_REF:
+        return NULL_REF
+    status = told.status
+    ipv4 = ip_interface(status.ipv4_addresses[0]) if status.ipv4_addresses else None
+    ref = book.put(
+        "PIF",
+        told.id,
+        {
+            "device": told.device,
+            "network": network,
+            "host": book.host,
+            "MAC": told.mac,
+            "MTU": told.mtu,
+            "VLAN": status.vlan if told.kind == network_pb2.PIF_KIND_VLAN else NO_VLAN,
+            "physical": told.kind == network_pb2.PIF_KIND_PHYSICAL,
+            "currently_attached": status.currently_attached,
+            "ip_configuration_mode": _IPV4_MODE.get(told.ipv4.mode, "None"),
+            "IP": str(ipv4.ip) if ipv4 else "",
+            "netmask": str(ipv4.netmask) if ipv4 else "",
+            "gateway": status.ipv4_gateway,
+            "DNS": ",".join(status.dns),
+            "ipv6_configuration_mode": _IPV6_MODE.get(told.ipv6.mode, "None"),
+            "IPv6": tuple(status.ipv6_addresses),
+            "ipv6_gateway": status.ipv6_gateway,
+            "primary_address_type": "IPv6" if told.primary_address_type == network_pb2.ADDRESS_FAMILY_IPV6 else "IPv4",
+            "management": told.management,
+            "managed": told.managed,
+            "disallow_unplug": told.disallow_unplug,
+            "properties": text_map(told.properties),
+            "capabilities": ("sriov",) if status.metrics.sriov_total else (),
+        },
+        once={"other_config": text_map(told.other_config)},
+    )
+    if status.HasField("metrics"):
+        book.put_part("PIF_metrics", book.get("PIF", ref), "metrics", _metrics(status.metrics))
+    return ref
+
+
+def _metrics(told: network_pb2.PifMetrics) -> dict[str, Value]:
+    return {
+        "carrier": told.carrier,
+        "vendor_id": told.vendor_id,
+        "vendor_name": told.vendor_name,
+        "device_id": told.device_id,
+        "device_name": told.device_name,
+        "speed": told.speed_mbits,
+        "duplex": told.full_duplex,
+        "pci_bus_path": told.pci_bus_path,
+        "last_updated": moment(told.last_updated),
+    }
+
+
+def put_bond(book: Book, told: network_pb2.Bond) -> Ref:
+    """A bond; NULL_REF if its master is not there."""
+    master = book.find("PIF", told.master_pif_id)
+    if master == NULL_REF:
+        return NULL_REF
+    members = book.find_all("PIF", told.member_pif_ids)
+    ref = book.put(
+        "Bond",
+        told.id,
+        {
+            "master": master,
+            "primary_slave": members[0] if members else NULL_REF,
+            "mode": _BOND_MODE.get(told.mode, "balance-slb"),
+            "properties": text_map(told.properties),
+            "links_up": told.status.links_up,
+            "auto_update_mac": told.auto_update_mac,
+        },
+        once={"other_config": text_map(told.other_config)},
+    )
+    slaves = book.get("Bond", ref)["slaves"]
+    assert isinstance(slaves, tuple)
+    for slave in slaves:
+        if slave not in members:
+            book.transaction.set("PIF", Ref(str(slave)), {"bond_slave_of": NULL_REF})
+    for member in members:
+        book.transaction.set("PIF", member, {"bond_slave_of": ref})
+    return ref
+
+
+def put_vlan(book: Book, told: network_pb2.Vlan) -> Ref:
+    """A VLAN; NULL_REF if its PIFs are not there. Its UUID is that of its untagged PIF."""
+    tagged, untagged = book.find("PIF", told.tagged_pif_id), book.find("PIF", told.untagged_pif_id)
+    if NULL_REF in (tagged, untagged):
+        return NULL_REF
+    ref = book.put(
+        "VLAN",
+        told.id,
+        {"tagged_PIF": tagged, "untagged_PIF": untagged, "tag": told.tag},
+        once={"other_config": text_map(told.other_config)},
+    )
+    book.transaction.set("PIF", untagged, {"VLAN_master_of": ref})
+    return ref
+
+
+def put_tunnel(book: Book, told: network_pb2.Tunnel) -> Ref:
+    """A tunnel; NULL_REF if its PIFs are not there."""
+    access, transport = book.find("PIF", told.access_pif_id), book.find("PIF", told.transport_pif_id)
+    if NULL_REF in (access, transport):
+        return NULL_REF
+    return book.put(
+        "tunnel",
+        told.id,
+        {
+            "access_PIF": access,
+            "transport_PIF": transport,
+            "protocol": "vxlan" if told.protocol == network_pb2.TUNNEL_PROTOCOL_VXLAN else "gre",
+            "status": text_map({"active": str(told.status.active).lower(), "key": str(told.status.key)}),
+        },
+        once={"other_config": text_map(told.other_config)},
+    )
+
+
+def put_sriov(book: Book, told: network_pb2.NetworkSriov) -> Ref:
+    """A network of virtual functions; NULL_REF if its PIFs are not there."""
+    physical, logical = book.find("PIF", told.physical_pif_id), book.find("PIF", told.logical_pif_id)
+    if NULL_REF in (physical, logical):
+        return NULL_REF
+    return book.put(
+        "network_sriov",
+        told.id,
+        {
+            "physical_PIF": physical,
+            "logical_PIF": logical,
+            "requires_reboot": told.requires_reboot,
+            "configuration_mode": _SRIOV_MODE.get(told.configuration_mode, "unknown"),
+        },
+    )
+
+
+def drop_pif(book: Book, uuid: str) -> None:
+    """A PIF is gone, its metrics too."""
+    ref = book.find("PIF", uuid)
+    if ref != NULL_REF:
+        metrics = Ref(str(book.get("PIF", ref)["metrics"]))
+        book.transaction.delete("PIF", ref)
+        if metrics != NULL_REF:
+            book.transaction.delete("PIF_metrics", metrics)

@@ -1,0 +1,176 @@
+"""Agents on simulated hosts and the master that they report to: what is there appears in its database."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from component.harness.agent import running
+from component.harness.client import Client
+from xenhost.agent.clock import SystemClock
+from xenhost.api.host.v1.vdi_service_pb2 import DestroyVdiRequest
+from xenhost.api.host.v1.vm_service_pb2 import ShutdownVmRequest, StartVmRequest
+from xenhost.api.link.v1 import link_service_pb2_grpc
+from xenhost.core.ids import DomId
+from xenhost.pool.call import NULL_REF, Ref
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
+from xenhost.pool.database.sqlite import SqliteStore
+from xenhost.pool.hosts.hosts import Hosts
+from xenhost.pool.hosts.link import OPTIONS, LinkServicer
+from xenhost.pool.model.catalogue import MODEL
+
+LEASE_SECONDS = 1.0
+
+
+class Master:
+    """A database, and the link that fills it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = f"unix:{folder}/master.sock"
+        self.database = Database(MODEL, SqliteStore(folder / "pool.db"))
+        self.hosts = Hosts(self.database, SystemClock(), LEASE_SECONDS)
+
+    def only(self, cls: str) -> Record:
+        """The one object of its class."""
+        (record,) = self.database.rows(cls).values()
+        return record
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        async with asyncio.timeout(15):
+            while not holds():
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def master(tmp_path: Path) -> AsyncIterator[Master]:
+    async with listening(tmp_path) as master:
+        yield master
+
+
+@asynccontextmanager
+async def listening(folder: Path) -> AsyncIterator[Master]:
+    master = Master(folder)
+    await master.database.open()
+    server = grpc.aio.server(options=OPTIONS)
+    add: Any = link_service_pb2_grpc.add_LinkServiceServicer_to_server
+    add(LinkServicer(master.hosts), server)
+    server.add_insecure_port(master.address)
+    await server.start()
+    watching = asyncio.create_task(master.hosts.watch())
+    yield master
+    watching.cancel()
+    await server.stop(None)
+    await master.database.close()
+
+
+def toml(master: Master) -> str:
+    return f'[master]\naddress = "{master.address}"\nendpoints = ["192.0.2.1:9440"]\n'
+
+
+async def test_a_host_appears_with_its_cpus_cards_and_networks(tmp_path: Path, master: Master) -> None:
+    async with running(tmp_path, toml(master)) as agent:
+        await master.until(lambda: master.database.rows("PIF"))
+        host = master.only("host")
+        assert host["uuid"] == agent.engine.host_id
+        assert host["enabled"] is True
+        info = await agent.engine.host()
+        assert len(master.database.rows("host_cpu")) == info.cpus
+        metrics = master.only("host_metrics")
+        assert metrics.ref == host["metrics"]
+        assert (metrics["live"], metrics["memory_total"]) == (True, info.memory_total)
+        pifs = {pif["device"]: pif for pif in master.database.rows("PIF").values()}
+        assert set(pifs) == {view.pif.device for view in (agent.network.pifs() if agent.network else ())}
+        for pif in pifs.values():
+            assert pif["host"] == host.ref
+            assert pif.ref in set(_refs(master.database.get("network", Ref(str(pif["network"])))["PIFs"]))
+            assert pif["metrics"] != NULL_REF
+        member = master.hosts.member(host.ref)
+        assert member is not None
+        assert member.endpoints == ("192.0.2.1:9440",)
+
+
+async def test_a_host_that_falls_silent_is_lost_and_comes_back(tmp_path: Path, master: Master) -> None:
+    async with running(tmp_path, toml(master)):
+        await master.until(lambda: master.database.rows("host_metrics"))
+    host = master.only("host").ref
+    await master.until(lambda: not master.only("host_metrics")["live"])
+    assert master.hosts.member(host) is None
+    async with running(tmp_path, toml(master)):
+        await master.until(lambda: master.only("host_metrics")["live"])
+        assert master.only("host").ref == host, "the same host"
+        assert master.hosts.member(host) is not None
+
+
+async def test_storage_appears_changes_and_goes(tmp_path: Path, master: Master) -> None:
+    (tmp_path / "sr").mkdir()
+    async with running(tmp_path, toml(master)) as agent, agent.client() as client:
+        await master.until(lambda: master.database.rows("host"))
+        sr = await client.create_sr("local", tmp_path / "sr")
+        vdi = await client.create_vdi("local", "disk")
+        await master.until(lambda: master.database.rows("VDI"))
+        record = master.only("SR")
+        assert (record["uuid"], record["name_label"], record["type"]) == (sr.id, "local", "file")
+        pbd = master.only("PBD")
+        assert (pbd["SR"], pbd["host"], pbd["currently_attached"]) == (record.ref, master.only("host").ref, True)
+        disk = master.only("VDI")
+        assert (disk["uuid"], disk["SR"], disk["virtual_size"]) == (vdi.id, record.ref, vdi.virtual_size_bytes)
+        await client.vdi_done(client.vdis.DestroyVdi(DestroyVdiRequest(id=vdi.id)))
+        await master.until(lambda: not master.database.rows("VDI"))
+
+
+async def test_a_vm_that_the_pool_knows_is_followed(tmp_path: Path, master: Master) -> None:
+    async with running(tmp_path, toml(master)) as agent, agent.client() as client:
+        await master.until(lambda: master.database.rows("host"))
+        ref = await known(master, client, "web")
+        started = await client.done(client.vms.StartVm(StartVmRequest(id="web")))
+        await master.until(lambda: master.database.get("VM", ref)["power_state"] == "Running")
+        record = master.database.get("VM", ref)
+        assert record["resident_on"] == master.only("host").ref
+        assert record["domid"] == started.status.domid
+        assert record.ref in set(_refs(master.only("host")["resident_VMs"]))
+        await master.until(lambda: master.database.rows("VM_guest_metrics"))
+        await master.until(lambda: master.only("VM_guest_metrics")["os_version"])
+        agent.world.guest(DomId(started.status.domid)).tell({"data/host_name": "web"})
+        await master.until(lambda: master.only("VM_guest_metrics")["netbios_name"])
+        assert master.only("VM_guest_metrics")["os_version"], "what has not changed stays"
+        await client.done(client.vms.ShutdownVm(ShutdownVmRequest(id="web", hard=True)))
+        await master.until(lambda: master.database.get("VM", ref)["power_state"] == "Halted")
+        assert master.database.get("VM", ref)["resident_on"] == NULL_REF
+        await master.until(lambda: not master.only("VM_guest_metrics")["live"])
+
+
+async def test_what_went_while_there_was_no_link_is_gone_when_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "sr").mkdir()
+    async with listening(tmp_path) as master:
+        text = toml(master)
+        async with running(tmp_path, text) as agent, agent.client() as client:
+            await master.until(lambda: master.database.rows("host"))
+            await client.create_sr("local", tmp_path / "sr")
+            vdi = await client.create_vdi("local", "disk")
+            ref = await known(master, client, "web")
+            await client.done(client.vms.StartVm(StartVmRequest(id="web")))
+            await master.until(lambda: master.database.get("VM", ref)["power_state"] == "Running")
+            await master.until(lambda: master.database.rows("VDI"))
+    async with running(tmp_path) as agent, agent.client() as client:
+        await client.vdi_done(client.vdis.DestroyVdi(DestroyVdiRequest(id=vdi.id)))
+    async with listening(tmp_path) as master, running(tmp_path, text):
+        assert master.database.get("VM", ref)["power_state"] == "Running", "as it was last known"
+        await master.until(lambda: not master.database.rows("VDI"))
+        assert len(master.database.rows("SR")) == 1
+
+
+async def known(master: Master, client: Client, name: str) -> Ref:
+    """A VM of the agent that the pool knows, too."""
+    vm = await client.create(name=name)
+    fields = {"uuid": vm.id, "name_label": name, "power_state": "Halted"}
+    return await master.database.change(lambda t: t.create("VM", fields))
+
+
+def _refs(value: object) -> Iterator[str]:
+    assert isinstance(value, tuple)
+    return iter(value)
