@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from xenhost.core.metrics import SourceType
 from xenhost.rrd.resolution import STEP, Resolution
 
-MAX_COLUMNS: Final = 10_000
+MAX_COLUMNS: Final = 2_000
 """Data sources of a document that is read."""
-MAX_BYTES: Final = 256 << 20
+MAX_BYTES: Final = 128 << 20
 """Of a document that is read, unpacked."""
 
 
