@@ -12,7 +12,6 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message_factory import MessageFactory
 
 from component.harness.client import Client
-from xenhost.agent.rpc.status import error_of_call
 from xenhost.api.host.v1 import (
     bond_service_pb2,
     console_service_pb2,
@@ -30,6 +29,7 @@ from xenhost.api.host.v1 import (
     vlan_service_pb2,
     vm_service_pb2,
 )
+from xenhost.api.status import error_of_call
 
 FILES: tuple[Any, ...] = (
     bond_service_pb2,

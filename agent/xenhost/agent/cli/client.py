@@ -12,7 +12,6 @@ from google.protobuf import duration_pb2
 from xenhost.agent.cli.failure import ExitCode, Failure, refused
 from xenhost.agent.cli.network_client import NetworkCalls
 from xenhost.agent.cli.target import Target
-from xenhost.agent.rpc.status import DETAILS_KEY, DOMAIN
 from xenhost.api.host.v1 import (
     console_service_pb2,
     console_service_pb2_grpc,
@@ -31,6 +30,7 @@ from xenhost.api.host.v1 import (
     vm_service_pb2,
     vm_service_pb2_grpc,
 )
+from xenhost.api.status import DETAILS_KEY, DOMAIN
 
 CALL_SECONDS: Final = 30.0
 """Deadline of a call that does not wait for anything."""

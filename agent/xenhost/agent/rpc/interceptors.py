@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError, Message
 
 from xenhost.agent.rpc.context import Context, Handler, Interceptor
 from xenhost.agent.rpc.peer import Peer, peer_of
-from xenhost.agent.rpc.status import DETAILS_KEY, MAX_MESSAGE, code_of, status_of
+from xenhost.api.status import DETAILS_KEY, MAX_MESSAGE, code_of, status_of
 from xenhost.core.clock import Clock
 from xenhost.core.errors import (
     AgentStopping,

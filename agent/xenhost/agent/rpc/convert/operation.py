@@ -7,8 +7,8 @@ from google.protobuf.any_pb2 import Any
 
 from xenhost.agent.rpc.convert.event import OBJECT_KIND
 from xenhost.agent.rpc.convert.times import timestamp
-from xenhost.agent.rpc.status import status_of
 from xenhost.api.host.v1 import network_pb2, operation_pb2, storage_pb2, vm_pb2
+from xenhost.api.status import status_of
 from xenhost.core.errors import HandleInvalid
 from xenhost.core.events import ObjectKind
 from xenhost.core.ids import OperationId

@@ -5,7 +5,7 @@ import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from xenhost.agent.rpc.status import error_of, status_of
+from xenhost.api.status import error_of, status_of
 from xenhost.core.errors import InternalError, XenhostError, by_reason
 
 
