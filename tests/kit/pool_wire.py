@@ -105,9 +105,10 @@ async def wire(
     folder: Path,
     more: Callable[[Wire], Mapping[tuple[str, str], Handler]] = lambda _: {},
     directory: Directory | None = None,
+    https: bool = False,
     https_only: bool = False,
 ) -> AsyncIterator[Wire]:
-    """Serve it."""
+    """Serve it; over HTTPS, too, if asked for: making a certificate takes a while."""
     clock, log, methods = SystemClock(), structlog.get_logger(), Methods()
     ended: list[tuple[Session, str]] = []
     sessions = SessionTable(clock, SessionLimits(), lambda _: False, lambda session, why: ended.append((session, why)))
@@ -122,7 +123,12 @@ async def wire(
     routes = api_routes(XmlRpc(endpoint, introspection), JsonRpc(endpoint, introspection), Landing("1.2.3"))
     any_port = (Address("127.0.0.1", 0),)
     settings = ListenSettings(
-        any_port, any_port, (made.path,), folder / "tls", ("localhost", "127.0.0.1"), https_only=https_only
+        http=any_port,
+        https=any_port if https else (),
+        sockets=(made.path,),
+        tls_folder=folder / "tls",
+        names=("localhost", "127.0.0.1"),
+        https_only=https_only,
     )
     made.listener = PoolListener(settings, {**routes, **more(made)}, clock, log)
     await made.listener.open()

@@ -258,7 +258,7 @@ class HttpConnection:
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
             return True
-        if not self._body_ended:
+        if not self._body_ended and (self._chunked or self._length):
             await self._linger()
         return False
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from xenhost.pool.call import Value
 from xenhost.pool.wire import jsonrpc as module
 from xenhost.pool.wire.bounds import MAX_BATCH
 from xenhost.pool.wire.jsonrpc import Call, Malformed, parse
@@ -13,7 +14,7 @@ ONE = Call("m", (), "x", False)
 
 
 def test_version_2_answers_with_the_same_id_and_numbers_for_integers() -> None:
-    value = [1 << 62, 0.5, True, "ü", datetime(2026, 11, 22, 2, tzinfo=UTC), {"a": None}, ("t",)]
+    value: Value = [1 << 62, 0.5, True, "ü", datetime(2026, 11, 22, 2, tzinfo=UTC), {"a": None}, ("t",)]
     assert json.loads("".join(module.format_success(TWO, value))) == {
         "jsonrpc": "2.0",
         "result": [1 << 62, 0.5, True, "ü", "20261122T02:00:00Z", {"a": None}, ["t"]],
@@ -36,7 +37,7 @@ def test_an_error_of_version_2_is_an_object() -> None:
 
 
 def test_long_answers_come_in_pieces_that_make_the_same_document() -> None:
-    value = {"events": [{"id": index} for index in range(500)], "counts": {"vm": 1}, "token": "x"}
+    value: Value = {"events": [{"id": index} for index in range(500)], "counts": {"vm": 1}, "token": "x"}
     pieces = list(module.pieces(value))
     assert len(pieces) > 500
     assert json.loads("".join(pieces)) == value

@@ -1,9 +1,10 @@
 import xmlrpc.client
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from xenhost.pool.call import FrozenMap
+from xenhost.pool.call import FrozenMap, Value
 from xenhost.pool.wire import xmlrpc as module
 from xenhost.pool.wire.bounds import MAX_DEPTH, MAX_PARAMS, MAX_VALUES, WireError
 from xenhost.pool.wire.xmlrpc_reader import Call, parse_call
@@ -13,12 +14,17 @@ def call(inner: str, method: str = "VM.start") -> bytes:
     return f"<?xml version='1.0'?><methodCall><methodName>{method}</methodName>{inner}</methodCall>".encode()
 
 
+def loaded(document: str) -> Any:
+    ((answer,), _) = xmlrpc.client.loads(document, use_builtin_types=True)
+    return answer
+
+
 def one(value: str) -> object:
     return parse_call(call(f"<params><param><value>{value}</value></param></params>")).params[0]
 
 
 def test_integers_and_text_are_bare_and_everything_else_has_its_type() -> None:
-    value = [1, -(2**63), "a<b>&\r", True, 0.5, datetime(2026, 11, 22, 2, tzinfo=UTC), None, {}, [], ("x",)]
+    value: Value = [1, -(2**63), "a<b>&\r", True, 0.5, datetime(2026, 11, 22, 2, tzinfo=UTC), None, {}, [], ("x",)]
     assert module.format_value(value) == (
         "<value><array><data><value>1</value><value>-9223372036854775808</value><value>a&lt;b&gt;&amp;&#13;</value>"
         "<value><boolean>1</boolean></value><value><double>0.5</double></value>"
@@ -33,7 +39,7 @@ def test_pythons_client_reads_what_is_written() -> None:
         {"name": "ü\n\U0001f600 <&>", "memory": 1 << 33, "on": False, "load": 0.25, "other": {"a b": ""}}
     )
     document = "".join(module.format_success([record] * 200))
-    ((answer,), _) = xmlrpc.client.loads(document, use_builtin_types=True)
+    answer = loaded(document)
     assert answer["Status"] == "Success"
     assert (
         answer["Value"]
@@ -43,7 +49,7 @@ def test_pythons_client_reads_what_is_written() -> None:
 
 
 def test_a_failure_is_an_array_of_text_and_a_fault_a_fault() -> None:
-    ((answer,), _) = xmlrpc.client.loads(module.format_failure(["HANDLE_INVALID", "VM", "<x>"]))
+    answer = loaded(module.format_failure(["HANDLE_INVALID", "VM", "<x>"]))
     assert answer == {"Status": "Failure", "ErrorDescription": ["HANDLE_INVALID", "VM", "<x>"]}
     with pytest.raises(xmlrpc.client.Fault, match="no <XML>"):
         xmlrpc.client.loads(module.format_fault(-32700, "no <XML>"))
@@ -54,7 +60,7 @@ def test_what_xml_cannot_hold_is_replaced() -> None:
 
 
 def test_long_answers_come_in_pieces_that_make_the_same_document() -> None:
-    value = {"events": [{"id": index, "snapshot": {"name": str(index)}} for index in range(1000)], "token": "x"}
+    value: Value = {"events": [{"id": index, "snapshot": {"name": str(index)}} for index in range(1000)], "token": "x"}
     pieces = list(module.pieces(value))
     assert len(pieces) > 1000
     assert "".join(pieces) == module.format_value(value)
