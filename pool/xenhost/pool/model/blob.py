@@ -11,12 +11,12 @@ BLOB: Final[Class] = declare(
     writer="pool-operator",
     since="5.0",
     fields="""
-    run uuid string: Uuid.
-    rw  name_label string = "": Name label.
-    rw  name_description string = "": Name description.
+    run uuid string: Its UUID.
+    rw  name_label string = "": Its name, for people.
+    rw  name_description string = "": Notes, for people.
     run size int: Size.
     rw  public bool = false @6.1: Public.
-    ins last_updated datetime: Last updated.
+    ins last_updated datetime: When this was measured.
     ins mime_type string: Mime type.
     """,
     messages="""

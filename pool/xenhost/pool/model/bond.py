@@ -11,10 +11,10 @@ BOND: Final[Class] = declare(
     writer="pool-operator",
     since="4.1",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     ins master ref PIF = OpaqueRef:NULL <> PIF.bond_master_of @4.1: Master.
     run slaves set ref PIF <> PIF.bond_slave_of @4.1: Slaves.
-    rw  other_config map string string = {} @4.1: Other config.
+    rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
     run primary_slave ref PIF @6.0: Primary slave.
     run mode bond_mode = balance-slb @6.0: Mode.
     run properties map string string @6.1: Properties.

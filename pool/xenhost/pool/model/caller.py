@@ -12,9 +12,9 @@ CALLER: Final[Class] = declare(
     calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
     since="26.17.0",
     fields="""
-    run uuid string @26.17.0: Uuid.
-    rw  name_label string = "" @26.17.0: Name label.
-    rw  name_description string = "" @26.17.0: Name description.
+    run uuid string @26.17.0: Its UUID.
+    rw  name_label string = "" @26.17.0: Its name, for people.
+    rw  name_description string = "" @26.17.0: Notes, for people.
     ins user_agent string = "" @26.17.0: User agent.
     ins client_ip string = "" @26.17.0: Client ip.
     run last_access datetime = "19700101T00:00:00Z" @26.17.0: Last access.

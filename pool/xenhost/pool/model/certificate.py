@@ -11,7 +11,7 @@ CERTIFICATE: Final[Class] = declare(
     writer="pool-admin",
     since="8.2",
     fields="""
-    run uuid string @8.2: Uuid.
+    run uuid string @8.2: Its UUID.
     run name string @1.294.0: Name.
     run type certificate_type = host @1.294.0: Type.
     ins host ref host = OpaqueRef:NULL <> host.certificates @8.2: Host.

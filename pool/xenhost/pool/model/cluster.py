@@ -11,7 +11,7 @@ CLUSTER: Final[Class] = declare(
     writer="pool-operator",
     since="7.5",
     fields="""
-    run uuid string @7.5: Uuid.
+    run uuid string @7.5: Its UUID.
     run cluster_hosts set ref Cluster_host <> Cluster_host.cluster @7.5: Cluster hosts.
     run pending_forget set string @7.6: Pending forget.
     ins cluster_token string = "" @7.5: Cluster token.
@@ -21,13 +21,13 @@ CLUSTER: Final[Class] = declare(
     run quorum int @24.3.0: Quorum.
     run live_hosts int @24.3.0: Live hosts.
     run expected_hosts int @25.17.0: Expected hosts.
-    run allowed_operations set cluster_operation: Allowed operations.
-    run current_operations map string cluster_operation: Current operations.
+    run allowed_operations set cluster_operation: What may be done to it now; advice only.
+    run current_operations map string cluster_operation: What is being done to it, by task.
     ins pool_auto_join bool = true @7.5: Pool auto join.
     ins token_timeout float = 20.0 @7.5: Token timeout.
     ins token_timeout_coefficient float = 1.0 @7.5: Token timeout coefficient.
     ins cluster_config map string string = {} @7.5: Cluster config.
-    rw  other_config map string string = {} @7.5: Other config.
+    rw  other_config map string string = {} @7.5: Keys of clients and of features that have no field.
     """,
     messages="""
     pool_resync(self ref Cluster)

@@ -11,7 +11,7 @@ CLUSTER_HOST: Final[Class] = declare(
     writer="pool-admin",
     since="7.5",
     fields="""
-    run uuid string @7.5: Uuid.
+    run uuid string @7.5: Its UUID.
     ins cluster ref Cluster = OpaqueRef:NULL <> Cluster.cluster_hosts @7.5: Cluster.
     ins host ref host = OpaqueRef:NULL @7.5: Host.
     run enabled bool @7.5: Enabled.
@@ -19,9 +19,9 @@ CLUSTER_HOST: Final[Class] = declare(
     run joined bool = true @7.5: Joined.
     run live bool @24.3.0: Live.
     run last_update_live datetime = "19700101T00:00:00Z" @24.3.0: Last update live.
-    run allowed_operations set cluster_host_operation: Allowed operations.
-    run current_operations map string cluster_host_operation: Current operations.
-    ins other_config map string string = {} @7.5: Other config.
+    run allowed_operations set cluster_host_operation: What may be done to it now; advice only.
+    run current_operations map string cluster_host_operation: What is being done to it, by task.
+    ins other_config map string string = {} @7.5: Keys of clients and of features that have no field.
     """,
     messages="""
     disable(self ref Cluster_host)

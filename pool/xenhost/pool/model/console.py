@@ -10,11 +10,11 @@ CONSOLE: Final[Class] = declare(
     "Console.",
     writer="vm-admin",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     run protocol console_protocol: Protocol.
     run location string: Location.
     run VM ref VM <> VM.consoles: Vm.
-    rw  other_config map string string: Other config.
+    rw  other_config map string string: Keys of clients and of features that have no field.
     ins port int = 0 hidden: Port.
     """,
     messages="""

@@ -11,10 +11,10 @@ CRASHDUMP: Final[Class] = declare(
     writer="pool-operator",
     deprecated=True,
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     ins VM ref VM <> VM.crash_dumps: Vm.
     ins VDI ref VDI <> VDI.crash_dumps: Vdi.
-    rw  other_config map string string = {} @4.1: Other config.
+    rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
     """,
     messages="""
     destroy(self ref crashdump)

@@ -13,8 +13,8 @@ DATA_SOURCE: Final[Class] = declare(
     since="5.0",
     stored=False,
     fields="""
-    run name_label string: Name label.
-    run name_description string: Name description.
+    run name_label string: Its name, for people.
+    run name_description string: Notes, for people.
     run enabled bool: Enabled.
     run standard bool: Standard.
     run units string: Units.

@@ -11,7 +11,7 @@ DR_TASK: Final[Class] = declare(
     writer="pool-admin",
     since="6.0",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     run introduced_SRs set ref SR <> SR.introduced_by: Introduced srs.
     """,
     messages="""

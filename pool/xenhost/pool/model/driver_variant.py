@@ -11,7 +11,7 @@ DRIVER_VARIANT: Final[Class] = declare(
     writer="pool-admin",
     since="25.2.0",
     fields="""
-    run uuid string @25.2.0: Uuid.
+    run uuid string @25.2.0: Its UUID.
     run name string @25.2.0: Name.
     run driver ref Host_driver <> Host_driver.variants @25.2.0: Driver.
     run version string @25.2.0: Version.

@@ -11,7 +11,6 @@ EVENT: Final[Class] = declare(
     writer="pool-admin",
     calls="",
     stored=False,
-    lasting=False,
     fields="""
     ins id int: Id.
     ins timestamp datetime deprecated: Timestamp.

@@ -11,9 +11,9 @@ FEATURE: Final[Class] = declare(
     writer="pool-admin",
     since="7.2",
     fields="""
-    run uuid string @7.2: Uuid.
-    ins name_label string = "": Name label.
-    ins name_description string = "": Name description.
+    run uuid string @7.2: Its UUID.
+    ins name_label string = "": Its name, for people.
+    ins name_description string = "": Notes, for people.
     run enabled bool @7.2: Enabled.
     ins experimental bool = false @7.2: Experimental.
     ins version string = "1.0" @7.2: Version.

@@ -11,13 +11,13 @@ GPU_GROUP: Final[Class] = declare(
     writer="pool-operator",
     since="6.0",
     fields="""
-    run uuid string @6.0: Uuid.
-    rw  name_label string = "" @6.0: Name label.
-    rw  name_description string = "" @6.0: Name description.
+    run uuid string @6.0: Its UUID.
+    rw  name_label string = "" @6.0: Its name, for people.
+    rw  name_description string = "" @6.0: Notes, for people.
     run PGPUs set ref PGPU <> PGPU.GPU_group @6.0: Pgpus.
     run VGPUs set ref VGPU <> VGPU.GPU_group @6.0: Vgpus.
     run GPU_types set string @6.0: Gpu types.
-    rw  other_config map string string = {} @6.0: Other config.
+    rw  other_config map string string = {} @6.0: Keys of clients and of features that have no field.
     rw  allocation_algorithm allocation_algorithm = depth_first @6.2sp1: Allocation algorithm.
     run supported_VGPU_types set ref VGPU_type <> VGPU_type.supported_on_GPU_groups @6.2sp1: Supported vgpu types.
     run enabled_VGPU_types set ref VGPU_type <> VGPU_type.enabled_on_GPU_groups @6.2sp1: Enabled vgpu types.

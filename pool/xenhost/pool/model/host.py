@@ -10,19 +10,20 @@ HOST: Final[Class] = declare(
     "Host.",
     writer="pool-operator",
     fields="""
-    run uuid string: Uuid.
-    rw  name_label string = "": Name label.
-    rw  name_description string = "": Name description.
+    run uuid string: Its UUID.
+    rw  name_label string = "": Its name, for people.
+    rw  name_description string = "": Notes, for people.
     run memory_overhead int: Memory overhead.
-    run allowed_operations set host_allowed_operations: Allowed operations.
-    run current_operations map string host_allowed_operations: Current operations.
+    run allowed_operations set host_allowed_operations: What may be done to it now; advice only.
+    run current_operations map string host_allowed_operations: What is being done to it, by task.
     run API_version_major int: Api version major.
     run API_version_minor int: Api version minor.
     run API_version_vendor string: Api version vendor.
     run API_version_vendor_implementation map string string: Api version vendor implementation.
     run enabled bool: Enabled.
     ins software_version map string string: Software version.
-    rw  other_config map string string keys vm-operator:folder,XenCenter.CustomFields.*: Other config.
+    rw  other_config map string string keys vm-operator:folder,XenCenter.CustomFields.*: Keys of clients and of
+            features that have no field.
     ins capabilities set string: Capabilities.
     run cpu_configuration map string string: Cpu configuration.
     run sched_policy string: Sched policy.
@@ -44,8 +45,8 @@ HOST: Final[Class] = declare(
     run boot_free_mem int hidden: Boot free mem.
     run ha_statefiles set string @5.0: Ha statefiles.
     run ha_network_peers set string @5.0: Ha network peers.
-    run blobs map string ref blob @5.0: Blobs.
-    rw  tags set string = [] @5.0 by vm-operator: Tags.
+    run blobs map string ref blob @5.0: Binary blobs that belong to it, by name.
+    rw  tags set string = [] @5.0 by vm-operator: Words that people find it by.
     run external_auth_type string @5.5: External auth type.
     run external_auth_service_name string @5.5: External auth service name.
     run external_auth_configuration map string string @5.5: External auth configuration.
@@ -167,7 +168,7 @@ HOST: Final[Class] = declare(
     backup_rrds(host ref host, delay float)
         host pool-admin @5.0 sync: Backup rrds.
     create_new_blob(host ref host, name string, mime_type string, public? bool) -> ref blob
-        db pool-operator @5.0: Create new blob.
+        db pool-operator @5.0: Make an empty blob that belongs to it.
     call_plugin(host ref host, plugin string, fn string, args map string string) -> string
         host pool-admin @5.0: Call plugin.
     get_servertime(host ref host) -> datetime

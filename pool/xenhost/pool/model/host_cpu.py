@@ -11,7 +11,7 @@ HOST_CPU: Final[Class] = declare(
     writer="pool-operator",
     deprecated=True,
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     run host ref host <> host.host_CPUs: Host.
     run number int: Number.
     run vendor string: Vendor.
@@ -23,6 +23,6 @@ HOST_CPU: Final[Class] = declare(
     run flags string: Flags.
     run features string: Features.
     run utilisation float: Utilisation.
-    rw  other_config map string string = {} @5.0: Other config.
+    rw  other_config map string string = {} @5.0: Keys of clients and of features that have no field.
     """,
 )

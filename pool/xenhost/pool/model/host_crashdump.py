@@ -10,12 +10,12 @@ HOST_CRASHDUMP: Final[Class] = declare(
     "Host crashdump.",
     writer="pool-operator",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     ins host ref host <> host.crashdumps: Host.
     run timestamp datetime: Timestamp.
     run size int: Size.
     ins filename string = "" hidden: Filename.
-    rw  other_config map string string = {} @4.1: Other config.
+    rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
     """,
     messages="""
     destroy(self ref host_crashdump)

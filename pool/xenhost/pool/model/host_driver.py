@@ -11,7 +11,7 @@ HOST_DRIVER: Final[Class] = declare(
     writer="pool-admin",
     since="25.2.0",
     fields="""
-    run uuid string @25.2.0: Uuid.
+    run uuid string @25.2.0: Its UUID.
     ins host ref host = OpaqueRef:NULL @25.2.0: Host.
     run name string @25.2.0: Name.
     run friendly_name string @25.2.0: Friendly name.

@@ -10,11 +10,11 @@ HOST_METRICS: Final[Class] = declare(
     "Host metrics.",
     writer="pool-operator",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     run memory_total int: Memory total.
     run memory_free int deprecated: Memory free.
     run live bool: Live.
-    run last_updated datetime: Last updated.
-    rw  other_config map string string = {} @5.0: Other config.
+    run last_updated datetime: When this was measured.
+    rw  other_config map string string = {} @5.0: Keys of clients and of features that have no field.
     """,
 )

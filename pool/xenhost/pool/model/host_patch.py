@@ -11,9 +11,9 @@ HOST_PATCH: Final[Class] = declare(
     writer="pool-operator",
     deprecated=True,
     fields="""
-    run uuid string: Uuid.
-    ins name_label string = "": Name label.
-    ins name_description string = "": Name description.
+    run uuid string: Its UUID.
+    ins name_label string = "": Its name, for people.
+    ins name_description string = "": Notes, for people.
     ins version string: Version.
     ins host ref host <> host.patches: Host.
     run filename string hidden: Filename.
@@ -21,7 +21,7 @@ HOST_PATCH: Final[Class] = declare(
     run timestamp_applied datetime: Timestamp applied.
     run size int: Size.
     ins pool_patch ref pool_patch = OpaqueRef:NULL <> pool_patch.host_patches @4.1: Pool patch.
-    rw  other_config map string string = {} @4.1: Other config.
+    rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
     """,
     messages="""
     destroy(self ref host_patch)

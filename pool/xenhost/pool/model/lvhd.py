@@ -12,7 +12,7 @@ LVHD: Final[Class] = declare(
     calls="get_by_uuid get_record",
     since="7.0",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     """,
     messages="""
     enable_thin_provisioning(host ref host, SR ref SR, initial_allocation int, allocation_quantum int) -> string

@@ -12,7 +12,7 @@ MESSAGE: Final[Class] = declare(
     calls="",
     since="5.0",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     run name string: Name.
     run priority int: Priority.
     run cls cls @5.0: Cls.

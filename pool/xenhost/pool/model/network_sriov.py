@@ -11,7 +11,7 @@ NETWORK_SRIOV: Final[Class] = declare(
     writer="pool-admin",
     since="7.5",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     ins physical_PIF ref PIF = OpaqueRef:NULL <> PIF.sriov_physical_PIF_of @7.5: Physical pif.
     ins logical_PIF ref PIF = OpaqueRef:NULL <> PIF.sriov_logical_PIF_of @7.5: Logical pif.
     run requires_reboot bool @7.5: Requires reboot.

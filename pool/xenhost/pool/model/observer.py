@@ -12,9 +12,9 @@ OBSERVER: Final[Class] = declare(
     calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
     since="23.14.0",
     fields="""
-    run uuid string @23.14.0: Uuid.
-    rw  name_label string = "": Name label.
-    rw  name_description string = "": Name description.
+    run uuid string @23.14.0: Its UUID.
+    rw  name_label string = "": Its name, for people.
+    rw  name_description string = "": Notes, for people.
     ins hosts set ref host = [] @23.14.0: Hosts.
     ins attributes map string string = {} @23.14.0: Attributes.
     ins endpoints set string = [] @23.14.0: Endpoints.

@@ -11,12 +11,12 @@ PBD: Final[Class] = declare(
     writer="pool-operator",
     calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     ins host ref host <> host.PBDs: Host.
     ins SR ref SR <> SR.PBDs: Sr.
     ins device_config map string string: Device config.
     run currently_attached bool: Currently attached.
-    rw  other_config map string string = {} @4.1: Other config.
+    rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
     """,
     messages="""
     plug(self ref PBD)

@@ -11,7 +11,7 @@ PCI: Final[Class] = declare(
     writer="pool-operator",
     since="6.0",
     fields="""
-    run uuid string @6.0: Uuid.
+    run uuid string @6.0: Its UUID.
     ins class_id string = "" @6.0: Class id.
     ins class_name string = "" @6.0: Class name.
     ins vendor_id string = "" @6.0: Vendor id.
@@ -23,7 +23,7 @@ PCI: Final[Class] = declare(
     run functions int hidden: Functions.
     run attached_VMs set ref VM <> VM.attached_PCIs hidden: Attached vms.
     run dependencies set ref PCI @6.0: Dependencies.
-    rw  other_config map string string = {} @6.0: Other config.
+    rw  other_config map string string = {} @6.0: Keys of clients and of features that have no field.
     ins subsystem_vendor_id string = "" @6.2sp1: Subsystem vendor id.
     ins subsystem_vendor_name string = "" @6.2sp1: Subsystem vendor name.
     ins subsystem_device_id string = "" @6.2sp1: Subsystem device id.

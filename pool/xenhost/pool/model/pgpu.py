@@ -11,11 +11,11 @@ PGPU: Final[Class] = declare(
     writer="pool-operator",
     since="6.0",
     fields="""
-    run uuid string @6.0: Uuid.
+    run uuid string @6.0: Its UUID.
     ins PCI ref PCI = OpaqueRef:NULL @6.0: Pci.
     ins GPU_group ref GPU_group = OpaqueRef:NULL <> GPU_group.PGPUs @6.0: Gpu group.
     run host ref host <> host.PGPUs @6.0: Host.
-    rw  other_config map string string = {} @6.0: Other config.
+    rw  other_config map string string = {} @6.0: Keys of clients and of features that have no field.
     run supported_VGPU_types set ref VGPU_type <> VGPU_type.supported_on_PGPUs @6.2sp1: Supported vgpu types.
     run enabled_VGPU_types set ref VGPU_type <> VGPU_type.enabled_on_PGPUs @6.2sp1: Enabled vgpu types.
     run resident_VGPUs set ref VGPU <> VGPU.resident_on @6.2sp1: Resident vgpus.

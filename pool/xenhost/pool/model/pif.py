@@ -10,7 +10,7 @@ PIF: Final[Class] = declare(
     "Pif.",
     writer="pool-operator",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     ins device string: Device.
     ins network ref network <> network.PIFs: Network.
     ins host ref host <> host.PIFs: Host.
@@ -31,7 +31,7 @@ PIF: Final[Class] = declare(
     run VLAN_master_of ref VLAN @4.1: Vlan master of.
     run VLAN_slave_of set ref VLAN <> VLAN.tagged_PIF @4.1: Vlan slave of.
     run management bool @4.1: Management.
-    rw  other_config map string string = {} @4.1: Other config.
+    rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
     run disallow_unplug bool @5.0: Disallow unplug.
     run tunnel_access_PIF_of set ref tunnel <> tunnel.access_PIF @5.6fp1: Tunnel access pif of.
     run tunnel_transport_PIF_of set ref tunnel <> tunnel.transport_PIF @5.6fp1: Tunnel transport pif of.

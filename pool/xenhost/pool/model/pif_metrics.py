@@ -10,7 +10,7 @@ PIF_METRICS: Final[Class] = declare(
     "Pif metrics.",
     writer="pool-operator",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     run io_read_kbs float deprecated: Io read kbs.
     run io_write_kbs float deprecated: Io write kbs.
     run carrier bool: Carrier.
@@ -21,7 +21,7 @@ PIF_METRICS: Final[Class] = declare(
     run speed int: Speed.
     run duplex bool: Duplex.
     run pci_bus_path string: Pci bus path.
-    run last_updated datetime: Last updated.
-    rw  other_config map string string = {} @5.0: Other config.
+    run last_updated datetime: When this was measured.
+    rw  other_config map string string = {} @5.0: Keys of clients and of features that have no field.
     """,
 )

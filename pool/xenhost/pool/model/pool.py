@@ -10,14 +10,15 @@ POOL: Final[Class] = declare(
     "Pool.",
     writer="pool-operator",
     fields="""
-    run uuid string: Uuid.
-    rw  name_label string: Name label.
-    rw  name_description string: Name description.
+    run uuid string: Its UUID.
+    rw  name_label string: Its name, for people.
+    rw  name_description string: Notes, for people.
     run master ref host: Master.
     rw  default_SR ref SR: Default sr.
     rw  suspend_image_SR ref SR: Suspend image sr.
     rw  crash_dump_SR ref SR: Crash dump sr.
-    rw  other_config map string string keys vm-operator:folder,XenCenter.CustomFields.*,EMPTY_FOLDERS: Other config.
+    rw  other_config map string string keys vm-operator:folder,XenCenter.CustomFields.*,EMPTY_FOLDERS: Keys of
+            clients and of features that have no field.
     run ha_enabled bool @5.0: Ha enabled.
     run ha_configuration map string string @5.0: Ha configuration.
     run ha_statefiles set string @5.0: Ha statefiles.
@@ -25,8 +26,8 @@ POOL: Final[Class] = declare(
     run ha_plan_exists_for int @5.0: Ha plan exists for.
     rw  ha_allow_overcommit bool = false @5.0: Ha allow overcommit.
     run ha_overcommitted bool @5.0: Ha overcommitted.
-    run blobs map string ref blob @5.0: Blobs.
-    rw  tags set string = [] @5.0 by vm-operator: Tags.
+    run blobs map string ref blob @5.0: Binary blobs that belong to it, by name.
+    rw  tags set string = [] @5.0 by vm-operator: Words that people find it by.
     rw  gui_config map string string = {} @5.0 by vm-operator: Gui config.
     run wlb_url string @5.5: Wlb url.
     run wlb_username string @5.5: Wlb username.
@@ -40,8 +41,8 @@ POOL: Final[Class] = declare(
     run metadata_VDIs set ref VDI <> VDI.metadata_of_pool @6.0: Metadata vdis.
     rw  health_check_config map string string = {} @7.0: Health check config.
     run ha_cluster_stack string @7.0: Ha cluster stack.
-    run allowed_operations set pool_allowed_operations: Allowed operations.
-    run current_operations map string pool_allowed_operations: Current operations.
+    run allowed_operations set pool_allowed_operations: What may be done to it now; advice only.
+    run current_operations map string pool_allowed_operations: What is being done to it, by task.
     run guest_agent_config map string string @7.0: Guest agent config.
     run cpu_info map string string @7.0: Cpu info.
     rw  policy_no_vendor_device bool = false @7.0 deprecated: Policy no vendor device.
@@ -120,7 +121,7 @@ POOL: Final[Class] = declare(
     set_ha_host_failures_to_tolerate(self ref pool, value int)
         pool pool-operator @5.0: Set ha host failures to tolerate.
     create_new_blob(pool ref pool, name string, mime_type string, public? bool) -> ref blob
-        db pool-operator @5.0: Create new blob.
+        db pool-operator @5.0: Make an empty blob that belongs to it.
     enable_external_auth(pool ref pool, config map string string, service_name string, auth_type string)
         pool via pool-admin @5.5 sync: Enable external auth.
     disable_external_auth(pool ref pool, config? map string string)

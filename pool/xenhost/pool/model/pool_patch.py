@@ -12,16 +12,16 @@ POOL_PATCH: Final[Class] = declare(
     since="4.1",
     deprecated=True,
     fields="""
-    run uuid string: Uuid.
-    ins name_label string = "": Name label.
-    ins name_description string = "": Name description.
+    run uuid string: Its UUID.
+    ins name_label string = "": Its name, for people.
+    ins name_description string = "": Notes, for people.
     ins version string = "" @4.1: Version.
     run filename string hidden: Filename.
     run size int @4.1: Size.
     run pool_applied bool @4.1: Pool applied.
     run host_patches set ref host_patch <> host_patch.pool_patch @4.1: Host patches.
     run after_apply_guidance set after_apply_guidance @4.1: After apply guidance.
-    rw  other_config map string string = {} @4.1: Other config.
+    rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
     ins pool_update ref pool_update = OpaqueRef:NULL @7.1: Pool update.
     """,
     messages="""

@@ -11,16 +11,16 @@ POOL_UPDATE: Final[Class] = declare(
     writer="pool-operator",
     since="7.1",
     fields="""
-    run uuid string: Uuid.
-    ins name_label string = "": Name label.
-    ins name_description string = "": Name description.
+    run uuid string: Its UUID.
+    ins name_label string = "": Its name, for people.
+    ins name_description string = "": Notes, for people.
     ins version string = "" @7.1: Version.
     ins installation_size int = 0 @7.1: Installation size.
     ins key string = "" @7.1: Key.
     ins after_apply_guidance set update_after_apply_guidance = [] @7.1: After apply guidance.
     ins vdi ref VDI: Vdi.
     run hosts set ref host <> host.updates @7.1: Hosts.
-    rw  other_config map string string = {} @7.3: Other config.
+    rw  other_config map string string = {} @7.3: Keys of clients and of features that have no field.
     ins enforce_homogeneity bool = false @7.3: Enforce homogeneity.
     """,
     messages="""

@@ -11,7 +11,7 @@ PUSB: Final[Class] = declare(
     writer="pool-admin",
     since="7.3",
     fields="""
-    run uuid string @7.3: Uuid.
+    run uuid string @7.3: Its UUID.
     ins USB_group ref USB_group = OpaqueRef:NULL <> USB_group.PUSBs @7.3: Usb group.
     ins host ref host = OpaqueRef:NULL <> host.PUSBs @7.3: Host.
     ins path string = "" @7.3: Path.
@@ -23,7 +23,7 @@ PUSB: Final[Class] = declare(
     ins version string = "" @7.3: Version.
     ins description string = "" @7.3: Description.
     run passthrough_enabled bool @7.3: Passthrough enabled.
-    rw  other_config map string string = {} @7.3: Other config.
+    rw  other_config map string string = {} @7.3: Keys of clients and of features that have no field.
     ins speed float = -1.0 @8.2: Speed.
     """,
     messages="""

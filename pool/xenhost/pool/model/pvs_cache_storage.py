@@ -12,7 +12,7 @@ PVS_CACHE_STORAGE: Final[Class] = declare(
     calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
     since="7.1",
     fields="""
-    run uuid string @7.1: Uuid.
+    run uuid string @7.1: Its UUID.
     ins host ref host = OpaqueRef:NULL @7.1: Host.
     ins SR ref SR = OpaqueRef:NULL @7.1: Sr.
     ins site ref PVS_site = OpaqueRef:NULL <> PVS_site.cache_storage @7.1: Site.

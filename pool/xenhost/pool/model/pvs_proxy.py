@@ -11,7 +11,7 @@ PVS_PROXY: Final[Class] = declare(
     writer="pool-admin",
     since="7.1",
     fields="""
-    run uuid string @7.1: Uuid.
+    run uuid string @7.1: Its UUID.
     ins site ref PVS_site = OpaqueRef:NULL <> PVS_site.proxies @7.1: Site.
     ins VIF ref VIF = OpaqueRef:NULL @7.1: Vif.
     run currently_attached bool @7.1: Currently attached.

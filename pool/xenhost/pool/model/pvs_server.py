@@ -11,7 +11,7 @@ PVS_SERVER: Final[Class] = declare(
     writer="pool-admin",
     since="7.1",
     fields="""
-    run uuid string @7.1: Uuid.
+    run uuid string @7.1: Its UUID.
     ins addresses set string = [] @7.1: Addresses.
     ins first_port int = 0 @7.1: First port.
     ins last_port int = 0 @7.1: Last port.

@@ -11,9 +11,9 @@ PVS_SITE: Final[Class] = declare(
     writer="pool-operator",
     since="7.1",
     fields="""
-    run uuid string @7.1: Uuid.
-    rw  name_label string = "" @7.1: Name label.
-    rw  name_description string = "" @7.1: Name description.
+    run uuid string @7.1: Its UUID.
+    rw  name_label string = "" @7.1: Its name, for people.
+    rw  name_description string = "" @7.1: Notes, for people.
     ins PVS_uuid string = "" @7.1: Pvs uuid.
     run cache_storage set ref PVS_cache_storage <> PVS_cache_storage.site @7.1: Cache storage.
     run servers set ref PVS_server <> PVS_server.site @7.1: Servers.

@@ -12,9 +12,9 @@ RATE_LIMIT: Final[Class] = declare(
     calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
     since="26.17.0",
     fields="""
-    run uuid string @26.17.0: Uuid.
-    rw  name_label string = "" @26.17.0: Name label.
-    rw  name_description string = "" @26.17.0: Name description.
+    run uuid string @26.17.0: Its UUID.
+    rw  name_label string = "" @26.17.0: Its name, for people.
+    rw  name_description string = "" @26.17.0: Notes, for people.
     run callers set ref Caller <> Caller.rate_limit @26.17.0: Callers.
     ins burst_size float = 0.0 @26.17.0: Burst size.
     ins fill_rate float = 0.0 @26.17.0: Fill rate.

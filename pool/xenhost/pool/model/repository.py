@@ -11,9 +11,9 @@ REPOSITORY: Final[Class] = declare(
     writer="pool-operator",
     since="1.301.0",
     fields="""
-    run uuid string @1.301.0: Uuid.
-    rw  name_label string = "": Name label.
-    rw  name_description string = "": Name description.
+    run uuid string @1.301.0: Its UUID.
+    rw  name_label string = "": Its name, for people.
+    rw  name_description string = "": Notes, for people.
     ins binary_url string = "" @1.301.0: Binary url.
     ins source_url string = "" @1.301.0: Source url.
     ins update bool = false @1.301.0: Update.

@@ -11,9 +11,9 @@ ROLE: Final[Class] = declare(
     writer="pool-admin",
     since="5.6",
     fields="""
-    run uuid string: Uuid.
-    ins name_label string = "" @5.6: Name label.
-    ins name_description string = "" @5.6: Name description.
+    run uuid string: Its UUID.
+    ins name_label string = "" @5.6: Its name, for people.
+    ins name_description string = "" @5.6: Notes, for people.
     ins subroles set ref role = [] @5.6: Subroles.
     run is_internal bool @22.5.0: Is internal.
     """,

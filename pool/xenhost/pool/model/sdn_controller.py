@@ -11,7 +11,7 @@ SDN_CONTROLLER: Final[Class] = declare(
     writer="pool-admin",
     since="7.2",
     fields="""
-    run uuid string @7.2: Uuid.
+    run uuid string @7.2: Its UUID.
     ins protocol sdn_controller_protocol = ssl @7.2: Protocol.
     ins address string = "" @7.2: Address.
     ins port int = 0 @7.2: Port.

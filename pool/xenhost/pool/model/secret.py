@@ -12,8 +12,8 @@ SECRET: Final[Class] = declare(
     calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
     since="5.6",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     rw  value string: Value.
-    rw  other_config map string string = {}: Other config.
+    rw  other_config map string string = {}: Keys of clients and of features that have no field.
     """,
 )

@@ -10,13 +10,14 @@ SESSION: Final[Class] = declare(
     "Session.",
     writer="pool-admin",
     calls="get_by_uuid get_record",
+    lasting=False,
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     run this_host ref host: This host.
     run this_user ref user: This user.
     run last_active datetime: Last active.
     run pool bool: Pool.
-    rw  other_config map string string = {} @4.1: Other config.
+    rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
     run is_local_superuser bool @5.5: Is local superuser.
     run subject ref subject @5.5: Subject.
     run validation_time datetime = "19700101T00:00:00Z" @5.5: Validation time.

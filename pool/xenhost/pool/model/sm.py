@@ -10,9 +10,9 @@ SM: Final[Class] = declare(
     "Sm.",
     writer="pool-operator",
     fields="""
-    run uuid string: Uuid.
-    run name_label string: Name label.
-    run name_description string: Name description.
+    run uuid string: Its UUID.
+    run name_label string: Its name, for people.
+    run name_description string: Notes, for people.
     run type string: Type.
     run vendor string: Vendor.
     run copyright string: Copyright.
@@ -21,7 +21,7 @@ SM: Final[Class] = declare(
     run configuration map string string: Configuration.
     run capabilities set string @4.1 deprecated: Capabilities.
     run features map string int @6.2: Features.
-    rw  other_config map string string = {} @4.1: Other config.
+    rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
     run driver_filename string @5.0: Driver filename.
     run required_cluster_stack set string @7.0: Required cluster stack.
     run supported_image_formats set image_format_type @26.15.0: Supported image formats.

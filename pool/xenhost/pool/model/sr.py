@@ -10,11 +10,11 @@ SR: Final[Class] = declare(
     "Sr.",
     writer="pool-operator",
     fields="""
-    run uuid string: Uuid.
-    ins name_label string = "": Name label.
-    ins name_description string = "": Name description.
-    run allowed_operations set storage_operations: Allowed operations.
-    run current_operations map string storage_operations: Current operations.
+    run uuid string: Its UUID.
+    ins name_label string = "": Its name, for people.
+    ins name_description string = "": Notes, for people.
+    run allowed_operations set storage_operations: What may be done to it now; advice only.
+    run current_operations map string storage_operations: What is being done to it, by task.
     run VDIs set ref VDI <> VDI.SR: Vdis.
     run PBDs set ref PBD <> PBD.SR: Pbds.
     run virtual_allocation int: Virtual allocation.
@@ -23,11 +23,12 @@ SR: Final[Class] = declare(
     ins type string: Type.
     ins content_type string: Content type.
     run shared bool: Shared.
-    rw  other_config map string string keys vm-operator:folder,XenCenter.CustomFields.*: Other config.
-    rw  tags set string = [] @5.0 by vm-operator: Tags.
+    rw  other_config map string string keys vm-operator:folder,XenCenter.CustomFields.*: Keys of clients and of
+            features that have no field.
+    rw  tags set string = [] @5.0 by vm-operator: Words that people find it by.
     run default_vdi_visibility bool hidden: Default vdi visibility.
     rw  sm_config map string string = {} @4.1: Sm config.
-    run blobs map string ref blob @5.0: Blobs.
+    run blobs map string ref blob @5.0: Binary blobs that belong to it, by name.
     run local_cache_enabled bool @5.6fp1: Local cache enabled.
     run introduced_by ref DR_task <> DR_task.introduced_SRs @6.0: Introduced by.
     run clustered bool @7.0: Clustered.
@@ -66,7 +67,7 @@ SR: Final[Class] = declare(
     set_name_description(sr ref SR, value string)
         host pool-operator: Set name description.
     create_new_blob(sr ref SR, name string, mime_type string, public? bool) -> ref blob
-        db pool-operator @5.0: Create new blob.
+        db pool-operator @5.0: Make an empty blob that belongs to it.
     set_physical_size(self ref SR, value int)
         db pool-operator @4.1 sync: Set physical size.
     set_virtual_allocation(self ref SR, value int)

@@ -13,9 +13,9 @@ SR_STAT: Final[Class] = declare(
     since="7.5",
     stored=False,
     fields="""
-    run uuid option string @7.5: Uuid.
-    run name_label string @7.5: Name label.
-    run name_description string @7.5: Name description.
+    run uuid option string @7.5: Its UUID.
+    run name_label string @7.5: Its name, for people.
+    run name_description string @7.5: Notes, for people.
     run free_space int @7.5: Free space.
     run total_space int @7.5: Total space.
     run clustered bool @7.5: Clustered.

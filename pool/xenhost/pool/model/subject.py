@@ -11,9 +11,9 @@ SUBJECT: Final[Class] = declare(
     writer="pool-admin",
     since="5.5",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     ins subject_identifier string = "" @5.5: Subject identifier.
-    ins other_config map string string = {} @5.5: Other config.
+    ins other_config map string string = {} @5.5: Keys of clients and of features that have no field.
     run roles set ref role = ["OpaqueRef:0165f154-ba3e-034e-6b27-5d271af109ba"] @5.6: Roles.
     """,
     messages="""

@@ -11,11 +11,11 @@ TASK: Final[Class] = declare(
     writer="pool-admin",
     lasting=False,
     fields="""
-    run uuid string: Uuid.
-    run name_label string: Name label.
-    run name_description string: Name description.
-    run allowed_operations set task_allowed_operations: Allowed operations.
-    run current_operations map string task_allowed_operations: Current operations.
+    run uuid string: Its UUID.
+    run name_label string: Its name, for people.
+    run name_description string: Notes, for people.
+    run allowed_operations set task_allowed_operations: What may be done to it now; advice only.
+    run current_operations map string task_allowed_operations: What is being done to it, by task.
     run created datetime: Created.
     run finished datetime: Finished.
     run status task_status_type: Status.
@@ -29,7 +29,7 @@ TASK: Final[Class] = declare(
     run type string: Type.
     run result string: Result.
     run error_info set string: Error info.
-    run other_config map string string @4.1: Other config.
+    run other_config map string string @4.1: Keys of clients and of features that have no field.
     run subtask_of ref task <> task.subtasks @5.0: Subtask of.
     run subtasks set ref task <> task.subtask_of @5.0: Subtasks.
     run backtrace string = "()" @7.0: Backtrace.

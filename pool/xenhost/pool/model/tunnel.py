@@ -11,11 +11,11 @@ TUNNEL: Final[Class] = declare(
     writer="pool-operator",
     since="5.6fp1",
     fields="""
-    run uuid string @5.6fp1: Uuid.
+    run uuid string @5.6fp1: Its UUID.
     ins access_PIF ref PIF = OpaqueRef:NULL <> PIF.tunnel_access_PIF_of @5.6fp1: Access pif.
     ins transport_PIF ref PIF = OpaqueRef:NULL <> PIF.tunnel_transport_PIF_of @5.6fp1: Transport pif.
     rw  status map string string = {"active":"false"} @5.6fp1: Status.
-    rw  other_config map string string = {} @5.6fp1: Other config.
+    rw  other_config map string string = {} @5.6fp1: Keys of clients and of features that have no field.
     rw  protocol tunnel_protocol = gre @1.250.0: Protocol.
     """,
     messages="""

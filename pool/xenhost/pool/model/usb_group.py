@@ -11,12 +11,12 @@ USB_GROUP: Final[Class] = declare(
     writer="pool-admin",
     since="7.3",
     fields="""
-    run uuid string @7.3: Uuid.
-    rw  name_label string = "" @7.3: Name label.
-    rw  name_description string = "" @7.3: Name description.
+    run uuid string @7.3: Its UUID.
+    rw  name_label string = "" @7.3: Its name, for people.
+    rw  name_description string = "" @7.3: Notes, for people.
     run PUSBs set ref PUSB <> PUSB.USB_group @7.3: Pusbs.
     run VUSBs set ref VUSB <> VUSB.USB_group @7.3: Vusbs.
-    rw  other_config map string string = {} @7.3: Other config.
+    rw  other_config map string string = {} @7.3: Keys of clients and of features that have no field.
     """,
     messages="""
     destroy(self ref USB_group)

@@ -12,9 +12,9 @@ USER: Final[Class] = declare(
     calls="create destroy get_by_uuid get_record",
     deprecated=True,
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     ins short_name string: Short name.
     rw  fullname string: Fullname.
-    rw  other_config map string string = {} @5.0: Other config.
+    rw  other_config map string string = {} @5.0: Keys of clients and of features that have no field.
     """,
 )

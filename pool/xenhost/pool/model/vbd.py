@@ -11,9 +11,9 @@ VBD: Final[Class] = declare(
     writer="vm-admin",
     calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
     fields="""
-    run uuid string: Uuid.
-    run allowed_operations set vbd_operations: Allowed operations.
-    run current_operations map string vbd_operations: Current operations.
+    run uuid string: Its UUID.
+    run allowed_operations set vbd_operations: What may be done to it now; advice only.
+    run current_operations map string vbd_operations: What is being done to it, by task.
     ins VM ref VM <> VM.VBDs: Vm.
     ins VDI ref VDI <> VDI.VBDs: Vdi.
     ins device string = "": Device.
@@ -25,7 +25,7 @@ VBD: Final[Class] = declare(
     run storage_lock bool: Storage lock.
     ins empty bool: Empty.
     run reserved bool hidden: Reserved.
-    rw  other_config map string string: Other config.
+    rw  other_config map string string: Keys of clients and of features that have no field.
     ins currently_attached bool = false: Currently attached.
     run status_code int: Status code.
     run status_detail string: Status detail.

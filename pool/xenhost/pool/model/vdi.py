@@ -10,11 +10,11 @@ VDI: Final[Class] = declare(
     "Vdi.",
     writer="vm-admin",
     fields="""
-    run uuid string: Uuid.
-    ins name_label string = "": Name label.
-    ins name_description string = "": Name description.
-    run allowed_operations set vdi_operations: Allowed operations.
-    run current_operations map string vdi_operations: Current operations.
+    run uuid string: Its UUID.
+    ins name_label string = "": Its name, for people.
+    ins name_description string = "": Notes, for people.
+    run allowed_operations set vdi_operations: What may be done to it now; advice only.
+    run current_operations map string vdi_operations: What is being done to it, by task.
     ins SR ref SR <> SR.VDIs: Sr.
     run VBDs set ref VBD <> VBD.VDI: Vbds.
     run crash_dumps set ref crashdump <> crashdump.VDI: Crash dumps.
@@ -23,7 +23,8 @@ VDI: Final[Class] = declare(
     ins type vdi_type: Type.
     ins sharable bool: Sharable.
     ins read_only bool: Read only.
-    rw  other_config map string string keys vm-operator:folder,XenCenter.CustomFields.*: Other config.
+    rw  other_config map string string keys vm-operator:folder,XenCenter.CustomFields.*: Keys of clients and of
+            features that have no field.
     run storage_lock bool: Storage lock.
     run location string @4.1: Location.
     run managed bool: Managed.
@@ -35,7 +36,7 @@ VDI: Final[Class] = declare(
     run snapshot_of ref VDI <> VDI.snapshots @5.0: Snapshot of.
     run snapshots set ref VDI <> VDI.snapshot_of @5.0: Snapshots.
     run snapshot_time datetime = "19700101T00:00:00Z" @5.0: Snapshot time.
-    rw  tags set string = [] @5.0 by vm-operator: Tags.
+    rw  tags set string = [] @5.0 by vm-operator: Words that people find it by.
     run allow_caching bool @5.6fp1: Allow caching.
     run on_boot on_boot = persist @5.6fp1: On boot.
     run metadata_of_pool ref pool <> pool.metadata_VDIs @6.0: Metadata of pool.

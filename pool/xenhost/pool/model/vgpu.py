@@ -11,12 +11,12 @@ VGPU: Final[Class] = declare(
     writer="pool-operator",
     since="6.0",
     fields="""
-    run uuid string @6.0: Uuid.
+    run uuid string @6.0: Its UUID.
     run VM ref VM <> VM.VGPUs @6.0: Vm.
     run GPU_group ref GPU_group <> GPU_group.VGPUs @6.0: Gpu group.
     run device string = "0" @6.0: Device.
     run currently_attached bool @6.0: Currently attached.
-    rw  other_config map string string = {} @6.0: Other config.
+    rw  other_config map string string = {} @6.0: Keys of clients and of features that have no field.
     run type ref VGPU_type <> VGPU_type.VGPUs @6.2sp1: Type.
     run resident_on ref PGPU <> PGPU.resident_VGPUs @6.2sp1: Resident on.
     run scheduled_to_be_resident_on ref PGPU @7.0: Scheduled to be resident on.

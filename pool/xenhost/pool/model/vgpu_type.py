@@ -11,7 +11,7 @@ VGPU_TYPE: Final[Class] = declare(
     writer="pool-admin",
     since="6.2sp1",
     fields="""
-    run uuid string @6.2sp1: Uuid.
+    run uuid string @6.2sp1: Its UUID.
     ins vendor_name string = "" @6.2sp1: Vendor name.
     ins model_name string = "" @6.2sp1: Model name.
     ins framebuffer_size int = 0 @6.2sp1: Framebuffer size.

@@ -11,16 +11,16 @@ VIF: Final[Class] = declare(
     writer="vm-admin",
     calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
     fields="""
-    run uuid string: Uuid.
-    run allowed_operations set vif_operations: Allowed operations.
-    run current_operations map string vif_operations: Current operations.
+    run uuid string: Its UUID.
+    run allowed_operations set vif_operations: What may be done to it now; advice only.
+    run current_operations map string vif_operations: What is being done to it, by task.
     ins device string: Device.
     ins network ref network <> network.VIFs: Network.
     ins VM ref VM <> VM.VIFs: Vm.
     ins MAC string: Mac.
     ins MTU int: Mtu.
     run reserved bool hidden: Reserved.
-    rw  other_config map string string: Other config.
+    rw  other_config map string string: Keys of clients and of features that have no field.
     ins currently_attached bool = false: Currently attached.
     run status_code int: Status code.
     run status_detail string: Status detail.

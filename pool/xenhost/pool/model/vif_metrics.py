@@ -11,10 +11,10 @@ VIF_METRICS: Final[Class] = declare(
     writer="vm-admin",
     deprecated=True,
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     run io_read_kbs float: Io read kbs.
     run io_write_kbs float: Io write kbs.
-    run last_updated datetime: Last updated.
-    rw  other_config map string string = {} @5.0: Other config.
+    run last_updated datetime: When this was measured.
+    rw  other_config map string string = {} @5.0: Keys of clients and of features that have no field.
     """,
 )

@@ -11,11 +11,11 @@ VLAN: Final[Class] = declare(
     writer="pool-operator",
     since="4.1",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     ins tagged_PIF ref PIF = OpaqueRef:NULL <> PIF.VLAN_slave_of @4.1: Tagged pif.
     run untagged_PIF ref PIF @4.1: Untagged pif.
     ins tag int = -1 @4.1: Tag.
-    rw  other_config map string string = {} @4.1: Other config.
+    rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
     """,
     messages="""
     create(tagged_PIF ref PIF, tag int, network ref network) -> ref VLAN

@@ -11,12 +11,12 @@ VM: Final[Class] = declare(
     writer="vm-admin",
     calls="create get_by_uuid get_record get_all get_all_records get_all_records_where",
     fields="""
-    run uuid string: Uuid.
-    run allowed_operations set vm_operations: Allowed operations.
-    run current_operations map string vm_operations: Current operations.
+    run uuid string: Its UUID.
+    run allowed_operations set vm_operations: What may be done to it now; advice only.
+    run current_operations map string vm_operations: What is being done to it, by task.
     ins power_state vm_power_state = Halted: Power state.
-    rw  name_label string = "": Name label.
-    rw  name_description string = "": Name description.
+    rw  name_label string = "": Its name, for people.
+    rw  name_description string = "": Notes, for people.
     rw  user_version int: User version.
     rw  is_a_template bool: Is a template.
     ins suspend_VDI ref VDI = OpaqueRef:NULL: Suspend vdi.
@@ -51,7 +51,7 @@ VM: Final[Class] = declare(
     ins HVM_shadow_multiplier float = 1.0 @4.1: Hvm shadow multiplier.
     ins platform map string string: Platform.
     rw  PCI_bus string deprecated: Pci bus.
-    ins other_config map string string: Other config.
+    ins other_config map string string: Keys of clients and of features that have no field.
     run domid int: Domid.
     run domarch string: Domarch.
     ins last_boot_CPU_flags map string string = {}: Last boot cpu flags.
@@ -68,8 +68,8 @@ VM: Final[Class] = declare(
     run snapshots set ref VM <> VM.snapshot_of @5.0: Snapshots.
     run snapshot_time datetime = "19700101T00:00:00Z" @5.0: Snapshot time.
     run transportable_snapshot_id string @5.0: Transportable snapshot id.
-    run blobs map string ref blob @5.0: Blobs.
-    rw  tags set string = [] @5.0 by vm-operator: Tags.
+    run blobs map string ref blob @5.0: Binary blobs that belong to it, by name.
+    rw  tags set string = [] @5.0 by vm-operator: Words that people find it by.
     ins blocked_operations map vm_operations string = {} @5.0: Blocked operations.
     run snapshot_info map string string @5.6: Snapshot info.
     run snapshot_metadata string @5.6: Snapshot metadata.
@@ -257,7 +257,7 @@ VM: Final[Class] = declare(
         VM_HVM_REQUIRED VM_REQUIRES_GPU VM_REQUIRES_IOMMU VM_REQUIRES_NETWORK VM_REQUIRES_VGPU INVALID_VALUE
         MEMORY_CONSTRAINT_VIOLATION OPERATION_NOT_ALLOWED VALUE_NOT_SUPPORTED VM_INCOMPATIBLE_WITH_THIS_HOST
     create_new_blob(vm ref VM, name string, mime_type string, public? bool) -> ref blob
-        db vm-power-admin @5.0: Create new blob.
+        db vm-power-admin @5.0: Make an empty blob that belongs to it.
     assert_agile(self ref VM)
         pool read-only @5.0: Assert agile.
     retrieve_wlb_recommendations(vm ref VM) -> map ref host set string

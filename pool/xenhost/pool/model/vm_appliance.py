@@ -12,11 +12,11 @@ VM_APPLIANCE: Final[Class] = declare(
     calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
     since="6.0",
     fields="""
-    run uuid string: Uuid.
-    rw  name_label string = "": Name label.
-    rw  name_description string = "": Name description.
-    run allowed_operations set vm_appliance_operation: Allowed operations.
-    run current_operations map string vm_appliance_operation: Current operations.
+    run uuid string: Its UUID.
+    rw  name_label string = "": Its name, for people.
+    rw  name_description string = "": Notes, for people.
+    run allowed_operations set vm_appliance_operation: What may be done to it now; advice only.
+    run current_operations map string vm_appliance_operation: What is being done to it, by task.
     run VMs set ref VM <> VM.appliance: Vms.
     """,
     messages="""

@@ -12,9 +12,9 @@ VM_GROUP: Final[Class] = declare(
     calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
     since="24.19.1",
     fields="""
-    run uuid string: Uuid.
-    rw  name_label string = "": Name label.
-    rw  name_description string = "": Name description.
+    run uuid string: Its UUID.
+    rw  name_label string = "": Its name, for people.
+    rw  name_description string = "": Notes, for people.
     ins placement placement_policy = normal @24.19.1: Placement.
     run VMs set ref VM <> VM.groups @24.19.1: Vms.
     """,

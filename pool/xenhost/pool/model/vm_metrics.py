@@ -10,7 +10,7 @@ VM_METRICS: Final[Class] = declare(
     "Vm metrics.",
     writer="vm-admin",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     run memory_actual int: Memory actual.
     run VCPUs_number int: Vcpus number.
     run VCPUs_utilisation map int float deprecated: Vcpus utilisation.
@@ -20,8 +20,8 @@ VM_METRICS: Final[Class] = declare(
     run state set string: State.
     run start_time datetime: Start time.
     run install_time datetime: Install time.
-    run last_updated datetime: Last updated.
-    rw  other_config map string string = {} @5.0: Other config.
+    run last_updated datetime: When this was measured.
+    rw  other_config map string string = {} @5.0: Keys of clients and of features that have no field.
     run hvm bool @7.1: Hvm.
     run nested_virt bool @7.1: Nested virt.
     run nomigrate bool @7.1: Nomigrate.

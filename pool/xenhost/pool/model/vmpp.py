@@ -12,9 +12,9 @@ VMPP: Final[Class] = declare(
     since="5.6fp1",
     deprecated=True,
     fields="""
-    run uuid string @5.6fp1: Uuid.
-    rw  name_label string = "" @5.6fp1: Name label.
-    rw  name_description string = "" @5.6fp1: Name description.
+    run uuid string @5.6fp1: Its UUID.
+    rw  name_label string = "" @5.6fp1: Its name, for people.
+    rw  name_description string = "" @5.6fp1: Notes, for people.
     rw  is_policy_enabled bool = true @5.6fp1: Is policy enabled.
     rw  backup_type vmpp_backup_type = snapshot @5.6fp1: Backup type.
     ins backup_retention_value int = 7 @5.6fp1: Backup retention value.

@@ -12,9 +12,9 @@ VMSS: Final[Class] = declare(
     calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
     since="7.2",
     fields="""
-    run uuid string: Uuid.
-    rw  name_label string = "": Name label.
-    rw  name_description string = "": Name description.
+    run uuid string: Its UUID.
+    rw  name_label string = "": Its name, for people.
+    rw  name_description string = "": Notes, for people.
     rw  enabled bool = true: Enabled.
     ins type vmss_type: Type.
     ins retained_snapshots int = 7: Retained snapshots.

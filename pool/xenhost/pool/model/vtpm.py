@@ -11,11 +11,11 @@ VTPM: Final[Class] = declare(
     writer="pool-admin",
     since="22.26.0",
     fields="""
-    run uuid string: Uuid.
+    run uuid string: Its UUID.
     ins VM ref VM <> VM.VTPMs: Vm.
     run backend ref VM: Backend.
-    run allowed_operations set vtpm_operations: Allowed operations.
-    run current_operations map string vtpm_operations: Current operations.
+    run allowed_operations set vtpm_operations: What may be done to it now; advice only.
+    run current_operations map string vtpm_operations: What is being done to it, by task.
     run persistence_backend persistence_backend = xapi @22.26.0: Persistence backend.
     ins is_unique bool = false @22.26.0: Is unique.
     run is_protected bool @22.26.0: Is protected.

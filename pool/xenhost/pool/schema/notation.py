@@ -233,7 +233,7 @@ def _message(cls: str, block: str) -> Message:
 
 def _param(text: str) -> Param:
     declaration, given, default = text.partition("=")
-    name, _, kind = declaration.strip().partition(" ")
+    name, _, kind = " ".join(declaration.split()).partition(" ")
     of = parse(kind)
     if not name.endswith("?"):
         if given:
