@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,6 +37,7 @@ from xenhost.agent.metrics.metered import Metered
 from xenhost.agent.metrics.plugins.table import PluginTable
 from xenhost.agent.metrics.registration import Registration
 from xenhost.agent.metrics.sampler import Sampler
+from xenhost.agent.network.bonded import bonded
 from xenhost.agent.network.config import NetworkConfig
 from xenhost.agent.network.current import CurrentSwitch
 from xenhost.agent.network.engine import NetworkEngine
@@ -234,10 +236,14 @@ def _metrics(
     places, settings = config.places, config.metrics
     log = structlog.get_logger("xenhost.metrics")
     store = Store(host_id, clock.now(), vm_extremes=settings.vm_extremes, record_all=settings.record_all)
-    archivist = Archivist(Archive(archive_folder(places.state_dir)), store, log)
+    archivist = Archivist(Archive(archive_folder(places.state_dir), log), store, log)
     plugins = PluginTable(settings.folder, clock, log)
     metered = Metered(engine, storage)
-    meters = make_meters(config.hypervisor, MeterSettings(clock, hypervisor, metered.spaces))
+
+    def bonds() -> Mapping[str, tuple[str, ...]]:
+        return {} if network is None else bonded(network.pifs(), network.bonds())
+
+    meters = make_meters(config.hypervisor, MeterSettings(clock, hypervisor, metered.spaces, bonds))
     sampler = Sampler(meters, plugins, metered, store, archivist.save_soon, clock, log)
     kept = MessageStore(places.state_dir / "messages.db")
     messages = MessageLog(kept, engine.hub, clock, log)
