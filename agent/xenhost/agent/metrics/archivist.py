@@ -102,7 +102,7 @@ class Archivist:
 
     def _drawn(self, owner: Owner, graph: Graph) -> bytes:
         if owner in self._store.owners():
-            self._archive.save(self._store)
+            self._archive.save(self._store, owner)
         return draw(graph, self._archive.path(owner))
 
     async def _asked(self, what: str, work: Callable[[], T]) -> T:

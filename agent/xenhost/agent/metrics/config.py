@@ -37,7 +37,7 @@ def read_metrics(table: Table, root: Path, run_dir: Path, tls_dir: Path) -> Metr
     """From its table. Raises ConfigError."""
     sockets = table.texts("rpc_sockets", tuple(str(root / path) for path in RPC_SOCKETS))
     settings = MetricsSettings(
-        enabled=table.flag("enabled", False),
+        enabled=table.flag("enabled", True),
         folder=table.path("folder", root / FOLDER),
         rpc_sockets=tuple(root / path for path in sockets),
         socket=table.path("socket", run_dir / "metrics.sock"),

@@ -73,6 +73,7 @@ class MetricsEngine:
         self.messages.restore(stored.messages)
         self.alerts.restore(stored.alerts)
         await self._archivist.open()
+        await asyncio.to_thread(self.plugins.open)
         await self._life.begin()
         works = [self._life.run(), self.alerts.run()]
         if self._bonds is not None:

@@ -91,7 +91,7 @@ class Sampler:
             self._reading.result(PLUGIN_SECONDS)
         except TimeoutError:
             self._log.debug("plugins are late")
-        readings += self._owners.known(self._plugins.take(), self._metered.srs())
+        readings += self._owners.known(readings, self._plugins.take(), self._metered.srs())
         self._store.tick(now, readings)
         self.ticks += 1
         if self.ticks % MINUTE == 0:

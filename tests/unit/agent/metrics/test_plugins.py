@@ -199,10 +199,26 @@ def test_a_plugin_brings_nothing_of_srs_that_are_not_here() -> None:
     sources = (Source("a"), Source("b", sr), Source("c", other), Source("d", Owner(OwnerKind.VM, OTHER)))
     reading = Reading(1.7e9, sources, (1.0, 2.0, 3.0, 4.0))
     owners, srs = KnownOwners(), frozenset({UUID})
-    (found,) = owners.known({"p": reading}, srs)
+    (found,) = owners.known((), {"p": reading}, srs)
     assert found.values == (1.0, 2.0, 4.0)
-    (again,) = owners.known({"p": Reading(1.7e9 + 5, sources, (5.0, 6.0, 7.0, 8.0))}, srs)
+    (again,) = owners.known((), {"p": Reading(1.7e9 + 5, sources, (5.0, 6.0, 7.0, 8.0))}, srs)
     assert again.sources is found.sources, "the store goes by identity"
     assert again.values == (5.0, 6.0, 8.0)
-    (all_of_it,) = owners.known({"p": reading}, frozenset({UUID, OTHER}))
+    (all_of_it,) = owners.known((), {"p": reading}, frozenset({UUID, OTHER}))
     assert all_of_it is reading
+
+
+def test_a_plugin_takes_no_name_of_the_agents_own() -> None:
+    own = (Source("cpu0"), Source("cpu1"))
+    theirs = (Source("cpu0"), Source("fan"), Source("cpu1", Owner(OwnerKind.VM, UUID)))
+    owners, srs = KnownOwners(), frozenset[str]()
+    mine = [Reading(1.7e9, own, (0.1, 0.2))]
+    (found,) = owners.known(mine, {"p": Reading(1.7e9, theirs, (9.0, 1.0, 2.0))}, srs)
+    assert (found.values, [source.name for source in found.sources]) == ((1.0, 2.0), ["fan", "cpu1"])
+    more = [*mine, Reading(1.7e9, (Source("disk"),), (1.0,))]
+    (again,) = owners.known(more, {"p": Reading(1.7e9 + 5, theirs, (9.0, 3.0, 4.0))}, srs)
+    assert again.sources is found.sources, "what stays the same stays the same object"
+    (taken,) = owners.known(
+        [*more, Reading(1.7e9, (Source("fan"),), (1.0,))], {"p": Reading(1.7e9, theirs, (9.0, 5.0, 6.0))}, srs
+    )
+    assert taken.values == (6.0,)

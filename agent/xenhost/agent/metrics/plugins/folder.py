@@ -1,5 +1,7 @@
 """The folder of plugins: what is in it, as of now."""
 
+import contextlib
+import grp
 import os
 from pathlib import Path
 from typing import Final
@@ -8,6 +10,7 @@ from xenhost.rrd.plugin.file import is_plugin_name
 from xenhost.system.inotify import EntryChange, FolderWatch, Lost
 
 MODE: Final = 0o775
+GROUP: Final = "rrdmetrics"
 
 
 class PluginFolder:
@@ -41,7 +44,7 @@ class PluginFolder:
             self._watch = None
 
     def _begin(self) -> None:
-        self.path.mkdir(mode=MODE, parents=True, exist_ok=True)
+        _made(self.path)
         self._watch = FolderWatch(self.path)  # before the look: what comes between is in both
         try:
             with os.scandir(self.path) as entries:
@@ -49,3 +52,14 @@ class PluginFolder:
         except OSError:
             self.close()
             raise
+
+
+def _made(folder: Path) -> None:
+    """As XenServer has it, if it is not there: plugins in the group may write, whatever our umask is."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return
+    folder.chmod(MODE)
+    with contextlib.suppress(KeyError, PermissionError):  # no such group, or not root: root's plugins alone
+        os.chown(folder, -1, grp.getgrnam(GROUP).gr_gid)

@@ -88,6 +88,10 @@ class PluginTable:
             fresh, self._fresh = self._fresh, {}
             return fresh
 
+    def open(self) -> None:
+        """Make the folder and see what is in it, before the first `read`. Blocks; never raises."""
+        self._look()
+
     def read(self) -> None:
         """One round: whatever is due, until time is up. Never raises."""
         begun = self._clock.monotonic()
