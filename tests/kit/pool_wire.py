@@ -9,7 +9,7 @@ import structlog
 
 from xenhost.agent.clock import SystemClock
 from xenhost.pool.audit.log import AuditLog
-from xenhost.pool.call import ApiError, Context, Implementation, Method, Role, Value
+from xenhost.pool.call import ApiError, Context, Implementation, Method, Ref, Role, Value
 from xenhost.pool.model.catalogue import MODEL
 from xenhost.pool.session.authenticator import FixedUsers
 from xenhost.pool.session.brakes import Brakes
@@ -69,6 +69,30 @@ class Methods:
 
 
 @dataclass(slots=True)
+class Watched:
+    """Remembers which sessions have ended, and why."""
+
+    gone: list[tuple[Session, str]] = field(default_factory=list)
+    busy: set[Ref] = field(default_factory=set)
+    when: dict[Ref, float] = field(default_factory=dict)
+
+    def opened(self, session: Session) -> None:
+        """Nothing."""
+
+    def ended(self, session: Session, why: str) -> None:
+        """Remember it."""
+        self.gone.append((session, why))
+
+    def used(self, ref: Ref, at: float) -> None:
+        """Remember it."""
+        self.when[ref] = at
+
+    def has_tasks(self, ref: Ref) -> bool:
+        """As the test says."""
+        return ref in self.busy
+
+
+@dataclass(slots=True)
 class Wire:
     """A listening wire."""
 
@@ -110,15 +134,15 @@ async def wire(
 ) -> AsyncIterator[Wire]:
     """Serve it; over HTTPS, too, if asked for: making a certificate takes a while."""
     clock, log, methods = SystemClock(), structlog.get_logger(), Methods()
-    ended: list[tuple[Session, str]] = []
-    sessions = SessionTable(clock, SessionLimits(), lambda _: False, lambda session, why: ended.append((session, why)))
+    watched = Watched()
+    sessions = SessionTable(clock, SessionLimits(), watched)
     users = FixedUsers({USER: PASSWORD})
     logins = Logins(sessions, users, directory or NoDirectory(), Brakes(), clock, log)
     logins.register(methods)
     audit = AuditLog(folder / "audit.log", log)
     endpoint = Endpoint(methods, sessions, audit, clock)
     gate = Gate(sessions, logins, audit, clock)
-    made = Wire(methods, sessions, logins, gate, endpoint, audit, folder, ended=ended)
+    made = Wire(methods, sessions, logins, gate, endpoint, audit, folder, ended=watched.gone)
     introspection = Introspection(MODEL, methods)
     routes = api_routes(XmlRpc(endpoint, introspection), JsonRpc(endpoint, introspection), Landing("1.2.3"))
     any_port = (Address("127.0.0.1", 0),)

@@ -19,7 +19,7 @@ class Record(FrozenMap):
         self.ref: Final = ref
         self.hidden: Final = hidden
         """Fields that neither accessors nor records show."""
-        self.forms: Final[dict[str, bytes]] = {}
+        self.forms: Final[dict[str, str]] = {}
         """For the wire: what it made of the record, by format; it goes with the record."""
 
     def value(self, name: str) -> Value:

@@ -20,10 +20,14 @@ _ANSWER: Final = 4096
 
 
 class Pam:
-    """Users of the system. Only those in `users` may log in, as each is a superuser of the pool."""
+    """Users of the system; only those in `users`, if it is not None."""
 
     def __init__(
-        self, users: frozenset[str], service: str = SERVICE, helper: Sequence[str] = HELPER, seconds: float = SECONDS
+        self,
+        users: frozenset[str] | None,
+        service: str = SERVICE,
+        helper: Sequence[str] = HELPER,
+        seconds: float = SECONDS,
     ) -> None:
         self._users = users
         self._service = service
@@ -34,13 +38,13 @@ class Pam:
 
     async def authenticate(self, user: str, password: str) -> None:
         """Raises PasswordWrong, CannotAuthenticate."""
-        if user not in self._users:
+        if self._users is not None and user not in self._users:
             raise PasswordWrong
         await self._ask(user, password, None)
 
     async def change_password(self, user: str, old: str, new: str) -> None:
         """Raises PasswordWrong, CannotAuthenticate."""
-        if user not in self._users:
+        if self._users is not None and user not in self._users:
             raise PasswordWrong
         await self._ask(user, old, new)
 

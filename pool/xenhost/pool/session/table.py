@@ -5,9 +5,10 @@ that was idle longest (xapi, db_gc_util.ml). One with a call or a task under way
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from xenhost.core.clock import Clock
 from xenhost.pool.call import Ref
@@ -28,17 +29,34 @@ class SessionLimits:
     idle_seconds: float = 24 * 3600.0
 
 
-Ended = Callable[[Session, str], None]
+class Watcher(Protocol):
+    """Is told of sessions."""
+
+    def opened(self, session: Session) -> None:
+        """It has begun."""
+        ...
+
+    def ended(self, session: Session, why: str) -> None:
+        """It has ended."""
+        ...
+
+    def used(self, ref: Ref, at: float) -> None:
+        """When it was used last, in seconds since the epoch; told now and then."""
+        ...
+
+    def has_tasks(self, ref: Ref) -> bool:
+        """Whether something runs on its behalf."""
+        ...
 
 
 class SessionTable:
-    """Sessions by reference. `on_ended` is told of each that ends, and why."""
+    """Sessions by reference."""
 
-    def __init__(self, clock: Clock, limits: SessionLimits, has_tasks: Callable[[Ref], bool], on_ended: Ended) -> None:
+    def __init__(self, clock: Clock, limits: SessionLimits, watcher: Watcher) -> None:
         self._clock = clock
         self._limits = limits
-        self._has_tasks = has_tasks
-        self._on_ended = on_ended
+        self._watcher = watcher
+        self._told = 0.0
         self._sessions: dict[Ref, Session] = {}
         self._active: dict[Ref, float] = {}
         self._calls: Counter[Ref] = Counter()
@@ -51,6 +69,7 @@ class SessionTable:
         """One more; others of its group that were idle longest make room."""
         self._sessions[session.ref] = session
         self._active[session.ref] = self._clock.now()
+        self._watcher.opened(session)
         group = self._groups.setdefault(_group(session), {})
         group[session.ref] = None
         self._make_room(list(group), self._limit(_group(session)), session.ref)
@@ -81,7 +100,7 @@ class SessionTable:
         group.pop(ref, None)
         if not group:
             self._groups.pop(_group(session), None)
-        self._on_ended(session, why)
+        self._watcher.ended(session, why)
         return True
 
     def all(self) -> Sequence[Session]:
@@ -102,15 +121,19 @@ class SessionTable:
                 self._active[ref] = self._clock.now()
 
     def expire(self) -> int:
-        """End those that were idle too long; says how many."""
+        """End those that were idle too long, and tell when the others were used; says how many ended. Call it often."""
         threshold = self._clock.now() - self._limits.idle_seconds
         old = [ref for ref, active in self._active.items() if active < threshold and not self._busy(ref)]
         for ref in old:
             self.remove(ref, "it was idle")
+        told, self._told = self._told, self._clock.now()
+        for ref, active in self._active.items():
+            if active >= told:
+                self._watcher.used(ref, active)
         return len(old)
 
     def _busy(self, ref: Ref) -> bool:
-        return self._calls[ref] > 0 or self._has_tasks(ref)
+        return self._calls[ref] > 0 or self._watcher.has_tasks(ref)
 
     def _make_room(self, refs: list[Ref], limit: int, newest: Ref) -> None:
         if len(refs) <= limit:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from xenhost.pool.call import Value
+from xenhost.pool.database.record import Record
 from xenhost.pool.wire.bounds import MAX_BATCH, MAX_METHOD, MAX_PARAMS, WireError, check_shape
 from xenhost.pool.wire.xmlrpc import LONG, format_time
 
@@ -122,14 +123,23 @@ def pieces(value: Value) -> Iterator[str]:
 
 
 def _is_nested(value: Value) -> bool:
-    return isinstance(value, dict | list | tuple) and bool(value)
+    return isinstance(value, dict | list | tuple) and bool(value) and not isinstance(value, Record)
 
 
 def _is_long(value: Value) -> bool:
-    return isinstance(value, dict | list | tuple) and len(value) > LONG
+    return isinstance(value, dict | list | tuple) and len(value) > LONG and not isinstance(value, Record)
 
 
 def _dumps(value: object) -> str:
+    if not isinstance(value, Record):
+        return _encoded(value)
+    found = value.forms.get("json")
+    if found is None:  # written once: what changes is another record
+        found = value.forms["json"] = _encoded(value)
+    return found
+
+
+def _encoded(value: object) -> str:
     try:
         return _ENCODER.encode(value)
     except ValueError:

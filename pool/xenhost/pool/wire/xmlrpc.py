@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from xenhost.pool.call import FrozenMap, Value
+from xenhost.pool.database.record import Record
 
 _HEAD: Final = '<?xml version="1.0"?><methodResponse><params><param>'
 _TAIL: Final = "</param></params></methodResponse>"
@@ -56,7 +57,7 @@ def format_value(value: Value) -> str:
 
 def pieces(value: Value) -> Iterator[str]:
     """A `<value>` element, each item of long sets and maps apart, so that others get their turn between them."""
-    if isinstance(value, Mapping) and value:
+    if isinstance(value, Mapping) and value and not isinstance(value, Record):
         yield "<value><struct>"
         for name, member in value.items():
             yield _member(name)
@@ -85,7 +86,7 @@ def format_time(value: datetime) -> str:
 
 
 def _is_long(value: Value) -> bool:
-    return isinstance(value, dict | list | tuple) and len(value) > LONG
+    return isinstance(value, dict | list | tuple) and len(value) > LONG and not isinstance(value, Record)
 
 
 @lru_cache(4096)
@@ -118,6 +119,14 @@ def _struct(value: Mapping[str, Value]) -> str:
     return f"<value><struct>{''.join(out)}</struct></value>"
 
 
+def _record(value: Record) -> str:
+    """Written once: what changes is another record."""
+    found = value.forms.get("xml")
+    if found is None:
+        found = value.forms["xml"] = _struct(value)
+    return found
+
+
 def _array(value: Sequence[Value]) -> str:
     if not value:
         return "<value><array><data/></array></value>"
@@ -134,6 +143,7 @@ _WRITERS: Final[Mapping[type, Callable[[Any], str]]] = {
     type(None): lambda _: "<value></value>",
     dict: _struct,
     FrozenMap: _struct,
+    Record: _record,
     list: _array,
     tuple: _array,
 }
