@@ -1,4 +1,4 @@
-"""Certificate: certificate."""
+"""Certificate: A certificate that a host has, or that is trusted."""
 
 from typing import Final
 
@@ -7,19 +7,19 @@ from xenhost.pool.schema.notation import declare
 
 CERTIFICATE: Final[Class] = declare(
     "Certificate",
-    "Certificate.",
+    "A certificate that a host has, or that is trusted.",
     writer="pool-admin",
     since="8.2",
     fields="""
     run uuid string @8.2: Its UUID.
-    run name string @1.294.0: Name.
-    run type certificate_type = host @1.294.0: Type.
-    ins host ref host = OpaqueRef:NULL <> host.certificates @8.2: Host.
-    ins not_before datetime = "19700101T00:00:00Z" @8.2: Not before.
-    ins not_after datetime = "19700101T00:00:00Z" @8.2: Not after.
-    ins fingerprint string = "" @8.2 deprecated: Fingerprint.
-    ins fingerprint_sha256 string = "" @24.20.0: Fingerprint sha256.
-    ins fingerprint_sha1 string = "" @24.20.0: Fingerprint sha1.
-    ins purpose set certificate_purpose = [] @26.13.0: Purpose.
+    run name string @1.294.0: Its name.
+    run type certificate_type = host @1.294.0: What it is for.
+    ins host ref host = OpaqueRef:NULL <> host.certificates @8.2: The host.
+    ins not_before datetime = "19700101T00:00:00Z" @8.2: Since when it is valid.
+    ins not_after datetime = "19700101T00:00:00Z" @8.2: Until when it is valid.
+    ins fingerprint string = "" @8.2 deprecated: Its SHA-256 fingerprint.
+    ins fingerprint_sha256 string = "" @24.20.0: Its SHA-256 fingerprint.
+    ins fingerprint_sha1 string = "" @24.20.0: Its SHA-1 fingerprint.
+    ins purpose set certificate_purpose = [] @26.13.0: What it is trusted for.
     """,
 )

@@ -1,4 +1,4 @@
-"""crashdump: crashdump."""
+"""crashdump: A crash dump of a VM, in old releases."""
 
 from typing import Final
 
@@ -7,17 +7,17 @@ from xenhost.pool.schema.notation import declare
 
 CRASHDUMP: Final[Class] = declare(
     "crashdump",
-    "Crashdump.",
+    "A crash dump of a VM, in old releases.",
     writer="pool-operator",
     deprecated=True,
     fields="""
     run uuid string: Its UUID.
-    ins VM ref VM <> VM.crash_dumps: Vm.
-    ins VDI ref VDI <> VDI.crash_dumps: Vdi.
+    ins VM ref VM <> VM.crash_dumps: The VM.
+    ins VDI ref VDI <> VDI.crash_dumps: Where it is.
     rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
     """,
     messages="""
     destroy(self ref crashdump)
-        host pool-operator: Destroy.
+        host pool-operator: Remove it.
     """,
 )

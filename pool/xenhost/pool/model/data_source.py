@@ -1,4 +1,4 @@
-"""data_source: data source."""
+"""data_source: something that can be measured."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from xenhost.pool.schema.notation import declare
 
 DATA_SOURCE: Final[Class] = declare(
     "data_source",
-    "Data source.",
+    "Something that can be measured.",
     writer="pool-admin",
     calls="",
     since="5.0",
@@ -15,11 +15,11 @@ DATA_SOURCE: Final[Class] = declare(
     fields="""
     run name_label string: Its name, for people.
     run name_description string: Notes, for people.
-    run enabled bool: Enabled.
-    run standard bool: Standard.
-    run units string: Units.
-    run min float: Min.
-    run max float: Max.
-    run value float: Value.
+    run enabled bool: It is recorded.
+    run standard bool: It is recorded if nobody says otherwise.
+    run units string: Its unit.
+    run min float: The least it can be.
+    run max float: The most it can be.
+    run value float: What it is now.
     """,
 )

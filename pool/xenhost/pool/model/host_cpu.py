@@ -1,4 +1,4 @@
-"""host_cpu: host cpu."""
+"""host_cpu: A CPU of a host."""
 
 from typing import Final
 
@@ -7,22 +7,22 @@ from xenhost.pool.schema.notation import declare
 
 HOST_CPU: Final[Class] = declare(
     "host_cpu",
-    "Host cpu.",
+    "A CPU of a host.",
     writer="pool-operator",
     deprecated=True,
     fields="""
     run uuid string: Its UUID.
-    run host ref host <> host.host_CPUs: Host.
-    run number int: Number.
-    run vendor string: Vendor.
-    run speed int: Speed.
-    run modelname string: Modelname.
-    run family int: Family.
-    run model int: Model.
-    run stepping string: Stepping.
-    run flags string: Flags.
-    run features string: Features.
-    run utilisation float: Utilisation.
+    run host ref host <> host.host_CPUs: The host.
+    run number int: Its number.
+    run vendor string: Who made it.
+    run speed int: Its speed in MHz.
+    run modelname string: What its maker calls it.
+    run family int: The number of its family.
+    run model int: The number of its model.
+    run stepping string: Its stepping.
+    run flags string: Its features, by name.
+    run features string: Its features, as bits.
+    run utilisation float: How busy it is, from 0 to 1.
     rw  other_config map string string = {} @5.0: Keys of clients and of features that have no field.
     """,
 )

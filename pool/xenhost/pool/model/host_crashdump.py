@@ -1,4 +1,4 @@
-"""host_crashdump: host crashdump."""
+"""host_crashdump: A crash dump of a host."""
 
 from typing import Final
 
@@ -7,20 +7,20 @@ from xenhost.pool.schema.notation import declare
 
 HOST_CRASHDUMP: Final[Class] = declare(
     "host_crashdump",
-    "Host crashdump.",
+    "A crash dump of a host.",
     writer="pool-operator",
     fields="""
     run uuid string: Its UUID.
-    ins host ref host <> host.crashdumps: Host.
-    run timestamp datetime: Timestamp.
-    run size int: Size.
-    ins filename string = "" hidden: Filename.
+    ins host ref host <> host.crashdumps: The host.
+    run timestamp datetime: When it crashed.
+    run size int: Its size in bytes.
+    ins filename string = "" hidden: Where it is on the host.
     rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
     """,
     messages="""
     destroy(self ref host_crashdump)
-        host pool-operator: Destroy.
+        host pool-operator: Remove it.
     upload(self ref host_crashdump, url string, options map string string)
-        host pool-operator: Upload.
+        host pool-operator: Send it somewhere.
     """,
 )

@@ -1,4 +1,4 @@
-"""LVHD: lvhd."""
+"""LVHD: what LVM-based SRs could do more."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from xenhost.pool.schema.notation import declare
 
 LVHD: Final[Class] = declare(
     "LVHD",
-    "Lvhd.",
+    "What LVM-based SRs could do more.",
     writer="pool-admin",
     calls="get_by_uuid get_record",
     since="7.0",
@@ -16,6 +16,6 @@ LVHD: Final[Class] = declare(
     """,
     messages="""
     enable_thin_provisioning(host ref host, SR ref SR, initial_allocation int, allocation_quantum int) -> string
-        host pool-admin @7.0: Enable thin provisioning.
+        host pool-admin @7.0: Make an SR allocate space when it is written.
     """,
 )

@@ -1,4 +1,4 @@
-"""network_sriov: network sriov."""
+"""network_sriov: A network of virtual functions of a card."""
 
 from typing import Final
 
@@ -7,22 +7,22 @@ from xenhost.pool.schema.notation import declare
 
 NETWORK_SRIOV: Final[Class] = declare(
     "network_sriov",
-    "Network sriov.",
+    "A network of virtual functions of a card.",
     writer="pool-admin",
     since="7.5",
     fields="""
     run uuid string: Its UUID.
-    ins physical_PIF ref PIF = OpaqueRef:NULL <> PIF.sriov_physical_PIF_of @7.5: Physical pif.
-    ins logical_PIF ref PIF = OpaqueRef:NULL <> PIF.sriov_logical_PIF_of @7.5: Logical pif.
-    run requires_reboot bool @7.5: Requires reboot.
-    run configuration_mode sriov_configuration_mode = unknown @7.5: Configuration mode.
+    ins physical_PIF ref PIF = OpaqueRef:NULL <> PIF.sriov_physical_PIF_of @7.5: The card.
+    ins logical_PIF ref PIF = OpaqueRef:NULL <> PIF.sriov_logical_PIF_of @7.5: The PIF that stands for it.
+    run requires_reboot bool @7.5: It is there after the next boot.
+    run configuration_mode sriov_configuration_mode = unknown @7.5: How its functions were made.
     """,
     messages="""
     get_remaining_capacity(self ref network_sriov) -> int
-        host read-only @7.5: Get remaining capacity.
+        host read-only @7.5: How many functions are free.
     destroy(self ref network_sriov)
-        host pool-operator @7.5: Destroy.
+        host pool-operator @7.5: Remove it.
     create(pif ref PIF, network ref network) -> ref network_sriov
-        host pool-operator @7.5: Create.
+        host pool-operator @7.5: Make one on a card.
     """,
 )

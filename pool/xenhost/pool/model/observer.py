@@ -1,4 +1,4 @@
-"""Observer: observer."""
+"""Observer: what traces the software, for its makers."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from xenhost.pool.schema.notation import declare
 
 OBSERVER: Final[Class] = declare(
     "Observer",
-    "Observer.",
+    "What traces the software, for its makers.",
     writer="pool-admin",
     calls="create destroy get_by_uuid get_record get_all get_all_records get_all_records_where",
     since="23.14.0",
@@ -15,11 +15,11 @@ OBSERVER: Final[Class] = declare(
     run uuid string @23.14.0: Its UUID.
     rw  name_label string = "": Its name, for people.
     rw  name_description string = "": Notes, for people.
-    ins hosts set ref host = [] @23.14.0: Hosts.
-    ins attributes map string string = {} @23.14.0: Attributes.
-    ins endpoints set string = [] @23.14.0: Endpoints.
-    ins components set string = [] @23.14.0: Components.
-    ins enabled bool = false @23.14.0: Enabled.
+    ins hosts set ref host = [] @23.14.0: Hosts it watches; none is all.
+    ins attributes map string string = {} @23.14.0: What it adds to each trace.
+    ins endpoints set string = [] @23.14.0: Where traces go.
+    ins components set string = [] @23.14.0: What it watches; none is all.
+    ins enabled bool = false @23.14.0: It is on.
     """,
     messages="""
     set_components(self ref Observer, value set string)

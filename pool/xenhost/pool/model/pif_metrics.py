@@ -1,4 +1,4 @@
-"""PIF_metrics: pif metrics."""
+"""PIF_metrics: what is measured of a PIF."""
 
 from typing import Final
 
@@ -7,20 +7,20 @@ from xenhost.pool.schema.notation import declare
 
 PIF_METRICS: Final[Class] = declare(
     "PIF_metrics",
-    "Pif metrics.",
+    "What is measured of a PIF.",
     writer="pool-operator",
     fields="""
     run uuid string: Its UUID.
-    run io_read_kbs float deprecated: Io read kbs.
-    run io_write_kbs float deprecated: Io write kbs.
-    run carrier bool: Carrier.
-    run vendor_id string: Vendor id.
-    run vendor_name string: Vendor name.
-    run device_id string: Device id.
-    run device_name string: Device name.
-    run speed int: Speed.
-    run duplex bool: Duplex.
-    run pci_bus_path string: Pci bus path.
+    run io_read_kbs float deprecated: KiB received each second.
+    run io_write_kbs float deprecated: KiB sent each second.
+    run carrier bool: It has a link.
+    run vendor_id string: The number of the card's maker.
+    run vendor_name string: The name of its maker.
+    run device_id string: The number of the card.
+    run device_name string: The name of the card.
+    run speed int: Its speed in Mbit/s.
+    run duplex bool: It sends and receives at once.
+    run pci_bus_path string: Where it is on the PCI bus.
     run last_updated datetime: When this was measured.
     rw  other_config map string string = {} @5.0: Keys of clients and of features that have no field.
     """,

@@ -1,4 +1,4 @@
-"""pool_patch: pool patch."""
+"""pool_patch: A patch of old releases."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from xenhost.pool.schema.notation import declare
 
 POOL_PATCH: Final[Class] = declare(
     "pool_patch",
-    "Pool patch.",
+    "A patch of old releases.",
     writer="pool-operator",
     since="4.1",
     deprecated=True,
@@ -15,29 +15,29 @@ POOL_PATCH: Final[Class] = declare(
     run uuid string: Its UUID.
     ins name_label string = "": Its name, for people.
     ins name_description string = "": Notes, for people.
-    ins version string = "" @4.1: Version.
-    run filename string hidden: Filename.
-    run size int @4.1: Size.
-    run pool_applied bool @4.1: Pool applied.
-    run host_patches set ref host_patch <> host_patch.pool_patch @4.1: Host patches.
-    run after_apply_guidance set after_apply_guidance @4.1: After apply guidance.
+    ins version string = "" @4.1: Its version.
+    run filename string hidden: Where it is on the master.
+    run size int @4.1: Its size in bytes.
+    run pool_applied bool @4.1: All hosts have it.
+    run host_patches set ref host_patch <> host_patch.pool_patch @4.1: The hosts that have it.
+    run after_apply_guidance set after_apply_guidance @4.1: What must be restarted afterwards.
     rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
-    ins pool_update ref pool_update = OpaqueRef:NULL @7.1: Pool update.
+    ins pool_update ref pool_update = OpaqueRef:NULL @7.1: The update that stands for it today.
     """,
     messages="""
     apply(self ref pool_patch, host ref host) -> string
-        host pool-operator @4.1 deprecated: Apply.
+        host pool-operator @4.1 deprecated: Apply it to a host.
     pool_apply(self ref pool_patch)
-        pool via pool-operator @4.1 deprecated: Pool apply.
+        pool via pool-operator @4.1 deprecated: Apply it to all hosts.
     precheck(self ref pool_patch, host ref host) -> string
-        host pool-operator @4.1 deprecated: Precheck.
+        host pool-operator @4.1 deprecated: Look whether a host can take it.
     clean(self ref pool_patch)
-        host pool-operator @4.1 deprecated: Clean.
+        host pool-operator @4.1 deprecated: Remove its file from the master.
     pool_clean(self ref pool_patch)
-        pool via pool-operator @6.1 deprecated: Pool clean.
+        pool via pool-operator @6.1 deprecated: Remove its file from all hosts.
     destroy(self ref pool_patch)
-        pool via pool-operator @4.1 deprecated: Destroy.
+        pool via pool-operator @4.1 deprecated: Remove it; no host may have it.
     clean_on_host(self ref pool_patch, host ref host)
-        host pool-operator @6.1 deprecated: Clean on host.
+        host pool-operator @6.1 deprecated: Remove its file from a host.
     """,
 )

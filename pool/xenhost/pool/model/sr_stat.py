@@ -1,4 +1,4 @@
-"""sr_stat: sr stat."""
+"""sr_stat: how full and how well an SR is."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from xenhost.pool.schema.notation import declare
 
 SR_STAT: Final[Class] = declare(
     "sr_stat",
-    "Sr stat.",
+    "How full and how well an SR is.",
     writer="pool-admin",
     calls="",
     since="7.5",
@@ -16,9 +16,9 @@ SR_STAT: Final[Class] = declare(
     run uuid option string @7.5: Its UUID.
     run name_label string @7.5: Its name, for people.
     run name_description string @7.5: Notes, for people.
-    run free_space int @7.5: Free space.
-    run total_space int @7.5: Total space.
-    run clustered bool @7.5: Clustered.
-    run health sr_health @7.5: Health.
+    run free_space int @7.5: Bytes that are free.
+    run total_space int @7.5: Bytes that it has.
+    run clustered bool @7.5: It needs a cluster of hosts.
+    run health sr_health @7.5: How well it is.
     """,
 )

@@ -1,4 +1,4 @@
-"""user: user."""
+"""user: A local user, in old releases."""
 
 from typing import Final
 
@@ -7,14 +7,14 @@ from xenhost.pool.schema.notation import declare
 
 USER: Final[Class] = declare(
     "user",
-    "User.",
+    "A local user, in old releases.",
     writer="pool-admin",
     calls="create destroy get_by_uuid get_record",
     deprecated=True,
     fields="""
     run uuid string: Its UUID.
-    ins short_name string: Short name.
-    rw  fullname string: Fullname.
+    ins short_name string: His short name.
+    rw  fullname string: His full name.
     rw  other_config map string string = {} @5.0: Keys of clients and of features that have no field.
     """,
 )

@@ -1,4 +1,4 @@
-"""VGPU: vgpu."""
+"""VGPU: A virtual GPU of a VM."""
 
 from typing import Final
 
@@ -7,28 +7,28 @@ from xenhost.pool.schema.notation import declare
 
 VGPU: Final[Class] = declare(
     "VGPU",
-    "Vgpu.",
+    "A virtual GPU of a VM.",
     writer="pool-operator",
     since="6.0",
     fields="""
     run uuid string @6.0: Its UUID.
-    run VM ref VM <> VM.VGPUs @6.0: Vm.
-    run GPU_group ref GPU_group <> GPU_group.VGPUs @6.0: Gpu group.
-    run device string = "0" @6.0: Device.
-    run currently_attached bool @6.0: Currently attached.
+    run VM ref VM <> VM.VGPUs @6.0: The VM.
+    run GPU_group ref GPU_group <> GPU_group.VGPUs @6.0: The group it runs in.
+    run device string = "0" @6.0: Its place in the VM.
+    run currently_attached bool @6.0: It runs.
     rw  other_config map string string = {} @6.0: Keys of clients and of features that have no field.
-    run type ref VGPU_type <> VGPU_type.VGPUs @6.2sp1: Type.
-    run resident_on ref PGPU <> PGPU.resident_VGPUs @6.2sp1: Resident on.
-    run scheduled_to_be_resident_on ref PGPU @7.0: Scheduled to be resident on.
-    run compatibility_metadata map string string @7.3: Compatibility metadata.
-    rw  extra_args string = "" @8.1: Extra args.
-    run PCI ref PCI @8.1: Pci.
+    run type ref VGPU_type <> VGPU_type.VGPUs @6.2sp1: Its kind.
+    run resident_on ref PGPU <> PGPU.resident_VGPUs @6.2sp1: The GPU it runs on.
+    run scheduled_to_be_resident_on ref PGPU @7.0: The GPU where room is held for it.
+    run compatibility_metadata map string string @7.3: What tells where it can be moved.
+    rw  extra_args string = "" @8.1: More arguments for its emulator.
+    run PCI ref PCI @8.1: The device it is given as a whole.
     """,
     messages="""
     create(VM ref VM, GPU_group ref GPU_group, device? string = "0", other_config? map string string, type? ref
         VGPU_type) -> ref VGPU
-        db pool-operator @6.0: Create.
+        db pool-operator @6.0: Give a VM a virtual GPU.
     destroy(self ref VGPU)
-        db pool-operator @6.0: Destroy.
+        db pool-operator @6.0: Take it.
     """,
 )

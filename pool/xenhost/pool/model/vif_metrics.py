@@ -1,4 +1,4 @@
-"""VIF_metrics: vif metrics."""
+"""VIF_metrics: measurements of VIFs in old releases."""
 
 from typing import Final
 
@@ -7,13 +7,13 @@ from xenhost.pool.schema.notation import declare
 
 VIF_METRICS: Final[Class] = declare(
     "VIF_metrics",
-    "Vif metrics.",
+    "Measurements of VIFs in old releases.",
     writer="vm-admin",
     deprecated=True,
     fields="""
     run uuid string: Its UUID.
-    run io_read_kbs float: Io read kbs.
-    run io_write_kbs float: Io write kbs.
+    run io_read_kbs float: KiB read each second.
+    run io_write_kbs float: KiB written each second.
     run last_updated datetime: When this was measured.
     rw  other_config map string string = {} @5.0: Keys of clients and of features that have no field.
     """,
