@@ -1,79 +1,21 @@
 """Agents on simulated hosts and the master that they report to: what is there appears in its database."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import grpc
-import pytest
 
 from component.harness.agent import running
 from component.harness.client import Client
-from xenhost.agent.clock import SystemClock
+from component.pool.conftest import Master, listening, toml
 from xenhost.api.host.v1.vdi_service_pb2 import DestroyVdiRequest
 from xenhost.api.host.v1.vm_service_pb2 import ShutdownVmRequest, StartVmRequest
-from xenhost.api.link.v1 import link_service_pb2_grpc
 from xenhost.core.ids import DomId
 from xenhost.pool.call import NULL_REF, Ref
-from xenhost.pool.database.database import Database
-from xenhost.pool.database.record import Record
-from xenhost.pool.database.sqlite import SqliteStore
-from xenhost.pool.hosts.hosts import Hosts
-from xenhost.pool.hosts.link import OPTIONS, LinkServicer
-from xenhost.pool.model.catalogue import MODEL
 
-LEASE_SECONDS = 1.0
-
-
-class Master:
-    """A database, and the link that fills it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.address = f"unix:{folder}/master.sock"
-        self.database = Database(MODEL, SqliteStore(folder / "pool.db"))
-        self.hosts = Hosts(self.database, SystemClock(), LEASE_SECONDS)
-
-    def only(self, cls: str) -> Record:
-        """The one object of its class."""
-        (record,) = self.database.rows(cls).values()
-        return record
-
-    async def until(self, holds: Callable[[], object]) -> None:
-        async with asyncio.timeout(15):
-            while not holds():
-                await asyncio.sleep(0.02)
-
-
-@pytest.fixture
-async def master(tmp_path: Path) -> AsyncIterator[Master]:
-    async with listening(tmp_path) as master:
-        yield master
-
-
-@asynccontextmanager
-async def listening(folder: Path) -> AsyncIterator[Master]:
-    master = Master(folder)
-    await master.database.open()
-    server = grpc.aio.server(options=OPTIONS)
-    add: Any = link_service_pb2_grpc.add_LinkServiceServicer_to_server
-    add(LinkServicer(master.hosts), server)
-    server.add_insecure_port(master.address)
-    await server.start()
-    watching = asyncio.create_task(master.hosts.watch())
-    yield master
-    watching.cancel()
-    await server.stop(None)
-    await master.database.close()
-
-
-def toml(master: Master) -> str:
-    return f'[master]\naddress = "{master.address}"\nendpoints = ["192.0.2.1:9440"]\n'
+ENDPOINT = 'endpoints = ["192.0.2.1:9440"]'
 
 
 async def test_a_host_appears_with_its_cpus_cards_and_networks(tmp_path: Path, master: Master) -> None:
-    async with running(tmp_path, toml(master)) as agent:
+    async with running(tmp_path, toml(master, ENDPOINT)) as agent:
         await master.until(lambda: master.database.rows("PIF"))
         host = master.only("host")
         assert host["uuid"] == agent.engine.host_id

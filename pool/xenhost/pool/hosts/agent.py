@@ -1,0 +1,150 @@
+"""Calls of the agents: one channel for each host that has registered."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import grpc
+import structlog
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+
+from xenhost.api.host.v1 import (
+    sr_service_pb2_grpc,
+    vbd_service_pb2_grpc,
+    vdi_service_pb2_grpc,
+    vif_service_pb2_grpc,
+    vm_service_pb2_grpc,
+)
+from xenhost.api.status import error_of, error_of_call
+from xenhost.core.errors import XenhostError
+from xenhost.core.units import MIB
+from xenhost.pool.call import ApiError, Ref
+from xenhost.pool.hosts.hosts import Hosts, Member
+
+CALL_SECONDS: Final = 60.0
+"""Deadline of a call that does not wait for anything."""
+LOOK_SECONDS: Final = 0.5
+"""Between two looks at an operation's progress; its end is seen at once."""
+CANCEL_SECONDS: Final = 30.0
+"""How long an operation that was cancelled may take to undo itself before it is left alone."""
+_OPTIONS: Final = (
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.max_receive_message_length", 16 * MIB),
+)
+
+Progress = Callable[[float], None]
+Dial = Callable[[str], grpc.aio.Channel]
+"""Makes the channel to an endpoint, with the pool's certificates."""
+
+
+def dial_plainly(endpoint: str) -> grpc.aio.Channel:
+    """Without TLS: for unix sockets. Raises ValueError for anything else."""
+    if not endpoint.startswith("unix:"):
+        raise ValueError(f"{endpoint} is no unix socket; agents elsewhere are called over TLS")
+    return grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
+
+
+class Agent:
+    """One host's agent."""
+
+    def __init__(self, host: Ref, channel: grpc.aio.Channel) -> None:
+        self.host: Final = host
+        self._channel: Final = channel
+        self.vms: Final[Any] = vm_service_pb2_grpc.VmServiceStub(channel)  # type: ignore[no-untyped-call] # generated
+        self.vbds: Final[Any] = vbd_service_pb2_grpc.VbdServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.vifs: Final[Any] = vif_service_pb2_grpc.VifServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.srs: Final[Any] = sr_service_pb2_grpc.SrServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.vdis: Final[Any] = vdi_service_pb2_grpc.VdiServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._operations: Final[Any] = operations_pb2_grpc.OperationsStub(channel)
+        self._log: Final = structlog.get_logger("xenpoold.agent")
+
+    async def call(self, method: Any, request: Any, seconds: float = CALL_SECONDS) -> Any:
+        """One call. Raises XenhostError as the agent said, ApiError HOST_OFFLINE if it cannot be reached."""
+        try:
+            return await method(request, timeout=seconds)
+        except grpc.aio.AioRpcError as error:
+            told = error_of_call(error)
+            if told is not None:
+                raise told from error
+            self._log.warning("an agent does not answer", host=self.host, code=error.code().name)
+            raise ApiError("HOST_OFFLINE", self.host) from error
+
+    async def carry_out(self, method: Any, request: Any, progress: Progress = lambda fraction: None) -> AnyMessage:
+        """Begin an operation and see it through; what it answers with. Raises XenhostError, ApiError HOST_OFFLINE.
+
+        Cancelled, it asks the agent to undo the operation, and waits until that is done, at most `CANCEL_SECONDS`.
+        """
+        operation = await self.call(method, request)
+        try:
+            while not operation.done:
+                progress(progress_of(operation))
+                operation = await self._wait(operation.name, LOOK_SECONDS)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._undo(operation.name))
+            raise
+        if operation.HasField("error"):
+            raise error_of(operation.error)
+        answer: AnyMessage = operation.response
+        return answer
+
+    async def close(self) -> None:
+        """Drop the channel."""
+        await self._channel.close(None)
+
+    async def _wait(self, name: str, seconds: float) -> Any:
+        timeout = Duration()
+        timeout.FromNanoseconds(int(seconds * 1e9))
+        request = operations_pb2.WaitOperationRequest(name=name, timeout=timeout)
+        return await self.call(self._operations.WaitOperation, request, seconds + CALL_SECONDS)
+
+    async def _undo(self, name: str) -> None:
+        try:
+            await self.call(self._operations.CancelOperation, operations_pb2.CancelOperationRequest(name=name))
+            await self._wait(name, CANCEL_SECONDS)
+        except (XenhostError, ApiError) as error:
+            self._log.warning("an operation could not be cancelled", operation=name, error=str(error))
+
+
+class Agents:
+    """The agents of the hosts that are alive."""
+
+    def __init__(self, hosts: Hosts, dial: Dial = dial_plainly) -> None:
+        self._hosts: Final = hosts
+        self._dial: Final = dial
+        self._agents: Final[dict[str, Agent]] = {}
+
+    def agent(self, host: Ref) -> Agent:
+        """That of a host. Raises ApiError HOST_OFFLINE if it is lost, or named no way to reach it."""
+        member = self._hosts.member(host)
+        if member is None or not member.endpoints:
+            raise ApiError("HOST_OFFLINE", host)
+        agent = self._agents.get(_place(member))
+        if agent is None:
+            agent = self._agents[_place(member)] = Agent(host, self._dial(member.endpoints[0]))
+        return agent
+
+    def alive(self, host: Ref) -> bool:
+        """Has it been heard of within its lease?"""
+        return self._hosts.member(host) is not None
+
+    async def close(self) -> None:
+        """Drop all channels."""
+        for agent in self._agents.values():
+            await agent.close()
+        self._agents.clear()
+
+
+def progress_of(operation: Any) -> float:
+    """How far it is, 0 to 1."""
+    from xenhost.api.host.v1.operation_pb2 import OperationMetadata
+
+    metadata = OperationMetadata()
+    operation.metadata.Unpack(metadata)
+    return metadata.progress
+
+
+def _place(member: Member) -> str:
+    return f"{member.uuid} {member.endpoints[0]}"

@@ -1,0 +1,138 @@
+"""VDIs: made, copied, changed and destroyed by a host that has their SR attached."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import uuid4
+
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from xenhost.api.host.v1 import storage_pb2, vdi_service_pb2
+from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.engine.accessors import Accessors
+from xenhost.pool.engine.tasks import Tasks
+from xenhost.pool.hosts.agent import Agent, Agents
+from xenhost.pool.hosts.told.book import Book
+from xenhost.pool.hosts.told.storage import put_vdi
+from xenhost.pool.storage.reach import agent_of_sr
+
+
+class Vdis:
+    """Answers the messages of VDIs."""
+
+    def __init__(self, database: Database, agents: Agents, tasks: Tasks) -> None:
+        self._database: Final = database
+        self._agents: Final = agents
+        self._tasks: Final = tasks
+        self._accessors: Final = Accessors(database)
+
+    def answers(self) -> Mapping[str, Implementation]:
+        """By method."""
+        return {
+            "VDI.create": self.create,
+            "VDI.destroy": self.destroy,
+            "VDI.resize": self.resize,
+            "VDI.snapshot": self.snapshot,
+            "VDI.clone": self.clone,
+            "VDI.copy": self.copy,
+            "VDI.set_name_label": self.set_name_label,
+            "VDI.set_name_description": self.set_name_description,
+        }
+
+    async def create(self, context: Context, args: Mapping[str, Value]) -> Ref:
+        """A VDI of at least the size asked for. Raises ApiError SR_FULL and what else the SR's driver says."""
+        given = self._accessors.given(self._database.model.classes["VDI"], args)
+        size, sr = given["virtual_size"], Ref(str(given["SR"]))
+        if not isinstance(size, int) or size <= 0:
+            raise ApiError("INVALID_VALUE", "virtual_size", str(size))
+        agent = agent_of_sr(self._database, self._agents, sr)
+        sm_config = given.get("sm_config", {})
+        assert isinstance(sm_config, dict)
+        wanted = storage_pb2.Vdi(
+            id=str(uuid4()),
+            sr_id=str(self._database.get("SR", sr)["uuid"]),
+            name=str(given.get("name_label", "")),
+            description=str(given.get("name_description", "")),
+            type=f"VDI_TYPE_{str(given['type']).upper()}",
+            virtual_size_bytes=size,
+            sharable=bool(given["sharable"]),
+            read_only=bool(given["read_only"]),
+            sm_config={key: str(value) for key, value in sm_config.items()},
+        )
+        ref = await self._made(context, agent, agent.vdis.CreateVdi, vdi_service_pb2.CreateVdiRequest(vdi=wanted))
+        names = ("other_config", "xenstore_data", "tags")
+        rest = {name: given[name] for name in names if given.get(name)}
+        if rest:
+            await self._database.change(lambda t: t.set("VDI", ref, rest))
+        return ref
+
+    async def destroy(self, context: Context, vdi: Ref) -> None:
+        """With its data. Raises ApiError VDI_IN_USE."""
+        agent = self._agent(vdi)
+        uuid = self._uuid(vdi)
+        await self._run(context, agent, agent.vdis.DestroyVdi, vdi_service_pb2.DestroyVdiRequest(id=uuid))
+        if self._database.find("VDI", vdi) is not None:
+            await self._database.change(lambda t: t.delete("VDI", vdi))
+
+    async def resize(self, context: Context, vdi: Ref, size: int) -> None:
+        """Bigger; also while it is in use."""
+        agent = self._agent(vdi)
+        request = vdi_service_pb2.ResizeVdiRequest(id=self._uuid(vdi), virtual_size_bytes=size)
+        await self._made(context, agent, agent.vdis.ResizeVdi, request)
+
+    async def snapshot(self, context: Context, vdi: Ref, driver_params: Mapping[str, Value]) -> Ref:
+        """What it is now, kept."""
+        agent = self._agent(vdi)
+        request = vdi_service_pb2.SnapshotVdiRequest(
+            id=self._uuid(vdi), new_id=str(uuid4()), driver_params=_strings(driver_params)
+        )
+        return await self._made(context, agent, agent.vdis.SnapshotVdi, request)
+
+    async def clone(self, context: Context, vdi: Ref, driver_params: Mapping[str, Value]) -> Ref:
+        """Another VDI with the same contents, sharing what it can."""
+        agent = self._agent(vdi)
+        request = vdi_service_pb2.CloneVdiRequest(
+            id=self._uuid(vdi), new_id=str(uuid4()), driver_params=_strings(driver_params)
+        )
+        return await self._made(context, agent, agent.vdis.CloneVdi, request)
+
+    async def copy(self, context: Context, vdi: Ref, sr: Ref, base_vdi: Ref, into_vdi: Ref) -> Ref:
+        """Another VDI with the same contents, in any SR, sharing nothing."""
+        if base_vdi != NULL_REF or into_vdi != NULL_REF:
+            raise ApiError("NOT_IMPLEMENTED", "VDI.copy with base_vdi or into_vdi")
+        agent = self._agent(vdi)
+        target = str(self._database.get("SR", sr)["uuid"]) if sr != NULL_REF else ""
+        request = vdi_service_pb2.CopyVdiRequest(id=self._uuid(vdi), sr_id=target, new_id=str(uuid4()))
+        return await self._made(context, agent, agent.vdis.CopyVdi, request)
+
+    async def set_name_label(self, context: Context, vdi: Ref, value: str) -> None:
+        """What it is called, on the SR too."""
+        await self._update(context, vdi, "name", storage_pb2.Vdi(id=self._uuid(vdi), name=value))
+
+    async def set_name_description(self, context: Context, vdi: Ref, value: str) -> None:
+        """What it is for, on the SR too."""
+        await self._update(context, vdi, "description", storage_pb2.Vdi(id=self._uuid(vdi), description=value))
+
+    async def _update(self, context: Context, vdi: Ref, field: str, wanted: storage_pb2.Vdi) -> None:
+        agent = self._agent(vdi)
+        request = vdi_service_pb2.UpdateVdiRequest(vdi=wanted, update_mask=FieldMask(paths=[field]))
+        await self._made(context, agent, agent.vdis.UpdateVdi, request)
+
+    async def _made(self, context: Context, agent: Agent, method: Any, request: Any) -> Ref:
+        """See it through; the VDI that came of it, which the pool knows before the caller does."""
+        now = storage_pb2.Vdi()
+        (await self._run(context, agent, method, request)).Unpack(now)
+        return await self._database.change(lambda t: put_vdi(Book(t, agent.host), now))
+
+    async def _run(self, context: Context, agent: Agent, method: Any, request: Any) -> Any:
+        return await agent.carry_out(method, request, lambda done: self._tasks.progress(context.task, done))
+
+    def _agent(self, vdi: Ref) -> Agent:
+        return agent_of_sr(self._database, self._agents, Ref(str(self._database.get("VDI", vdi)["SR"])))
+
+    def _uuid(self, vdi: Ref) -> str:
+        return str(self._database.get("VDI", vdi)["uuid"])
+
+
+def _strings(values: Mapping[str, Value]) -> dict[str, str]:
+    return {key: str(value) for key, value in values.items()}

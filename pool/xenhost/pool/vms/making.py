@@ -1,0 +1,215 @@
+"""Records of VMs, VBDs and VIFs: what a constructor checks and fills in."""
+
+import random
+from collections.abc import Mapping
+from typing import Final
+
+from xenhost.core.errors import XenhostError
+from xenhost.core.ids import parse_device, parse_mac
+from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.transaction import Transaction
+from xenhost.pool.engine.accessors import Accessors
+
+MAX_DISKS: Final = 255
+MAX_CARDS: Final = 7
+"""XenServer's limit."""
+_HALTED_OPERATIONS: Final = (
+    *("changing_dynamic_range", "changing_static_range", "changing_VCPUs", "clone", "copy", "create_template"),
+    *("destroy", "export", "make_into_template", "snapshot", "start", "start_on"),
+)
+
+
+class VmMaking:
+    """Answers the constructors and destructors of VMs and their devices."""
+
+    def __init__(self, database: Database) -> None:
+        self._database: Final = database
+        self._accessors: Final = Accessors(database)
+
+    def answers(self) -> Mapping[str, Implementation]:
+        """By method."""
+        return {
+            "VM.create": self.create_vm,
+            "VM.destroy": self.destroy_vm,
+            "VM.set_is_a_template": self.set_is_a_template,
+            "VM.get_allowed_VBD_devices": self.allowed_disks,
+            "VM.get_allowed_VIF_devices": self.allowed_cards,
+            "VBD.create": self.create_vbd,
+            "VBD.destroy": self.destroy_vbd,
+            "VIF.create": self.create_vif,
+            "VIF.destroy": self.destroy_vif,
+        }
+
+    async def create_vm(self, context: Context, args: Mapping[str, Value]) -> Ref:
+        """A halted VM. Raises ApiError for memory or vCPUs that make no sense."""
+        fields = dict(self._accessors.given(self._database.model.classes["VM"], args))
+        _check_memory(fields)
+        _check_vcpus(fields)
+        fields |= {"power_state": "Halted", "domid": -1}
+
+        def make(transaction: Transaction) -> Ref:
+            vm = transaction.create("VM", fields)
+            transaction.set("VM", vm, {"allowed_operations": halted_operations(bool(fields["is_a_template"]))})
+            metrics = transaction.create("VM_metrics", {})
+            transaction.set("VM", vm, {"metrics": metrics})
+            return vm
+
+        return await self._database.change(make)
+
+    async def destroy_vm(self, context: Context, vm: Ref) -> None:
+        """A halted VM goes with its VBDs, VIFs, consoles and metrics; VDIs stay. Raises ApiError."""
+        record = self._database.get("VM", vm)
+        self._check_halted(vm)
+        if record["is_control_domain"]:
+            raise ApiError("OPERATION_NOT_ALLOWED", "a control domain cannot be destroyed")
+
+        def destroy(transaction: Transaction) -> None:
+            for cls, field in (("VBD", "VBDs"), ("VIF", "VIFs"), ("console", "consoles")):
+                for part in _refs(record[field]):
+                    transaction.delete(cls, part)
+            for cls, field in (("VM_metrics", "metrics"), ("VM_guest_metrics", "guest_metrics")):
+                if record[field] != NULL_REF:
+                    transaction.delete(cls, Ref(str(record[field])))
+            transaction.delete("VM", vm)
+
+        await self._database.change(destroy)
+
+    async def set_is_a_template(self, context: Context, vm: Ref, value: bool) -> None:
+        """A halted VM becomes a template, or a template a VM. Raises ApiError VM_BAD_POWER_STATE."""
+        self._check_halted(vm)
+        fields: Mapping[str, Value] = {"is_a_template": value, "allowed_operations": halted_operations(value)}
+        await self._database.change(lambda t: t.set("VM", vm, fields))
+
+    async def allowed_disks(self, context: Context, vm: Ref) -> tuple[str, ...]:
+        """Places (userdevice) that no VBD has."""
+        used = self._used(vm, "VBD", "userdevice")
+        return tuple(str(place) for place in range(MAX_DISKS) if str(place) not in used)[:16]
+
+    async def allowed_cards(self, context: Context, vm: Ref) -> tuple[str, ...]:
+        """Places (device) that no VIF has."""
+        used = self._used(vm, "VIF", "device")
+        return tuple(str(place) for place in range(MAX_CARDS) if str(place) not in used)
+
+    async def create_vbd(self, context: Context, args: Mapping[str, Value]) -> Ref:
+        """A VBD, not plugged. userdevice: a place, a name such as xvda or hda, or `autodetect`.
+
+        Raises ApiError DEVICE_ALREADY_EXISTS, INVALID_DEVICE, VALUE_NOT_SUPPORTED.
+        """
+        fields = dict(self._accessors.given(self._database.model.classes["VBD"], args))
+        vm = Ref(str(fields["VM"]))
+        self._database.get("VM", vm)
+        if fields["type"] == "CD":
+            fields["mode"] = "RO"
+        elif fields["empty"] or fields.get("VDI", NULL_REF) == NULL_REF:
+            raise ApiError("INVALID_VALUE", "VDI", "none: only a CD drive can be empty")
+        fields["empty"] = fields.get("VDI", NULL_REF) == NULL_REF
+        place = self._place(vm, str(fields["userdevice"]))
+        fields |= {"userdevice": place, "device": parse_device(place)[1], "currently_attached": False}
+        fields["allowed_operations"] = ("attach", "insert", "eject") if fields["type"] == "CD" else ("attach",)
+        return await self._database.change(lambda t: t.create("VBD", fields))
+
+    async def destroy_vbd(self, context: Context, vbd: Ref) -> None:
+        """One that is not plugged; the VDI stays. Raises ApiError OPERATION_NOT_ALLOWED."""
+        if self._database.get("VBD", vbd)["currently_attached"]:
+            raise ApiError("OPERATION_NOT_ALLOWED", "the VBD is plugged; unplug it first")
+        await self._database.change(lambda t: t.delete("VBD", vbd))
+
+    async def create_vif(self, context: Context, args: Mapping[str, Value]) -> Ref:
+        """A VIF, not plugged; an empty MAC is generated. Raises ApiError MAC_INVALID, DEVICE_ALREADY_EXISTS."""
+        fields = dict(self._accessors.given(self._database.model.classes["VIF"], args))
+        vm = Ref(str(fields["VM"]))
+        self._database.get("VM", vm)
+        self._database.get("network", Ref(str(fields["network"])))
+        used, device = self._used(vm, "VIF", "device"), str(fields["device"])
+        if device == "autodetect":
+            device = next((str(place) for place in range(MAX_CARDS) if str(place) not in used), "")
+        if device in used:
+            raise ApiError("DEVICE_ALREADY_EXISTS", device)
+        if not (device.isascii() and device.isdigit()) or int(device) >= MAX_CARDS:
+            raise ApiError("INVALID_DEVICE", device)
+        generated = not fields["MAC"]
+        fields |= {
+            "device": device,
+            "MAC": _new_mac() if generated else _mac(str(fields["MAC"])),
+            "MAC_autogenerated": generated,
+            "currently_attached": False,
+            "allowed_operations": ("attach",),
+        }
+        return await self._database.change(lambda t: t.create("VIF", fields))
+
+    async def destroy_vif(self, context: Context, vif: Ref) -> None:
+        """One that is not plugged. Raises ApiError OPERATION_NOT_ALLOWED."""
+        if self._database.get("VIF", vif)["currently_attached"]:
+            raise ApiError("OPERATION_NOT_ALLOWED", "the VIF is plugged; unplug it first")
+        await self._database.change(lambda t: t.delete("VIF", vif))
+
+    def _check_halted(self, vm: Ref) -> None:
+        state = self._database.get("VM", vm)["power_state"]
+        if state != "Halted":
+            raise ApiError("VM_BAD_POWER_STATE", vm, "halted", str(state).lower())
+
+    def _used(self, vm: Ref, cls: str, field: str) -> set[str]:
+        return {str(self._database.get(cls, ref)[field]) for ref in _refs(self._database.get("VM", vm)[f"{cls}s"])}
+
+    def _place(self, vm: Ref, wanted: str) -> str:
+        used = self._used(vm, "VBD", "userdevice")
+        if wanted == "autodetect":
+            return next(str(place) for place in range(MAX_DISKS) if str(place) not in used)
+        try:
+            _, name = parse_device(wanted)
+        except XenhostError:
+            raise ApiError("INVALID_DEVICE", wanted) from None
+        place = _place_of(name)
+        if place in used:
+            raise ApiError("DEVICE_ALREADY_EXISTS", place)
+        return place
+
+
+def halted_operations(template: bool) -> tuple[str, ...]:
+    """What may be done with a halted VM, or a template."""
+    if template:
+        return (*(word for word in _HALTED_OPERATIONS if not word.startswith("start")), "provision")
+    return _HALTED_OPERATIONS
+
+
+def _place_of(name: str) -> str:
+    """The place of xvda, hdb ...: 0, 1 ..."""
+    number = 0
+    for letter in name.lstrip("0123456789")[2 if name.startswith(("hd", "sd")) else 3 :]:
+        number = number * 26 + ord(letter) - ord("a") + 1
+    return str(number - 1)
+
+
+def _check_memory(fields: Mapping[str, Value]) -> None:
+    names = ("memory_static_min", "memory_dynamic_min", "memory_dynamic_max", "memory_static_max")
+    sizes = [fields.get(name, 0) for name in names]
+    assert all(isinstance(size, int) for size in sizes)
+    if sizes != sorted(sizes) or sizes[-1] == 0:  # type: ignore[type-var] # numbers, as checked
+        raise ApiError("MEMORY_CONSTRAINT_VIOLATION", " <= ".join(names))
+
+
+def _check_vcpus(fields: Mapping[str, Value]) -> None:
+    most, first = fields.get("VCPUs_max", 1), fields.get("VCPUs_at_startup", 1)
+    assert isinstance(most, int)
+    assert isinstance(first, int)
+    if not 1 <= first <= most:
+        raise ApiError("INVALID_VALUE", "VCPUs_at_startup", str(first))
+
+
+def _mac(text: str) -> str:
+    try:
+        return parse_mac(text)
+    except XenhostError:
+        raise ApiError("MAC_INVALID", text) from None
+
+
+def _new_mac() -> str:
+    """A random one that is locally administered."""
+    first, *rest = random.SystemRandom().randbytes(6)
+    return ":".join(f"{byte:02x}" for byte in ((first & 0xFC) | 2, *rest))
+
+
+def _refs(value: Value) -> list[Ref]:
+    assert isinstance(value, tuple)
+    return [Ref(str(each)) for each in value]

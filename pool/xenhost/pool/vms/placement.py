@@ -1,0 +1,79 @@
+"""Where a VM can run: hosts that are alive and enabled, have the memory, and reach its SRs and networks."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from xenhost.core.units import MIB
+from xenhost.pool.call import NULL_REF, ApiError, Ref, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
+from xenhost.pool.hosts.agent import Agents
+
+OVERHEAD: Final = 16 * MIB
+"""Bytes that a domain needs beside its memory, about; the host itself knows exactly, and has the last word."""
+
+
+def choose(database: Database, agents: Agents, vm: Ref, only: Ref | None = None) -> Ref:
+    """The host for it: its affinity if that can run it, else the one with the most free memory.
+
+    Raises ApiError: why the only candidate cannot, or NO_HOSTS_AVAILABLE.
+    """
+    record = database.get("VM", vm)
+    candidates = [only] if only is not None else list(database.rows("host"))
+    reasons = {host: why_not(database, agents, record, host) for host in candidates}
+    able = [host for host, reason in reasons.items() if reason is None]
+    if not able:
+        found = [reason for reason in reasons.values() if reason is not None]
+        raise found[0] if len(found) == 1 else ApiError("NO_HOSTS_AVAILABLE")
+    if record["affinity"] in able:
+        return Ref(str(record["affinity"]))
+    return max(able, key=lambda host: _free(database, host))
+
+
+def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiError | None:
+    """Why the VM cannot run there; None: it can, as far as the pool knows."""
+    record = database.get("host", host)
+    if not agents.alive(host):
+        return ApiError("HOST_OFFLINE", host)
+    if not record["enabled"]:
+        return ApiError("HOST_DISABLED", host)
+    for sr in _srs(database, vm):
+        pbds = [database.get("PBD", pbd) for pbd in _refs(database.get("SR", sr)["PBDs"])]
+        if not any(pbd["host"] == host and pbd["currently_attached"] for pbd in pbds):
+            return ApiError("VM_REQUIRES_SR", vm.ref, sr)
+    for network in _networks(database, vm):
+        pifs = [database.get("PIF", pif) for pif in _refs(database.get("network", network)["PIFs"])]
+        if pifs and not any(pif["host"] == host for pif in pifs):
+            return ApiError("VM_REQUIRES_NETWORK", vm.ref, network)
+    wanted = vm["memory_dynamic_max"]
+    assert isinstance(wanted, int)
+    needed, free = wanted + OVERHEAD, _free(database, host)
+    if needed > free:
+        return ApiError("HOST_NOT_ENOUGH_FREE_MEMORY", str(needed), str(free))
+    return None
+
+
+def _free(database: Database, host: Ref) -> int:
+    metrics = database.find("host_metrics", Ref(str(database.get("host", host)["metrics"])))
+    free = 0 if metrics is None else metrics["memory_free"]
+    assert isinstance(free, int)
+    return free
+
+
+def _srs(database: Database, vm: Record) -> Iterator[Ref]:
+    for vbd in _refs(vm["VBDs"]):
+        record = database.get("VBD", vbd)
+        if not record["empty"] and record["VDI"] != NULL_REF:
+            yield Ref(str(database.get("VDI", Ref(str(record["VDI"])))["SR"]))
+
+
+def _networks(database: Database, vm: Record) -> Iterator[Ref]:
+    for vif in _refs(vm["VIFs"]):
+        network = Ref(str(database.get("VIF", vif)["network"]))
+        if network != NULL_REF:
+            yield network
+
+
+def _refs(value: Value) -> list[Ref]:
+    assert isinstance(value, tuple)
+    return [Ref(str(each)) for each in value]

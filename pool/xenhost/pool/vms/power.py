@@ -1,0 +1,171 @@
+"""Starting, stopping and pausing VMs: placement, the agent's operation, and what it changes in the pool."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from xenhost.api.host.v1 import vm_pb2, vm_service_pb2
+from xenhost.core.errors import HandleInvalid
+from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.engine.tasks import Tasks
+from xenhost.pool.hosts.agent import Agent, Agents
+from xenhost.pool.hosts.told.book import Book
+from xenhost.pool.hosts.told.vm import put_vm
+from xenhost.pool.vms.placement import choose
+from xenhost.pool.vms.spec import vm_spec
+
+
+class VmPower:
+    """Answers the messages about the power state of VMs."""
+
+    def __init__(self, database: Database, agents: Agents, tasks: Tasks) -> None:
+        self._database: Final = database
+        self._agents: Final = agents
+        self._tasks: Final = tasks
+        self._busy: Final[dict[Ref, tuple[str, Ref]]] = {}
+        """What is being done to a VM, and the task that does it."""
+
+    def answers(self) -> Mapping[str, Implementation]:
+        """By method."""
+        return {
+            "VM.start": self.start,
+            "VM.start_on": self.start_on,
+            "VM.clean_shutdown": self.clean_shutdown,
+            "VM.shutdown": self.shutdown,
+            "VM.hard_shutdown": self.hard_shutdown,
+            "VM.clean_reboot": self.clean_reboot,
+            "VM.hard_reboot": self.hard_reboot,
+            "VM.pause": self.pause,
+            "VM.unpause": self.unpause,
+        }
+
+    async def start(self, context: Context, vm: Ref, start_paused: bool, force: bool) -> None:
+        """On the host that suits it best."""
+        self._check(vm, "Halted")
+        await self._start(context, vm, choose(self._database, self._agents, vm), start_paused, "start")
+
+    async def start_on(self, context: Context, vm: Ref, host: Ref, start_paused: bool, force: bool) -> None:
+        """On that host, or nowhere."""
+        self._check(vm, "Halted")
+        self._database.get("host", host)
+        await self._start(context, vm, choose(self._database, self._agents, vm, only=host), start_paused, "start_on")
+
+    async def clean_shutdown(self, context: Context, vm: Ref) -> None:
+        """The guest is asked."""
+        self._check(vm, "Running")
+        with self._doing(context, vm, "clean_shutdown"):
+            await self._stop(context, vm, hard=False)
+
+    async def shutdown(self, context: Context, vm: Ref) -> None:
+        """The guest is asked; if it does not obey, it is not asked again."""
+        self._check(vm, "Running", "Paused")
+        with self._doing(context, vm, "shutdown"):
+            try:
+                await self._stop(context, vm, hard=self._database.get("VM", vm)["power_state"] == "Paused")
+            except ApiError as error:
+                if error.code not in ("VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT", "VM_SHUTDOWN_TIMEOUT"):
+                    raise
+                await self._stop(context, vm, hard=True)
+
+    async def hard_shutdown(self, context: Context, vm: Ref) -> None:
+        """The guest is not asked."""
+        self._check(vm, "Running", "Paused")
+        with self._doing(context, vm, "hard_shutdown"):
+            await self._stop(context, vm, hard=True)
+
+    async def clean_reboot(self, context: Context, vm: Ref) -> None:
+        """The guest is asked."""
+        self._check(vm, "Running")
+        await self._reboot(context, vm, False, "clean_reboot")
+
+    async def hard_reboot(self, context: Context, vm: Ref) -> None:
+        """The guest is not asked."""
+        self._check(vm, "Running", "Paused")
+        await self._reboot(context, vm, True, "hard_reboot")
+
+    async def pause(self, context: Context, vm: Ref) -> None:
+        """Its vCPUs stand still."""
+        self._check(vm, "Running")
+        request = vm_service_pb2.PauseVmRequest(id=self._uuid(vm))
+        with self._doing(context, vm, "pause"):
+            agent = self._agent(vm)
+            await self._run(context, vm, agent, agent.vms.PauseVm, request)
+
+    async def unpause(self, context: Context, vm: Ref) -> None:
+        """Its vCPUs run again."""
+        self._check(vm, "Paused")
+        request = vm_service_pb2.UnpauseVmRequest(id=self._uuid(vm))
+        with self._doing(context, vm, "unpause"):
+            agent = self._agent(vm)
+            await self._run(context, vm, agent, agent.vms.UnpauseVm, request)
+
+    async def _start(self, context: Context, vm: Ref, host: Ref, paused: bool, word: str) -> None:
+        with self._doing(context, vm, word):
+            agent = self._agents.agent(host)
+            spec = vm_spec(self._database, vm)
+            await _introduce(agent, spec)
+            request = vm_service_pb2.StartVmRequest(id=spec.id, paused=paused)
+            await self._run(context, vm, agent, agent.vms.StartVm, request)
+
+    async def _stop(self, context: Context, vm: Ref, hard: bool) -> None:
+        agent = self._agent(vm)
+        request = vm_service_pb2.ShutdownVmRequest(id=self._uuid(vm), hard=hard)
+        await self._run(context, vm, agent, agent.vms.ShutdownVm, request)
+
+    async def _reboot(self, context: Context, vm: Ref, hard: bool, word: str) -> None:
+        with self._doing(context, vm, word):
+            agent = self._agent(vm)
+            request = vm_service_pb2.RebootVmRequest(id=self._uuid(vm), hard=hard)
+            await self._run(context, vm, agent, agent.vms.RebootVm, request)
+
+    async def _run(self, context: Context, vm: Ref, agent: Agent, method: Any, request: Any) -> None:
+        """See it through; then the pool knows what came of it, before the caller does."""
+        answer = await agent.carry_out(method, request, lambda done: self._tasks.progress(context.task, done))
+        now = vm_pb2.Vm()
+        answer.Unpack(now)
+        await self._database.change(lambda t: put_vm(Book(t, agent.host), now))
+
+    def _check(self, vm: Ref, *states: str) -> None:
+        """Raises ApiError VM_IS_TEMPLATE, VM_IS_SNAPSHOT, VM_BAD_POWER_STATE."""
+        record = self._database.get("VM", vm)
+        if record["is_a_template"]:
+            raise ApiError("VM_IS_TEMPLATE", vm)
+        if record["is_a_snapshot"]:
+            raise ApiError("VM_IS_SNAPSHOT", vm)
+        if record["power_state"] not in states:
+            raise ApiError("VM_BAD_POWER_STATE", vm, " or ".join(states).lower(), str(record["power_state"]).lower())
+
+    @contextmanager
+    def _doing(self, context: Context, vm: Ref, word: str) -> Iterator[None]:
+        """One thing at a time. Raises ApiError OTHER_OPERATION_IN_PROGRESS."""
+        if (other := self._busy.get(vm)) is not None and word not in ("hard_shutdown", "hard_reboot"):
+            raise ApiError("OTHER_OPERATION_IN_PROGRESS", "VM", vm, other[0], other[1])
+        self._busy[vm] = word, context.task
+        self._show(vm)
+        try:
+            yield
+        finally:
+            if self._busy.get(vm) == (word, context.task):
+                del self._busy[vm]
+                self._show(vm)
+
+    def _show(self, vm: Ref) -> None:
+        if self._database.find("VM", vm) is None:
+            return
+        busy = self._busy.get(vm)
+        operations: Value = {} if busy is None or busy[1] == NULL_REF else {busy[1]: busy[0]}
+        self._database.note(lambda t: t.set("VM", vm, {"current_operations": operations}))
+
+    def _agent(self, vm: Ref) -> Agent:
+        return self._agents.agent(Ref(str(self._database.get("VM", vm)["resident_on"])))
+
+    def _uuid(self, vm: Ref) -> str:
+        return str(self._database.get("VM", vm)["uuid"])
+
+
+async def _introduce(agent: Agent, spec: vm_pb2.Vm) -> None:
+    """The agent knows the VM as it is now, whatever it remembers of an earlier run."""
+    with suppress(HandleInvalid):
+        await agent.call(agent.vms.DeleteVm, vm_service_pb2.DeleteVmRequest(id=spec.id))
+    await agent.call(agent.vms.CreateVm, vm_service_pb2.CreateVmRequest(vm=spec))

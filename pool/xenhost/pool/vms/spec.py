@@ -1,0 +1,163 @@
+"""A VM's record, as the agent that starts it wants to be told. Pure."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from xenhost.api.host.v1 import vm_pb2
+from xenhost.pool.call import NULL_REF, ApiError, Ref, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
+
+_AFTER: Final = {
+    "destroy": vm_pb2.AFTER_STOP_DESTROY,
+    "soft_reboot": vm_pb2.AFTER_STOP_RESTART,
+    "restart": vm_pb2.AFTER_STOP_RESTART,
+    "coredump_and_destroy": vm_pb2.AFTER_STOP_DESTROY,
+    "coredump_and_restart": vm_pb2.AFTER_STOP_RESTART,
+    "rename_restart": vm_pb2.AFTER_STOP_RESTART,
+    "preserve": vm_pb2.AFTER_STOP_PRESERVE,
+}
+_LOCKING: Final = {
+    "locked": vm_pb2.VIF_LOCKING_LOCKED,
+    "unlocked": vm_pb2.VIF_LOCKING_UNLOCKED,
+    "disabled": vm_pb2.VIF_LOCKING_DISABLED,
+}
+_DEFAULT_WEIGHT: Final = 256
+_MASK: Final = re.compile(r"[0-9]{1,4}(,[0-9]{1,4})*")
+
+
+def vm_spec(database: Database, vm: Ref) -> vm_pb2.Vm:
+    """Everything needed to start it. Raises ApiError if its record does not make sense, saying which field."""
+    record = database.get("VM", vm)
+    spec = vm_pb2.Vm(
+        id=_text(record["uuid"]),
+        name=_text(record["name_label"]),
+        vcpus=_vcpus(record),
+        memory=vm_pb2.Memory(
+            static_max_bytes=_size(record, "memory_static_max"),
+            dynamic_max_bytes=_size(record, "memory_dynamic_max"),
+            dynamic_min_bytes=_size(record, "memory_dynamic_min"),
+        ),
+        platform=_strings(record["platform"]),
+        xenstore_data={k: v for k, v in _strings(record["xenstore_data"]).items() if k.startswith("vm-data/")},
+        after_shutdown=_AFTER.get(_text(record["actions_after_shutdown"]), vm_pb2.AFTER_STOP_UNSPECIFIED),
+        after_reboot=_AFTER.get(_text(record["actions_after_reboot"]), vm_pb2.AFTER_STOP_UNSPECIFIED),
+        after_crash=_AFTER.get(_text(record["actions_after_crash"]), vm_pb2.AFTER_STOP_UNSPECIFIED),
+        vbds=[vbd_spec(database, ref) for ref in _refs(record["VBDs"])],
+        vifs=[vif_spec(database, ref) for ref in _refs(record["VIFs"])],
+    )
+    _set_boot(spec, record)
+    return spec
+
+
+def vbd_spec(database: Database, vbd: Ref) -> vm_pb2.Vbd:
+    """A VBD with the VDI in it."""
+    record = database.get("VBD", vbd)
+    is_cd = record["type"] == "CD"
+    source = vm_pb2.Source(kind=vm_pb2.SOURCE_KIND_EMPTY)
+    vdi = Ref(_text(record["VDI"]))
+    if not record["empty"] and vdi != NULL_REF:
+        source = vm_pb2.Source(vdi_id=_text(database.get("VDI", vdi)["uuid"]))
+    return vm_pb2.Vbd(
+        device=_text(record["device"]) or _text(record["userdevice"]),
+        source=source,
+        mode=vm_pb2.VBD_MODE_RO if is_cd or record["mode"] == "RO" else vm_pb2.VBD_MODE_RW,
+        type=vm_pb2.VBD_TYPE_CD if is_cd else vm_pb2.VBD_TYPE_DISK,
+    )
+
+
+def vif_spec(database: Database, vif: Ref) -> vm_pb2.Vif:
+    """A VIF and the network it is on."""
+    record = database.get("VIF", vif)
+    params = _strings(record["qos_algorithm_params"])
+    limited = record["qos_algorithm_type"] == "ratelimit" and params.get("kbps", "").isdigit()
+    return vm_pb2.Vif(
+        index=int(_text(record["device"])),
+        mac=_text(record["MAC"]),
+        network=_text(database.get("network", Ref(_text(record["network"])))["uuid"]),
+        mtu=int(_text(record["MTU"])),
+        rate_kbps=int(params["kbps"]) if limited else 0,
+        locking=_LOCKING.get(_text(record["locking_mode"]), vm_pb2.VIF_LOCKING_NETWORK_DEFAULT),
+        ipv4_allowed=_texts(record["ipv4_allowed"]),
+        ipv6_allowed=_texts(record["ipv6_allowed"]),
+    )
+
+
+def domain_type(record: Record) -> str:
+    """hvm, pv or pvh: as the record says, or as it follows from how it boots."""
+    declared = record.get("domain_type", "unspecified")
+    if declared in ("hvm", "pv", "pvh"):
+        return _text(declared)
+    if declared == "pv_in_pvh":
+        return "pvh"
+    return "hvm" if record["HVM_boot_policy"] else "pv"
+
+
+def _set_boot(spec: vm_pb2.Vm, record: Record) -> None:
+    kind = domain_type(record)
+    if kind == "hvm":
+        spec.type = vm_pb2.VM_TYPE_HVM
+        spec.firmware.order = _strings(record["HVM_boot_params"]).get("order", "") or "cd"
+        return
+    spec.type = vm_pb2.VM_TYPE_PVH if kind == "pvh" else vm_pb2.VM_TYPE_PV
+    if record["PV_bootloader"]:
+        spec.bootloader.args.extend(_text(record["PV_bootloader_args"]).split())
+        spec.bootloader.cmdline = _text(record["PV_args"])
+        return
+    if not record["PV_kernel"]:
+        raise ApiError("OPERATION_NOT_ALLOWED", "the VM has neither PV_bootloader nor PV_kernel, so it cannot boot")
+    spec.direct.kernel = _text(record["PV_kernel"])
+    spec.direct.ramdisk = _text(record["PV_ramdisk"])
+    spec.direct.cmdline = _text(record["PV_args"])
+
+
+def _vcpus(record: Record) -> vm_pb2.Vcpus:
+    params = _strings(record["VCPUs_params"])
+    vcpus = vm_pb2.Vcpus(
+        maximum=_size(record, "VCPUs_max"),
+        at_startup=_size(record, "VCPUs_at_startup"),
+        weight=_number(params, "weight", _DEFAULT_WEIGHT),
+        cap=_number(params, "cap", 0),
+    )
+    mask = params.get("mask", "")
+    if mask:
+        if not _MASK.fullmatch(mask):
+            raise ApiError("INVALID_VALUE", "VCPUs_params:mask", mask)
+        cpus = sorted(int(cpu) for cpu in mask.split(","))
+        vcpus.affinity.extend(vm_pb2.CpuSet(cpus=cpus) for _ in range(vcpus.maximum))
+    return vcpus
+
+
+def _number(params: Mapping[str, str], name: str, default: int) -> int:
+    text = params.get(name, "")
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 6:
+        raise ApiError("INVALID_VALUE", f"VCPUs_params:{name}", text)
+    return int(text)
+
+
+def _size(record: Record, name: str) -> int:
+    value = record[name]
+    if not isinstance(value, int) or value < 0 or value > 1 << 53:
+        raise ApiError("INVALID_VALUE", name, str(value))
+    return value
+
+
+def _text(value: Value) -> str:
+    return str(value)
+
+
+def _texts(value: Value) -> list[str]:
+    assert isinstance(value, tuple)
+    return [str(each) for each in value]
+
+
+def _strings(value: Value) -> dict[str, str]:
+    assert isinstance(value, dict)
+    return {key: str(each) for key, each in value.items()}
+
+
+def _refs(value: Value) -> Iterable[Ref]:
+    return (Ref(text) for text in _texts(value))

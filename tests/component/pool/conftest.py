@@ -1,0 +1,141 @@
+"""A pool master over an agent on a simulated host, without the wire."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import grpc
+import pytest
+
+from component.harness.agent import Agent as HostAgent
+from component.harness.agent import running
+from xenhost.agent.clock import SystemClock
+from xenhost.api.link.v1 import link_service_pb2_grpc
+from xenhost.drivers.sim.config import Delays, SimConfig
+from xenhost.drivers.sim.world import World
+from xenhost.pool.call import ApiError, Context, Ref, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
+from xenhost.pool.database.sqlite import SqliteStore
+from xenhost.pool.engine.dispatcher import ModelDispatcher
+from xenhost.pool.engine.registry import Implementations
+from xenhost.pool.engine.task_calls import TaskCalls
+from xenhost.pool.engine.tasks import Tasks
+from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.hosts import Hosts
+from xenhost.pool.hosts.link import OPTIONS, LinkServicer
+from xenhost.pool.model.catalogue import MODEL
+from xenhost.pool.storage.srs import Srs
+from xenhost.pool.storage.vdis import Vdis
+from xenhost.pool.vms.devices import VmDevices
+from xenhost.pool.vms.making import VmMaking
+from xenhost.pool.vms.power import VmPower
+
+LEASE_SECONDS = 1.0
+
+
+class Master:
+    """A database, the link that fills it, and what answers calls."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = f"unix:{folder}/master.sock"
+        self.database = Database(MODEL, SqliteStore(folder / "pool.db"))
+        clock = SystemClock()
+        self.hosts = Hosts(self.database, clock, LEASE_SECONDS)
+        self.agents = Agents(self.hosts)
+        self.tasks = Tasks(self.database, clock)
+        answers = Implementations(MODEL)
+        for part in (
+            TaskCalls(self.database, self.tasks),
+            VmPower(self.database, self.agents, self.tasks),
+            VmMaking(self.database),
+            VmDevices(self.database, self.agents),
+            Vdis(self.database, self.agents, self.tasks),
+            Srs(self.database, self.agents, self.tasks),
+        ):
+            answers.register_all(part.answers())
+        self.dispatcher = ModelDispatcher(self.database, self.tasks, answers, clock)
+        self.root = Context(user="root", superuser=True)
+
+    async def call(self, method: str, *params: Value) -> Any:
+        """As root."""
+        return await self.dispatcher.call(self.root, method, params)
+
+    async def ref(self, method: str, *params: Value) -> Ref:
+        """Of a call that makes an object."""
+        return Ref(str(await self.call(method, *params)))
+
+    async def refused(self, code: str, method: str, *params: Value) -> list[str]:
+        """The failure array of a call that fails with that code."""
+        with pytest.raises(ApiError) as caught:
+            await self.call(method, *params)
+        assert caught.value.code == code, caught.value
+        return caught.value.as_xenapi()
+
+    def only(self, cls: str) -> Record:
+        """The one object of its class."""
+        (record,) = self.database.rows(cls).values()
+        return record
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait until it is so."""
+        async with asyncio.timeout(15):
+            while not holds():
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def listening(folder: Path) -> AsyncIterator[Master]:
+    """A master that agents can dial."""
+    async with AsyncExitStack() as stack:
+        master = Master(folder)
+        await master.database.open()
+        stack.push_async_callback(master.database.close)
+        await stack.enter_async_context(master.tasks)
+        stack.push_async_callback(master.agents.close)
+        server = grpc.aio.server(options=OPTIONS)
+        add: Any = link_service_pb2_grpc.add_LinkServiceServicer_to_server
+        add(LinkServicer(master.hosts), server)
+        server.add_insecure_port(master.address)
+        await server.start()
+        stack.push_async_callback(server.stop, None)
+        watching = asyncio.create_task(master.hosts.watch())
+        stack.callback(watching.cancel)
+        yield master
+
+
+def toml(master: Master, *extra: str) -> str:
+    """How an agent finds the master."""
+    return "\n".join(["[master]", f'address = "{master.address}"', *extra, ""])
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short one: sockets lie in it."""
+    with TemporaryDirectory(prefix="xp-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+async def master(tmp_path: Path) -> AsyncIterator[Master]:
+    async with listening(tmp_path) as master:
+        yield master
+
+
+@asynccontextmanager
+async def reporting(folder: Path, master: Master, delays: Delays | None = None) -> AsyncIterator[HostAgent]:
+    """An agent that the master knows and can call."""
+    socket = folder / "run/xenhost/xenhostd.sock"
+    world = World(SystemClock(), SimConfig(bridges=("xenbr0", "xapi0"), delays=delays or Delays()))
+    async with running(folder, toml(master, f'endpoints = ["unix:{socket}"]'), world) as agent:
+        await master.until(lambda: master.database.rows("PIF"))
+        yield agent
+
+
+@pytest.fixture
+async def agent(tmp_path: Path, master: Master) -> AsyncIterator[HostAgent]:
+    async with reporting(tmp_path, master) as agent:
+        yield agent
