@@ -49,7 +49,13 @@ class Owned:
         return len(self.live) < MAX_OWNER_SOURCES
 
     def add(self, source: Source, table: "Table") -> int:
-        """A column for a data source, unknown so far. Raises TooBusy."""
+        """A column for a data source, unknown so far. If there are too many, one that is not live any more goes.
+
+        Raises TooBusy: all of them are live."""
+        if len(self.columns) >= MAX_OWNER_SOURCES:
+            gone = next((name for name in self.columns if name not in self.live), None)
+            if gone is not None:
+                self.drop(gone, table)
         if len(self.columns) >= MAX_OWNER_SOURCES:
             raise TooBusy(f"{self._label} has {MAX_OWNER_SOURCES} data sources already; forget some")
         if not self._free:

@@ -273,7 +273,7 @@ class Store:
         fits = newer & ((slots > last_slot) | (what.gauge & (slots == last_slot)))
 
         more = newer & ~fits & what.absolute  # the second one of a slot: for the next slot
-        table.raw[columns[more]] = numpy.nan_to_num(last_raw[more]) + raw[more]
+        table.raw[columns[more]] = numpy.nan_to_num(last_raw[more]) + numpy.nan_to_num(raw[more])
 
         where = numpy.flatnonzero(fits)
         columns, raw, time, slots, last_slot = columns[where], raw[where], time[where], slots[where], last_slot[where]
