@@ -19,6 +19,7 @@ from xenhost.api.host.v1 import (
     host_service_pb2,
     network_service_pb2,
     pif_service_pb2,
+    pvs_service_pb2,
     sdn_service_pb2,
     sr_service_pb2,
     sriov_service_pb2,
@@ -39,6 +40,7 @@ FILES: tuple[Any, ...] = (
     network_service_pb2,
     operations_pb2,
     pif_service_pb2,
+    pvs_service_pb2,
     sdn_service_pb2,
     sr_service_pb2,
     sriov_service_pb2,
@@ -75,7 +77,7 @@ WORDS = [
 ]
 NETWORK_SERVICES = (
     *("NetworkService", "PifService", "BondService", "VlanService", "TunnelService", "NetworkSriovService"),
-    "SdnControllerService",
+    *("SdnControllerService", "PvsService"),
 )
 PROTOTYPE: Any = vars(MessageFactory)["GetPrototype"].__get__(MessageFactory())  # the stubs forgot it
 NUMBERS = [0, 1, 2, 7, 16, 255, 4096, 2**31 - 1]

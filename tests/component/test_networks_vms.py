@@ -85,3 +85,33 @@ async def test_a_vm_on_virtual_functions_is_refused_and_left_halted(xenhost: Com
     (sriov,) = await xenhost.json("sriov", "list")
     assert sriov["status"] == {"capacity": 4, "remaining": 4}
     await xenhost.ok("vm", "shutdown", "--hard", "web1")
+
+
+async def test_a_pvs_proxy_is_made_for_a_vif(xenhost: CommandLine) -> None:
+    await xenhost.ok("pvs", "site-introduce", "Paris", "--pvs-uuid", "paris-1")
+    ports = ("--first-port", "6910", "--last-port", "6930")
+    assert await xenhost.ok("pvs", "server-introduce", "Paris", "--address", "10.7.0.9,fd00::9", *ports) == (
+        "the server is introduced\n"
+    )
+    assert await xenhost.ok("pvs", "proxy-create", "Paris", "web1") == "the proxy is created\n"
+    (site,) = await xenhost.json("pvs", "list")
+    (proxy,) = site["proxies"]
+    assert (proxy["mac"], proxy["status"]["state"]) == ("00:16:3e:00:00:01", "stopped")
+    assert "while no VIF needs it" in proxy["status"]["problem"]
+    await xenhost.ok("vm", "start", "web1")
+    async with asyncio.timeout(SECONDS):
+        while not (await xenhost.json("pvs", "list"))[0]["proxies"][0]["status"]["attached"]:
+            await asyncio.sleep(0.1)
+    shown = await xenhost.ok("pvs", "list")
+    assert "10.7.0.9, fd00::9  ports 6910 to 6930" in shown
+    assert "00:16:3e:00:00:01 on xapi1  initialised" in shown
+    ended = await xenhost.run("pvs", "proxy-create", "Paris", "web1")
+    assert (ended.exit_code, "has a proxy" in ended.stderr) == (5, True)
+    assert (await xenhost.run("pvs", "proxy-create", "Paris", "web1", "7")).exit_code == 4
+    ended = await xenhost.run("pvs", "site-forget", "Paris")
+    assert (ended.exit_code, "destroy them first" in ended.stderr) == (5, True)
+    assert (await xenhost.run("pvs", "site-forget", "Rome")).exit_code == 4
+    await xenhost.ok("pvs", "proxy-destroy", proxy["id"])
+    await xenhost.ok("pvs", "server-forget", site["servers"][0]["id"])
+    assert await xenhost.ok("pvs", "site-forget", "Paris") == "the site is forgotten\n"
+    assert await xenhost.json("pvs", "list") == []

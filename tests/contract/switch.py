@@ -17,6 +17,7 @@ from contract import (
     switch_promises_bridges,
     switch_promises_controllers,
     switch_promises_locking,
+    switch_promises_proxies,
     switch_promises_tunnels,
     switch_promises_vifs,
     switch_promises_vlans,
@@ -30,8 +31,9 @@ LOCKING: Final[tuple[Promise, ...]] = switch_promises_locking.PROMISES
 VLANS: Final[tuple[Promise, ...]] = switch_promises_vlans.PROMISES
 BONDS: Final[tuple[Promise, ...]] = switch_promises_bonds.PROMISES
 TUNNELS: Final[tuple[Promise, ...]] = switch_promises_tunnels.PROMISES
+PROXIES: Final[tuple[Promise, ...]] = switch_promises_proxies.PROMISES
 CONTROLLERS: Final[tuple[Promise, ...]] = switch_promises_controllers.PROMISES
-PROMISES: Final = (*BRIDGES, *VIFS, *LOCKING, *VLANS, *BONDS, *TUNNELS, *CONTROLLERS)
+PROMISES: Final = (*BRIDGES, *VIFS, *LOCKING, *VLANS, *BONDS, *TUNNELS, *CONTROLLERS, *PROXIES)
 
 
 def name_of(promise: Promise) -> str:

@@ -11,6 +11,8 @@ from enum import StrEnum, auto
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Final
 
+from xenhost.core.pvs import PvsPort
+
 MAX_VLAN: Final = 4094
 BACKEND_MAC: Final = "fe:ff:ff:ff:ff:ff"
 """Of dom0's end of a VIF: the highest, so that no bridge takes it for its own."""
@@ -43,6 +45,8 @@ class SwitchFeature(StrEnum):
     FAIL_MODE = auto()
     CONTROLLER = auto()
     """SDN controllers, by OVSDB managers and OpenFlow."""
+    PVS_PROXY = auto()
+    """Ports for PVS proxies, and the rules that send a guest's traffic there."""
 
 
 # --- bridges and what is on them
@@ -146,6 +150,7 @@ class Topology:
     bridges: tuple[Bridge, ...] = ()
     controllers: tuple[str, ...] = ()
     """Who else may say what the switch does, as OVSDB targets: `ssl:192.0.2.1:6632`, `pssl:6640`."""
+    proxies: tuple[PvsPort, ...] = ()
 
     def bridge(self, name: str) -> Bridge | None:
         """One of them."""

@@ -387,3 +387,35 @@ class VlanInUse(XenhostError):
     reason = "VLAN_IN_USE"
     code = Code.FAILED_PRECONDITION
     fields = ("device", "vlan")
+
+
+class PvsSiteContainsServers(XenhostError):
+    """Servers are in the site; forget them first."""
+
+    reason = "PVS_SITE_CONTAINS_SERVERS"
+    code = Code.FAILED_PRECONDITION
+    fields = ("servers",)
+
+
+class PvsSiteContainsRunningProxies(XenhostError):
+    """Proxies are in the site; destroy them first."""
+
+    reason = "PVS_SITE_CONTAINS_RUNNING_PROXIES"
+    code = Code.FAILED_PRECONDITION
+    fields = ("proxies",)
+
+
+class PvsServerAddressInUse(XenhostError):
+    """Another server has that address."""
+
+    reason = "PVS_SERVER_ADDRESS_IN_USE"
+    code = Code.FAILED_PRECONDITION
+    fields = ("address",)
+
+
+class PvsProxyAlreadyPresent(XenhostError):
+    """The VIF has a proxy."""
+
+    reason = "PVS_PROXY_ALREADY_PRESENT"
+    code = Code.FAILED_PRECONDITION
+    fields = ("proxies",)

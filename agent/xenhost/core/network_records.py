@@ -20,6 +20,7 @@ from xenhost.core.network import (
     SwitchKind,
     TunnelProtocol,
 )
+from xenhost.core.pvs import PvsProxy, PvsProxyId, PvsServer, PvsServerId, PvsSite, PvsSiteId
 
 NetworkId = NewType("NetworkId", str)
 PifId = NewType("PifId", str)
@@ -197,6 +198,9 @@ class Intent:
     tunnels: Mapping[TunnelId, Tunnel] = field(default_factory=dict)
     sriovs: Mapping[SriovId, NetworkSriov] = field(default_factory=dict)
     controllers: Mapping[ControllerId, Controller] = field(default_factory=dict)
+    pvs_sites: Mapping[PvsSiteId, PvsSite] = field(default_factory=dict)
+    pvs_servers: Mapping[PvsServerId, PvsServer] = field(default_factory=dict)
+    pvs_proxies: Mapping[PvsProxyId, PvsProxy] = field(default_factory=dict)
     switch: SwitchKind = SwitchKind.BRIDGE
     igmp_snooping: bool | None = None
     pass_through_carrier: bool = False

@@ -20,6 +20,7 @@ from xenhost.core.network_records import (
     SriovId,
     TunnelId,
 )
+from xenhost.core.pvs import PvsProxyId, PvsServerId, PvsSiteId
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +250,66 @@ class ForgetController:
 
 
 @dataclass(frozen=True, slots=True)
+class IntroducePvsSite:
+    """PVS_site.introduce."""
+
+    kind: ClassVar[str] = "pvs_site.introduce"
+    name: str
+    description: str = ""
+    pvs_uuid: str = ""
+    id: PvsSiteId = PvsSiteId("")
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetPvsSite:
+    """PVS_site.forget. Raises PvsSiteContainsServers, PvsSiteContainsRunningProxies."""
+
+    kind: ClassVar[str] = "pvs_site.forget"
+    site: PvsSiteId
+
+
+@dataclass(frozen=True, slots=True)
+class IntroducePvsServer:
+    """PVS_server.introduce. Raises PvsServerAddressInUse."""
+
+    kind: ClassVar[str] = "pvs_server.introduce"
+    site: PvsSiteId
+    addresses: tuple[IPv4Address | IPv6Address, ...]
+    first_port: int
+    last_port: int
+    id: PvsServerId = PvsServerId("")
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetPvsServer:
+    """PVS_server.forget."""
+
+    kind: ClassVar[str] = "pvs_server.forget"
+    server: PvsServerId
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePvsProxy:
+    """PVS_proxy.create, for a VIF as it is now. Raises OpenvswitchNotActive, PvsProxyAlreadyPresent."""
+
+    kind: ClassVar[str] = "pvs_proxy.create"
+    site: PvsSiteId
+    vm: str
+    devid: int
+    mac: str
+    bridge: str
+    id: PvsProxyId = PvsProxyId("")
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyPvsProxy:
+    """PVS_proxy.destroy."""
+
+    kind: ClassVar[str] = "pvs_proxy.destroy"
+    proxy: PvsProxyId
+
+
+@dataclass(frozen=True, slots=True)
 class ReconfigureManagement:
     """host.management_reconfigure, with a net: unless confirmed within `confirm_seconds`, all goes back as it was.
 
@@ -315,6 +376,12 @@ NetworkRequest = (
     | DestroySriov
     | IntroduceController
     | ForgetController
+    | IntroducePvsSite
+    | ForgetPvsSite
+    | IntroducePvsServer
+    | ForgetPvsServer
+    | CreatePvsProxy
+    | DestroyPvsProxy
     | ReconfigureManagement
     | ResetNetworking
     | SetSwitch

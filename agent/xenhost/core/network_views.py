@@ -5,6 +5,7 @@ from datetime import datetime
 
 from xenhost.core.network import IpState, LockingMode, MemberState, Nic
 from xenhost.core.network_records import Bond, Controller, Network, NetworkSriov, Pif, PifId, Tunnel, Vlan
+from xenhost.core.pvs import PvsSiteView
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,5 +114,6 @@ class HostNetwork:
     tunnels: tuple[TunnelView, ...]
     sriovs: tuple[SriovView, ...]
     controllers: tuple[ControllerView, ...]
+    pvs_sites: tuple[PvsSiteView, ...]
     management: ManagementView
     foreign_bridges: tuple[str, ...]

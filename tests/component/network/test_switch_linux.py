@@ -10,7 +10,7 @@ import pytest
 
 from contract import switch_frames as frames
 from contract import switch_promises_locking as locking
-from contract.switch import BRIDGES, CONTROLLERS, LOCKING, TUNNELS, VIFS, Promise, keep, name_of
+from contract.switch import BRIDGES, CONTROLLERS, LOCKING, PROXIES, TUNNELS, VIFS, Promise, keep, name_of
 from contract.switch_ground import DEADLINE
 from contract.switch_linux import LinuxGround, standing
 from contract.switch_promises_bridges import MAC_A
@@ -20,6 +20,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
     pytest.mark.timeout(180),
 ]
+HERE = (*BRIDGES, *VIFS, *LOCKING, *TUNNELS, *CONTROLLERS, *PROXIES)
 NEEDS_MODULES = {name_of(each) for each in TUNNELS if name_of(each).startswith("gre_")}
 """Kept in tests/bare: the kernels that tests run on need not have gretap."""
 
@@ -32,7 +33,11 @@ async def ground() -> AsyncIterator[LinuxGround]:
 
 @pytest.mark.parametrize(
     "promise",
-    [each for each in (*BRIDGES, *VIFS, *LOCKING, *TUNNELS, *CONTROLLERS) if name_of(each) not in NEEDS_MODULES],
+    [
+        each
+        for each in (*BRIDGES, *VIFS, *LOCKING, *TUNNELS, *CONTROLLERS, *PROXIES)
+        if name_of(each) not in NEEDS_MODULES
+    ],
     ids=name_of,
 )
 async def test_promise(promise: Promise, ground: LinuxGround) -> None:

@@ -20,18 +20,24 @@ from xenhost.core.network_records import (
 from xenhost.core.network_requests import (
     CreateBond,
     CreateNetwork,
+    CreatePvsProxy,
     CreateSriov,
     CreateTunnel,
     CreateVlan,
     DestroyBond,
     DestroyNetwork,
+    DestroyPvsProxy,
     DestroySriov,
     DestroyTunnel,
     DestroyVlan,
     ForgetController,
     ForgetPif,
+    ForgetPvsServer,
+    ForgetPvsSite,
     IntroduceController,
     IntroducePif,
+    IntroducePvsServer,
+    IntroducePvsSite,
     NetworkRequest,
     PlugPif,
     ReconfigureIp,
@@ -46,11 +52,13 @@ from xenhost.core.network_requests import (
     UpdatePif,
     UpdateTunnel,
 )
+from xenhost.core.pvs import PvsProxyId, PvsServerId, PvsSiteId
 
 NET, VLAN_NET, TUNNEL_NET, SRIOV_NET = (NetworkId(net_id(number)) for number in (1, 2, 3, 4))
 MASTER, UNTAGGED, ACCESS, LOGICAL = (PifId(net_id(number)) for number in (11, 12, 13, 14))
 BOND, TUNNEL, SRIOV = BondId(net_id(21)), TunnelId(net_id(22)), SriovId(net_id(23))
 CONTROLLER = ControllerId(net_id(24))
+SITE, SERVER, PROXY = PvsSiteId(net_id(25)), PvsServerId(net_id(26)), PvsProxyId(net_id(27))
 STATIC: Final = Ipv4Config(Ipv4Mode.STATIC, IPv4Interface("192.0.2.5/24"), IPv4Address("192.0.2.1"))
 OTHER: Final = Ipv4Config(Ipv4Mode.STATIC, IPv4Interface("198.51.100.5/24"))
 DHCP: Final = Ipv4Config(Ipv4Mode.DHCP)
@@ -92,6 +100,12 @@ TUNNELLED: Final = (
 VIRTUAL: Final = (CreateNetwork(SRIOV_NET, name="sriov"), CreateSriov(pif("eth3"), SRIOV_NET, SRIOV, LOGICAL))
 
 SDN: Final = IntroduceController(ControllerProtocol.SSL, IPv4Address("192.0.2.9"), id=CONTROLLER)
+PROXIED: Final = (
+    PlugPif(pif("eth1")),
+    IntroducePvsSite("site", id=SITE),
+    IntroducePvsServer(SITE, (IPv4Address("10.7.0.9"),), 6910, 6930, SERVER),
+    CreatePvsProxy(SITE, "vm", 0, "52:54:00:00:00:01", "xenbr1", PROXY),
+)
 
 SCENARIOS: Final = {
     scenario.name: scenario
@@ -127,6 +141,12 @@ SCENARIOS: Final = {
         Scenario("sriov-destroy", DestroySriov(SRIOV), VIRTUAL),
         Scenario("sdn-introduce", SDN),
         Scenario("sdn-forget", ForgetController(CONTROLLER), (SDN,)),
+        Scenario("pvs-site", PROXIED[1]),
+        Scenario("pvs-site-forget", ForgetPvsSite(SITE), PROXIED[:2]),
+        Scenario("pvs-server", PROXIED[2], PROXIED[:2]),
+        Scenario("pvs-server-forget", ForgetPvsServer(SERVER), PROXIED),
+        Scenario("pvs-proxy", PROXIED[3], PROXIED[:3]),
+        Scenario("pvs-proxy-destroy", DestroyPvsProxy(PROXY), PROXIED),
         Scenario("management", ReconfigureManagement(pif("eth1"), ipv4=OTHER, confirm_seconds=0)),
         Scenario("management-unconfirmed", ReconfigureManagement(pif("eth1"), ipv4=OTHER, confirm_seconds=30)),
         Scenario("management-vlan", ReconfigureManagement(UNTAGGED, ipv4=DHCP, confirm_seconds=0), VLAN),

@@ -160,6 +160,7 @@ class Stage:
         assert known.effective == known.intent
         assert world.ours() == {bridge.name: bridge for bridge in wanted.topology.bridges}
         assert world.controllers == wanted.topology.controllers
+        assert world.proxies == wanted.topology.proxies
         assert world.plan == wanted.addresses
         virtual = {intent_pif.device for intent_pif in map(self._physical(known.intent), known.intent.sriovs.values())}
         assert {device for device, nic in world.cards.items() if nic.sriov_enabled} == virtual

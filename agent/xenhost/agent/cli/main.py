@@ -24,6 +24,7 @@ _GROUPS: Final = {
     "bond": (f"{_COMMANDS}.bond:bond", "Several network cards of the host as one."),
     "vlan": (f"{_COMMANDS}.vlan:vlan", "VLANs on network cards and bonds."),
     "tunnel": (f"{_COMMANDS}.tunnel:tunnel", "Networks stretched to other hosts, by GRE or VXLAN."),
+    "pvs": (f"{_COMMANDS}.pvs:pvs", "Citrix Provisioning: sites, servers, proxies of VIFs."),
     "sdn": (f"{_COMMANDS}.sdn:sdn", "SDN controllers of Open vSwitch."),
     "sriov": (f"{_COMMANDS}.sriov:sriov", "Networks of virtual functions of a card."),
     "metrics": (f"{_COMMANDS}.metrics:metrics", "What is measured: data sources, graphs, alerts."),

@@ -71,6 +71,11 @@ class NetworkCalls:
         """MetricsService."""
         return self._stub("metrics_service", "MetricsServiceStub")
 
+    @cached_property
+    def pvs(self) -> Any:
+        """PvsService."""
+        return self._stub("pvs_service", "PvsServiceStub")
+
     def network(self, name: str) -> network_pb2.Network:
         """One network, by UUID, bridge or name."""
         from xenhost.api.host.v1.network_service_pb2 import GetNetworkRequest

@@ -19,6 +19,7 @@ from xenhost.core.errors import XenhostError
 from xenhost.core.network import CONTROLLERS, Problem, Topology
 from xenhost.core.network_records import Intent
 from xenhost.core.ports.network import Addresses, Nics
+from xenhost.core.pvs import PVS
 
 Log = structlog.typing.FilteringBoundLogger
 Made = Coroutine[Any, Any, Sequence[Problem]]
@@ -141,6 +142,7 @@ class Applier:
         late = {device: settings for device, settings in wanted.nics.items() if device not in early}
         await self._make("cards", self._nics.configure(early), sorted(early), problems)
         names = [bridge.name for bridge in wanted.topology.bridges]
+        names += [PVS] if wanted.topology.proxies or known.proxies else []
         names += [CONTROLLERS] if wanted.topology.controllers or known.controllers else []
         if self._switch.opened:
             await self._make("bridges", self._switch.apply(wanted.topology), names, problems)
@@ -182,6 +184,11 @@ class Applier:
                 work = self._switch.controllers()
                 found = await self._calls.verb("looking at controllers", work, self._config.look_deadline)
                 self._known.controllers = {each.target: each for each in found}
+            if self._known.effective.pvs_proxies or self._known.proxies:
+                work_of_proxies = self._switch.proxies()
+                self._known.proxies = await self._calls.verb(
+                    "looking at proxies", work_of_proxies, self._config.look_deadline
+                )
         except XenhostError as error:
             problems.append(Problem("switch", str(error)))
 

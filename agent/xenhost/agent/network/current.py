@@ -54,6 +54,10 @@ class CurrentSwitch:
         """See Switch."""
         return await self._switch.bridges()
 
+    async def proxies(self) -> frozenset[str]:
+        """See Switch."""
+        return await self._switch.proxies()
+
     async def controllers(self) -> Sequence[ControllerState]:
         """See Switch."""
         return await self._switch.controllers()

@@ -57,6 +57,7 @@ from xenhost.core.network_views import (
     TunnelView,
 )
 from xenhost.core.ports.network import Addresses, Nics
+from xenhost.core.pvs import PvsSiteView
 from xenhost.core.views import Operation
 
 STORE: Final = "network.db"
@@ -246,6 +247,10 @@ class NetworkEngine:
         """One of them. Raises HandleInvalid."""
         found = next((view for view in self._publisher.view().controllers if view.controller.id == controller), None)
         return _found("SDN_controller", controller, found, ControllerView)
+
+    def pvs_sites(self) -> list[PvsSiteView]:
+        """Every PVS site, with its servers and proxies."""
+        return list(self._publisher.view().pvs_sites)
 
     def find_network(self, untrusted_text: str) -> NetworkId:
         """By UUID, bridge or unique name. Raises HandleInvalid, InvalidValue."""

@@ -35,6 +35,8 @@ class Known:
     """As last seen."""
     controllers: Mapping[str, ControllerState] = field(default_factory=dict)
     """By target."""
+    proxies: frozenset[str] = frozenset()
+    """Ports of PVS proxies that are in use."""
     addresses: dict[str, IpState] = field(default_factory=dict)
     """Of interfaces that shall have some."""
     cards: tuple[str, ...] = ()

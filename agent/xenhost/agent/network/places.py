@@ -6,6 +6,7 @@ from typing import Final
 from xenhost.agent.network.wishes.wish import Wish
 from xenhost.core.network import CONTROLLERS, BondUplink, Bridge, IpConfig, NicUplink, VlanUplink
 from xenhost.core.network_records import Intent, Pif, PifKind
+from xenhost.core.pvs import PVS
 
 NO_IP: Final = IpConfig()
 EVERYWHERE: Final = "*"
@@ -36,6 +37,8 @@ def touched(before: Wish, after: Wish) -> frozenset[str]:
                 found |= of_bridge(bridge) if bridge is not None else set()
     if before.topology.controllers != after.topology.controllers:
         found.add(CONTROLLERS)
+    if before.topology.proxies != after.topology.proxies:
+        found.add(PVS)
     was, shall = before.addresses, after.addresses
     found |= _differing(was.interfaces, shall.interfaces)
     if (was.gateway_interface, was.dns_interface, was.dns) != (

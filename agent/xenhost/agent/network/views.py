@@ -32,6 +32,7 @@ from xenhost.core.network_views import (
     TunnelView,
     VifOnNetwork,
 )
+from xenhost.core.pvs import PVS, PvsProxy, PvsProxyStatus, PvsProxyView, PvsSite, PvsSiteView, port_name
 
 NEVER: Final = datetime.fromtimestamp(0, UTC)
 NOTHING: Final = IpState()
@@ -56,6 +57,7 @@ def host_network(known: Known, management: ManagementView) -> HostNetwork:
         tunnels=tuple(_tunnel(known, tunnel) for tunnel in intent.tunnels.values()),
         sriovs=tuple(_sriov(known, sriov) for sriov in intent.sriovs.values()),
         controllers=tuple(_controller(known, each) for each in intent.controllers.values()),
+        pvs_sites=tuple(_pvs_site(known, each) for each in intent.pvs_sites.values()),
         management=management,
         foreign_bridges=tuple(sorted(name for name, bridge in known.bridges.items() if not bridge.network)),
     )
@@ -198,3 +200,23 @@ def _controller(known: Known, controller: Controller) -> ControllerView:
     state = known.controllers.get(controller.target)
     problem = known.problem_at(frozenset({CONTROLLERS, "switch"}))
     return ControllerView(controller, state is not None and state.connected, problem)
+
+
+def _pvs_site(known: Known, site: PvsSite) -> PvsSiteView:
+    intent = known.effective
+    return PvsSiteView(
+        site,
+        tuple(each for each in intent.pvs_servers.values() if each.site == site.id),
+        tuple(_pvs_proxy(known, each) for each in intent.pvs_proxies.values() if each.site == site.id),
+    )
+
+
+def _pvs_proxy(known: Known, proxy: PvsProxy) -> PvsProxyView:
+    """What the daemon does with the traffic, it alone knows."""
+    attached = port_name(proxy.mac) in known.proxies
+    problem = ""
+    if not attached:
+        there = known.wish.topology.bridge(proxy.bridge) is not None
+        idle = "its site has no server" if there else f"there is no bridge {proxy.bridge} while no VIF needs it"
+        problem = known.problem_at(frozenset({PVS, "switch"})) or idle
+    return PvsProxyView(proxy, attached, PvsProxyStatus.INITIALISED if attached else PvsProxyStatus.STOPPED, problem)

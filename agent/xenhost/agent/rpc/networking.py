@@ -15,6 +15,7 @@ from xenhost.core.network_views import (
     SriovView,
     TunnelView,
 )
+from xenhost.core.pvs import PvsSiteView
 from xenhost.core.views import Operation
 
 
@@ -96,6 +97,10 @@ class Networking(Protocol):
 
     def controller(self, controller: ControllerId) -> ControllerView:
         """One of them."""
+        ...
+
+    def pvs_sites(self) -> Sequence[PvsSiteView]:
+        """Every PVS site, with its servers and proxies."""
         ...
 
     def find_network(self, untrusted_text: str) -> NetworkId:

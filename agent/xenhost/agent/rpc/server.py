@@ -28,6 +28,7 @@ from xenhost.agent.rpc.network import NetworkServicer
 from xenhost.agent.rpc.networking import Networking
 from xenhost.agent.rpc.operations import OperationsServicer
 from xenhost.agent.rpc.pif import PifServicer
+from xenhost.agent.rpc.pvs import PvsServicer
 from xenhost.agent.rpc.sdn import SdnControllerServicer
 from xenhost.agent.rpc.sr import SrServicer
 from xenhost.agent.rpc.sriov import NetworkSriovServicer
@@ -48,6 +49,7 @@ from xenhost.api.host.v1 import (
     metrics_service_pb2_grpc,
     network_service_pb2_grpc,
     pif_service_pb2_grpc,
+    pvs_service_pb2_grpc,
     sdn_service_pb2_grpc,
     sr_service_pb2_grpc,
     sriov_service_pb2_grpc,
@@ -77,6 +79,7 @@ SERVICES: Final = (
     "xenhost.api.host.v1.TunnelService",
     "xenhost.api.host.v1.NetworkSriovService",
     "xenhost.api.host.v1.SdnControllerService",
+    "xenhost.api.host.v1.PvsService",
     "xenhost.api.host.v1.HostService",
     "xenhost.api.host.v1.EventService",
     "xenhost.api.host.v1.MetricsService",
@@ -180,6 +183,7 @@ class ApiServer:
             (tunnel_service_pb2_grpc.add_TunnelServiceServicer_to_server, TunnelServicer(network)),
             (sriov_service_pb2_grpc.add_NetworkSriovServiceServicer_to_server, NetworkSriovServicer(network)),
             (sdn_service_pb2_grpc.add_SdnControllerServiceServicer_to_server, SdnControllerServicer(network)),
+            (pvs_service_pb2_grpc.add_PvsServiceServicer_to_server, PvsServicer(network, engine)),
             (host_service_pb2_grpc.add_HostServiceServicer_to_server, HostServicer(engine)),
             (event_service_pb2_grpc.add_EventServiceServicer_to_server, events),
             (

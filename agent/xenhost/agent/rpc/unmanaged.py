@@ -83,6 +83,10 @@ class UnmanagedNetworks(Networking):
         """Refused."""
         _refuse()
 
+    def pvs_sites(self) -> NoReturn:
+        """Refused."""
+        _refuse()
+
     def find_network(self, untrusted_text: str) -> NoReturn:
         """Refused."""
         _refuse()

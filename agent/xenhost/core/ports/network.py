@@ -74,13 +74,18 @@ class Switch(VifSwitch, Protocol):
 
         A bridge that cannot be made is a Problem and keeps no other back. VIF ports stay on bridges that stay, even if
         their uplink changes; those of a bridge that goes are cut off. A card that is put on a bridge or into a bond is
-        taken from where it was. SDN controllers that cannot be had are a Problem at CONTROLLERS; those that others
-        have set stay. Raises SwitchUnavailable. Cancelled: some of it done; call it again.
+        taken from where it was. SDN controllers that cannot be had are a Problem at CONTROLLERS; those that others have
+        set stay. Without a PVS proxy daemon there are no ports for it, which is a Problem at PVS, and traffic goes as
+        ever. Raises SwitchUnavailable. Cancelled: some of it done; call it again.
         """
         ...
 
     async def bridges(self) -> Sequence[BridgeState]:
         """All there are, those of others too."""
+        ...
+
+    async def proxies(self) -> frozenset[str]:
+        """Names of ports of PVS proxies that guests' traffic is sent to."""
         ...
 
     async def controllers(self) -> Sequence[ControllerState]:

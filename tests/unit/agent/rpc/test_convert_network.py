@@ -165,7 +165,7 @@ def test_everything_of_a_host_is_shown_in_parts() -> None:
     controller = Controller(ControllerId(ID), ControllerProtocol.SSL, IPv4Address("192.0.2.9"), 6632)
     sdn = ControllerView(controller, connected=True, problem="")
     host = HostNetwork(
-        *("openvswitch", networks, (VIEW,), (bond,), (vlan,), (tunnel,), (sriov,), (sdn,), management, ("docker0",))
+        *("openvswitch", networks, (VIEW,), (bond,), (vlan,), (tunnel,), (sriov,), (sdn,), (), management, ("docker0",))
     )
     parts = list(host_network_to_proto(host))
     assert [len(part.networks) for part in parts] == [PART, PART, 1]
@@ -180,7 +180,7 @@ def test_everything_of_a_host_is_shown_in_parts() -> None:
     assert whole.management.unconfirmed_until.ToDatetime(UTC) == NOW
     assert list(whole.sdn_controllers) == [controller_to_proto(sdn)]
     assert (whole.sdn_controllers[0].address, whole.sdn_controllers[0].status.connected) == ("192.0.2.9", True)
-    nothing = HostNetwork("sim", (), (), (), (), (), (), (), ManagementView(None, None), ())
+    nothing = HostNetwork("sim", (), (), (), (), (), (), (), (), ManagementView(None, None), ())
     (only,) = host_network_to_proto(nothing)
     assert not only.management.HasField("unconfirmed_until")
 

@@ -9,6 +9,7 @@ from xenhost.agent.network.changes import (
     networks,
     pifs,
     plugging,
+    pvs,
     sriovs,
     switching,
     tunnels,
@@ -20,18 +21,24 @@ from xenhost.core.network_records import Intent
 from xenhost.core.network_requests import (
     CreateBond,
     CreateNetwork,
+    CreatePvsProxy,
     CreateSriov,
     CreateTunnel,
     CreateVlan,
     DestroyBond,
     DestroyNetwork,
+    DestroyPvsProxy,
     DestroySriov,
     DestroyTunnel,
     DestroyVlan,
     ForgetController,
     ForgetPif,
+    ForgetPvsServer,
+    ForgetPvsSite,
     IntroduceController,
     IntroducePif,
+    IntroducePvsServer,
+    IntroducePvsSite,
     NetworkRequest,
     PlugPif,
     ReconfigureIp,
@@ -104,6 +111,18 @@ def _apply(draft: Draft, request: NetworkRequest) -> None:
             controllers.introduce(draft, request)
         case ForgetController():
             controllers.forget(draft, request)
+        case IntroducePvsSite():
+            pvs.introduce_site(draft, request)
+        case ForgetPvsSite():
+            pvs.forget_site(draft, request)
+        case IntroducePvsServer():
+            pvs.introduce_server(draft, request)
+        case ForgetPvsServer():
+            pvs.forget_server(draft, request)
+        case CreatePvsProxy():
+            pvs.create_proxy(draft, request)
+        case DestroyPvsProxy():
+            pvs.destroy_proxy(draft, request)
         case ReconfigureManagement():
             management.reconfigure(draft, request)
         case ResetNetworking():

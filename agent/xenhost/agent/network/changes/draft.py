@@ -39,6 +39,9 @@ class Draft:
         self.tunnels: Final = dict(intent.tunnels)
         self.sriovs: Final = dict(intent.sriovs)
         self.controllers: Final = dict(intent.controllers)
+        self.pvs_sites: Final = dict(intent.pvs_sites)
+        self.pvs_servers: Final = dict(intent.pvs_servers)
+        self.pvs_proxies: Final = dict(intent.pvs_proxies)
         self.switch = intent.switch
         self.igmp_snooping = intent.igmp_snooping
 
@@ -53,6 +56,9 @@ class Draft:
             tunnels=self.tunnels,
             sriovs=self.sriovs,
             controllers=self.controllers,
+            pvs_sites=self.pvs_sites,
+            pvs_servers=self.pvs_servers,
+            pvs_proxies=self.pvs_proxies,
             switch=self.switch,
             igmp_snooping=self.igmp_snooping,
         )

@@ -15,11 +15,14 @@ from xenhost.core.network_records import ControllerProtocol
 from xenhost.core.network_requests import (
     CreateBond,
     CreateNetwork,
+    CreatePvsProxy,
     CreateSriov,
     CreateTunnel,
     CreateVlan,
     IntroduceController,
     IntroducePif,
+    IntroducePvsServer,
+    IntroducePvsSite,
     NetworkRequest,
     ReconfigureIp,
     ReconfigureManagement,
@@ -51,6 +54,9 @@ _NEW: Final[Mapping[type, tuple[str, ...]]] = {
     CreateTunnel: ("id", "access"),
     CreateSriov: ("id", "logical"),
     IntroduceController: ("id",),
+    IntroducePvsSite: ("id",),
+    IntroducePvsServer: ("id",),
+    CreatePvsProxy: ("id",),
     ScanPifs: ("seed",),
     ResetNetworking: ("seed",),
 }
@@ -136,6 +142,18 @@ def _checked(request: NetworkRequest) -> NetworkRequest:
             return replace(request, remotes=_remotes(request.remotes))
         case IntroduceController():
             return _controller(request)
+        case IntroducePvsSite():
+            _check_texts(request.name, request.description)
+            _check_texts(request.pvs_uuid, "")
+        case IntroducePvsServer():
+            if not 1 <= request.first_port <= request.last_port <= MAX_PORT:
+                ports = f"{request.first_port} to {request.last_port}"
+                raise _wrong("ports", ports, f"a first and a last one, 1 to {MAX_PORT}")
+            if not request.addresses:
+                raise InvalidIpAddress("addresses: a PVS server needs one at least", parameter="addresses")
+            return replace(request, addresses=_hosts(request.addresses, "addresses"))
+        case CreatePvsProxy():
+            return replace(request, mac=parse_mac(request.mac))
         case _:
             pass
     return request
@@ -153,13 +171,18 @@ def _members(members: _Members) -> _Members:
     return found
 
 
-def _remotes(remotes: tuple[Any, ...]) -> tuple[Any, ...]:
-    found = tuple(dict.fromkeys(remotes))
+def _hosts(addresses: tuple[Any, ...], field: str) -> tuple[Any, ...]:
+    found = tuple(dict.fromkeys(addresses))
     if len(found) > MAX_REMOTES:
-        raise _wrong("remotes", str(len(found)), f"{MAX_REMOTES} remotes at most")
-    for remote in found:
-        if not keys.is_host(remote):
-            raise InvalidIpAddress(f"remotes: {remote} is no address of a host", parameter="remotes")
+        raise _wrong(field, str(len(found)), f"{MAX_REMOTES} at most")
+    for address in found:
+        if not keys.is_host(address):
+            raise InvalidIpAddress(f"{field}: {address} is no address of a host", parameter=field)
+    return found
+
+
+def _remotes(remotes: tuple[Any, ...]) -> tuple[Any, ...]:
+    found = _hosts(remotes, "remotes")
     if len({remote.version for remote in found}) > 1:
         raise InvalidIpAddress("remotes: use addresses of one family, IPv4 or IPv6", parameter="remotes")
     return found

@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from xenhost.agent.rpc.convert.addresses import ADDRESS_FAMILY, ipv4_to_proto, ipv6_to_proto, state_to_proto
 from xenhost.agent.rpc.convert.choice import Choice
+from xenhost.agent.rpc.convert.pvs import site_to_proto
 from xenhost.agent.rpc.convert.times import timestamp
 from xenhost.api.host.v1 import network_pb2
 from xenhost.core.network import BondMode, LockingMode, Nic, SriovMode, SwitchKind, TunnelProtocol
@@ -182,6 +183,7 @@ def host_network_to_proto(host: HostNetwork) -> Iterator[network_pb2.HostNetwork
         management=management_to_proto(host.management),
         foreign_bridges=host.foreign_bridges,
         sdn_controllers=map(controller_to_proto, host.controllers),
+        pvs_sites=map(site_to_proto, host.pvs_sites),
     )
     lists = (host.networks, host.pifs, host.bonds, host.vlans, host.tunnels, host.sriovs)
     for start in range(0, max(1, *map(len, lists)), PART):

@@ -29,6 +29,7 @@ from xenhost.core.network import (
     VifPort,
 )
 from xenhost.core.network_errors import SwitchCannot, SwitchUnavailable
+from xenhost.core.pvs import PVS
 from xenhost.drivers.network.linux.bond_watch import BondWatch
 from xenhost.drivers.network.linux.failover import Failover, members_of
 from xenhost.drivers.network.linux.kernel import Kernel
@@ -126,7 +127,9 @@ class LinuxSwitch:
         """See Switch."""
         problems = await self._in_topology(self._apply, wanted)
         none = "SDN controllers need Open vSwitch; the switch of this host is Linux bridges"
-        return [*problems, Problem(CONTROLLERS, none)] if wanted.controllers else problems
+        refused = [Problem(CONTROLLERS, none)] if wanted.controllers else []
+        refused += [Problem(PVS, "PVS proxies need Open vSwitch")] if wanted.proxies else []
+        return [*problems, *refused]
 
     async def bridges(self) -> Sequence[BridgeState]:
         """See Switch."""
@@ -135,6 +138,10 @@ class LinuxSwitch:
     async def controllers(self) -> Sequence[ControllerState]:
         """See Switch: none."""
         return ()
+
+    async def proxies(self) -> frozenset[str]:
+        """See Switch: none."""
+        return frozenset()
 
     async def connect_vif(self, port: VifPort) -> None:
         """See Switch."""

@@ -25,6 +25,7 @@ from xenhost.drivers.network.ovs.multicast import general_queries
 from xenhost.drivers.network.ovs.openflow import Flow
 from xenhost.drivers.network.ovs.ovsdb import Interrupted, Ovsdb, Touched
 from xenhost.drivers.network.ovs.placement import is_ours, of_interface, vif_ports
+from xenhost.drivers.network.ovs.proxies import proxy_flows
 from xenhost.drivers.network.ovs.rules import (
     BRIDGE,
     COOKIE,
@@ -62,8 +63,8 @@ class Flows:
         self._links: Final[dict[str, BridgeLink]] = {}
         self._opening: Final = asyncio.Lock()
         self._control: Final[dict[str, tuple[object, ...]]] = {}
-        self._secure: Final[dict[str, list[Flow]]] = {}
-        """Flows of bridges with fail mode secure, as they were made: they depend on what ovs-vswitchd tells later."""
+        self._own: Final[dict[str, list[Flow]]] = {}
+        """Flows for no VIF, as they were made: they depend on what ovs-vswitchd tells later, such as port numbers."""
         self._doubtful: Final[set[str]] = set()
         self._doubt: Final = asyncio.Event()
         self._releasing = False
@@ -100,7 +101,7 @@ class Flows:
             if change := _allow_protocol(row):
                 await self._db.commit(change)
             flows = wanted_flows(self._db.data, row)
-            self._secure[bridge] = _secure_flows(self._db.data, row)
+            self._own[bridge] = _own_flows(self._db.data, row)
             await self._change(bridge, COOKIE, OURS, flows)
 
     async def set_port(self, bridge: str, number: int, allowed: Allowed | None) -> None:
@@ -172,8 +173,8 @@ class Flows:
             if before is not None and before != self._control[row.name]:
                 self.doubt(row.name)
         if any(table is Table.INTERFACE for table, _ in touched):
-            for row in [each for each in self._db.data.bridges() if _is_secure(each)]:
-                if self._secure.get(row.name, []) != _secure_flows(self._db.data, row):
+            for row in [each for each in self._db.data.bridges() if _is_secure(each) or self._own.get(each.name)]:
+                if self._own.get(row.name, []) != _own_flows(self._db.data, row):
                     self.doubt(row.name)
 
     # repair
@@ -248,13 +249,13 @@ class Flows:
 
 def wanted_flows(data: Database, bridge: Row) -> list[tuple[int, Flow]]:
     """Flows of ours that a real bridge shall have, with their cookies."""
-    return by_cookie(_vifs(data, bridge), _secure_flows(data, bridge))
+    return by_cookie(_vifs(data, bridge), _own_flows(data, bridge))
 
 
 def causes(data: Database) -> dict[str, object]:
     """What the flows of ours on each real bridge come from: if it is equal, so are they."""
     return {
-        bridge.name: ({k: v for k, v in _vifs(data, bridge).items() if is_bound(v)}, _secure_flows(data, bridge))
+        bridge.name: ({k: v for k, v in _vifs(data, bridge).items() if is_bound(v)}, _own_flows(data, bridge))
         for bridge in data.bridges()
     }
 
@@ -262,6 +263,10 @@ def causes(data: Database) -> dict[str, object]:
 def _vifs(data: Database, bridge: Row) -> dict[int, Allowed]:
     numbers = ((of_interface(data, port), record.allowed) for port, record in vif_ports(data, bridge))
     return {number: allowed for number, allowed in numbers if number is not None}
+
+
+def _own_flows(data: Database, bridge: Row) -> list[Flow]:
+    return [*_secure_flows(data, bridge), *proxy_flows(data, bridge)]
 
 
 def _secure_flows(data: Database, bridge: Row) -> list[Flow]:

@@ -24,6 +24,7 @@ _BASIC: Final = 0x8000
 _FLOW_MOD: Final = struct.Struct("!QQBBHHHIIIHH")
 _BUNDLE: Final = struct.Struct("!IHH")
 _APPLY_ACTIONS: Final = 4
+_POP_VLAN: Final = 18
 
 
 class Kind(IntEnum):
@@ -51,11 +52,13 @@ class Oxm(IntEnum):
     VLAN_VID = 6
     IP_PROTO = 10
     IPV4_SRC = 11
+    IPV4_DST = 12
     UDP_DST = 16
     ARP_OP = 21
     ARP_SPA = 22
     ARP_SHA = 24
     IPV6_SRC = 26
+    IPV6_DST = 27
     ICMPV6_TYPE = 29
     ICMPV6_CODE = 30
     ND_TARGET = 31
@@ -81,6 +84,8 @@ class Flow:
     matches: tuple[Match, ...]
     normal: bool = True
     output: int | None = None
+    untag: bool = False
+    """Take the VLAN tag off before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,8 @@ def add_flow(transaction: int, flow: Flow, cookie: int) -> bytes:
     body = _FLOW_MOD.pack(cookie, 0, 0, 0, 0, 0, flow.priority, _NO_BUFFER, _ANY, _ANY, 0, 0)
     port = flow.output if flow.output is not None else _NORMAL if flow.normal else None
     if port is not None:
-        action = struct.pack("!HHIH6x", 0, 16, port, 0)
+        action = struct.pack("!HH4x", _POP_VLAN, 8) if flow.untag else b""
+        action += struct.pack("!HHIH6x", 0, 16, port, 0)
         action = struct.pack("!HHI", _APPLY_ACTIONS, 8 + len(action), 0) + action
     else:
         action = b""

@@ -23,12 +23,15 @@ from xenhost.core.network import (
     VifPort,
 )
 from xenhost.core.network_errors import SwitchCannot, SwitchUnavailable
+from xenhost.core.pvs import PVS
 from xenhost.drivers.network import bridge as links
 from xenhost.drivers.network.ovs.bonds import Bonds
 from xenhost.drivers.network.ovs.control import controller_states, plan_controllers, why_not
 from xenhost.drivers.network.ovs.database import Table
 from xenhost.drivers.network.ovs.flows import Flows, causes
 from xenhost.drivers.network.ovs.ovsdb import Interrupted, Ovsdb, Touched
+from xenhost.drivers.network.ovs.proxies import SOCKET, plan_proxies, proxy_ports, silence
+from xenhost.drivers.network.ovs.proxies import why_not as why_no_proxy
 from xenhost.drivers.network.ovs.states import bond_ports, bridge_states
 from xenhost.drivers.network.ovs.topology import TopologyPlan, cards, plan_topology
 from xenhost.drivers.network.ovs.values import Row
@@ -57,7 +60,7 @@ class OvsSwitch:
     `rundir` has the sockets of the daemons. `datapath_type` is `netdev` for the switch in user space, for tests.
     `patience` is how many seconds a daemon may be silent. `hold`: while VIFs are locked, an ovs-vswitchd that was
     started anew forwards only when their rules are back. `ssl`: by which SDN controllers and Open vSwitch know each
-    other; without it there are none.
+    other; without it there are none. `pvs_socket`: where the PVS proxy daemon answers.
     """
 
     def __init__(
@@ -68,9 +71,11 @@ class OvsSwitch:
         *,
         hold: bool = True,
         ssl: SslFiles | None = None,
+        pvs_socket: Path = SOCKET,
     ) -> None:
         self._datapath_type: Final = datapath_type
         self._ssl: Final = ssl
+        self._pvs_socket: Final = pvs_socket
         self._controllers: tuple[str, ...] = ()
         self._connected: Sequence[ControllerState] = ()
         self._watchers: Final[list[Callable[[], None]]] = []
@@ -122,6 +127,7 @@ class OvsSwitch:
         unusable = await asyncio.to_thread(_unusable, wanted, self._names())
         refused = await asyncio.to_thread(why_not, self._ssl) if wanted.controllers else ""
         self._controllers = wanted.controllers
+        idle = await asyncio.to_thread(why_no_proxy, self._pvs_socket) if wanted.proxies else ""
         async with self._changing:
             plan = plan_topology(self._db.data, wanted, unusable, self._datapath_type)
             plan_controllers(self._db.data, plan.change, wanted.controllers, None if refused else self._ssl)
@@ -137,6 +143,8 @@ class OvsSwitch:
                 await asyncio.to_thread(
                     _announce, [each for port in bond_ports(self._db.data) for each in self._members(port)]
                 )
+            if change := plan_proxies(self._db.data, wanted.proxies if not idle else ()):
+                await self._db.commit(change)
             for bridge, cause in causes(self._db.data).items():
                 if cause != before.get(bridge, _NO_CAUSE):
                     await self._flows.install(bridge)
@@ -145,8 +153,12 @@ class OvsSwitch:
             await asyncio.to_thread(_set_all, up, True)
             if sweep := plan_sweep(self._db.data):
                 await self._db.transact(sweep)
-        await asyncio.to_thread(_set_all, plan.devices, True)
+        proxies = sorted(proxy_ports(self._db.data))
+        for each in proxies:
+            await asyncio.to_thread(silence, each)
+        await asyncio.to_thread(_set_all, [*plan.devices, *proxies], True)
         without = [Problem(CONTROLLERS, refused)] if refused else []
+        without += [Problem(PVS, idle)] if idle else []
         return [*plan.problems, *without, *self._failures(plan)]
 
     async def bridges(self) -> Sequence[BridgeState]:
@@ -185,6 +197,10 @@ class OvsSwitch:
             row = self._db.data.named(Table.INTERFACE, name)
             if row is not None and (error := row.text("error")):
                 yield Problem(name, error)
+
+    async def proxies(self) -> frozenset[str]:
+        """See the port."""
+        return proxy_ports(self._db.data)
 
     async def controllers(self) -> Sequence[ControllerState]:
         """See the port."""

@@ -77,7 +77,7 @@ class SimSwitch:
             problems += [Problem(bridge.name, trouble)] if trouble else []
             works = not trouble or self._works(bridge)
             self._make(bridge if works else replace(bridge, uplink=None))
-        world.controllers = wanted.controllers
+        world.controllers, world.proxies = wanted.controllers, wanted.proxies
         await world.sync()
         await self._life.reach("apply_switch", When.AFTER)
         return problems
@@ -90,6 +90,10 @@ class SimSwitch:
     async def controllers(self) -> Sequence[ControllerState]:
         """All of them are there."""
         return [ControllerState(each, True) for each in self._world.controllers]
+
+    async def proxies(self) -> frozenset[str]:
+        """All of them: the simulated host has a proxy daemon, which does nothing."""
+        return frozenset(each.name for each in self._world.proxies)
 
     async def connect_vif(self, port: VifPort) -> None:
         """The interface always exists."""

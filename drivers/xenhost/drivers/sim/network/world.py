@@ -25,6 +25,7 @@ from xenhost.core.network import (
     VifPort,
     VlanUplink,
 )
+from xenhost.core.pvs import PvsPort
 from xenhost.drivers.sim.faults import Faults, Killed, When
 from xenhost.drivers.sim.network.store import NetworkStore, StoredWorld
 
@@ -100,6 +101,7 @@ class NetworkWorld:
         self.interfaces: set[str] | None = None
         """Of VIFs, as netback makes them; None: every one that is asked for is there."""
         self.controllers: tuple[str, ...] = ()
+        self.proxies: tuple[PvsPort, ...] = ()
         self.plan = IpPlan()
         self.settings: Final[dict[str, NicSettings]] = {}
         self.leases: Final[dict[str, SimLease]] = {}
@@ -122,7 +124,7 @@ class NetworkWorld:
             return
         for bridge in stored.topology.bridges:
             self.bridges[bridge.name] = SimBridge(bridge.name, bridge)
-        self.controllers = stored.topology.controllers
+        self.controllers, self.proxies = stored.topology.controllers, stored.topology.proxies
         self.plan = stored.plan
         for interface, name in stored.vifs.items():
             self.vifs[interface] = VifPort(interface, name, "")
@@ -134,7 +136,7 @@ class NetworkWorld:
         if self._store is not None:
             await asyncio.to_thread(
                 self._store.write,
-                StoredWorld(Topology(self.topology(), self.controllers), self.plan, self.vif_bridges()),
+                StoredWorld(Topology(self.topology(), self.controllers, self.proxies), self.plan, self.vif_bridges()),
             )
 
     # What there is

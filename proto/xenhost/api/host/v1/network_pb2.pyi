@@ -32,6 +32,9 @@ PIF_KIND_SRIOV: PifKind
 PIF_KIND_TUNNEL: PifKind
 PIF_KIND_UNSPECIFIED: PifKind
 PIF_KIND_VLAN: PifKind
+PVS_PROXY_STATE_INITIALISED: PvsProxyState
+PVS_PROXY_STATE_STOPPED: PvsProxyState
+PVS_PROXY_STATE_UNSPECIFIED: PvsProxyState
 SDN_PROTOCOL_PSSL: SdnProtocol
 SDN_PROTOCOL_SSL: SdnProtocol
 SDN_PROTOCOL_UNSPECIFIED: SdnProtocol
@@ -103,12 +106,13 @@ class BondStatus(_message.Message):
     def __init__(self, links_up: _Optional[int] = ..., members: _Optional[_Iterable[_Union[BondMember, _Mapping]]] = ...) -> None: ...
 
 class HostNetwork(_message.Message):
-    __slots__ = ["bonds", "foreign_bridges", "management", "networks", "pifs", "sdn_controllers", "sriovs", "switch", "tunnels", "vlans"]
+    __slots__ = ["bonds", "foreign_bridges", "management", "networks", "pifs", "pvs_sites", "sdn_controllers", "sriovs", "switch", "tunnels", "vlans"]
     BONDS_FIELD_NUMBER: _ClassVar[int]
     FOREIGN_BRIDGES_FIELD_NUMBER: _ClassVar[int]
     MANAGEMENT_FIELD_NUMBER: _ClassVar[int]
     NETWORKS_FIELD_NUMBER: _ClassVar[int]
     PIFS_FIELD_NUMBER: _ClassVar[int]
+    PVS_SITES_FIELD_NUMBER: _ClassVar[int]
     SDN_CONTROLLERS_FIELD_NUMBER: _ClassVar[int]
     SRIOVS_FIELD_NUMBER: _ClassVar[int]
     SWITCH_FIELD_NUMBER: _ClassVar[int]
@@ -119,12 +123,13 @@ class HostNetwork(_message.Message):
     management: ManagementInterface
     networks: _containers.RepeatedCompositeFieldContainer[Network]
     pifs: _containers.RepeatedCompositeFieldContainer[Pif]
+    pvs_sites: _containers.RepeatedCompositeFieldContainer[PvsSite]
     sdn_controllers: _containers.RepeatedCompositeFieldContainer[SdnController]
     sriovs: _containers.RepeatedCompositeFieldContainer[NetworkSriov]
     switch: SwitchKind
     tunnels: _containers.RepeatedCompositeFieldContainer[Tunnel]
     vlans: _containers.RepeatedCompositeFieldContainer[Vlan]
-    def __init__(self, switch: _Optional[_Union[SwitchKind, str]] = ..., management: _Optional[_Union[ManagementInterface, _Mapping]] = ..., networks: _Optional[_Iterable[_Union[Network, _Mapping]]] = ..., pifs: _Optional[_Iterable[_Union[Pif, _Mapping]]] = ..., bonds: _Optional[_Iterable[_Union[Bond, _Mapping]]] = ..., vlans: _Optional[_Iterable[_Union[Vlan, _Mapping]]] = ..., tunnels: _Optional[_Iterable[_Union[Tunnel, _Mapping]]] = ..., sriovs: _Optional[_Iterable[_Union[NetworkSriov, _Mapping]]] = ..., foreign_bridges: _Optional[_Iterable[str]] = ..., sdn_controllers: _Optional[_Iterable[_Union[SdnController, _Mapping]]] = ...) -> None: ...
+    def __init__(self, switch: _Optional[_Union[SwitchKind, str]] = ..., management: _Optional[_Union[ManagementInterface, _Mapping]] = ..., networks: _Optional[_Iterable[_Union[Network, _Mapping]]] = ..., pifs: _Optional[_Iterable[_Union[Pif, _Mapping]]] = ..., bonds: _Optional[_Iterable[_Union[Bond, _Mapping]]] = ..., vlans: _Optional[_Iterable[_Union[Vlan, _Mapping]]] = ..., tunnels: _Optional[_Iterable[_Union[Tunnel, _Mapping]]] = ..., sriovs: _Optional[_Iterable[_Union[NetworkSriov, _Mapping]]] = ..., foreign_bridges: _Optional[_Iterable[str]] = ..., sdn_controllers: _Optional[_Iterable[_Union[SdnController, _Mapping]]] = ..., pvs_sites: _Optional[_Iterable[_Union[PvsSite, _Mapping]]] = ...) -> None: ...
 
 class Ipv4Config(_message.Message):
     __slots__ = ["address", "dns", "gateway", "mode"]
@@ -345,6 +350,64 @@ class PifStatus(_message.Message):
     vlan: int
     def __init__(self, currently_attached: bool = ..., bridge: _Optional[str] = ..., vlan: _Optional[int] = ..., ipv4_addresses: _Optional[_Iterable[str]] = ..., ipv4_gateway: _Optional[str] = ..., ipv6_addresses: _Optional[_Iterable[str]] = ..., ipv6_gateway: _Optional[str] = ..., dns: _Optional[_Iterable[str]] = ..., bond_slave_of: _Optional[str] = ..., metrics: _Optional[_Union[PifMetrics, _Mapping]] = ..., problem: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
+class PvsProxy(_message.Message):
+    __slots__ = ["bridge", "id", "mac", "site_id", "status", "vif_index", "vm_id"]
+    BRIDGE_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    MAC_FIELD_NUMBER: _ClassVar[int]
+    SITE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    VIF_INDEX_FIELD_NUMBER: _ClassVar[int]
+    VM_ID_FIELD_NUMBER: _ClassVar[int]
+    bridge: str
+    id: str
+    mac: str
+    site_id: str
+    status: PvsProxyStatus
+    vif_index: int
+    vm_id: str
+    def __init__(self, id: _Optional[str] = ..., site_id: _Optional[str] = ..., vm_id: _Optional[str] = ..., vif_index: _Optional[int] = ..., mac: _Optional[str] = ..., bridge: _Optional[str] = ..., status: _Optional[_Union[PvsProxyStatus, _Mapping]] = ...) -> None: ...
+
+class PvsProxyStatus(_message.Message):
+    __slots__ = ["attached", "problem", "state"]
+    ATTACHED_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    attached: bool
+    problem: str
+    state: PvsProxyState
+    def __init__(self, attached: bool = ..., state: _Optional[_Union[PvsProxyState, str]] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class PvsServer(_message.Message):
+    __slots__ = ["addresses", "first_port", "id", "last_port", "site_id"]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    FIRST_PORT_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    LAST_PORT_FIELD_NUMBER: _ClassVar[int]
+    SITE_ID_FIELD_NUMBER: _ClassVar[int]
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    first_port: int
+    id: str
+    last_port: int
+    site_id: str
+    def __init__(self, id: _Optional[str] = ..., site_id: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., first_port: _Optional[int] = ..., last_port: _Optional[int] = ...) -> None: ...
+
+class PvsSite(_message.Message):
+    __slots__ = ["description", "id", "name", "proxies", "pvs_uuid", "servers"]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PROXIES_FIELD_NUMBER: _ClassVar[int]
+    PVS_UUID_FIELD_NUMBER: _ClassVar[int]
+    SERVERS_FIELD_NUMBER: _ClassVar[int]
+    description: str
+    id: str
+    name: str
+    proxies: _containers.RepeatedCompositeFieldContainer[PvsProxy]
+    pvs_uuid: str
+    servers: _containers.RepeatedCompositeFieldContainer[PvsServer]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., pvs_uuid: _Optional[str] = ..., servers: _Optional[_Iterable[_Union[PvsServer, _Mapping]]] = ..., proxies: _Optional[_Iterable[_Union[PvsProxy, _Mapping]]] = ...) -> None: ...
+
 class SdnController(_message.Message):
     __slots__ = ["address", "id", "port", "protocol", "status"]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -448,6 +511,9 @@ class SriovMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class SdnProtocol(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class PvsProxyState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class SwitchKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
