@@ -30,10 +30,10 @@ class _Device:
 
     __slots__ = ("done", "last", "path", "sr", "tick", "users")
 
-    def __init__(self, path: str, sr: str) -> None:
+    def __init__(self, path: str) -> None:
         self.path: Final = path
-        self.sr: Final = sr
-        """The beginning of its SR's UUID; empty: of none."""
+        self.sr = ""
+        """The beginning of its SR's UUID; empty: of none, or of one that is not known yet."""
         self.last: Stat | None = None
         self.done: Growth | None = None
         """In the last interval; None: not known."""
@@ -125,12 +125,14 @@ class DiskMeter:
             if match is None:
                 return None
             major, minor = (int(part, 16) for part in match.groups())
-            device = self._devices[number] = _Device(f"/sys/dev/block/{major}:{minor}/stat", sr)
+            device = self._devices[number] = _Device(f"/sys/dev/block/{major}:{minor}/stat")
         if device.tick != self._tick:
             device.tick, device.users = self._tick, 0
             before, seen = device.last, blocks.parse_stat(self._files.read(device.path) or b"")
             device.done = None if before is None or seen is None else blocks.growth(before, *seen)
             device.last = None if seen is None else seen[0]
+            device.sr = ""
+        device.sr = device.sr or sr
         device.users += 1
         return device
 

@@ -146,6 +146,16 @@ def test_an_sr_adds_its_devices_up_and_weighs_their_latencies(meter: DiskMeter, 
     assert alone[HOST, "read_c0ffee00"] == 800 * 512, "a disk that goes takes nothing away from what was counted"
 
 
+def test_the_sr_of_a_disk_may_be_learnt_later_and_change(meter: DiskMeter, tree: Tree) -> None:
+    meter.read(1000.0, [vm(sr="")])
+    assert not [name for owner, name in by_name(meter.read(1005.0, [vm(sr="")])) if owner == HOST]
+    tree.stat("7:10", 101, 5, 802, 250, 200, 7, 1600, 900, 2, 1000, 1150)
+    assert by_name(meter.read(1010.0, [vm()]))[HOST, "read_c0ffee00"] == 1024
+    other = by_name(meter.read(1015.0, [vm(sr="beef0000-1111-4222-8333-444455556666")]))
+    assert other[HOST, "read_beef0000"] == 0
+    assert (HOST, "read_c0ffee00") not in other
+
+
 def test_sources_are_the_same_object_until_a_disk_comes(meter: DiskMeter, tree: Tree) -> None:
     meter.read(1000.0, [vm()])
     first, second = meter.read(1005.0, [vm()]), meter.read(1010.0, [vm()])
