@@ -8,6 +8,7 @@ from xenhost.pool.database import filters
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.schema.declarations import NO_DEFAULT, Class, Kind, Message, Qualifier
+from xenhost.pool.schema.types import EnumOf, RefTo
 
 
 class Accessors:
@@ -82,8 +83,8 @@ class Accessors:
                 continue
             if field.name in record:
                 taken[field.name] = record[field.name]
-            elif field.default is NO_DEFAULT:
-                raise ApiError("FIELD_TYPE_ERROR", field.name)
+            elif field.default is NO_DEFAULT and isinstance(field.type, RefTo | EnumOf):
+                raise ApiError("FIELD_TYPE_ERROR", field.name)  # nothing could stand for it
         return taken
 
 
