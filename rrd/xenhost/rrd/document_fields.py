@@ -24,7 +24,7 @@ def document_of(untrusted_fields: object) -> Document:
     """Raises BadDocument. Of data sources that have the same name the first one counts."""
     fields = _object(untrusted_fields, "the document")
     sources = [_source(each) for each in _list(fields.get("ds", ()), "ds", MAX_COLUMNS)]
-    kept = list({source.name: number for number, source in reversed(list(enumerate(sources)))}.values())[::-1]
+    kept = sorted({source.name: number for number, source in reversed(list(enumerate(sources)))}.values())
     low = numpy.array([source.min for source in sources], numpy.float64)
     high = numpy.array([source.max for source in sources], numpy.float64)
     archives = []
