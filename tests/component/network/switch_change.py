@@ -11,7 +11,7 @@ from component.network.engine_host import EngineHost, static
 from component.network.host_under_test import addresses_of, eventually
 from kit.netns import pings, run
 from kit.openvswitch import OvsDaemons
-from xenhost.core.network import SwitchKind
+from xenhost.core.network import SslFiles, SwitchKind
 from xenhost.core.network_errors import NetworkContainsPif
 from xenhost.core.network_requests import PlugPif, ReconfigureManagement, SetSwitch, UnplugPif
 from xenhost.core.ports.network import Switch
@@ -22,21 +22,21 @@ from xenhost.drivers.network.ovs.switch import OvsSwitch
 PATIENCE = 60.0
 
 
-def making(daemons: OvsDaemons) -> Callable[[SwitchKind], Switch]:
-    """Switches of this host."""
+def making(daemons: OvsDaemons, keys: SslFiles | None = None) -> Callable[[SwitchKind], Switch]:
+    """Switches of this host; `keys` are for SDN controllers."""
 
     def make(kind: SwitchKind) -> Switch:
         if kind is SwitchKind.OPENVSWITCH:
-            return OvsSwitch(daemons.rundir, daemons.datapath_type, patience=5.0)
+            return OvsSwitch(daemons.rundir, daemons.datapath_type, patience=5.0, ssl=keys)
         return make_switch(kind)
 
     return make
 
 
 @asynccontextmanager
-async def living(folder: Path, daemons: OvsDaemons) -> AsyncIterator[EngineHost]:
+async def living(folder: Path, daemons: OvsDaemons, keys: SslFiles | None = None) -> AsyncIterator[EngineHost]:
     """One life of the engine."""
-    host = EngineHost(folder, make=making(daemons))
+    host = EngineHost(folder, make=making(daemons, keys))
     await host.engine.start()
     try:
         yield host

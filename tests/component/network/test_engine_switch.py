@@ -1,16 +1,24 @@
-"""The network engine changes its switch, in a network namespace: Linux bridges, and Open vSwitch in user space."""
+"""The network engine and its switch, in a network namespace: Linux bridges, and Open vSwitch in user space."""
 
+import asyncio
 import os
+import ssl
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from component.harness.pki import Authority
 from component.network import switch_change
 from kit.netns import Peer, run
 from kit.nic_tree import NicTree
 from kit.openvswitch import OvsDaemons
+from xenhost.core.network import SslFiles, SwitchKind
+from xenhost.core.network_errors import OpenvswitchNotActive
+from xenhost.core.network_records import ControllerProtocol
+from xenhost.core.network_requests import ForgetController, IntroduceController, SetSwitch
+from xenhost.core.views import OperationState
 
 PEER = "192.0.2.1"
 pytestmark = [
@@ -51,3 +59,53 @@ async def test_the_switch_stays_while_other_pifs_are_plugged(folder: Path, daemo
 
 async def test_a_switch_that_is_not_there_is_not_taken(folder: Path, daemons: OvsDaemons) -> None:
     await switch_change.a_switch_that_is_not_there_is_not_taken(folder, daemons, PEER)
+
+
+async def calls(trusts: ssl.SSLContext) -> bytes:
+    """What ovsdb-server answers an SDN controller that calls it."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", 6640, ssl=trusts)
+            except (ConnectionRefusedError, ssl.SSLError):  # it listens a moment later, and has its keys after that
+                await asyncio.sleep(0.1)
+                continue
+            writer.write(b'{"method":"list_dbs","params":[],"id":0}')
+            answer = await reader.read(1000)
+            writer.close()
+            return answer
+
+
+async def test_an_sdn_controller_is_let_in_again_after_a_boot(folder: Path, daemons: OvsDaemons) -> None:
+    pool = Authority(folder / "pool", "pool CA")
+    host_keys, mine = pool.issue("host"), pool.issue("controller")
+    keys = SslFiles(str(host_keys.key), str(host_keys.cert), str(host_keys.ca))
+    trusts = ssl.create_default_context(cafile=str(pool.ca))
+    trusts.load_cert_chain(mine.cert, mine.key)
+    trusts.check_hostname = False
+    async with switch_change.living(folder, daemons, keys) as host:
+        with pytest.raises(OpenvswitchNotActive):
+            await host.engine.submit(IntroduceController(ControllerProtocol.PSSL))
+        await host.succeed(SetSwitch(SwitchKind.OPENVSWITCH))
+        await host.succeed(IntroduceController(ControllerProtocol.PSSL))
+        assert b"Open_vSwitch" in await calls(trusts)
+    daemons.stop()
+    (daemons.rundir / "conf.db").unlink()
+    daemons.start()
+    assert daemons.vsctl("get-manager") == ""
+    async with switch_change.living(folder, daemons, keys) as host:
+        assert b"Open_vSwitch" in await calls(trusts)
+        (view,) = host.engine.controllers()
+        assert (view.controller.target, view.problem) == ("pssl:6640", "")
+        with pytest.raises(OpenvswitchNotActive, match="forget it first"):
+            await host.engine.submit(SetSwitch(SwitchKind.BRIDGE))
+        await host.succeed(ForgetController(view.controller.id))
+        assert daemons.vsctl("get-manager") == ""
+
+
+async def test_a_controller_without_keys_is_refused_and_nothing_is_left(folder: Path, daemons: OvsDaemons) -> None:
+    async with switch_change.living(folder, daemons) as host:
+        await host.succeed(SetSwitch(SwitchKind.OPENVSWITCH))
+        operation = await host.do(IntroduceController(ControllerProtocol.PSSL))
+        assert (operation.state, "controller_key" in str(operation.error)) == (OperationState.FAILED, True)
+        assert (host.engine.controllers(), daemons.vsctl("get-manager")) == ([], "")
