@@ -13,15 +13,15 @@ from xenhost.agent.config import Config, Places, read_config
 from xenhost.agent.console.relay import Consoles
 from xenhost.agent.daemon import Daemon
 from xenhost.agent.identity import Identity
-from xenhost.agent.lifecycle import StopSignals
 from xenhost.agent.main import build_host
-from xenhost.agent.notify import Notifier
 from xenhost.agent.rpc.health import Health
 from xenhost.agent.rpc.interceptors import Edge
 from xenhost.agent.rpc.server import ApiServer
 from xenhost.core.errors import HypervisorUnavailable
 from xenhost.drivers.sim.driver import SimHypervisor
 from xenhost.drivers.sim.world import World
+from xenhost.system.lifecycle import StopSignals
+from xenhost.system.notify import Notifier
 
 
 class Parts:

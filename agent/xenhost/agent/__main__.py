@@ -41,10 +41,10 @@ def main() -> int:
     """Run the daemon; the exit status."""
     options = parser().parse_args()
     _lean()
-    from xenhost.agent.lifecycle import AlreadyRunning
     from xenhost.agent.main import check, run
     from xenhost.agent.toml_table import ConfigError
     from xenhost.core.errors import HypervisorUnavailable, XenhostError
+    from xenhost.system.lifecycle import AlreadyRunning
 
     try:
         if options.check:

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum, auto
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,31 +11,13 @@ from xenhost.agent.storage_settings import StorageSettings, read_storage
 from xenhost.agent.tls_files import TlsFiles
 from xenhost.agent.toml_table import Table, load
 from xenhost.drivers.registry import HYPERVISORS
+from xenhost.system.logging import LogFormat, LogLevel
 
 FILE_NAME: Final = "xenhostd.toml"
 MAX_SOCKET_PATH: Final = 107
 """Bytes: sun_path in unix(7)."""
 _ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[0-9A-Za-z._-]{1,253}):[0-9]{1,5}")
 _UNIX: Final = re.compile(r"unix:/.{1,106}")
-
-
-class LogFormat(StrEnum):
-    """How log lines look."""
-
-    AUTO = auto()
-    """journal below systemd, console on a terminal, json elsewhere"""
-    CONSOLE = auto()
-    JSON = auto()
-    JOURNAL = auto()
-
-
-class LogLevel(StrEnum):
-    """What is logged."""
-
-    DEBUG = auto()
-    INFO = auto()
-    WARNING = auto()
-    ERROR = auto()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from typing import Any
 import structlog
 
 from xenhost.agent.host import Host
-from xenhost.agent.lifecycle import StopSignals
 from xenhost.agent.link.link import MasterLink
-from xenhost.agent.notify import Notifier
 from xenhost.agent.operation_log import OperationLog
 from xenhost.agent.rpc.server import ApiServer
 from xenhost.core.clock import Clock
+from xenhost.system.lifecycle import StopSignals
+from xenhost.system.notify import Notifier
 
 Log = structlog.typing.FilteringBoundLogger
 

@@ -20,10 +20,8 @@ from xenhost.agent.engine.operations import OperationTable
 from xenhost.agent.events.hub import EventHub
 from xenhost.agent.host import Host
 from xenhost.agent.identity import Identity
-from xenhost.agent.lifecycle import StopSignals, single_instance
 from xenhost.agent.link.backoff import Backoff
 from xenhost.agent.link.link import MasterLink
-from xenhost.agent.logging import set_up_logging
 from xenhost.agent.messages.log import MessageLog
 from xenhost.agent.messages.store import MessageStore
 from xenhost.agent.metrics.alerts.alerts import Alerts
@@ -41,7 +39,6 @@ from xenhost.agent.network.bonded import bonded
 from xenhost.agent.network.config import NetworkConfig
 from xenhost.agent.network.current import CurrentSwitch
 from xenhost.agent.network.engine import NetworkEngine
-from xenhost.agent.notify import Notifier
 from xenhost.agent.rpc.health import Health
 from xenhost.agent.rpc.interceptors import Edge
 from xenhost.agent.rpc.server import ApiServer
@@ -66,6 +63,9 @@ from xenhost.sm.datapath.images import ImageServers
 from xenhost.sm.registry import Drivers, SmSettings
 from xenhost.sm.transfer.copy import Copier
 from xenhost.sm.transfer.importing import Importer
+from xenhost.system.lifecycle import StopSignals, single_instance
+from xenhost.system.logging import set_up_logging
+from xenhost.system.notify import Notifier
 
 
 def run(root: Path, file: Path | None, hypervisor: str | None) -> None:
@@ -77,7 +77,7 @@ def run(root: Path, file: Path | None, hypervisor: str | None) -> None:
     set_up_logging(config.log_level, config.log_format, sys.stderr)
     for folder in (config.places.run_dir, config.places.log_dir):
         folder.mkdir(parents=True, exist_ok=True)
-    with single_instance(config.places.state_dir):
+    with single_instance(config.places.state_dir, "xenhostd"):
         try:
             asyncio.run(_run(config, Identity.read(config.places.state_dir)))
         except BaseExceptionGroup as group:

@@ -34,7 +34,7 @@ from xenhost.pool.vms.devices import VmDevices
 from xenhost.pool.vms.making import VmMaking
 from xenhost.pool.vms.power import VmPower
 
-LEASE_SECONDS = 1.0
+LEASE_SECONDS = 2.0
 
 
 class Master:
@@ -129,7 +129,7 @@ async def master(tmp_path: Path) -> AsyncIterator[Master]:
 async def reporting(folder: Path, master: Master, delays: Delays | None = None) -> AsyncIterator[HostAgent]:
     """An agent that the master knows and can call."""
     socket = folder / "run/xenhost/xenhostd.sock"
-    world = World(SystemClock(), SimConfig(bridges=("xenbr0", "xapi0"), delays=delays or Delays()))
+    world = World(SystemClock(), SimConfig(bridges=frozenset({"xenbr0", "xapi0"}), delays=delays or Delays()))
     async with running(folder, toml(master, f'endpoints = ["unix:{socket}"]'), world) as agent:
         await master.until(lambda: master.database.rows("PIF"))
         yield agent

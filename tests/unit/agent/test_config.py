@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from xenhost.agent.config import Config, LogFormat, Places, read_config
+from xenhost.agent.config import Config, Places, read_config
 from xenhost.agent.toml_table import ConfigError
 from xenhost.core.network import SwitchKind
+from xenhost.system.logging import LogFormat
 
 
 def read(root: Path, text: str, hypervisor: str | None = None) -> Config:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from xenhost.agent.config import LogFormat, LogLevel
-from xenhost.agent.logging import set_up_logging
+from xenhost.system.logging import LogFormat, LogLevel, set_up_logging
 
 
 @pytest.fixture

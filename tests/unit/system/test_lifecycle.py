@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from xenhost.agent.clock import SystemClock
-from xenhost.agent.journald import JournaldHandler
-from xenhost.agent.lifecycle import AlreadyRunning, single_instance
-from xenhost.agent.notify import Notifier
+from xenhost.system.journald import JournaldHandler
+from xenhost.system.lifecycle import AlreadyRunning, single_instance
+from xenhost.system.notify import Notifier
 
 
 @pytest.fixture
@@ -29,9 +29,13 @@ def listener(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 def test_a_second_instance_is_refused_and_told_who_runs(tmp_path: Path) -> None:
-    with single_instance(tmp_path), pytest.raises(AlreadyRunning, match=str(os.getpid())), single_instance(tmp_path):
+    with (
+        single_instance(tmp_path, "xenhostd"),
+        pytest.raises(AlreadyRunning, match=str(os.getpid())),
+        single_instance(tmp_path, "xenhostd"),
+    ):
         pass
-    with single_instance(tmp_path):
+    with single_instance(tmp_path, "xenhostd"):
         pass
 
 
@@ -81,7 +85,7 @@ def test_a_journal_that_is_away_costs_the_line_only() -> None:
 
 SECOND_SIGNAL = """
 import asyncio, os, signal, structlog
-from xenhost.agent.lifecycle import StopSignals
+from xenhost.system.lifecycle import StopSignals
 async def main():
     signals = StopSignals(structlog.get_logger())
     signals.install()

@@ -7,16 +7,35 @@ Standard `logging` of libraries and drivers goes the same way. Fields that mean 
 import logging
 import os
 import sys
+from enum import StrEnum, auto
 from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
 
-from xenhost.agent.config import LogFormat, LogLevel
-from xenhost.agent.journald import JournaldHandler
+from xenhost.system.journald import JournaldHandler
 
 NOISY = ("asyncio", "grpc", "grpc._cython.cygrpc", "pyroute2")
 """Libraries of which only warnings are logged."""
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    AUTO = auto()
+    """journal below systemd, console on a terminal, json elsewhere"""
+    CONSOLE = auto()
+    JSON = auto()
+    JOURNAL = auto()
+
+
+class LogLevel(StrEnum):
+    """What is logged."""
+
+    DEBUG = auto()
+    INFO = auto()
+    WARNING = auto()
+    ERROR = auto()
 
 
 def set_up_logging(level: LogLevel, wanted: LogFormat, stream: TextIO) -> None:

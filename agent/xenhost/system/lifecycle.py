@@ -17,12 +17,12 @@ KILLED: Final = 128 + signal.SIGTERM
 
 
 class AlreadyRunning(Exception):
-    """Another agent works on the same state."""
+    """Another daemon of the kind works on the same state."""
 
 
 @contextlib.contextmanager
-def single_instance(state_dir: Path) -> Iterator[None]:
-    """Hold the lock that makes us the only agent on this state. The kernel drops it when we die.
+def single_instance(state_dir: Path, name: str) -> Iterator[None]:
+    """Hold the lock that makes us the only daemon of that name on this state. The kernel drops it when we die.
 
     Raises AlreadyRunning with the other's process id, and OSError if the folder cannot be used.
     """
@@ -35,7 +35,7 @@ def single_instance(state_dir: Path) -> Iterator[None]:
         except BlockingIOError:
             other = os.read(fd, 32).decode("ascii", "replace").strip() or "unknown"
             raise AlreadyRunning(
-                f"another xenhostd (process {other}) works on {state_dir}; stop it first, or use another --root"
+                f"another {name} (process {other}) works on {state_dir}; stop it first, or use another --root"
             ) from None
         os.ftruncate(fd, 0)
         os.write(fd, f"{os.getpid()}\n".encode())
