@@ -18,7 +18,7 @@ DEVIATIONS: Final[Mapping[str, str]] = {
 
 
 _MODPROBE: Final = Path("/proc/sys/kernel/modprobe")
-_MODULES: Final = ("openvswitch", "vport-vxlan", "vport-gre", "bonding", "sch_htb", "sch_ingress", "veth")
+_MODULES: Final = ("openvswitch", "vport-vxlan", "vport-gre", "ip6_gre", "bonding", "sch_htb", "sch_ingress", "veth")
 
 
 @contextmanager

@@ -7,9 +7,10 @@ that its users find what they know.
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Final
 
-from xenhost.core.network import BondMode, BondUplink, Bridge, NicUplink, TunnelUplink
+from xenhost.core.network import BondMode, BondUplink, Bridge, NicUplink, TunnelProtocol, TunnelUplink
 from xenhost.drivers.network.ovs.values import EMPTY, Value
 
 UPLINK_KEY: Final = "xenhost-uplink"
@@ -23,6 +24,8 @@ _RENAMED: Final = {"miimon": "bond-miimon-interval", "rebalance-interval": "bond
 _COLUMNS: Final = {"updelay": "bond_updelay", "downdelay": "bond_downdelay"}
 _OF_MEMBERS: Final = ("lacp-aggregation-key", "lacp-actor-key")
 _AS_THEY_ARE: Final = ("lacp-time", "lacp-fallback-ab")
+_OVER_IPV6: Final = {TunnelProtocol.GRE: "ip6gre"}
+"""The kernel's module has GRE over IPv6 as another kind of port."""
 _OURS: Final = ("bond-", "lacp-")
 """Prefixes of the keys of a port's or interface's other_config that we set and remove."""
 
@@ -127,7 +130,12 @@ def _tunnel(bridge: str, tunnel: TunnelUplink, remote: str, mark: Mapping[str, s
     options = {"remote_ip": remote, "key": str(tunnel.key)}
     if tunnel.local is not None:
         options["local_ip"] = str(tunnel.local)
-    interface = InterfaceWish(name, {"type": str(tunnel.protocol), "options": options})
+    kind = str(tunnel.protocol)
+    if ip_address(remote).version == 6:
+        kind = _OVER_IPV6.get(tunnel.protocol, kind)
+        if tunnel.protocol is TunnelProtocol.VXLAN:
+            options["csum"] = "true"  # IPv6 has none of its own: many throw a datagram without one away (RFC 8200, 8.1)
+    interface = InterfaceWish(name, {"type": kind, "options": options})
     return PortWish(name, (interface,), {"protected": True}, mark)
 
 

@@ -112,7 +112,8 @@ def test_each_remote_of_a_tunnel_is_a_port_that_talks_to_no_other_one() -> None:
         (interface,) = port.interfaces
         assert len(interface.name) <= 15
         assert port.columns == {"protected": True}
-        assert interface.columns["options"] == {"remote_ip": str(remote), "key": "5", "local_ip": "fd00::9"}
+        options = {"remote_ip": str(remote), "key": "5", "local_ip": "fd00::9", "csum": "true"}
+        assert interface.columns["options"] == options
     other = uplink_ports(Bridge("xapi2", "net", uplink), 1500)
     assert not {port.name for port in ports} & {port.name for port in other}
 
@@ -165,3 +166,13 @@ def test_a_port_carries_the_vlans_of_its_guest_only() -> None:
     assert vlans(None, frozenset()) == {"vlan_mode": "access", "tag": 0, "trunks": EMPTY}
     assert vlans(7, frozenset()) == {"vlan_mode": "access", "tag": 7, "trunks": EMPTY}
     assert vlans(None, frozenset({5})) == {"vlan_mode": "trunk", "tag": EMPTY, "trunks": frozenset({0, 5})}
+
+
+def test_a_tunnel_over_ipv6_is_of_its_own_kind_and_has_checksums() -> None:
+    for protocol, kind, checksum in ((TunnelProtocol.GRE, "ip6gre", None), (TunnelProtocol.VXLAN, "vxlan", "true")):
+        uplink = TunnelUplink(protocol, (IPv6Address("fd00::2"),), 7)
+        (port,) = uplink_ports(Bridge("xapi5", "net", uplink), 1500)
+        options = port.interfaces[0].columns["options"]
+        assert port.interfaces[0].columns["type"] == kind
+        assert isinstance(options, dict)
+        assert (options["remote_ip"], options.get("csum")) == ("fd00::2", checksum)
