@@ -1,0 +1,124 @@
+"""The composition root of xenpoold: database, hosts, answers, and the wire in front of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import structlog
+
+from xenhost.api.link.v1 import link_service_pb2_grpc
+from xenhost.core.clock import Clock
+from xenhost.pool.call import NULL_REF, Ref
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.sqlite import SqliteStore
+from xenhost.pool.engine.changelog import Changelog, first_id
+from xenhost.pool.engine.dispatcher import ModelDispatcher
+from xenhost.pool.engine.events import EventCalls
+from xenhost.pool.engine.registry import Implementations
+from xenhost.pool.engine.task_calls import TaskCalls
+from xenhost.pool.engine.tasks import Tasks
+from xenhost.pool.first import ensure_first
+from xenhost.pool.front import Front, FrontSettings, build_front
+from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.hosts import Hosts
+from xenhost.pool.hosts.link import OPTIONS, LinkServicer
+from xenhost.pool.model.catalogue import MODEL
+from xenhost.pool.session.authenticator import Authenticator
+from xenhost.pool.storage.srs import Srs
+from xenhost.pool.storage.vdis import Vdis
+from xenhost.pool.vms.devices import VmDevices
+from xenhost.pool.vms.making import VmMaking
+from xenhost.pool.vms.power import VmPower
+
+LEASE_SECONDS: Final = 15.0
+STORE: Final = "pool.db"
+
+
+@dataclass(frozen=True, slots=True)
+class MasterSettings:
+    """What a pool master is started with."""
+
+    state_dir: Path
+    link: str
+    """Where agents dial us: a gRPC target, `unix:/path`."""
+    front: FrontSettings
+    lease_seconds: float = LEASE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """A running pool master."""
+
+    database: Database
+    hosts: Hosts
+    agents: Agents
+    tasks: Tasks
+    dispatcher: ModelDispatcher
+    front: Front
+    background: Sequence[asyncio.Task[None]]
+    """They end when the master does, or with a fault."""
+
+
+@asynccontextmanager
+async def running(
+    settings: MasterSettings, superusers: Authenticator, everybody: Authenticator, clock: Clock
+) -> AsyncIterator[Master]:
+    """From start to stop. Raises StoreFailed, CannotListen."""
+    log = structlog.get_logger("xenpoold")
+    async with AsyncExitStack() as stack:
+        database = Database(MODEL, SqliteStore(settings.state_dir / STORE))
+        stack.push_async_callback(database.close)
+        objects = await database.open()
+        changelog = Changelog(database, first_id(clock.now()))
+        await ensure_first(database)
+        hosts = Hosts(database, clock, settings.lease_seconds)
+        agents = Agents(hosts)
+        stack.push_async_callback(agents.close)
+        tasks = await stack.enter_async_context(Tasks(database, clock, lambda: master_host(database)))
+        answers = Implementations(MODEL)
+        for part in (
+            TaskCalls(database, tasks),
+            EventCalls(database, changelog, clock),
+            VmPower(database, agents, tasks),
+            VmMaking(database),
+            VmDevices(database, agents),
+            Vdis(database, agents, tasks),
+            Srs(database, agents, tasks),
+        ):
+            answers.register_all(part.answers())
+        dispatcher = ModelDispatcher(database, tasks, answers, clock)
+        front = build_front(
+            *(database, dispatcher, answers, superusers, everybody),
+            *(lambda: master_host(database), settings.front, clock, log),
+        )
+        background = [asyncio.create_task(hosts.watch(), name="leases")]
+        stack.push_async_callback(_end, background)
+        server = grpc.aio.server(options=OPTIONS)
+        add: Any = link_service_pb2_grpc.add_LinkServiceServicer_to_server
+        add(LinkServicer(hosts), server)
+        server.add_insecure_port(settings.link)
+        await server.start()
+        stack.push_async_callback(server.stop, 1.0)
+        await front.open()
+        stack.push_async_callback(front.close, 1.0)
+        background.append(asyncio.create_task(front.run(), name="sessions"))
+        log.info("ready", objects=objects, http=front.listener.http_ports, https=front.listener.https_ports)
+        yield Master(database, hosts, agents, tasks, dispatcher, front, background)
+
+
+def master_host(database: Database) -> Ref:
+    """The host that the master runs on: that of the pool's record, once it is known."""
+    pool = next(iter(database.rows("pool").values()), None)
+    if pool is not None and pool["master"] != NULL_REF:
+        return Ref(str(pool["master"]))
+    return next(iter(database.rows("host")), NULL_REF)
+
+
+async def _end(background: Sequence[asyncio.Task[None]]) -> None:
+    for task in background:
+        task.cancel()
+    await asyncio.gather(*background, return_exceptions=True)
