@@ -49,7 +49,8 @@ class Brakes:
             return None
         for key in keys:
             record = self._find(key, now)
-            record.next = max(record.next, now + wait + _spacing(key, record.failures))
+            if spacing := _spacing(key, record.failures):
+                record.next = max(record.next, now + wait + spacing)
         return wait
 
     def failed(self, user: str, address: str, now: float) -> None:

@@ -1,0 +1,76 @@
+from xenhost.pool.session.brakes import BROAD_FREE, FORGET, FREE, KEPT, PAIR_MAX, Brakes
+
+HERE, THERE = "10.0.0.1", "10.0.0.2"
+
+
+def fail(brakes: Brakes, times: int, user: str = "root", address: str = HERE, now: float = 0.0) -> float:
+    """Try as fast as one may; the time afterwards."""
+    for _ in range(times):
+        wait = brakes.attempt(user, address, now)
+        assert wait is not None
+        now += wait
+        brakes.failed(user, address, now)
+    return now
+
+
+def test_a_few_typing_errors_cost_nothing() -> None:
+    assert fail(Brakes(), FREE) == 0.0
+
+
+def test_guessing_takes_longer_and_longer_up_to_a_limit() -> None:
+    brakes = Brakes()
+    now = fail(brakes, FREE + 6)
+    assert 1 + 2 + 4 + 8 <= now <= 64
+    assert fail(brakes, 20, now=now) - now <= 20 * PAIR_MAX
+    assert fail(brakes, 20, now=now + 600) - now - 600 >= 19 * PAIR_MAX
+
+
+def test_attempts_at_once_wait_one_after_another_and_the_last_are_refused() -> None:
+    brakes = Brakes()
+    now = fail(brakes, FREE + 4)
+    waits = [brakes.attempt("root", HERE, now) for _ in range(8)]
+    accepted = [wait for wait in waits if wait is not None]
+    assert accepted == sorted(accepted)
+    assert len(set(accepted)) == len(accepted)
+    assert None in waits
+
+
+def test_the_right_password_ends_the_delay() -> None:
+    brakes = Brakes()
+    now = fail(brakes, FREE + 3)
+    brakes.succeeded("root", HERE, now)
+    assert brakes.attempt("root", HERE, now) == 0.0
+
+
+def test_who_guesses_from_many_addresses_is_slowed_but_does_not_lock_out_who_has_logged_in_before() -> None:
+    brakes = Brakes()
+    brakes.succeeded("root", THERE, 0.0)
+    for number in range(BROAD_FREE + 20):
+        assert brakes.attempt("root", f"192.0.2.{number}", 0.0) is not None
+        brakes.failed("root", f"192.0.2.{number}", 0.0)
+    wait = brakes.attempt("root", "192.0.2.200", 0.0)
+    assert wait is not None
+    assert wait > 0
+    assert brakes.attempt("root", THERE, 0.0) == 0.0
+
+
+def test_who_guesses_many_users_is_slowed() -> None:
+    brakes = Brakes()
+    for number in range(BROAD_FREE + 5):
+        brakes.attempt(f"user{number}", HERE, 0.0)
+        brakes.failed(f"user{number}", HERE, 0.0)
+    wait = brakes.attempt("somebody", HERE, 0.0)
+    assert wait is not None
+    assert wait > 0
+    assert brakes.attempt("somebody", THERE, 0.0) == 0.0
+
+
+def test_all_is_forgotten_after_a_while_and_memory_is_bounded() -> None:
+    brakes = Brakes()
+    now = fail(brakes, FREE + 8)
+    assert brakes.attempt("root", HERE, now + FORGET + 100) == 0.0
+    for number in range(3 * KEPT):
+        brakes.failed(f"u{number}", f"a{number}", now)
+        brakes.succeeded(f"u{number}", f"a{number}", now)
+    assert len(brakes._records) <= KEPT
+    assert len(brakes._known) <= KEPT
