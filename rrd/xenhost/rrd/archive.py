@@ -59,10 +59,12 @@ class Archive:
         """Bring the files of all owners in the store up to date, or of one: once a minute, before a VM is unloaded, and
         before the agent ends. A millisecond for each owner. What fails for one owner is logged and tried again."""
         owners = store.owners() if only is None else (only,)
-        known = [self._files[owner].updated for owner in owners if owner in self._files]
+        known = [self._files[owner].updated if owner in self._files else 0 for owner in owners]
         fresh = store.fresh(min(known, default=0))
         if not fresh.times:
-            return
+            fresh = store.fresh(0)  # there is nothing new, unless the clock was put back
+            if not fresh.times or max(known) <= fresh.times[-1] + BACK_SECONDS:
+                return
         for owner in owners:
             columns = fresh.owners.get(owner)
             if columns is None or not columns.sources:

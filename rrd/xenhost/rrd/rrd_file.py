@@ -168,6 +168,7 @@ def read(path: Path, meanings: Mapping[str, Meaning]) -> Document:
         if resolution.cf is Cf.AVERAGE:
             known = passed - unknown
             pending = numpy.where(known > 0, pending / numpy.maximum(known, 1), numpy.nan)
+        pending[~numpy.isfinite(pending)] = numpy.nan
         values = _rows(path, resolution, what)
         archives.append(DocumentArchive(resolution, values, pending, unknown))
     return Document(float(what.updated), tuple(sources), tuple(archives))
