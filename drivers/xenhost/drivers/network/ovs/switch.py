@@ -275,6 +275,7 @@ class OvsSwitch:
                 return
             number = await self._db.transact(removal.change)
         await self._db.done(number)
+        await asyncio.to_thread(_set_all, [interface], False)  # the switch in user space may have put it up once more
         if removal.left is not None:
             await self._forget(*removal.left)
             async with self._changing:
