@@ -52,10 +52,10 @@ async def contest(options: argparse.Namespace) -> list[Row]:
             chosen(
                 {
                     "network vif": lambda: networks.plug(meter, rounds),
-                    "network vlans": lambda: many_networks.made(meter, min(rounds, 2)),
-                    "network restore": lambda: many_networks.restored(meter, min(rounds, 2)),
                     "network many vifs": lambda: networks.many(meter, min(rounds, 2)),
                     "network failover": lambda: networks.failover(meter, rounds),
+                    "network restore": lambda: many_networks.restored(meter, min(rounds, 2)),
+                    "network vlans": lambda: many_networks.made(meter, min(rounds, 2)),
                 }
             )
         )

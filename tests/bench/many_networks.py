@@ -33,13 +33,14 @@ _PATIENCE: Final = 600.0
 
 async def made(meter: Meter, rounds: int) -> list[Row]:
     """All of them by the switch, at once; on both backends."""
-    start_ovs()
     rows = []
     for name, switch, peers, undo in (
         ("Linux bridge", LinuxSwitch(), {BATCH: in_one, IP: one_by_one}, undo_links),
         ("Open vSwitch", OvsSwitch(), {VSCTL: ovs_in_one, VSCTL_EACH: ovs_one_by_one}, undo_ovs),
     ):
         samples: dict[str, list[Sample]] = {OURS: []}
+        if undo is undo_ovs:
+            start_ovs()
         await switch.open()
         for _ in range(rounds):
             with interfaces([CARD]):
@@ -54,13 +55,14 @@ async def made(meter: Meter, rounds: int) -> list[Row]:
 
 async def restored(meter: Meter, rounds: int) -> list[Row]:
     """All of them by the engine as it starts, until the last is there; peers do what of it is theirs."""
-    start_ovs()
     rows = []
     for name, kind, peers, undo in (
         ("Linux bridge", SwitchKind.BRIDGE, {BATCH: in_one}, undo_links),
         ("Open vSwitch", SwitchKind.OPENVSWITCH, {VSCTL: ovs_in_one}, undo_ovs),
     ):
         samples: dict[str, list[Sample]] = {OURS: []}
+        if undo is undo_ovs:
+            start_ovs()
         for _ in range(rounds):
             with interfaces([CARD]), tempfile.TemporaryDirectory() as folder:
                 await saved(Path(folder), intent(kind))

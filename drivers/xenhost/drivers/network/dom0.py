@@ -1,4 +1,4 @@
-"""The network drivers of dom0. Imported when they are wanted: pyroute2 alone is 26 MB."""
+"""The network drivers of dom0. A switch is imported when it is wanted: a host has one of the two."""
 
 from importlib import import_module
 from typing import Final

@@ -116,7 +116,8 @@ class Kernel:
             self.set_link(index, {**rest, "state": "up"})
         else:
             self.set_link(index, rest, quiet=True)
-            self.set_link(index, {"state": "up"})
+            if action.kind == "bond":
+                self.set_link(index, {"state": "up"})  # others as they are put on their bridge
 
     def _remode(self, action: Remode) -> None:
         index = self.index(action.device)

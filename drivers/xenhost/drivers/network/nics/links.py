@@ -39,6 +39,8 @@ _VF_INFO: Final = 1
 _VF_MAC: Final = 1
 _VF_VLAN: Final = 2
 _VF_RATE: Final = 6
+MADE: Final = frozenset({"bridge", "vlan", "vxlan", "gretap", "ip6gretap", "openvswitch"})
+"""Kinds of links that are no cards, whatever they are called."""
 _IFF_UP: Final = 1
 _IFF_LOWER_UP: Final = 1 << 16
 _ETHERNET: Final = 1

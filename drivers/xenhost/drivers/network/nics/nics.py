@@ -12,7 +12,7 @@ import structlog
 from xenhost.core.errors import InternalError
 from xenhost.core.network import Nic, NicSettings, Problem, SriovEnabled, VfSettings, VirtualFunction
 from xenhost.core.network_errors import SriovFailed
-from xenhost.drivers.network.nics import settings
+from xenhost.drivers.network.nics import links, settings
 from xenhost.drivers.network.nics.census import Census, Snapshot
 from xenhost.drivers.network.nics.links import LinkEvent
 from xenhost.drivers.network.nics.monitor import LinkMonitor
@@ -140,6 +140,8 @@ class HostNics:
     # what the kernel tells
 
     def _heard(self, event: LinkEvent) -> None:
+        if event.link.kind in links.MADE:
+            return  # some hundred networks come up at once, and looking at each waits for the kernel's lock on links
         if not event.gone and self._seen.others.get(event.link.index) == event.link.name:
             return
         self._changed[event.link.index] = event
