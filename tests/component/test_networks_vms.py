@@ -105,6 +105,11 @@ async def test_a_pvs_proxy_is_made_for_a_vif(xenhost: CommandLine) -> None:
     shown = await xenhost.ok("pvs", "list")
     assert "10.7.0.9, fd00::9  ports 6910 to 6930" in shown
     assert "00:16:3e:00:00:01 on xapi1  initialised" in shown
+    await xenhost.ok("network", "create", "WAN")
+    await xenhost.ok("vif", "set", "web1", "0", "--network", "WAN")
+    async with asyncio.timeout(SECONDS):
+        while "on xapi2  initialised" not in (shown := await xenhost.ok("pvs", "list")):
+            await asyncio.sleep(0.1)
     ended = await xenhost.run("pvs", "proxy-create", "Paris", "web1")
     assert (ended.exit_code, "has a proxy" in ended.stderr) == (5, True)
     assert (await xenhost.run("pvs", "proxy-create", "Paris", "web1", "7")).exit_code == 4

@@ -50,7 +50,7 @@ class PvsProxy:
     devid: int
     mac: str
     bridge: str
-    """Of the VIF, when the proxy was made."""
+    """Of the VIF, when the proxy was made; while it is plugged, where it is counts."""
 
 
 class PvsProxyStatus(StrEnum):

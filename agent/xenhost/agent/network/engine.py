@@ -170,8 +170,8 @@ class NetworkEngine:
         self._known.vifs = source
 
     def vifs_changed(self) -> None:
-        """A VIF was plugged, unplugged or moved: views show it."""
-        self._keeper.looked()
+        """A VIF was plugged, unplugged or moved: views show it, and its PVS proxy follows."""
+        self._keeper.vifs()
 
     def set_mover(self, move: Move) -> None:
         """Who moves VIFs from one bridge to another when the uplink goes there."""

@@ -12,6 +12,7 @@ from xenhost.agent.network.config import NetworkConfig
 from xenhost.agent.network.demand import Demand
 from xenhost.agent.network.known import Known
 from xenhost.agent.network.publisher import Publisher
+from xenhost.agent.network.wishes.wish import wish
 from xenhost.agent.steps.patience import before
 from xenhost.core.clock import Clock
 
@@ -57,6 +58,15 @@ class Keeper:
         """A member of a bond came or went."""
         self._all = True
         self._seen.set()
+
+    def vifs(self) -> None:
+        """VIFs came, went or moved. What follows them is made again: PVS proxies."""
+        known = self._known
+        if known.effective.pvs_proxies and not known.unreadable:
+            proxies = wish(known.effective, known.facts()).topology.proxies
+            if proxies != known.wish.topology.proxies:
+                self._retry.set()
+        self.looked()
 
     def looked(self) -> None:
         """What is known has changed."""

@@ -1,11 +1,13 @@
 """What clients see, made of what is known."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from xenhost.agent.network.known import Known
 from xenhost.agent.network.places import NO_IP, of_pif
+from xenhost.agent.network.wishes.proxies import bridge_of
 from xenhost.core.network import (
     CONTROLLERS,
     BondUplink,
@@ -213,10 +215,16 @@ def _pvs_site(known: Known, site: PvsSite) -> PvsSiteView:
 
 def _pvs_proxy(known: Known, proxy: PvsProxy) -> PvsProxyView:
     """What the daemon does with the traffic, it alone knows."""
+    bridge = bridge_of(proxy, known.vifs())
     attached = port_name(proxy.mac) in known.proxies
     problem = ""
     if not attached:
-        there = known.wish.topology.bridge(proxy.bridge) is not None
-        idle = "its site has no server" if there else f"there is no bridge {proxy.bridge} while no VIF needs it"
+        there = known.wish.topology.bridge(bridge) is not None
+        idle = "its site has no server" if there else f"there is no bridge {bridge} while no VIF needs it"
         problem = known.problem_at(frozenset({PVS, "switch"})) or idle
-    return PvsProxyView(proxy, attached, PvsProxyStatus.INITIALISED if attached else PvsProxyStatus.STOPPED, problem)
+    return PvsProxyView(
+        replace(proxy, bridge=bridge),
+        attached,
+        PvsProxyStatus.INITIALISED if attached else PvsProxyStatus.STOPPED,
+        problem,
+    )

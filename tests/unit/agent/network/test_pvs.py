@@ -61,6 +61,16 @@ def test_a_proxy_is_wished_where_its_bridge_is() -> None:
     assert not host.intent.pvs_sites
 
 
+def test_a_proxy_is_where_its_vif_is() -> None:
+    host = Wanted()
+    with_proxy(host)
+    host.plug("eth0", "eth1")
+    here, there = host.network_of("eth0").bridge, host.network_of("eth1").bridge
+    assert [each.bridge for each in host.wish().topology.proxies] == [here]
+    host.put_vif(there)  # VIF 0 of the same VM
+    assert [each.bridge for each in host.wish().topology.proxies] == [there]
+
+
 def test_a_port_is_called_as_long_as_a_name_may_be() -> None:
     assert len(PvsPort("b", MAC, ()).name) == 15
 

@@ -8,10 +8,10 @@ from xenhost.agent.network.wishes.bridges import Bridges
 from xenhost.agent.network.wishes.cards import card_settings
 from xenhost.agent.network.wishes.ip_plan import ip_plan
 from xenhost.agent.network.wishes.problems import Problems
+from xenhost.agent.network.wishes.proxies import pvs_ports
 from xenhost.agent.network.wishes.relations import Relations
 from xenhost.core.network import CONTROLLERS, IpPlan, NicSettings, Problem, SwitchFeature, Topology
 from xenhost.core.network_records import Intent
-from xenhost.core.pvs import PvsPort, PvsRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def wish(intent: Intent, facts: Facts) -> Wish:
     topology = bridges.topology()
     return Wish(
         topology=replace(
-            topology, controllers=_controllers(intent, facts, problems), proxies=_proxies(intent, facts, topology)
+            topology, controllers=_controllers(intent, facts, problems), proxies=pvs_ports(intent, facts, topology)
         ),
         addresses=ip_plan(relations, topology, problems),
         nics=card_settings(relations, topology, bridges, problems),
@@ -46,16 +46,3 @@ def _controllers(intent: Intent, facts: Facts, problems: Problems) -> tuple[str,
         problems.at(CONTROLLERS)("an SDN controller needs Open vSwitch; forget it, or change the switch of this host")
         return ()
     return tuple(sorted({each.target for each in intent.controllers.values()}))
-
-
-def _proxies(intent: Intent, facts: Facts, topology: Topology) -> tuple[PvsPort, ...]:
-    """Where there is a bridge for them. Nothing is lost without: the guest reaches its servers."""
-    if SwitchFeature.PVS_PROXY not in facts.features:
-        return ()
-    found = []
-    for proxy in intent.pvs_proxies.values():
-        servers = [each for each in intent.pvs_servers.values() if each.site == proxy.site]
-        ranges = {PvsRange(address, each.first_port, each.last_port) for each in servers for address in each.addresses}
-        if ranges and topology.bridge(proxy.bridge) is not None:
-            found.append(PvsPort(proxy.bridge, proxy.mac, tuple(sorted(ranges, key=str))))
-    return tuple(found)
