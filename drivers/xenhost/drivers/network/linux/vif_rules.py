@@ -120,7 +120,7 @@ def connect(port: VifPort, *, known: bool, locked: bool) -> list[Command]:
     vlans = _VLANS + name
     commands: list[Command] = []
     if port.locking is LockingMode.LOCKED:
-        commands += _lock(port)
+        commands += _lock(port, again=locked)
         if not locked:
             commands.append(_element("add", "vifs", name, {"goto": {"target": _SENT + name}}))
     elif locked:
@@ -146,9 +146,10 @@ def disconnect(name: str, *, known: bool, locked: bool) -> list[Command]:
     return commands
 
 
-def _lock(port: VifPort) -> list[Command]:
-    """The chains of one guest, filled anew. No sets without name are in them: to change anything, libnftables reads
-    every set of a table, and plugging a VIF would take the longer the more there are."""
+def _lock(port: VifPort, again: bool) -> list[Command]:
+    """The chains of one guest, filled anew: one, unless it has several IPv6 networks. No sets without name are in them.
+    To change anything, libnftables reads every chain and every set of a table, and plugging a VIF would take the longer
+    the more there are. `again`: it may have had another number of them."""
     name, mac = port.interface, port.mac.lower()
     ipv6, sources = sorted(collapse_addresses(port.ipv6_allowed)), _SOURCES + name
     rules = [
@@ -159,13 +160,13 @@ def _lock(port: VifPort) -> list[Command]:
         *(_ipv6(mac, ipv6, sources) if ipv6 else []),
         [_DROP],
     ]
-    return [
-        *_empty(sources),
-        *(_rule(sources, *_within(_payload("ip6", "saddr"), each), {"return": None}) for each in ipv6),
-        _rule(sources, _DROP),
-        *_empty(_SENT + name),
-        *(_rule(_SENT + name, *each) for each in rules),
-    ]
+    commands: list[Command] = []
+    if len(ipv6) > 1:
+        commands += _empty(sources)
+        commands += [_rule(sources, *_within(_payload("ip6", "saddr"), each), {"return": None}) for each in ipv6]
+        commands.append(_rule(sources, _DROP))
+    commands += [*_empty(_SENT + name), *(_rule(_SENT + name, *each) for each in rules)]
+    return [*commands, *(_without(sources) if again and len(ipv6) < 2 else [])]
 
 
 def _ipv4(mac: str, allowed: Sequence[IPv4Network]) -> list[list[Expression]]:
@@ -227,7 +228,11 @@ def _ipv6(mac: str, allowed: Sequence[IPv6Network], sources: str) -> list[list[E
         rules += [[*detection, *end, _ACCEPT] for end in options(24, _NONCE)]
     rules.append([*message(_SOLICIT_ROUTER), nowhere, _match(_length(), 8), _ACCEPT])
     rules += [[*each, nowhere, _ACCEPT] for each in listener()]
-    rules.append([ip6, {"jump": {"target": sources}}])  # from here on its source address is the guest's
+    if len(allowed) > 1:
+        rules.append([ip6, {"jump": {"target": sources}}])
+    elif elsewhere := _within(_payload("ip6", "saddr"), allowed[0], "!="):
+        rules.append([ip6, *elsewhere, _DROP])
+    # from here on its source address is the guest's
     rules += [[*message(_SOLICIT), *end, _ACCEPT] for end in options(24, "0x0101", own)]
     rules += [[*message(_SOLICIT_ROUTER), *end, _ACCEPT] for end in options(8, "0x0101", own)]
     for network in allowed:
@@ -253,14 +258,14 @@ def _target(network: IPv6Network) -> list[Expression]:
     return [_match(_raw(64, bits), hex(int(network.network_address) >> (128 - bits)))]
 
 
-def _within(what: Expression, network: IPv4Network | IPv6Network) -> list[Expression]:
-    """That it is in the network; no condition if that is everything."""
+def _within(what: Expression, network: IPv4Network | IPv6Network, op: str = "==") -> list[Expression]:
+    """That it is in the network, or "!=": is not; no condition if that is everything."""
     if not network.prefixlen:
         return []
     address = str(network.network_address)
     if network.prefixlen == network.max_prefixlen:
-        return [_match(what, address)]
-    return [_match(what, {"prefix": {"addr": address, "len": network.prefixlen}})]
+        return [_match(what, address, op)]
+    return [_match(what, {"prefix": {"addr": address, "len": network.prefixlen}}, op)]
 
 
 _ACCEPT: Final[Expression] = {"accept": None}

@@ -1,6 +1,7 @@
 """Rules of VIFs as nftables programs. What they let through is tried with frames in the switch contract."""
 
 import json
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 
 import pytest
@@ -66,6 +67,15 @@ def test_adjacent_networks_are_one() -> None:
     text = json.dumps(vif_rules.connect(port(), known=False, locked=False))
     assert '{"prefix": {"addr": "10.0.0.0", "len": 24}}' in text
     assert "10.0.0.128" not in text
+
+
+def test_guest_with_one_ipv6_network_has_one_chain_and_loses_the_other_that_it_had() -> None:
+    one = replace(port(), ipv6_allowed=frozenset({IPv6Network("fd00::5")}))
+    several = replace(port(), ipv6_allowed=frozenset({IPv6Network("fd00::5"), IPv6Network("fd01::/64")}))
+    chain = ("add", "chain", "sources-of-vif1.0")
+    assert chain in kinds(vif_rules.connect(several, known=False, locked=False))
+    assert chain not in kinds(vif_rules.connect(one, known=False, locked=False))
+    assert ("delete", "chain", "sources-of-vif1.0") in kinds(vif_rules.connect(one, known=True, locked=True))
 
 
 def test_unlocked_vif_has_no_lock() -> None:
