@@ -22,7 +22,8 @@ BOND: Final[Class] = declare(
     run auto_update_mac bool = true @8.1: It takes another MAC when its first card goes.
     """,
     messages="""
-    create(network ref network, members set ref PIF, MAC string, mode? bond_mode, properties? map string string)
+    create(network ref network, members set ref PIF, MAC string, mode? bond_mode = balance-slb,
+        properties? map string string)
         -> ref Bond
         host pool-operator @4.1: Make a bond of PIFs of one host.
     destroy(self ref Bond)

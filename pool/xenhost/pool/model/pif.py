@@ -67,7 +67,7 @@ PIF: Final[Class] = declare(
         host pool-operator @6.1: Say which kind of address others use.
     scan(host ref host)
         host pool-operator @4.1: Look for new cards.
-    introduce(host ref host, MAC string, device string, managed? bool) -> ref PIF
+    introduce(host ref host, MAC string, device string, managed? bool = true) -> ref PIF
         host pool-operator @4.1: Make a record of a card.
     forget(self ref PIF)
         host pool-operator @4.1: Remove the record of a card.
@@ -82,7 +82,7 @@ PIF: Final[Class] = declare(
         bool, ip_configuration_mode ip_configuration_mode, IP string, netmask string, gateway string, DNS
         string, bond_slave_of ref Bond, VLAN_master_of ref VLAN, management bool, other_config map string
         string, disallow_unplug? bool, ipv6_configuration_mode? ipv6_configuration_mode = None, IPv6? set
-        string, ipv6_gateway? string, primary_address_type? primary_address_type = IPv4, managed? bool,
+        string, ipv6_gateway? string, primary_address_type? primary_address_type = IPv4, managed? bool = true,
         properties? map string string) -> ref PIF
         db pool-operator @5.0: Make a record only; nothing happens on the host.
     db_forget(self ref PIF)

@@ -56,14 +56,14 @@ VDI: Final[Class] = declare(
         host vm-admin: Make it larger while a VM uses it.
     introduce(uuid string, name_label string, name_description string, SR ref SR, type vdi_type, sharable bool,
         read_only bool, other_config map string string, location string, xenstore_data? map string string,
-        sm_config? map string string, managed? bool, virtual_size? int, physical_utilisation? int,
+        sm_config? map string string, managed? bool = true, virtual_size? int, physical_utilisation? int,
         metadata_of_pool? ref pool, is_a_snapshot? bool, snapshot_time? datetime, snapshot_of? ref VDI) -> ref
         VDI
         host vm-admin @4.1: Make a record of an image that the SR has.
         ! SR_OPERATION_NOT_SUPPORTED
     db_introduce(uuid string, name_label string, name_description string, SR ref SR, type vdi_type, sharable
         bool, read_only bool, other_config map string string, location string, xenstore_data? map string string,
-        sm_config? map string string, managed? bool, virtual_size? int, physical_utilisation? int,
+        sm_config? map string string, managed? bool = true, virtual_size? int, physical_utilisation? int,
         metadata_of_pool? ref pool, is_a_snapshot? bool, snapshot_time? datetime, snapshot_of? ref VDI,
         cbt_enabled? bool) -> ref VDI
         db pool-admin hidden: Make a record only, nothing is asked of the SR; for storage plugins.

@@ -36,7 +36,7 @@ from xenhost.pool.schema.declarations import (
     Param,
     Qualifier,
 )
-from xenhost.pool.schema.types import MapOf, OptionOf, RefTo, Scalar, SetOf, Type, parse, take
+from xenhost.pool.schema.types import EnumOf, MapOf, OptionOf, RefTo, Scalar, SetOf, Type, parse, take
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """A moment that was never set."""
@@ -239,4 +239,6 @@ def _param(text: str) -> Param:
         if given:
             raise ValueError(f"{name} has a default, but not the ? of one that may be left out")
         return Param(name, of)
+    if isinstance(of, EnumOf) and not given:
+        raise ValueError(f"{name} may be left out, but no member stands for it then")
     return Param(name[:-1], of, _literal(default.strip(), of) if given else zero(of))

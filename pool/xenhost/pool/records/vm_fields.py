@@ -1,0 +1,122 @@
+"""Fields of VMs that have rules."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from xenhost.pool.call import ApiError, Context, FrozenMap, Implementation, Ref, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
+
+BIOS_KEYS: Final = frozenset(
+    {
+        "bios-vendor",
+        "bios-version",
+        "system-manufacturer",
+        "system-product-name",
+        "system-version",
+        "system-serial-number",
+        "enclosure-asset-tag",
+        "baseboard-manufacturer",
+        "baseboard-product-name",
+        "baseboard-version",
+        "baseboard-serial-number",
+        "baseboard-asset-tag",
+        "baseboard-location-in-chassis",
+    }
+)
+MAX_BIOS_TEXT: Final = 512
+"""Characters of one string, as the firmware's tables allow."""
+
+
+class VmFields:
+    """Answers their setters."""
+
+    def __init__(self, database: Database) -> None:
+        self._database: Final = database
+
+    def answers(self) -> Mapping[str, Implementation]:
+        """What to register."""
+        return {
+            "VM.set_VCPUs_max": self._set_vcpus_max,
+            "VM.set_VCPUs_at_startup": self._set_vcpus_at_startup,
+            "VM.set_start_delay": self._at_least_zero("start_delay"),
+            "VM.set_shutdown_delay": self._at_least_zero("shutdown_delay"),
+            "VM.set_order": self._at_least_zero("order"),
+            "VM.set_HVM_boot_policy": self._halted("HVM_boot_policy"),
+            "VM.set_domain_type": self._set_domain_type,
+            "VM.set_has_vendor_device": self._halted("has_vendor_device"),
+            "VM.set_bios_strings": self._set_bios_strings,
+            "VM.set_NVRAM": self._halted("NVRAM"),
+            "VM.add_to_NVRAM": self._add_to_nvram,
+            "VM.remove_from_NVRAM": self._remove_from_nvram,
+            "VM.get_cooperative": self._cooperative,
+            "VM.get_boot_record": self._boot_record,
+        }
+
+    async def _set_vcpus_max(self, context: Context, vm: Ref, number: int) -> None:
+        record = self._of_halted(vm)
+        at_startup = record["VCPUs_at_startup"]
+        assert isinstance(at_startup, int)
+        if number < max(1, at_startup):
+            raise ApiError("INVALID_VALUE", "VCPUs_max", str(number))
+        await self._set(vm, {"VCPUs_max": number})
+
+    async def _set_vcpus_at_startup(self, context: Context, vm: Ref, number: int) -> None:
+        most = self._of_halted(vm)["VCPUs_max"]
+        assert isinstance(most, int)
+        if not 1 <= number <= most:
+            raise ApiError("INVALID_VALUE", "VCPUs_at_startup", str(number))
+        await self._set(vm, {"VCPUs_at_startup": number})
+
+    async def _set_domain_type(self, context: Context, vm: Ref, kind: str) -> None:
+        self._of_halted(vm)
+        if kind == "unspecified":
+            raise ApiError("INVALID_VALUE", "domain_type", kind)
+        await self._set(vm, {"domain_type": kind, "HVM_boot_policy": "BIOS order" if kind == "hvm" else ""})
+
+    async def _set_bios_strings(self, context: Context, vm: Ref, strings: Mapping[str, str]) -> None:
+        self._of_halted(vm)
+        if self._database.get("VM", vm)["bios_strings"]:
+            raise ApiError("VM_BIOS_STRINGS_ALREADY_SET")
+        for key, text in strings.items():
+            if key not in BIOS_KEYS or not text.isascii() or not text.isprintable() or len(text) > MAX_BIOS_TEXT:
+                raise ApiError("INVALID_VALUE", key[:100], text[:100])
+        await self._set(vm, {"bios_strings": FrozenMap(strings)})
+
+    async def _add_to_nvram(self, context: Context, vm: Ref, key: str, value: str) -> None:
+        self._of_halted(vm)
+        await self._database.change(lambda t: t.add_to_map("VM", vm, "NVRAM", key, value))
+
+    async def _remove_from_nvram(self, context: Context, vm: Ref, key: str) -> None:
+        self._of_halted(vm)
+        await self._database.change(lambda t: t.remove_from_map("VM", vm, "NVRAM", key))
+
+    async def _cooperative(self, context: Context, vm: Ref) -> Value:
+        return True
+
+    async def _boot_record(self, context: Context, vm: Ref) -> Value:
+        return self._database.get("VM", vm)
+
+    def _at_least_zero(self, name: str) -> Implementation:
+        async def set_number(context: Context, vm: Ref, number: int) -> None:
+            if number < 0:
+                raise ApiError("VALUE_NOT_SUPPORTED", name, str(number), "it cannot be less than 0")
+            await self._set(vm, {name: number})
+
+        return set_number
+
+    def _halted(self, name: str) -> Implementation:
+        async def set_of_halted(context: Context, vm: Ref, value: Value) -> None:
+            self._of_halted(vm)
+            await self._set(vm, {name: value})
+
+        return set_of_halted
+
+    def _of_halted(self, vm: Ref) -> Record:
+        record = self._database.get("VM", vm)
+        if record["power_state"] != "Halted":
+            raise ApiError("VM_BAD_POWER_STATE", vm, "halted", str(record["power_state"]).lower())
+        return record
+
+    async def _set(self, vm: Ref, fields: Mapping[str, Value]) -> None:
+        await self._database.change(lambda t: t.set("VM", vm, fields))
