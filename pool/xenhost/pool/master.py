@@ -17,22 +17,17 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.database.sqlite import SqliteStore
 from xenhost.pool.engine.changelog import Changelog, first_id
 from xenhost.pool.engine.dispatcher import ModelDispatcher
-from xenhost.pool.engine.events import EventCalls
 from xenhost.pool.engine.registry import Implementations
-from xenhost.pool.engine.task_calls import TaskCalls
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.first import ensure_first
 from xenhost.pool.front import Front, FrontSettings, build_front
+from xenhost.pool.host_parts import register_host_parts
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.hosts import Hosts
 from xenhost.pool.hosts.link import OPTIONS, LinkServicer
+from xenhost.pool.implementations import register_engine, register_records
 from xenhost.pool.model.catalogue import MODEL
 from xenhost.pool.session.authenticator import Authenticator
-from xenhost.pool.storage.srs import Srs
-from xenhost.pool.storage.vdis import Vdis
-from xenhost.pool.vms.devices import VmDevices
-from xenhost.pool.vms.making import VmMaking
-from xenhost.pool.vms.power import VmPower
 
 LEASE_SECONDS: Final = 15.0
 STORE: Final = "pool.db"
@@ -80,16 +75,9 @@ async def running(
         stack.push_async_callback(agents.close)
         tasks = await stack.enter_async_context(Tasks(database, clock, lambda: master_host(database)))
         answers = Implementations(MODEL)
-        for part in (
-            TaskCalls(database, tasks),
-            EventCalls(database, changelog, clock),
-            VmPower(database, agents, tasks),
-            VmMaking(database),
-            VmDevices(database, agents),
-            Vdis(database, agents, tasks),
-            Srs(database, agents, tasks),
-        ):
-            answers.register_all(part.answers())
+        register_records(answers, database, clock)
+        register_engine(answers, database, changelog, tasks, clock)
+        register_host_parts(answers, database, agents, tasks, clock)
         dispatcher = ModelDispatcher(database, tasks, answers, clock)
         front = build_front(
             *(database, dispatcher, answers, superusers, everybody),

@@ -24,15 +24,12 @@ from xenhost.pool.engine.dispatcher import ModelDispatcher
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.task_calls import TaskCalls
 from xenhost.pool.engine.tasks import Tasks
+from xenhost.pool.host_parts import register_host_parts
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.hosts import Hosts
 from xenhost.pool.hosts.link import OPTIONS, LinkServicer
+from xenhost.pool.implementations import register_records
 from xenhost.pool.model.catalogue import MODEL
-from xenhost.pool.storage.srs import Srs
-from xenhost.pool.storage.vdis import Vdis
-from xenhost.pool.vms.devices import VmDevices
-from xenhost.pool.vms.making import VmMaking
-from xenhost.pool.vms.power import VmPower
 
 LEASE_SECONDS = 2.0
 
@@ -48,15 +45,9 @@ class Master:
         self.agents = Agents(self.hosts)
         self.tasks = Tasks(self.database, clock)
         answers = Implementations(MODEL)
-        for part in (
-            TaskCalls(self.database, self.tasks),
-            VmPower(self.database, self.agents, self.tasks),
-            VmMaking(self.database),
-            VmDevices(self.database, self.agents),
-            Vdis(self.database, self.agents, self.tasks),
-            Srs(self.database, self.agents, self.tasks),
-        ):
-            answers.register_all(part.answers())
+        register_records(answers, self.database, clock)
+        answers.register_all(TaskCalls(self.database, self.tasks).answers())
+        register_host_parts(answers, self.database, self.agents, self.tasks, clock)
         self.dispatcher = ModelDispatcher(self.database, self.tasks, answers, clock)
         self.root = Context(user="root", superuser=True)
 

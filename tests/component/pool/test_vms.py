@@ -236,3 +236,63 @@ async def test_a_lost_host_starts_nothing(master: Master, tmp_path: Path) -> Non
     vm = await master.ref("VM.create", RECORD)
     await master.until(lambda: not master.only("host_metrics")["live"])
     await master.refused("HOST_OFFLINE", "VM.start", vm, False, False)
+
+
+async def with_disk(master: Master, vm: Ref, folder: Path) -> Ref:
+    vdi = await master.ref("VDI.create", vdi_record(await sr(master, folder)))
+    await master.call("VBD.create", vbd_record(vm, vdi))
+    await master.call("VIF.create", vif_record(vm, next(iter(master.database.rows("network")))))
+    return vdi
+
+
+async def test_a_clone_has_its_own_disks_and_addresses(master: Master, vm: Ref, tmp_path: Path) -> None:
+    vdi = await with_disk(master, vm, tmp_path / "sr")
+    for method, more in (("VM.clone", ()), ("VM.copy", (NULL_REF,))):
+        clone = await master.ref(method, vm, "second", *more)
+        record = await master.call("VM.get_record", clone)
+        assert (record["name_label"], record["power_state"], record["is_a_template"]) == ("second", "Halted", False)
+        (vbd,) = record["VBDs"]
+        assert await master.call("VBD.get_VDI", vbd) not in (vdi, NULL_REF)
+        mac = await master.call("VIF.get_MAC", record["VIFs"][0])
+        assert mac != await master.call("VIF.get_MAC", (await master.call("VM.get_VIFs", vm))[0])
+        await master.call("VM.start", clone, False, False)
+        await master.refused("VM_BAD_POWER_STATE", "VM.clone", clone, "third")
+        await master.call("VM.hard_shutdown", clone)
+
+
+async def test_a_snapshot_of_a_running_vm_and_the_way_back(master: Master, vm: Ref, tmp_path: Path) -> None:
+    vdi = await with_disk(master, vm, tmp_path / "sr")
+    await master.call("VM.start", vm, False, False)
+    snapshot = await master.ref("VM.snapshot", vm, "before")
+    record = await master.call("VM.get_record", snapshot)
+    assert (record["is_a_snapshot"], record["is_a_template"], record["snapshot_of"]) == (True, True, vm)
+    assert await master.call("VM.get_snapshots", vm) == (snapshot,)
+    kept = (await master.call("VBD.get_record", record["VBDs"][0]))["VDI"]
+    assert await master.call("VDI.get_snapshot_of", kept) == vdi
+    await master.refused("VM_BAD_POWER_STATE", "VM.revert", snapshot)
+    await master.refused("VM_IS_TEMPLATE", "VM.start", snapshot, False, False)
+    await master.call("VM.hard_shutdown", vm)
+    await master.call("VM.set_VCPUs_params", vm, {"weight": "1"})
+    await master.call("VM.revert", snapshot)
+    assert await master.call("VM.get_VCPUs_params", vm) == {"weight": "512"}
+    assert (await master.call("VBD.get_record", (await master.call("VM.get_VBDs", vm))[0]))["VDI"] == vdi
+    assert await master.call("VM.get_parent", vm) == snapshot
+    await master.call("VM.start", vm, False, False)
+
+
+async def test_a_template_becomes_a_vm_with_the_disks_it_describes(master: Master, vm: Ref, tmp_path: Path) -> None:
+    repository = await sr(master, tmp_path / "sr")
+    uuid = await master.call("SR.get_uuid", repository)
+    disks = f'<provision><disk device="0" size="{8 * MIB}" sr="{uuid}" bootable="true" type="system"/></provision>'
+    await master.call("VM.add_to_other_config", vm, "disks", disks)
+    await master.call("VM.set_is_a_template", vm, True)
+    clone = await master.ref("VM.clone", vm, "new")
+    await master.refused("VM_IS_TEMPLATE", "VM.start", clone, False, False)
+    await master.call("VM.provision", clone)
+    vdi = master.only("VDI")
+    assert (vdi["virtual_size"], vdi["type"], vdi["SR"]) == (8 * MIB, "system", repository)
+    assert await master.call("VM.get_other_config", clone) == {"folder": "/"}
+    await master.call("VM.start", clone, False, False)
+    for nonsense in ("<a", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", '<provision><disk size="-1"/></provision>'):
+        await master.call("VM.set_other_config", vm, {"disks": nonsense})
+        await master.refused("INVALID_VALUE", "VM.provision", vm)

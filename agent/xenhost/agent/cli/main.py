@@ -30,6 +30,7 @@ _GROUPS: Final = {
     "metrics": (f"{_COMMANDS}.metrics:metrics", "What is measured: data sources, graphs, alerts."),
     "event": (f"{_COMMANDS}.event:event", "Follow what changes."),
     "operation": (f"{_COMMANDS}.operation:operation", "Long-running operations."),
+    "try": (f"{_COMMANDS}.try_out:try_", "Serve the XenServer Management API over a simulated host."),
     "completion": (f"{_COMMANDS}.completion:completion", "Completion for your shell."),
 }
 

@@ -105,6 +105,12 @@ class Vdis:
         request = vdi_service_pb2.CopyVdiRequest(id=self._uuid(vdi), sr_id=target, new_id=str(uuid4()))
         return await self._made(context, agent, agent.vdis.CopyVdi, request)
 
+    async def revert(self, context: Context, snapshot: Ref) -> None:
+        """The VDI that it is a snapshot of has its contents again, and keeps its UUID."""
+        agent = self._agent(snapshot)
+        request = vdi_service_pb2.RevertVdiRequest(snapshot_id=self._uuid(snapshot))
+        await self._made(context, agent, agent.vdis.RevertVdi, request)
+
     async def set_name_label(self, context: Context, vdi: Ref, value: str) -> None:
         """What it is called, on the SR too."""
         await self._update(context, vdi, "name", storage_pb2.Vdi(id=self._uuid(vdi), name=value))

@@ -1,0 +1,31 @@
+"""Who answers what, of the parts that need hosts."""
+
+from xenhost.core.clock import Clock
+from xenhost.pool.database.database import Database
+from xenhost.pool.engine.registry import Implementations
+from xenhost.pool.engine.tasks import Tasks
+from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.storage.srs import Srs
+from xenhost.pool.storage.vdis import Vdis
+from xenhost.pool.vms.copies import VmCopies
+from xenhost.pool.vms.devices import VmDevices
+from xenhost.pool.vms.making import VmMaking
+from xenhost.pool.vms.power import VmPower
+from xenhost.pool.vms.sizes import VmSizes
+
+
+def register_host_parts(
+    implementations: Implementations, database: Database, agents: Agents, tasks: Tasks, clock: Clock
+) -> None:
+    """VMs, their devices, and storage."""
+    making, vdis = VmMaking(database), Vdis(database, agents, tasks)
+    for part in (
+        making,
+        vdis,
+        VmCopies(database, making, vdis, clock),
+        VmDevices(database, agents),
+        VmPower(database, agents, tasks),
+        VmSizes(database),
+        Srs(database, agents, tasks),
+    ):
+        implementations.register_all(part.answers())

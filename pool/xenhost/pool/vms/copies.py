@@ -1,0 +1,247 @@
+"""VMs made of VMs: clones, copies, snapshots, and the way back; and what a template's disks become."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+from xml.etree.ElementTree import ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from xenhost.core.clock import Clock
+from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementation, Ref, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
+from xenhost.pool.database.transaction import Transaction
+from xenhost.pool.storage.vdis import Vdis
+from xenhost.pool.vms.making import VmMaking, halted_operations, new_mac
+
+MAX_DISKS_TEXT: Final = 16 * 1024
+"""Characters of the description of a template's disks."""
+NO_DOMAIN: Final = -1
+
+_NOT_COPIED: Final = """
+    uuid allowed_operations current_operations power_state resident_on scheduled_to_be_resident_on domid metrics
+    guest_metrics consoles VIFs VBDs crash_dumps VTPMs snapshots children blobs VUSBs VGPUs attached_PCIs groups
+    is_default_template reference_label snapshot_of snapshot_time is_a_snapshot parent bios_strings pending_guidances
+"""
+_REVERTED: Final = (
+    *("name_description", "memory_static_min", "memory_dynamic_min", "memory_dynamic_max", "memory_static_max"),
+    *("VCPUs_max", "VCPUs_at_startup", "VCPUs_params", "platform", "PV_bootloader", "PV_kernel", "PV_ramdisk"),
+    *("PV_args", "PV_bootloader_args", "HVM_boot_policy", "HVM_boot_params", "actions_after_shutdown"),
+    *("actions_after_reboot", "actions_after_crash", "xenstore_data"),
+)
+CopyVdi = Callable[[Ref], Awaitable[Ref]]
+
+
+class VmCopies:
+    """Answers the messages that make a VM of another."""
+
+    def __init__(self, database: Database, making: VmMaking, vdis: Vdis, clock: Clock) -> None:
+        self._database: Final = database
+        self._making: Final = making
+        self._vdis: Final = vdis
+        self._clock: Final = clock
+
+    def answers(self) -> Mapping[str, Implementation]:
+        """By method."""
+        return {
+            "VM.clone": self.clone,
+            "VM.copy": self.copy,
+            "VM.snapshot": self.snapshot,
+            "VM.revert": self.revert,
+            "VM.provision": self.provision,
+        }
+
+    async def clone(self, context: Context, vm: Ref, new_name: str) -> Ref:
+        """Its disks share what they can with the old ones. Raises ApiError VM_BAD_POWER_STATE."""
+        self._check_halted(vm)
+        return await self._make(context, vm, {"name_label": new_name}, lambda vdi: self._vdis.clone(context, vdi, {}))
+
+    async def copy(self, context: Context, vm: Ref, new_name: str, sr: Ref) -> Ref:
+        """Its disks are full copies, in that SR, or each where it was."""
+        self._check_halted(vm)
+        return await self._make(
+            context, vm, {"name_label": new_name}, lambda vdi: self._vdis.copy(context, vdi, sr, NULL_REF, NULL_REF)
+        )
+
+    async def snapshot(self, context: Context, vm: Ref, new_name: str, ignore_vdis: tuple[Value, ...] = ()) -> Ref:
+        """Its disks as they are now, also while it runs. Those of ignored VDIs are left out."""
+        ignored = frozenset(Ref(str(vdi)) for vdi in ignore_vdis)
+        fields: dict[str, Value] = {
+            "name_label": new_name,
+            "is_a_snapshot": True,
+            "is_a_template": True,
+            "snapshot_of": vm,
+            "snapshot_time": datetime.fromtimestamp(self._clock.now(), UTC),
+        }
+        made = await self._make(context, vm, fields, lambda vdi: self._vdis.snapshot(context, vdi, {}), ignored, True)
+        await self._database.change(lambda t: t.set("VM", vm, {"parent": made}))
+        return made
+
+    async def revert(self, context: Context, snapshot: Ref) -> None:
+        """The VM is again as it was: its disks in place, keeping their UUIDs, and what it is made of.
+
+        Raises ApiError VM_BAD_POWER_STATE if it runs, VM_REVERT_FAILED if the VM is gone.
+        """
+        record = self._database.get("VM", snapshot)
+        vm = Ref(str(record["snapshot_of"]))
+        if not record["is_a_snapshot"] or vm == NULL_REF:
+            raise ApiError("VM_REVERT_FAILED", snapshot, str(vm))
+        self._check_halted(vm)
+        for vbd in self._disks(record):
+            vdi = self._database.get("VDI", Ref(str(vbd["VDI"])))
+            if vdi["snapshot_of"] != NULL_REF:
+                await self._vdis.revert(context, vdi.ref)
+        fields = {name: record[name] for name in _REVERTED}
+        await self._database.change(lambda t: t.set("VM", vm, {**fields, "parent": snapshot}))
+
+    async def provision(self, context: Context, vm: Ref) -> None:
+        """A clone of a template becomes a VM: the disks that it describes are made. Raises ApiError."""
+        record = self._database.get("VM", vm)
+        self._check_halted(vm)
+        config = record["other_config"]
+        assert isinstance(config, dict)
+        made: list[Ref] = []
+        try:
+            for disk in parse_disks(str(config.get("disks", ""))):
+                sr = self._sr(disk.get("sr", ""))
+                vdi = await self._vdis.create(context, _vdi_record(record, disk, sr))
+                made.append(vdi)
+                await self._making.create_vbd(context, _vbd_record(vm, vdi, disk))
+        except BaseException:
+            for vdi in made:
+                await self._vdis.destroy(context, vdi)
+            raise
+        rest = FrozenMap({key: value for key, value in config.items() if key not in ("disks", "default_template")})
+        fields: dict[str, Value] = {
+            "other_config": rest,
+            "is_a_template": False,
+            "allowed_operations": halted_operations(template=False),
+        }
+        await self._database.change(lambda t: t.set("VM", vm, fields))
+
+    async def _make(
+        self,
+        context: Context,
+        vm: Ref,
+        fields: Mapping[str, Value],
+        copy: CopyVdi,
+        ignored: frozenset[Ref] = frozenset(),
+        same_macs: bool = False,
+    ) -> Ref:
+        """Another VM with copies of the disks. If one cannot be made, all are destroyed again."""
+        record = self._database.get("VM", vm)
+        copies: dict[Ref, Ref] = {}
+        try:
+            for vbd in self._disks(record):
+                vdi = Ref(str(vbd["VDI"]))
+                if vdi not in ignored:
+                    copies[vdi] = await copy(vdi)
+            return await self._database.change(lambda t: self._record(t, record, fields, copies, ignored, same_macs))
+        except BaseException:
+            for vdi in copies.values():
+                await self._vdis.destroy(context, vdi)
+            raise
+
+    def _record(
+        self,
+        transaction: Transaction,
+        old: Record,
+        fields: Mapping[str, Value],
+        copies: Mapping[Ref, Ref],
+        ignored: frozenset[Ref],
+        same_macs: bool,
+    ) -> Ref:
+        known = {field.name for field in self._database.model.classes["VM"].fields}
+        copied = {name: value for name, value in old.items() if name in known - set(_NOT_COPIED.split())}
+        new = transaction.create("VM", {**copied, **fields, "power_state": "Halted", "domid": NO_DOMAIN})
+        template = bool(transaction.get("VM", new)["is_a_template"])
+        metrics = transaction.create("VM_metrics", {})
+        transaction.set("VM", new, {"metrics": metrics, "allowed_operations": halted_operations(template)})
+        for vbd in self._parts(old, "VBD"):
+            vdi = Ref(str(vbd["VDI"]))
+            if vdi not in ignored:
+                taken = _taken(vbd, "VBD", self._database)
+                transaction.create(
+                    "VBD", {**taken, "VM": new, "VDI": copies.get(vdi, vdi), "currently_attached": False}
+                )
+        for vif in self._parts(old, "VIF"):
+            card = {"VM": new, "MAC": vif["MAC"] if same_macs else new_mac(), "currently_attached": False}
+            transaction.create("VIF", _taken(vif, "VIF", self._database) | card)
+        return new
+
+    def _disks(self, vm: Record) -> list[Record]:
+        return [vbd for vbd in self._parts(vm, "VBD") if vbd["type"] != "CD" and vbd["VDI"] != NULL_REF]
+
+    def _parts(self, vm: Record, cls: str) -> list[Record]:
+        refs = vm[f"{cls}s"]
+        assert isinstance(refs, tuple)
+        return [self._database.get(cls, Ref(str(ref))) for ref in refs]
+
+    def _check_halted(self, vm: Ref) -> None:
+        state = self._database.get("VM", vm)["power_state"]
+        if state != "Halted":
+            raise ApiError("VM_BAD_POWER_STATE", vm, "halted", str(state).lower())
+
+    def _sr(self, uuid: str) -> Ref:
+        if uuid:
+            return self._database.by_uuid("SR", uuid)
+        pool = next(iter(self._database.rows("pool").values()))
+        sr = Ref(str(pool["default_SR"]))
+        if sr == NULL_REF:
+            raise ApiError("DEFAULT_SR_NOT_FOUND", sr)
+        return sr
+
+
+def parse_disks(untrusted_text: str) -> list[dict[str, str]]:
+    """The disks that a template describes in its other_config. Raises ApiError INVALID_VALUE."""
+    if not untrusted_text:
+        return []
+    if len(untrusted_text) > MAX_DISKS_TEXT:
+        raise ApiError("INVALID_VALUE", "other_config:disks", f"{len(untrusted_text)} characters")
+    try:
+        root = fromstring(untrusted_text)
+    except (ParseError, DefusedXmlException):
+        raise ApiError("INVALID_VALUE", "other_config:disks", untrusted_text[:200]) from None
+    disks = [dict(each.attrib) for each in root if each.tag == "disk"]
+    for disk in disks:
+        size = disk.get("size", "")
+        if not (size.isascii() and size.isdigit() and 0 < len(size) < 19):
+            raise ApiError("INVALID_VALUE", "other_config:disks", f"size {size!r:.40}")
+    return disks
+
+
+def _taken(record: Record, cls: str, database: Database) -> dict[str, Value]:
+    """What a copy of a VBD or VIF has of the old one."""
+    left = {"uuid", "metrics", "current_operations", "status_code", "status_detail", "runtime_properties"}
+    known = {field.name for field in database.model.classes[cls].fields}
+    return {name: value for name, value in record.items() if name in known - left}
+
+
+def _vdi_record(vm: Record, disk: Mapping[str, str], sr: Ref) -> Mapping[str, Value]:
+    return {
+        "name_label": f"{vm['name_label']} {disk.get('device', '')}".strip(),
+        "name_description": "",
+        "SR": sr,
+        "virtual_size": int(disk["size"]),
+        "type": "system" if disk.get("type") == "system" else "user",
+        "sharable": False,
+        "read_only": False,
+        "other_config": FrozenMap(),
+    }
+
+
+def _vbd_record(vm: Ref, vdi: Ref, disk: Mapping[str, str]) -> Mapping[str, Value]:
+    return {
+        "VM": vm,
+        "VDI": vdi,
+        "userdevice": disk.get("device", "") or "autodetect",
+        "bootable": disk.get("bootable") == "true",
+        "mode": "RW",
+        "type": "Disk",
+        "empty": False,
+        "other_config": FrozenMap({"owner": ""}),
+        "qos_algorithm_type": "",
+        "qos_algorithm_params": FrozenMap(),
+    }
