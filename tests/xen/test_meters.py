@@ -28,12 +28,12 @@ from xenhost.native.xenctrl import Xenctrl
 
 XVDA: Final = parse_device("xvda")[0]
 MEMORY: Final = 128 * MIB
-WINDOW: Final = 10
+WINDOW: Final = 15
 """Seconds between the two lines of xentop."""
 WORK: Final = (
     "(while :; do :; done) & "
-    "(while :; do dd if=/dev/zero of=/dev/xvda bs=64k count=64 conv=fsync; echo 3 > /proc/sys/vm/drop_caches; "
-    "dd if=/dev/xvda of=/dev/null bs=64k count=64; done) > /dev/null 2>&1 &"
+    "(while :; do dd if=/dev/zero of=/dev/xvda bs=64k count=8 conv=fsync; echo 3 > /proc/sys/vm/drop_caches; "
+    "dd if=/dev/xvda of=/dev/null bs=64k count=8; done) > /dev/null 2>&1 &"
 )
 """One vCPU burns, and the disk is written and read."""
 
@@ -256,9 +256,9 @@ def xentop_says_the_same(
     assert rate("cpu0") + rate("cpu1") == pytest.approx(used, abs=0.1)
     assert rate("cpu_usage") == pytest.approx(used / 2, abs=0.05)
     assert second.values[ground.owner, "memory"] == int(line[4]) * 1024
-    for column, source in ((10, "vif_0_tx"), (11, "vif_0_rx")):
+    for column, source in ((10, "vif_0_rx"), (11, "vif_0_tx")):  # NETTX is what dom0 sends
         grown = (int(line[column]) - int(before[column])) * 1024 / seconds
-        assert grown > 10_000, f"nothing was sent: {line}"
+        assert grown > 2_000, f"nothing was sent: {line}"
         assert rate(source) == pytest.approx(grown, rel=0.25), source
     for column, source in ((16, "vbd_xvda_read"), (17, "vbd_xvda_write")):
         grown = (int(line[column]) - int(before[column])) * 512 / seconds
