@@ -4,7 +4,7 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ from contract.switch_ground import Cable, Guest, arrives, arrives_as, is_dropped
 from contract.switch_kernel import PacketWire
 from contract.switch_ovs import OvsGround, standing
 from kit.openvswitch import OvsDaemons
-from xenhost.core.network import Bridge, NicUplink, Topology, VifPort, VlanUplink
+from xenhost.core.network import Bridge, LockingMode, NicUplink, Topology, VifPort, VlanUplink
 from xenhost.core.pvs import PVS, PvsPort, PvsRange
 from xenhost.drivers.network.ovs.switch import OvsSwitch
 
@@ -141,6 +141,28 @@ async def test_a_guest_cannot_say_that_it_is_a_server(stage: Stage) -> None:
         stage.guest.wire.send(forged)
         seen = await arrives_as(stage.guest.wire, ping(), wire, stage.on_wire(ping()))
         assert stage.on_wire(forged) not in seen
+
+
+async def test_a_locked_guest_reaches_the_proxy_from_its_own_addresses(stage: Stage) -> None:
+    stage.start_daemon()
+    switch, guest, card = stage.ground.switch, stage.guest.wire, stage.card.wire
+    assert not await switch.apply(Topology(stage.bridges, proxies=(stage.port,)))
+    daemon = stage.wire()
+    allowed = frozenset({IPv4Network(HERE)})
+    port = VifPort(stage.guest.interface, stage.bridge, GUEST, locking=LockingMode.LOCKED, ipv4_allowed=allowed)
+    await arrives(guest, asked(), daemon)
+    await switch.connect_vif(port)
+    await arrives(guest, asked(), daemon)
+    daemon.take()
+    card.take()
+    forged = ipv4(GUEST, SERVER, "10.7.0.66", THERE, 17, udp(2000, FIRST, b"read"))
+    as_server = ipv4(GUEST, SERVER, THERE, "10.7.0.77", 17, udp(2000, FIRST, b"read"))
+    for each in (forged, as_server):
+        guest.send(each)
+    seen = await arrives(guest, asked(), daemon)
+    assert not {forged, as_server} & {*seen, *daemon.take(), *card.take()}
+    await switch.connect_vif(VifPort(stage.guest.interface, stage.bridge, GUEST))
+    await arrives(guest, forged, daemon)
 
 
 async def test_without_its_daemon_guests_reach_their_servers(stage: Stage) -> None:

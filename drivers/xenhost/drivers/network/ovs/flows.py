@@ -172,7 +172,7 @@ class Flows:
             self._control[row.name] = _control(row)
             if before is not None and before != self._control[row.name]:
                 self.doubt(row.name)
-        if any(table is Table.INTERFACE for table, _ in touched):
+        if any(table in (Table.INTERFACE, Table.PORT) for table, _ in touched):
             for row in [each for each in self._db.data.bridges() if _is_secure(each) or self._own.get(each.name)]:
                 if self._own.get(row.name, []) != _own_flows(self._db.data, row):
                     self.doubt(row.name)

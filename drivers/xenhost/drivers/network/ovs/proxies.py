@@ -3,15 +3,15 @@
 The port is internal, and called as XenServer's proxy daemon looks for it. The flows are those of XenServer's
 setup-pvs-proxy-rules in one table: what the guest sends to its servers goes to the port, and what they send to the
 guest; what the daemon sends is switched as ever; what says to come from a server and has the guest's MAC is dropped.
-Flows of a locked VIF go before. On the network of a VLAN servers are behind the uplink. Floods reach the port, too:
-OpenFlow 1.4 has no word against it.
+Of a locked VIF that is so for its own addresses alone, and before the flows of its lock. On the network of a VLAN
+servers are behind the uplink. Floods reach the port, too: OpenFlow 1.4 has no word against it.
 """
 
 import contextlib
 import json
 import socket
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,8 @@ from xenhost.core.pvs import PvsPort, PvsRange
 from xenhost.drivers.network.ovs.change import Change
 from xenhost.drivers.network.ovs.database import Database, Table
 from xenhost.drivers.network.ovs.openflow import Flow, Match, Oxm, mac, network, number
-from xenhost.drivers.network.ovs.placement import find_place
+from xenhost.drivers.network.ovs.placement import find_place, vif_ports
+from xenhost.drivers.network.ovs.rules import is_bound
 from xenhost.drivers.network.ovs.values import Row, RowRef, Value
 
 PROXY_KEY: Final = "xenhost-pvs"
@@ -27,6 +28,8 @@ PROXY_KEY: Final = "xenhost-pvs"
 SOCKET: Final = Path("/run/pvsproxy-state/socket")
 """Of the proxy daemon."""
 _HIGH, _LOW = 1000, 999
+_ABOVE_LOCKS: Final = 9000
+Networks = Sequence[IPv4Network | IPv6Network]
 _PRESENT: Final = 0x1000
 """In VLAN_VID: there is a tag."""
 _SECONDS: Final = 1.0
@@ -90,12 +93,21 @@ def proxy_flows(data: Database, bridge: Row) -> list[Flow]:
     for port in data.ports(bridge):
         place, wish = _number(data, port), _read(port)
         if place is not None and wish is not None:
-            flows += of_proxy(place, wish.mac, wish.servers, port.number("tag") or 0)
+            flows += of_proxy(place, wish.mac, wish.servers, port.number("tag") or 0, _sources(data, bridge, wish.mac))
     return flows
 
 
-def of_proxy(port: int, guest: str, servers: Sequence[PvsRange], tag: int) -> list[Flow]:
-    """The flows for one guest."""
+def _sources(data: Database, bridge: Row, guest: str) -> Networks | None:
+    """What a locked guest may send from; None: it is not locked."""
+    found = [record.allowed for _, record in vif_ports(data, bridge) if record.allowed.mac == guest]
+    locked = [each for each in found if is_bound(each)]
+    return sorted(set().union(*(each.ipv4 | each.ipv6 for each in locked)), key=str) if locked else None
+
+
+def of_proxy(
+    port: int, guest: str, servers: Sequence[PvsRange], tag: int, sources: Networks | None = None
+) -> list[Flow]:
+    """The flows for one guest. Of a locked one they go before those of its lock, and are for its own addresses."""
     flows = [Flow(_HIGH, (number(Oxm.IN_PORT, port, 4),))]
     sender, receiver = mac(Oxm.ETH_SRC, guest), mac(Oxm.ETH_DST, guest)
     untagged = number(Oxm.VLAN_VID, 0, 2)
@@ -107,9 +119,15 @@ def of_proxy(port: int, guest: str, servers: Sequence[PvsRange], tag: int) -> li
         address = ip_network(server.address)
         (source,) = network(Oxm.IPV4_SRC if four else Oxm.IPV6_SRC, address)
         (target,) = network(Oxm.IPV4_DST if four else Oxm.IPV6_DST, address)
-        flows.append(Flow(_HIGH, (sender, kind, source), normal=False))
+        flows.append(Flow(_HIGH if sources is None else _ABOVE_LOCKS + 1, (sender, kind, source), normal=False))
         for block in blocks(server.first_port, server.last_port):
-            flows.append(Flow(_LOW, (sender, untagged, kind, udp, target, block), output=port))
+            if sources is None:
+                flows.append(Flow(_LOW, (sender, untagged, kind, udp, target, block), output=port))
+            for each in sources or ():
+                if each.version == server.address.version:
+                    own = network(Oxm.IPV4_SRC if four else Oxm.IPV6_SRC, each)
+                    match = (sender, untagged, kind, udp, *own, target, block)
+                    flows.append(Flow(_ABOVE_LOCKS, match, output=port))
             flows.append(Flow(_LOW, (receiver, from_there, kind, udp, source, block), output=port, untag=bool(tag)))
     return flows
 
