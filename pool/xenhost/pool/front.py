@@ -12,6 +12,7 @@ import structlog
 from xenhost.core.clock import Clock
 from xenhost.pool.audit.log import AuditLog
 from xenhost.pool.call import Context, Dispatcher, Ref, Registry, Role
+from xenhost.pool.cli_server.handler import CliHandler
 from xenhost.pool.database.database import Database
 from xenhost.pool.session.authenticator import Authenticator
 from xenhost.pool.session.book import SessionBook
@@ -104,8 +105,9 @@ def build_front(
     endpoint = Endpoint(dispatcher, sessions, audit, clock)
     gate = Gate(sessions, logins, audit, clock)
     introspection = Introspection(database.model, dispatcher)
-    routes = {
+    routes: Routes = {
         **api_routes(XmlRpc(endpoint, introspection), JsonRpc(endpoint, introspection), Landing(settings.version)),
+        ("POST", "/cli"): CliHandler(endpoint, database, sessions, logins),
         ("GET", "/audit_log"): gate.guarded(HttpAction("get_audit_log", EVERYBODY, _AuditHandler(audit))),
         **more(gate),
     }

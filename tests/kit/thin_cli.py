@@ -1,0 +1,69 @@
+"""The client's half of the thin CLI protocol, as xe has it."""
+
+import asyncio
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xenhost.pool.cli_server.protocol import GREETING
+
+
+@dataclass(slots=True)
+class Ran:
+    """What a command has printed, and how it ended."""
+
+    out: list[str] = field(default_factory=list)
+    err: str = ""
+    error: tuple[str, ...] = ()
+    status: int | None = None
+
+
+async def xe(at: int | Path, *args: str, greeting: bytes = GREETING) -> Ran:
+    """Run it over HTTP/1.0 on a port of this machine, or on a unix socket."""
+    if isinstance(at, Path):
+        reader, writer = await asyncio.open_unix_connection(at)
+    else:
+        reader, writer = await asyncio.open_connection("127.0.0.1", at)
+    body = "\n".join(args).encode()
+    head = f"POST /cli HTTP/1.0\r\nUser-agent: xe-cli/Unix/0.2\r\nContent-length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    ran = Ran()
+    try:
+        async with asyncio.timeout(30):
+            assert await reader.readexactly(len(GREETING)) == GREETING  # no header of HTTP before it
+            writer.write(greeting)
+            while ran.status is None:
+                (length,) = struct.unpack("<i", await reader.readexactly(4))
+                _take(ran, await reader.readexactly(length))
+            assert await reader.read() == b""
+    finally:
+        writer.close()
+    return ran
+
+
+def _take(ran: Ran, frame: bytes) -> None:
+    kind, tag = struct.unpack_from("<ii", frame)
+    assert kind == 9
+    rest = frame[8:]
+    match tag:
+        case 0:
+            ran.out.append(_text(rest)[0])
+        case 4:
+            (ran.status,) = struct.unpack("<i", rest)
+        case 14:
+            code, rest = _text(rest)
+            (count,) = struct.unpack_from("<i", rest)
+            rest, params = rest[4:], []
+            for _ in range(count):
+                param, rest = _text(rest)
+                params.append(param)
+            ran.error = (code, *params)
+        case 16:
+            ran.err += _text(rest)[0]
+        case _:
+            raise AssertionError(f"command {tag}")
+
+
+def _text(rest: bytes) -> tuple[str, bytes]:
+    (length,) = struct.unpack_from("<i", rest)
+    return rest[4 : 4 + length].decode(), rest[4 + length :]
