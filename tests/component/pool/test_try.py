@@ -1,0 +1,166 @@
+"""`xenhost try`: both daemons as processes, and the XenAPI module of PyPI, which drives a VM through its life."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from xmlrpc.client import ServerProxy
+
+import pytest
+import XenAPI
+
+from xenhost.core.units import MIB
+
+pytestmark = pytest.mark.timeout(240)
+READY_SECONDS = 90.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[str, Path]]:
+    """URL, and the folder of both daemons."""
+    with TemporaryDirectory(prefix="xt-") as folder:
+        port = free_port()
+        words = ("try", "--http", f"127.0.0.1:{port}", "--user", "root", "--password", "secret", "--dir", folder)
+        command = [sys.executable, "-m", "xenhost.agent.cli.main", *words]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        try:
+            assert first.startswith("ready after"), first + process.stdout.read()
+            yield f"http://127.0.0.1:{port}", Path(folder)
+        finally:
+            process.send_signal(signal.SIGINT)
+            rest = process.communicate(timeout=60)[0]
+        assert process.returncode == 0, rest
+        assert running_below(folder) == []
+
+
+def running_below(folder: str) -> list[str]:
+    """Command lines of processes that were started with that folder."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                words = Path(f"/proc/{entry}/cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if folder in words and int(entry) != os.getpid():
+                found.append(words)
+    return found
+
+
+@contextmanager
+def session(url: str) -> Iterator[Any]:
+    """XenAPI itself never closes its connection."""
+    made = XenAPI.Session(url)
+    try:
+        yield made
+    finally:
+        made._ServerProxy__close()
+
+
+@pytest.fixture
+def api(served: tuple[str, Path]) -> Iterator[Any]:
+    with session(served[0]) as client:
+        client.login_with_password("root", "secret", "1.0", "tests")
+        yield client.xenapi
+        client.logout()
+
+
+def eventually(holds: Any) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def waited(api: Any, task: str) -> str:
+    """The result of a task that succeeds."""
+    eventually(lambda: api.task.get_status(task) not in ("pending", "cancelling"))
+    record = api.task.get_record(task)
+    assert record["status"] == "success", record
+    api.task.destroy(task)
+    return str(record["result"]).removeprefix("<value>").removesuffix("</value>")
+
+
+def test_a_client_drives_a_vm_through_its_life(api: Any) -> None:
+    template = api.VM.get_by_name_label("Other install media")[0]
+    vm = waited(api, api.Async.VM.clone(template, "web"))
+    waited(api, api.Async.VM.provision(vm))
+    pool = api.pool.get_all()[0]
+    sr = api.pool.get_default_SR(pool)
+    vdi = api.VDI.create(
+        {
+            "name_label": "disk",
+            "name_description": "",
+            "SR": sr,
+            "virtual_size": str(8 * MIB),
+            "type": "user",
+            "sharable": False,
+            "read_only": False,
+            "other_config": {},
+        }
+    )
+    vbd = {"VM": vm, "VDI": vdi, "userdevice": "0", "bootable": True, "mode": "RW", "type": "Disk", "empty": False}
+    vbd |= {"other_config": {}, "qos_algorithm_type": "", "qos_algorithm_params": {}}
+    api.VBD.create(vbd)
+    network = api.network.get_all()[0]
+    vif = {"VM": vm, "network": network, "device": "0", "MAC": "", "MTU": "1500", "other_config": {}}
+    vif |= {"qos_algorithm_type": "", "qos_algorithm_params": {}}
+    api.VIF.create(vif)
+    seen = api.event_from(["vm"], "", 1.0)
+    waited(api, api.Async.VM.start(vm, False, False))
+    assert api.VM.get_power_state(vm) == "Running"
+    events = api.event_from(["vm"], seen["token"], 5.0)["events"]
+    assert vm in {event["ref"] for event in events}
+    eventually(lambda: api.VM.get_guest_metrics(vm) != "OpaqueRef:NULL")
+    metrics = api.VM_guest_metrics.get_record(api.VM.get_guest_metrics(vm))
+    assert metrics["os_version"]["name"] == "SimOS 1.0"
+    snapshot = api.VM.snapshot(vm, "before")
+    api.VM.clean_shutdown(vm)
+    api.VM.revert(snapshot)
+    api.VM.start(vm, False, False)
+    api.VM.hard_shutdown(vm)
+    records = api.VM.get_all_records_where('field "is_a_snapshot" = "true"')
+    assert list(records) == [snapshot]
+    for each in (snapshot, vm):
+        disks = [api.VBD.get_VDI(disk) for disk in api.VM.get_VBDs(each)]
+        api.VM.destroy(each)
+        for disk in disks:
+            api.VDI.destroy(disk)
+    assert api.VDI.get_all() == []
+
+
+def test_errors_have_the_form_that_clients_know(api: Any) -> None:
+    with pytest.raises(XenAPI.Failure) as caught:
+        api.VM.start("OpaqueRef:none", False, False)
+    assert caught.value.details == ["HANDLE_INVALID", "VM", "OpaqueRef:none"]
+    template = api.VM.get_by_name_label("Other install media")[0]
+    with pytest.raises(XenAPI.Failure) as caught:
+        api.VM.start(template, False, False)
+    assert caught.value.details == ["VM_IS_TEMPLATE", template]
+
+
+def test_a_wrong_password_is_refused(served: tuple[str, Path]) -> None:
+    with session(served[0]) as client, pytest.raises(XenAPI.Failure) as caught:
+        client.login_with_password("root", "wrong", "1.0", "tests")
+    assert caught.value.details[0] == "SESSION_AUTHENTICATION_FAILED"
+
+
+def test_all_methods_are_listed(served: tuple[str, Path]) -> None:
+    with ServerProxy(served[0]) as proxy:
+        methods: Any = proxy.system.listMethods()
+    assert "VM.start" in methods
