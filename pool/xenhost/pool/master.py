@@ -76,13 +76,14 @@ async def running(
         tasks = await stack.enter_async_context(Tasks(database, clock, lambda: master_host(database)))
         answers = Implementations(MODEL)
         register_records(answers, database, clock)
-        register_engine(answers, database, changelog, tasks, clock)
+        events = register_engine(answers, database, changelog, tasks, clock)
         register_host_parts(answers, database, agents, tasks, clock)
         dispatcher = ModelDispatcher(database, tasks, answers, clock)
         front = build_front(
             *(database, dispatcher, answers, superusers, everybody),
             *(lambda: master_host(database), settings.front, clock, log),
         )
+        front.book.listeners.append(events.forget)
         background = [asyncio.create_task(hosts.watch(), name="leases")]
         stack.push_async_callback(_end, background)
         server = grpc.aio.server(options=OPTIONS)
