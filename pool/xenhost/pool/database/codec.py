@@ -60,15 +60,15 @@ class Codec:
         """JSON of the fields that are not as at the beginning."""
         return _write({name: value for name, first in self.stored.items() if (value := record.value(name)) != first})
 
-    def decode(self, ref: Ref, body: str) -> Record:
-        """The record again. Fields that no longer exist are dropped. Raises ValueError."""
+    def decode(self, body: str) -> dict[str, Value]:
+        """The fields again. Those that no longer exist are dropped. Raises ValueError."""
         found = _read(body)
         if not isinstance(found, dict):
-            raise ValueError(f"{self.cls} {ref} is no JSON object")
+            raise ValueError("it is no JSON object")
         fields = {name: value for name, value in found.items() if name in self.stored}
         for name in fields.keys() & self._readers.keys():
             fields[name] = self._readers[name](fields[name])
-        return self.fresh(ref, fields)
+        return fields
 
 
 def _reader(of: Type) -> Callable[[Value], Value] | None:

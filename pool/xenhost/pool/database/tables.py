@@ -80,50 +80,33 @@ class Tables:
         if new is not None:
             self._keep(old, new)
 
-    def load(self, records: Iterable[Record]) -> list[Record]:
-        """Fill empty tables; computed ends are made at once. Returns the records that changed: they named the lost.
+    def load(self, rows: Iterable[tuple[str, Ref, dict[str, Value]]]) -> list[Record]:
+        """Fill empty tables with classes, references and fields that are not as at the beginning.
 
-        References to what does not exist become NULL_REF.
+        References to what does not exist become NULL_REF; returns the records where that was so. Computed ends are
+        made in the same pass: one by one they would be copied again for each member.
         """
-        for record in records:
-            self.replace(None, record)
-        mended = [
-            new for rows in list(self._rows.values()) for old in list(rows.values()) if (new := self._mended(old))
-        ]
-        self._fill_computed()
-        return [self._rows[record.cls][record.ref] for record in mended]
-
-    def _mended(self, old: Record) -> Record | None:
-        """A record without its references to the lost; it replaces the old one."""
-        fields: dict[str, Value] = {}
-        for field in self.links[old.cls].held.values():
-            value = old.value(field.name)
-            if not value or value == NULL_REF:
-                continue
-            rows = self._rows[field.target]
-            if lost := [ref for ref in field.refs(value) if ref not in rows]:
-                fields[field.name] = field.without(value, lost)
-        if not fields:
-            return None
-        new = self.codecs[old.cls].changed(old, fields)
-        self.replace(old, new)
-        return new
-
-    def _fill_computed(self) -> None:
-        """All other ends, in one pass: one by one they would be copied again for each member."""
-        found: dict[tuple[str, Ref], dict[str, list[str]]] = {}
-        for cls, rows in self._rows.items():
-            for end in self.links[cls].ends.values():
-                if end.many or not end.other_many:
-                    continue
-                for ref, record in rows.items():
-                    target = Ref(str(record.value(end.name)))
-                    if target != NULL_REF:
-                        ends = found.setdefault((end.other.cls, target), {})
-                        ends.setdefault(end.other.field, []).append(ref)
-        for (cls, ref), ends in found.items():
-            old = self._rows[cls][ref]
-            self._rows[cls][ref] = self.codecs[cls].changed(old, {name: tuple(refs) for name, refs in ends.items()})
+        rows = list(rows)
+        known: dict[str, set[Ref]] = {cls: set() for cls in self._rows}
+        for cls, ref, _ in rows:
+            known[cls].add(ref)
+        ends: dict[Ref, dict[str, list[Ref]]] = {}
+        mended = []
+        for cls, ref, fields in rows:
+            links = self.links[cls]
+            for name in fields.keys() & links.held.keys():
+                field = links.held[name]
+                if lost := [each for each in field.refs(fields[name]) if each not in known[field.target]]:
+                    fields[name] = field.without(fields[name], lost)
+                    mended.append((cls, ref))
+                end = links.ends.get(name)
+                if end is not None and not end.many:
+                    for target in field.refs(fields[name]):
+                        ends.setdefault(target, {}).setdefault(end.other.field, []).append(ref)
+        for cls, ref, fields in rows:
+            computed = {name: tuple(members) for name, members in ends.get(ref, {}).items()}
+            self.replace(None, self.codecs[cls].fresh(ref, {**fields, **computed}))
+        return [self._rows[cls][ref] for cls, ref in dict.fromkeys(mended)]
 
     def _check_unique(self, old: Record | None, new: Record) -> None:
         if old is None and new.ref in self._classes:

@@ -134,7 +134,7 @@ def test_what_is_loaded_again_is_the_same(seed: int) -> None:
         (cls, ref, walk.tables.codecs[cls].encode(row)) for cls in CLASSES for ref, row in walk.tables.rows(cls).items()
     ]
     again = Tables(MODEL)
-    mended = again.load(again.codecs[cls].decode(ref, body) for cls, ref, body in stored)
+    mended = again.load((cls, ref, again.codecs[cls].decode(body)) for cls, ref, body in stored)
     assert not mended
     check(again, walk.slow)
 
@@ -151,7 +151,7 @@ def test_references_to_what_was_lost_become_null(seed: int, data: st.DataObject)
     for _, ref, _ in lost:
         walk.slow.delete(ref)
     again = Tables(MODEL)
-    again.load(again.codecs[cls].decode(ref, body) for cls, ref, body in stored if (cls, ref, body) not in lost)
+    again.load((cls, ref, again.codecs[cls].decode(body)) for cls, ref, body in stored if (cls, ref, body) not in lost)
     check(again, walk.slow)
 
 
