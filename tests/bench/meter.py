@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,20 +17,26 @@ class Meter:
     def __init__(self, cpu: Callable[[], float]) -> None:
         self._cpu = cpu
 
-    async def measure(self, work: Callable[[], Awaitable[object]]) -> Sample:
-        """Run the work once, in a quiet moment."""
-        await self._settle()
+    async def measure(self, work: Callable[[], Awaitable[object]], patience: float = 15.0) -> Sample:
+        """Run the work once, in a quiet moment, if there is one within so many seconds."""
+        await self._settle(patience)
         cpu, start = self._cpu(), time.monotonic()
         await work()
         return Sample(time.monotonic() - start, self._cpu() - cpu)
 
-    async def _settle(self) -> None:
+    async def _settle(self, patience: float) -> None:
         """Wait until dom0 is idle: what the last contestant left running must not count against the next."""
-        for _ in range(60):
+        for _ in range(round(patience / 0.25)):
             cpu = self._cpu()
             await asyncio.sleep(0.25)
             if self._cpu() - cpu < 0.03:
                 return
+
+
+def of_this() -> float:
+    """Of this process and of those that it has waited for: on a machine where others compute, too."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def is_xen() -> bool:

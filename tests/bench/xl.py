@@ -26,8 +26,8 @@ class Xl:
     async def destroy(self, guest: Guest) -> None:
         await run("xl", "destroy", guest.name)
 
-    async def plug_disk(self, guest: Guest, device: str, path: str, format: str = "raw") -> None:
-        words = f"format={format},vdev={device},access=rw{self._script},target={path}"
+    async def plug_disk(self, guest: Guest, device: str, path: str, format: str = "raw", *flags: str) -> None:
+        words = ",".join([f"format={format},vdev={device},access=rw{self._script}", *flags, f"target={path}"])
         await run("xl", "block-attach", guest.name, words)
 
     async def unplug_disk(self, guest: Guest, device: str) -> None:
