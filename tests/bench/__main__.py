@@ -10,9 +10,9 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from bench import devices, disks, domains, many_networks, networks, xenstore
+from bench import devices, disks, domains, many_networks, metrics, networks, xenstore
 from bench.contest import Contest, prepare
-from bench.meter import Meter, is_xen, of_dom0, of_machine
+from bench.meter import Meter, is_xen, of_dom0, of_machine, of_this
 from bench.stats import Row, as_json, table
 from xenhost.native.xenctrl import Xenctrl
 
@@ -39,7 +39,7 @@ async def contest(options: argparse.Namespace) -> list[Row]:
             meter = Meter(partial(of_dom0, stack.enter_context(Xenctrl())))
             await prepare(work)
         else:
-            meter = Meter(of_machine)
+            meter = Meter(of_this if options.shared else of_machine)
         await run(
             chosen(
                 {
@@ -59,6 +59,7 @@ async def contest(options: argparse.Namespace) -> list[Row]:
                 }
             )
         )
+        await run(chosen({"metrics": lambda: metrics.store(rounds)}))
         ring = Contest(work, meter, rounds)
         domain_jobs = chosen(
             {
@@ -86,6 +87,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant (default 5)")
     parser.add_argument("--only", action="append", help="only the jobs whose name holds this word; may be repeated")
+    parser.add_argument("--shared", action="store_true", help="not under Xen: count only our own CPU time")
     parser.add_argument("--out", help="write every sample to this file as JSON")
     asyncio.run(contest(parser.parse_args()))
     return 0

@@ -7,6 +7,7 @@ import asyncio
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -149,20 +150,23 @@ async def silence(make: Callable[[], Awaitable[Callable[[], Awaitable[None]]]]) 
             in_one(["link add far type bridge", *(f"link set far{n} master far" for n in range(2)), "link set far up"])
             in_one(["addr add 192.0.2.2/24 dev far"])
             sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            hand = IPRoute()
+            (plug,) = hand.link_lookup(ifname="far0")
         undo = await make()
         in_one(["addr add 192.0.2.1/24 dev benchbr"])
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver, sender:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver, sender, hand:
             receiver.bind(("192.0.2.1", 5555))
-            receiver.settimeout(0.5)
-            worst = await asyncio.to_thread(listen, receiver, sender, peer)
+            pull = partial(hand.link, "set", index=plug, state="down")
+            worst = await asyncio.to_thread(listen, receiver, sender, pull)
         await undo()
         return worst
     finally:
         peer.close()
 
 
-def listen(receiver: socket.socket, sender: socket.socket, peer: Peer) -> float:
-    """Six seconds; after two of them the active card's cable is pulled at its far end."""
+def listen(receiver: socket.socket, sender: socket.socket, pull: Callable[[], object]) -> float:
+    """Six seconds; after two of them the active card's cable is pulled at its far end, while others go on sending."""
+    hand = threading.Thread(target=pull)
     began = last = time.monotonic()
     pulled, worst, heard = False, 0.0, False
     receiver.setblocking(False)
@@ -179,8 +183,8 @@ def listen(receiver: socket.socket, sender: socket.socket, peer: Peer) -> float:
             pass
         if not pulled and now > began + 2:
             worst, pulled = 0.0, True
-            with peer.inside():
-                in_one(["link set far0 down"])
+            hand.start()
+    hand.join()
     return max(worst, time.monotonic() - last)
 
 

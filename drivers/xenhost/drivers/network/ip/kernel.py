@@ -92,8 +92,11 @@ class Kernel:
         routes = []
         for family in _FAMILIES.values():
             asked = _ROUTE.pack(family, 0, 0, 0, _MAIN_TABLE, 0, 0, 0, 0)
-            found = (_route(body, names) for _, body in self._ask().dump(_GET_ROUTES, asked))
-            routes += [route for route in found if route is not None]
+            try:
+                found = self._ask().dump(_GET_ROUTES, asked)
+            except FileNotFoundError:  # no such table: there has never been a route in it, nor an address
+                continue
+            routes += [route for _, body in found if (route := _route(body, names)) is not None]
         return Found(indexes, {device: tuple(each) for device, each in addresses.items()}, tuple(routes))
 
     def _make(self, change: Change, index: int) -> None:
