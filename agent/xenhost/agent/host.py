@@ -49,10 +49,14 @@ class Host:
 
     async def open_metrics(self) -> None:
         """Sample and serve, after the engines. Raises InternalError if there is no place for files, ConfigError."""
-        if self.metrics is not None:
-            await self.metrics.start()
-        if self.metrics_servers is not None:
-            await self.metrics_servers.open()
+        try:
+            if self.metrics is not None:
+                await self.metrics.start()
+            if self.metrics_servers is not None:
+                await self.metrics_servers.open()
+        except BaseException:
+            await self.close_metrics()  # its threads must not outlive a start that fails
+            raise
 
     async def close_metrics(self) -> None:
         """Serve no more, and write everything to disk."""

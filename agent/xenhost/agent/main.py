@@ -90,6 +90,8 @@ def check(root: Path, file: Path | None, hypervisor: str | None) -> str:
     _hypervisor(config, SystemClock())
     if config.api.listen:
         config.api.tls.read()
+    if config.metrics.enabled and config.metrics.listen:
+        config.metrics.tls.read()
     if config.master is not None and not config.master.address.startswith("unix:"):
         config.master.tls.read()
     return f"configuration can be used: hypervisor {config.hypervisor}, socket {config.api.socket}"

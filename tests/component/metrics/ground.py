@@ -1,9 +1,12 @@
 """What tests of metrics share: an agent that measures, and clients of its sockets."""
 
 import asyncio
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import h11
 
 from component.harness.client import Client
@@ -13,6 +16,8 @@ SETTINGS = """
 [metrics]
 enabled = true
 """
+PATIENCE = 30.0
+"""Seconds for two ticks, on a machine that has other things to do."""
 HOST = metrics_pb2.MetricsOwner(kind=metrics_pb2.METRICS_KIND_HOST)
 
 
@@ -21,6 +26,34 @@ async def host_sources(client: Client) -> dict[str, Any]:
     request = metrics_service_pb2.ListDataSourcesRequest(owner=HOST, with_values=True)
     answer = await client.metrics.ListDataSources(request)
     return {source.name: source for source in answer.data_sources}
+
+
+async def seen(client: Client, what: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The host's data sources when that is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not what(found := await host_sources(client)):
+            await asyncio.sleep(0.25)
+    return found
+
+
+async def measured(client: Client) -> None:
+    """Return when there are values."""
+    await seen(client, lambda each: "loadavg" in each and not math.isnan(each["loadavg"].value))
+
+
+async def owned(client: Client, kind: Any, id: str) -> list[str]:
+    """Names of an owner's data sources when it has some."""
+    request = metrics_service_pb2.ListDataSourcesRequest(owner=metrics_pb2.MetricsOwner(kind=kind, id=id))
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                answer = await client.metrics.ListDataSources(request)
+                if answer.data_sources:
+                    return [source.name for source in answer.data_sources]
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.NOT_FOUND:
+                    raise
+            await asyncio.sleep(0.25)
 
 
 class Answer:

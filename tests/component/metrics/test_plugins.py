@@ -6,45 +6,20 @@ import shutil
 import subprocess
 import sys
 import xmlrpc.client
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from component.harness.agent import Agent, running
+from component.harness.agent import Agent
 from component.harness.client import Client
-from component.metrics.ground import SETTINGS, host_sources, posted
+from component.metrics.ground import posted, seen
 from xenhost.api.host.v1 import metrics_service_pb2
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "docs/howto/examples/data-source"
 LIBRARY = "XENHOST_RRD_CLIENT"
 """Path of rrd-client-lib's unmodified program `rrdclient`, which is not part of this project."""
 PATIENCE = 20.0
-
-
-async def seen(client: Client, what: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The host's data sources when that is so."""
-    async with asyncio.timeout(PATIENCE):
-        while not what(found := await host_sources(client)):
-            await asyncio.sleep(0.25)
-    return found
-
-
-@pytest.fixture
-async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
-    ready: asyncio.Future[Agent] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
-
-    async def life() -> None:
-        async with running(tmp_path, SETTINGS) as agent:
-            ready.set_result(agent)
-            await stop.wait()
-
-    living = asyncio.create_task(life())
-    yield await asyncio.wait_for(ready, 30)
-    stop.set()
-    await living
 
 
 async def test_plugins_in_c_and_python_and_one_that_lies(agent: Agent, client: Client, tmp_path: Path) -> None:

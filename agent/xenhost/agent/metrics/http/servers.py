@@ -74,9 +74,11 @@ class MetricsServers:
                 listening = await asyncio.to_thread(tcp_socket, host.strip("[]"), int(port))
                 self.addresses += (f"{host}:{listening.getsockname()[1]}",)
                 listeners.append(Listener(address, listening, context))
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, ConfigError) as error:
             for listener in listeners:
                 listener.socket.close()
+            if isinstance(error, ConfigError):
+                raise
             raise ConfigError(f"[metrics] cannot listen: {error}") from error
         self._server.open(listeners)
         if settings.listen:
