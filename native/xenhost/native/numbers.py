@@ -8,13 +8,14 @@ _ffi: Final[Any] = _numbers.ffi
 _lib: Final[Any] = _numbers.lib
 
 
-def numbers_text(values: bytes | memoryview, before: bytes, after: bytes) -> bytes:
+def numbers_text(values: bytes | memoryview, before: bytes, after: bytes) -> bytearray:
     """Floats of 32 bits, each with something before and after it.
 
     Written as printf's %.15g does, but 0.0 for zero, NaN, Infinity, -Infinity. `values` is contiguous. Pure.
     """
     floats = _ffi.from_buffer("float[]", values)
     out = bytearray(max(1, len(floats) * (_lib.XH_NUMBER_MAX + len(before) + len(after))))
-    room = _ffi.from_buffer("char[]", out)
-    written = _lib.xh_numbers_write(room, floats, len(floats), before, len(before), after, len(after))
-    return bytes(memoryview(out)[:written])
+    with _ffi.from_buffer("char[]", out) as room:
+        written = _lib.xh_numbers_write(room, floats, len(floats), before, len(before), after, len(after))
+    del out[written:]
+    return out

@@ -1,5 +1,6 @@
 """From the data sources of readings to columns: worked out once for each tuple of sources, known by its identity."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +9,7 @@ import numpy
 from numpy.typing import NDArray
 
 from xenhost.core.metrics import Owner, Source
-from xenhost.rrd.rates import Meanings, meanings, together
+from xenhost.rrd.rates import Meanings, meanings
 from xenhost.rrd.rings import Columns
 
 KEPT_TICKS: Final = 12
@@ -24,9 +25,8 @@ class Binding:
     sources: tuple[Source, ...]
     """Held, so that its identity is not another's."""
     owners: frozenset[Owner]
-    positions: NDArray[numpy.int64]
-    columns: Columns
-    meanings: Meanings
+    positions: NDArray[numpy.int32]
+    columns: NDArray[numpy.int32]
     seen: int
     """The last tick that had it."""
 
@@ -100,30 +100,32 @@ class Bindings:
             start += len(sources)
         if not bindings:
             return EMPTY
-        columns = numpy.concatenate([each.columns for each in bindings])
-        positions = numpy.concatenate([each.positions + at for each, at in zip(bindings, starts, strict=True)])
-        reading = numpy.repeat(numpy.arange(len(bindings)), [len(each.columns) for each in bindings])
+        lengths = [len(each.columns) for each in bindings]
+        reading = numpy.repeat(numpy.arange(len(bindings)), lengths)
+        positions = numpy.concatenate([each.positions for each in bindings], dtype=numpy.int64)
+        positions += numpy.repeat(numpy.array(starts, numpy.int64), lengths)
+        columns = numpy.concatenate([each.columns for each in bindings], dtype=numpy.int64)
         columns, first = numpy.unique(columns, return_index=True)
+        every = list(itertools.chain.from_iterable(bound))
+        positions = positions[first]
         return Layout(
             tuple(bound),
             start,
-            positions[first],
+            positions,
             reading[first],
             columns,
-            together([each.meanings for each in bindings]).pick(first),
+            meanings([every[position] for position in positions.tolist()]),
         )
 
     def _new(self, sources: tuple[Source, ...]) -> Binding:
         found = [
             (position, column) for position, each in enumerate(sources) if (column := self._bind(each)) is not None
         ]
-        positions = [position for position, _ in found]
         return Binding(
             sources,
             frozenset(each.owner for each in sources),
-            numpy.array(positions, numpy.int64),
-            numpy.array([column for _, column in found], numpy.int64),
-            meanings([sources[position] for position in positions]),
+            numpy.array([position for position, _ in found], numpy.int32),
+            numpy.array([column for _, column in found], numpy.int32),
             self._tick,
         )
 

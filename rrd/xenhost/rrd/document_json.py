@@ -72,7 +72,8 @@ def _archive(document: Document, archive: DocumentArchive, before: bytes) -> Ite
     }
     yield b'%b%b,"database":[' % (before, _compact(head)[:-1])
     rows = archive.values if document.sources else ()
-    yield b",".join(b"[%b]" % row_text(row, b'"', b'",')[:-1] for row in rows)
+    if len(rows):
+        yield b"[" + b"],[".join(row_text(row, b'"', b'",')[:-1] for row in rows) + b"]"
     yield b"]}"
 
 

@@ -89,7 +89,7 @@ def _archive(document: Document, archive: DocumentArchive, prepared: Sequence[fl
     rows = archive.values if document.sources else ()
     for start in range(0, len(rows), _ROWS_A_PIECE):
         piece = rows[start : start + _ROWS_A_PIECE]
-        yield b"".join(b"<row>%b</row>" % row_text(row, b"<v>", b"</v>") for row in piece)
+        yield b"<row>" + b"</row><row>".join(row_text(row, b"<v>", b"</v>") for row in piece) + b"</row>"
     yield b"</database></rra>"
 
 

@@ -19,6 +19,6 @@ def text(value: float) -> str:
     return f"{value:.15g}"
 
 
-def row_text(values: NDArray[numpy.float32], before: bytes, after: bytes) -> bytes:
+def row_text(values: NDArray[numpy.float32], before: bytes, after: bytes) -> bytearray:
     """A row, each number with something before and after it."""
     return numbers_text(numpy.ascontiguousarray(values, numpy.float32).data, before, after)

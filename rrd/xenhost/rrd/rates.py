@@ -53,11 +53,6 @@ def meanings(sources: list[Source]) -> Meanings:
     )
 
 
-def together(parts: list[Meanings]) -> Meanings:
-    """One after the other."""
-    return Meanings(*(numpy.concatenate([getattr(part, name) for part in parts]) for name in Meanings.__slots__))
-
-
 def rates(what: Meanings, raw: Floats, before: Floats, interval: Floats) -> Floats:
     """The values of readings. NaN: unknown.
 

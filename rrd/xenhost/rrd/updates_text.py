@@ -19,7 +19,7 @@ def as_xml(updates: Updates) -> Iterator[bytes]:
         f"<legend>{entries}</legend></meta><data>"
     ).encode()
     for time, values in zip(updates.times, updates.values, strict=True):
-        yield b"<row><t>%d</t>%b</row>" % (time, row_text(values, b"<v>", b"</v>"))
+        yield b"".join((b"<row><t>%d</t>" % time, row_text(values, b"<v>", b"</v>"), b"</row>"))
     yield b"</data></xport>"
 
 
@@ -36,5 +36,6 @@ def as_json(updates: Updates) -> Iterator[bytes]:
     yield b'{"meta":%b,"data":[' % json.dumps(meta, separators=(",", ":"), ensure_ascii=False).encode()
     for number, (time, values) in enumerate(zip(updates.times, updates.values, strict=True)):
         line = row_text(values, b'"', b'",')
-        yield b'%b{"t":"%d","values":[%b]}' % (b"," if number else b"", time, line[:-1])
+        del line[-1:]
+        yield b"".join((b'%b{"t":"%d","values":[' % (b"," if number else b"", time), line, b"]}"))
     yield b"]}"
