@@ -15,7 +15,7 @@ class Targets:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._targets: list[tuple[str, list[Path], tuple[str, str]]] = []
+        self._targets: list[tuple[str, list[Path], tuple[str, str], str]] = []
         self._server: subprocess.Popen[bytes] | None = None
         if not subprocess.run(["pgrep", "-x", "iscsid"], capture_output=True, check=False).stdout:
             run("modprobe", "iscsi_tcp")
@@ -31,8 +31,8 @@ class Targets:
         asked = ["iscsiadm", "-m", "discovery", "-t", "sendtargets", "-p", "127.0.0.1"]
         return subprocess.run(asked, capture_output=True, check=False).returncode in (18, 20)
 
-    def new(self, *sizes: int, chap: tuple[str, str] = ("", "")) -> str:
-        """Another target, with LUNs of so many bytes; its name."""
+    def new(self, *sizes: int, chap: tuple[str, str] = ("", ""), only: str = "") -> str:
+        """Another target, with LUNs of so many bytes, perhaps for one initiator only; its name."""
         number = len(self._targets) + 1
         files = []
         for lun, size in enumerate(sizes, 1):
@@ -40,12 +40,12 @@ class Targets:
             with files[-1].open("wb") as out:
                 out.truncate(size)
         iqn = f"iqn.2001-04.org.xenhost:{self._folder.name.replace('_', '-').lower()}.{number}"
-        self._targets.append((iqn, files, chap))
+        self._targets.append((iqn, files, chap, only))
         self._make(number)
         return iqn
 
     def _make(self, number: int) -> None:
-        iqn, files, (user, password) = self._targets[number - 1]
+        iqn, files, (user, password), only = self._targets[number - 1]
         target = ("--tid", str(number))
         run(*ADM, "--mode", "target", "--op", "new", *target, "-T", iqn)
         for lun, file in enumerate(files, 1):
@@ -53,7 +53,7 @@ class Targets:
         if user:
             run(*ADM, "--mode", "account", "--op", "new", "--user", user, "--password", password, check=False)
             run(*ADM, "--mode", "account", "--op", "bind", *target, "--user", user)
-        run(*ADM, "--mode", "target", "--op", "bind", *target, "-I", "ALL")
+        run(*ADM, "--mode", "target", "--op", "bind", *target, *(("-Q", only) if only else ("-I", "ALL")))
 
     def start(self) -> None:
         """Serve."""

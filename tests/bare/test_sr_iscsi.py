@@ -163,6 +163,23 @@ async def test_chap_is_asked_for_and_given(targets: Targets, tmp_path: Path) -> 
         assert (await sr.stat()).health is Health.HEALTHY
 
 
+async def test_a_host_logs_in_by_the_name_that_a_target_knows(targets: Targets, tmp_path: Path) -> None:
+    name = "iqn.2001-04.org.xenhost:one-of-us"
+    iqn = targets.new(SMALL, only=name)
+    async with grounded(tmp_path, RawIscsiDriver, lambda: config_of(iqn, localIQN=name)) as ground:
+        with pytest.raises(SrBackendFailure) as caught:
+            await ground.driver.attach(SrSpec(new_sr(), "iscsi", config_of(iqn)))
+        assert caught.value.number == 68
+        report = await ground.driver.probe({"target": "127.0.0.1", "localIQN": name}, {})
+        assert iqn in [entry.configuration["targetIQN"] for entry in report.entries]
+        _, sr = await ground.made()
+        vdi = await ground.vdi(sr, {0: block("mine")})
+        await ground.holds(sr, vdi, {0: block("mine")})
+        with pytest.raises(SrBackendFailure, match=name):
+            await ground.driver.attach(SrSpec(new_sr(), "iscsi", config_of(iqn, localIQN=f"{name}-not")))
+        assert (await sr.stat()).health is Health.HEALTHY
+
+
 @pytest.mark.bare_long
 async def test_two_srs_share_a_session_and_the_last_one_ends_it(luns: StorageGround) -> None:
     spec, sr = await luns.made()

@@ -9,6 +9,7 @@ from xenhost.core.storage_errors import backend_failure
 from xenhost.sm.iscsi.output import is_iqn
 
 TARGET_MISSING: Final = 95
+INITIATOR_INVALID: Final = 70
 IQN_INVALID: Final = 106
 PORT_INVALID: Final = 142
 ANY: Final = "*"
@@ -22,6 +23,7 @@ TARGET_KEYS: Final = (
     ConfigKey("chappassword", "its password", secret=True),
     ConfigKey("incoming_chapuser", "user name by which the target shows who it is"),
     ConfigKey("incoming_chappassword", "its password", secret=True),
+    ConfigKey("localIQN", "name by which this host logs in, if not that of /etc/iscsi/initiatorname.iscsi"),
     ConfigKey("replacement_timeout", "seconds for which reads and writes wait for a lost session, 60 if not given"),
 )
 SCSI_ID_KEY: Final = ConfigKey("SCSIid", "SCSI id of the LUN, as a probe shows it", True)
@@ -48,10 +50,12 @@ class IscsiConfig:
     scsi_id: str
     chap: Chap
     replacement_timeout: int
+    local_iqn: str = ""
+    """Our name; empty: that of the host."""
 
 
 def parse(untrusted_config: Mapping[str, str]) -> IscsiConfig:
-    """Raises SrBackendFailure 95, 106, 142."""
+    """Raises SrBackendFailure 70, 95, 106, 142."""
     hosts = tuple(host.strip() for host in untrusted_config.get("target", "").split(",") if host.strip())
     if not hosts:
         raise backend_failure(TARGET_MISSING, "device-config:target is missing: the address of the iSCSI server")
@@ -61,6 +65,9 @@ def parse(untrusted_config: Mapping[str, str]) -> IscsiConfig:
     iqn = untrusted_config.get("targetIQN", "").strip()
     if iqn and iqn != ANY and not is_iqn(iqn):
         raise backend_failure(IQN_INVALID, f"device-config:targetIQN: {iqn!r:.240} is not the name of a target")
+    local_iqn = untrusted_config.get("localIQN", "").strip()
+    if local_iqn and not is_iqn(local_iqn):
+        raise backend_failure(INITIATOR_INVALID, f"device-config:localIQN: {local_iqn!r:.240} is not a name")
     return IscsiConfig(
         hosts,
         _number(untrusted_config, "port", 3260, 65535),
@@ -73,6 +80,7 @@ def parse(untrusted_config: Mapping[str, str]) -> IscsiConfig:
             untrusted_config.get("incoming_chappassword", ""),
         ),
         _number(untrusted_config, "replacement_timeout", 60, 86400),
+        local_iqn,
     )
 
 

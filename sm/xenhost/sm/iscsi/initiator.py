@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from xenhost.core.storage_errors import SrBackendFailure, backend_failure
 from xenhost.sm.command import CommandError, CommandTimeout, Result
 from xenhost.sm.context import SmContext
 from xenhost.sm.datapath.image_server import settled
-from xenhost.sm.iscsi.config import ANY, Chap, IscsiConfig
+from xenhost.sm.iscsi.config import ANY, IscsiConfig
 from xenhost.sm.iscsi.output import Portal, Target, discovered
 from xenhost.sm.iscsi.sessions import Session, Users, expected_disks, sessions
 from xenhost.sm.scsi import sysfs
@@ -51,7 +52,7 @@ class Initiator:
         for host in config.hosts:
             try:
                 async with self._locked():
-                    return await self._discover(await _address(host, config.port), config.chap)
+                    return await self._discover(await _address(host, config.port), config)
             except SrBackendFailure as failure:
                 error = failure
         raise error or backend_failure(TARGET, "there is no iSCSI server to ask")
@@ -118,8 +119,11 @@ class Initiator:
     async def _use(self, config: IscsiConfig, iqn: str, user: str) -> None:
         there = [session for session in await self._sessions() if session.iqn == iqn]
         await asyncio.to_thread(self._users.add, iqn, user, bool(there))
-        if there:
-            return  # If it is lost at the moment, the daemon logs in again by itself.
+        if there:  # If it is lost at the moment, the daemon logs in again by itself.
+            if config.local_iqn and config.local_iqn not in [session.initiator for session in there]:
+                name = there[0].initiator
+                raise backend_failure(LOGIN, f"target {iqn} is in use by this host as {name}, not {config.local_iqn}")
+            return
         error: SrBackendFailure | None = None
         for host in config.hosts:
             try:
@@ -131,7 +135,7 @@ class Initiator:
         raise error or backend_failure(LOGIN, f"there is no server for target {iqn}")
 
     async def _login(self, iqn: str, portal: Portal, config: IscsiConfig) -> None:
-        node = ("-m", "node", "-T", iqn, "-p", str(portal))
+        node = ("-m", "node", "-T", iqn, "-p", str(portal), *await self._named(config))
         if (await self._run(*node, timeout=_QUICK)).status:
             await self._adm(*node, "-o", "new")  # Beside a record that a discovery left, it would make a broken one.
         chap = config.chap
@@ -164,9 +168,21 @@ class Initiator:
             await self._adm("-m", "node", "-T", iqn, "--logout", check=False, timeout=_LOGIN_TIMEOUT)
             await self._adm("-m", "node", "-T", iqn, "-o", "delete", check=False)
 
-    async def _discover(self, portal: Portal, chap: Chap) -> tuple[Target, ...]:
+    async def _named(self, config: IscsiConfig) -> tuple[str, ...]:
+        """What has commands use the name that was asked for: open-iscsi keeps it with an `iface`."""
+        if not config.local_iqn:
+            return ()
+        name = f"xenhost-{sha256(config.local_iqn.encode()).hexdigest()[:16]}"
+        iface = ("-m", "iface", "-I", name)
+        if (await self._run(*iface, timeout=_QUICK)).status:
+            await self._adm(*iface, "-o", "new")
+        await self._adm(*iface, "-o", "update", "-n", "iface.initiatorname", "-v", config.local_iqn)
+        return ("-I", name)
+
+    async def _discover(self, portal: Portal, config: IscsiConfig) -> tuple[Target, ...]:
+        chap, named = config.chap, await self._named(config)
+        asked = ("-m", "discovery", "-t", "sendtargets", "-p", str(portal), *named, "-o", "nonpersistent")
         if not chap.user:
-            asked = ("-m", "discovery", "-t", "sendtargets", "-p", str(portal), "-o", "nonpersistent")
             return self._found(portal, await self._run(*asked, timeout=_LOGIN_TIMEOUT))
         record = ("-m", "discoverydb", "-t", "sendtargets", "-p", str(portal))
         auth = "discovery.sendtargets.auth"
@@ -175,10 +191,9 @@ class Initiator:
         try:
             for name, value in settings.items():
                 await self._adm(*record, "-o", "update", "-n", name, "-v", value)
-            result = await self._run(*record, "--discover", timeout=_LOGIN_TIMEOUT)
+            result = await self._run(*record, *named, "--discover", timeout=_LOGIN_TIMEOUT)
             if result.status not in (0, _NOTHING):
                 # Most targets ask for a password at the login only.
-                asked = ("-m", "discovery", "-t", "sendtargets", "-p", str(portal), "-o", "nonpersistent")
                 result = await self._run(*asked, timeout=_LOGIN_TIMEOUT)
             return self._found(portal, result)
         finally:

@@ -24,6 +24,8 @@ class Session:
     host: str
     port: int
     logged_in: bool
+    initiator: str = ""
+    """The name by which this host logged in."""
 
 
 def sessions(sys: Path) -> tuple[Session, ...]:
@@ -42,6 +44,7 @@ def sessions(sys: Path) -> tuple[Session, ...]:
                     _text(connection / "persistent_address"),
                     int(port) if port.isascii() and port.isdigit() else 0,
                     _text(folder / "state") == "LOGGED_IN",
+                    _text(folder / "initiatorname"),
                 )
             )
     return tuple(found)

@@ -50,8 +50,10 @@ def test_a_whole_configuration_is_read() -> None:
             "chappassword": "p",
             "incoming_chapuser": "iu",
             "incoming_chappassword": "ip",
+            "localIQN": "iqn.2001-04.com.example:host",
         }
     )
+    assert config.local_iqn == "iqn.2001-04.com.example:host"
     assert (config.hosts, config.port, config.iqn) == (("10.0.0.1", "server.example"), 3261, IQN)
     assert config.chap == Chap("u", "p", "iu", "ip")
 
@@ -64,6 +66,7 @@ def test_a_whole_configuration_is_read() -> None:
         ({"target": "a b"}, 95),
         ({"target": "h", "targetIQN": "disk1"}, 106),
         ({"target": "h", "targetIQN": "iqn.2001-04.x -o delete"}, 106),
+        ({"target": "h", "localIQN": "me"}, 70),
         ({"target": "h", "port": "0"}, 142),
         ({"target": "h", "port": "70000"}, 142),
         ({"target": "h"}, 96),
@@ -133,12 +136,14 @@ def test_sessions_are_read_from_sysfs(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
     (session / "targetname").write_text(f"{IQN}\n")
     (session / "state").write_text("LOGGED_IN\n")
+    (session / "initiatorname").write_text("iqn.2001-04.com.example:host\n")
     (session / "device").symlink_to(device)
     (connection / "persistent_address").write_text("10.0.0.1\n")
     (connection / "persistent_port").write_text("3260\n")
     (lun / "type").write_text("0\n")
     (found,) = sessions(tmp_path)
     assert (found.number, found.iqn, found.host, found.port, found.logged_in) == (7, IQN, "10.0.0.1", 3260, True)
+    assert found.initiator == "iqn.2001-04.com.example:host"
     assert expected_disks(tmp_path, 7) == 1
     (lun / "block" / "sdx").mkdir(parents=True)
     assert expected_disks(tmp_path, 7) == 0
