@@ -26,6 +26,7 @@ from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.hosts import Hosts
 from xenhost.pool.hosts.link import OPTIONS, LinkServicer
 from xenhost.pool.implementations import register_engine, register_records
+from xenhost.pool.metrics.handlers import MetricsHandlers
 from xenhost.pool.model.catalogue import MODEL
 from xenhost.pool.session.authenticator import Authenticator
 
@@ -82,9 +83,13 @@ async def running(
         front = build_front(
             *(database, dispatcher, answers, superusers, everybody),
             *(lambda: master_host(database), settings.front, clock, log),
+            more=MetricsHandlers(database, agents, lambda: master_host(database)).routes,
         )
         front.book.listeners.append(events.forget)
-        background = [asyncio.create_task(hosts.watch(), name="leases")]
+        background = [
+            asyncio.create_task(hosts.watch(), name="leases"),
+            asyncio.create_task(database.watch(), name="database"),
+        ]
         stack.push_async_callback(_end, background)
         server = grpc.aio.server(options=OPTIONS)
         add: Any = link_service_pb2_grpc.add_LinkServiceServicer_to_server

@@ -59,6 +59,12 @@ class Database:
         self._store.put_soon([self._row(record) for record in mended])
         return sum(self._tables.counts().values())
 
+    async def watch(self) -> None:
+        """Wait for the store to fail, and raise its StoreFailed: the daemon must end then. Cancellable."""
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._store.on_failure(lambda failure: None if failed.done() else failed.set_exception(failure))
+        await failed
+
     async def close(self) -> None:
         """Everything is on disk when this returns."""
         await self._store.close()

@@ -68,6 +68,8 @@ class SqliteStore:
     def on_failure(self, tell: Callable[[StoreFailed], None]) -> None:
         """See Store."""
         self._tell = tell
+        if self._failure is not None:
+            tell(self._failure)
 
     async def copy(self, path: Path) -> None:
         """See Store."""

@@ -123,7 +123,7 @@ class ModelDispatcher:
             if message.kind is not Kind.EXPLICIT and self._model.classes[message.cls].stored:
                 return await self._accessors.call(message, params)
             raise ApiError("NOT_IMPLEMENTED", message.method)
-        except (ApiError, TimeoutError):
+        except ApiError:
             raise
         except XenhostError as error:
             raise ApiError(*error.as_xenapi()) from error

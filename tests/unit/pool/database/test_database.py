@@ -131,14 +131,17 @@ async def test_a_disk_that_fails_is_told_and_nothing_more_is_acknowledged(tmp_pa
     store = SqliteStore(tmp_path / "pool.db", synchronous=False)
     database = Database(MODEL, store)
     await database.open()
-    failures: list[StoreFailed] = []
-    store.on_failure(failures.append)
+    watching = asyncio.create_task(database.watch())
+    await asyncio.sleep(0)
     with sqlite3.connect(tmp_path / "pool.db") as other:
         other.execute("DROP TABLE object")
     for _ in range(2):
         with pytest.raises(ApiError, match="INTERNAL_ERROR"):
             await database.change(lambda t: t.create("VM", {}))
-    assert len(failures) == 1
+    with pytest.raises(StoreFailed):
+        await watching
+    with pytest.raises(StoreFailed):
+        await database.watch()
     await database.close()
 
 
