@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from kit.clock import FakeClock
 from xenhost.agent.metrics.alerts.rule import parse_rules
-from xenhost.agent.metrics.http.accept import prefers_json
 from xenhost.agent.metrics.http.pictures import owner_of, picture
 from xenhost.agent.metrics.plugins.table import PluginTable
 from xenhost.agent.metrics.registration import Registration
@@ -21,6 +20,7 @@ from xenhost.core.errors import HandleInvalid, InvalidValue
 from xenhost.core.metrics import HOST, Owner, OwnerKind
 from xenhost.rrd.store import DataSource
 from xenhost.rrd.updates import parse_updates_query
+from xenhost.system.http.accept import prefers_json
 from xenhost.system.http.message import Headers, HttpError, Peer, Request
 
 VALUES = st.recursive(

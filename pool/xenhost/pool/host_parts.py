@@ -5,6 +5,7 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.metrics.sources import DataSources
 from xenhost.pool.storage.srs import Srs
 from xenhost.pool.storage.vdis import Vdis
 from xenhost.pool.vms.copies import VmCopies
@@ -17,7 +18,7 @@ from xenhost.pool.vms.sizes import VmSizes
 def register_host_parts(
     implementations: Implementations, database: Database, agents: Agents, tasks: Tasks, clock: Clock
 ) -> None:
-    """VMs, their devices, and storage."""
+    """VMs, their devices, storage, and metrics."""
     making, vdis = VmMaking(database), Vdis(database, agents, tasks)
     for part in (
         making,
@@ -27,5 +28,6 @@ def register_host_parts(
         VmPower(database, agents, tasks),
         VmSizes(database),
         Srs(database, agents, tasks),
+        DataSources(database, agents),
     ):
         implementations.register_all(part.answers())

@@ -1,5 +1,6 @@
 """`xenhost try`: both daemons as processes, and the XenAPI module of PyPI, which drives a VM through its life."""
 
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 from xmlrpc.client import ServerProxy
 
 import pytest
@@ -164,3 +167,27 @@ def test_all_methods_are_listed(served: tuple[str, Path]) -> None:
     with ServerProxy(served[0]) as proxy:
         methods: Any = proxy.system.listMethods()
     assert "VM.start" in methods
+
+
+def test_metrics_are_passed_on_by_the_master(served: tuple[str, Path]) -> None:
+    with session(served[0]) as client:
+        client.login_with_password("root", "secret", "1.0", "tests")
+        api, ref = client.xenapi, client._session
+        host = api.host.get_all()[0]
+        eventually(lambda: "loadavg" in {each["name_label"] for each in api.host.get_data_sources(host)})
+        eventually(lambda: api.host.query_data_source(host, "memory_total_kib") > 0)
+        uuid = api.host.get_uuid(host)
+        with urlopen(f"{served[0]}/rrd_updates?session_id={ref}&start=-60&host=true&json=true") as answer:
+            assert answer.headers["Content-Type"] == "application/json"
+            found = json.load(answer)
+        assert f"AVERAGE:host:{uuid}:memory_total_kib" in found["meta"]["legend"]
+        assert len(found["data"][0]["values"]) == len(found["meta"]["legend"])
+        with urlopen(f"{served[0]}/host_rrd?session_id={ref}") as answer:
+            assert answer.read().startswith(b"<rrd><version>0003</version><step>5</step>")
+        with pytest.raises(HTTPError, match="400"):
+            urlopen(f"{served[0]}/rrd_updates?session_id={ref}")
+        with pytest.raises(HTTPError, match="404"):
+            urlopen(f"{served[0]}/vm_rrd?session_id={ref}&uuid=none")
+        client.logout()
+    with pytest.raises(HTTPError, match="401"):
+        urlopen(f"{served[0]}/rrd_updates?start=-60")

@@ -1,7 +1,7 @@
 """Calls of the agents: one channel for each host that has registered."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import grpc
@@ -11,6 +11,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 
 from xenhost.api.host.v1 import (
+    metrics_service_pb2_grpc,
     sr_service_pb2_grpc,
     vbd_service_pb2_grpc,
     vdi_service_pb2_grpc,
@@ -25,6 +26,8 @@ from xenhost.pool.hosts.hosts import Hosts, Member
 
 CALL_SECONDS: Final = 60.0
 """Deadline of a call that does not wait for anything."""
+STREAM_SECONDS: Final = 300.0
+"""Deadline of a call that answers piece by piece."""
 LOOK_SECONDS: Final = 0.5
 """Between two looks at an operation's progress; its end is seen at once."""
 CANCEL_SECONDS: Final = 30.0
@@ -58,6 +61,7 @@ class Agent:
         self.vifs: Final[Any] = vif_service_pb2_grpc.VifServiceStub(channel)  # type: ignore[no-untyped-call]
         self.srs: Final[Any] = sr_service_pb2_grpc.SrServiceStub(channel)  # type: ignore[no-untyped-call]
         self.vdis: Final[Any] = vdi_service_pb2_grpc.VdiServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.metrics: Final[Any] = metrics_service_pb2_grpc.MetricsServiceStub(channel)  # type: ignore[no-untyped-call]
         self._operations: Final[Any] = operations_pb2_grpc.OperationsStub(channel)
         self._log: Final = structlog.get_logger("xenpoold.agent")
 
@@ -66,11 +70,15 @@ class Agent:
         try:
             return await method(request, timeout=seconds)
         except grpc.aio.AioRpcError as error:
-            told = error_of_call(error)
-            if told is not None:
-                raise told from error
-            self._log.warning("an agent does not answer", host=self.host, code=error.code().name)
-            raise ApiError("HOST_OFFLINE", self.host) from error
+            raise self._failed(error) from error
+
+    async def stream(self, method: Any, request: Any) -> AsyncIterator[Any]:
+        """What a call answers piece by piece. Raises as `call` does."""
+        try:
+            async for piece in method(request, timeout=STREAM_SECONDS):
+                yield piece
+        except grpc.aio.AioRpcError as error:
+            raise self._failed(error) from error
 
     async def carry_out(self, method: Any, request: Any, progress: Progress = lambda fraction: None) -> AnyMessage:
         """Begin an operation and see it through; what it answers with. Raises XenhostError, ApiError HOST_OFFLINE.
@@ -93,6 +101,13 @@ class Agent:
     async def close(self) -> None:
         """Drop the channel."""
         await self._channel.close(None)
+
+    def _failed(self, error: grpc.aio.AioRpcError) -> XenhostError | ApiError:
+        told = error_of_call(error)
+        if told is None:
+            self._log.warning("an agent does not answer", host=self.host, code=error.code().name)
+            return ApiError("HOST_OFFLINE", self.host)
+        return told
 
     async def _wait(self, name: str, seconds: float) -> Any:
         timeout = Duration()

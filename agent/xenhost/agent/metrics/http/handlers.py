@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Final
 
 from xenhost.agent.metrics.engine import MetricsEngine
-from xenhost.agent.metrics.http.accept import JSON, XML, prefers_json
 from xenhost.agent.metrics.http.bodies import Formatter
 from xenhost.agent.metrics.http.pictures import owner_of, picture
 from xenhost.agent.metrics.http.uploads import received
@@ -20,6 +19,7 @@ from xenhost.rrd.openmetrics import CONTENT_TYPE, as_openmetrics
 from xenhost.rrd.updates import parse_updates_query
 from xenhost.rrd.updates_text import as_json as updates_json
 from xenhost.rrd.updates_text import as_xml as updates_xml
+from xenhost.system.http.accept import JSON, XML, prefers_json
 from xenhost.system.http.message import HttpError, Request, Response, text_response
 from xenhost.system.http.routes import GET, POST, PUT, Routes
 
