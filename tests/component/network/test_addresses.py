@@ -1,6 +1,7 @@
 """Addresses that are given: static ones, routes, the default route, and who asks whom for names."""
 
 import asyncio
+import sys
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -34,6 +35,13 @@ def wired(peer: Peer) -> Peer:
     for address in (f"{BEYOND}/32", f"{BEYOND6}/128"):
         peer.address("lo", address)
     return peer
+
+
+def test_a_host_that_has_never_had_a_route_has_none() -> None:
+    look = (
+        "from xenhost.drivers.network.ip.kernel import Kernel; kernel = Kernel(); kernel.open(); print(kernel.look())"
+    )
+    assert "routes=()" in run("unshare", "-n", sys.executable, "-c", look)
 
 
 async def test_static_addresses_reach_the_wire_and_what_is_behind_the_gateway(host: Host, wired: Peer) -> None:
