@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
@@ -203,24 +203,23 @@ class HttpConnection:
             headers.append(("Content-Length", str(len(response.body))))
         if response.close or self.closing or waiting:  # who waits may or may not send the body now
             headers.append(("Connection", "close"))
-        await self._send(
-            h11.Response(status_code=response.status.value, headers=headers, reason=response.status.phrase)
-        )
-        if request.method != "HEAD":
-            await self._send_body(response.body)
-        await self._send(h11.EndOfMessage())
-
-    async def _send_body(self, body: bytes | AsyncIterable[bytes]) -> None:
+        head = h11.Response(status_code=response.status.value, headers=headers, reason=response.status.phrase)
+        body = b"" if request.method == "HEAD" else response.body
+        if isinstance(body, bytes) and len(body) <= _SLICE:  # in one packet, if it is short enough
+            await self._send(head, h11.Data(data=body), h11.EndOfMessage())
+            return
+        await self._send(head)
         if isinstance(body, bytes):
             for start in range(0, len(body), _SLICE):
                 await self._send(h11.Data(data=body[start : start + _SLICE]))
-            return
-        async for piece in body:
-            if piece:
-                await self._send(h11.Data(data=piece))
+        else:
+            async for piece in body:
+                if piece:
+                    await self._send(h11.Data(data=piece))
+        await self._send(h11.EndOfMessage())
 
-    async def _send(self, event: h11.Event) -> None:
-        data = self._http.send(event)
+    async def _send(self, *events: h11.Event) -> None:
+        data = b"".join(self._http.send(event) or b"" for event in events)
         if not data:
             return
         self._writer.write(data)
@@ -239,9 +238,8 @@ class HttpConnection:
         body = f"{text or status.phrase}\n".encode()
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
         headers.append(("Connection", "close"))
-        await self._send(h11.Response(status_code=status.value, headers=headers, reason=status.phrase))
-        await self._send(h11.Data(data=body))
-        await self._send(h11.EndOfMessage())
+        head = h11.Response(status_code=status.value, headers=headers, reason=status.phrase)
+        await self._send(head, h11.Data(data=body), h11.EndOfMessage())
         if linger:
             await self._linger()
 
