@@ -115,6 +115,23 @@ async def test_of_what_a_guest_tells_only_what_is_different_is_reported(
         assert (whole.live, whole.os_version["name"], whole.netbios_name["host_name"]) == (True, "SimOS 1.0", "web")
 
 
+async def test_messages_are_reported_new_ones_and_those_of_before(tmp_path: Path, master: RecordingMaster) -> None:
+    address = await master.start(f"unix:{tmp_path}/master.sock")
+    async with running(tmp_path, toml(address) + "[metrics]\nenabled = true\n") as agent:
+        await master.heard(lambda m: bool(m.of_kind("heartbeat")))
+        assert agent.host.metrics is not None
+        host = agent.engine.host_id
+        await agent.host.metrics.messages.send("ALARM", 3, "Host", host, "value: 1.000000\nconfig:\n")
+        await master.heard(lambda m: any(report.changes.messages for report in m.of_kind("changes")))
+        (message,) = [each for report in master.of_kind("changes") for each in report.changes.messages]
+        assert (message.name, message.priority, message.class_name, message.object_id) == ("ALARM", 3, "Host", host)
+        assert message.body.startswith("value: 1.0")
+    master.reports.clear()
+    async with running(tmp_path, toml(address) + "[metrics]\nenabled = true\n"):
+        await master.heard(lambda m: bool(m.of_kind("snapshot")))
+        assert [each.id for each in master.reports[0].snapshot.messages] == [message.id]
+
+
 async def test_a_vm_that_goes_is_reported_as_gone(tmp_path: Path, master: RecordingMaster) -> None:
     address = await master.start(f"unix:{tmp_path}/master.sock")
     async with running(tmp_path, toml(address)) as agent, agent.client() as client:

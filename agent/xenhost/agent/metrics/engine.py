@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import structlog
@@ -61,6 +62,7 @@ class MetricsEngine:
         self._log: Final = log
         self._life: Final = Life(engine, storage, metered, store, archivist, log)
         self._tasks: list[asyncio.Task[None]] = []
+        self._thread: Final = ThreadPoolExecutor(1, "sampler")
         self._sampling: asyncio.Future[None] | None = None
         self._closing = False
         self.plugins: Final = plugins
@@ -87,6 +89,7 @@ class MetricsEngine:
         self._sampler.stop()
         if self._sampling is not None:
             await asyncio.wait({self._sampling})
+        self._thread.shutdown(wait=False)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -100,7 +103,7 @@ class MetricsEngine:
         """The sampler in its thread; again after a fault, which is logged."""
         loop = asyncio.get_running_loop()
         while not self._closing:
-            self._sampling = loop.run_in_executor(None, self._sampler.run)
+            self._sampling = loop.run_in_executor(self._thread, self._sampler.run)
             fault = await contained(asyncio.shield(self._sampling), self._log, what="the sampler")
             if not fault:
                 return

@@ -57,12 +57,16 @@ class MetricsServicer(metrics_service_pb2_grpc.MetricsServiceServicer):
         self, request: metrics_service_pb2.ListDataSourcesRequest, context: Context
     ) -> metrics_service_pb2.ListDataSourcesResponse:
         """All of an owner."""
-        owner = self._owner(request.owner)
-        sources = self._metrics.sources(owner)
-        values = {each.name: self._value(owner, each) for each in sources} if request.with_values else {}
-        return metrics_service_pb2.ListDataSourcesResponse(
-            data_sources=[source_to_proto(each, values.get(each.name)) for each in sources]
-        )
+        owner, with_values = self._owner(request.owner), request.with_values
+        metrics = self._metrics
+
+        def looked_up() -> list[metrics_pb2.DataSource]:
+            return [
+                source_to_proto(each, _value(metrics, owner, each) if with_values else None)
+                for each in metrics.sources(owner)
+            ]
+
+        return metrics_service_pb2.ListDataSourcesResponse(data_sources=await asyncio.to_thread(looked_up))
 
     async def RecordDataSource(
         self, request: metrics_service_pb2.RecordDataSourceRequest, context: Context
@@ -223,14 +227,6 @@ class MetricsServicer(metrics_service_pb2_grpc.MetricsServiceServicer):
             )
         return HOST
 
-    def _value(self, owner: Owner, source: DataSource) -> float | None:
-        if not source.enabled:
-            return None
-        try:
-            return self._metrics.query(owner, source.name)
-        except InvalidValue:
-            return None  # it was recorded a moment ago, and has no value yet; or it is not any more
-
     def _title(self, owner: Owner) -> str:
         try:
             if owner.kind is OwnerKind.VM:
@@ -247,3 +243,12 @@ class MetricsServicer(metrics_service_pb2_grpc.MetricsServiceServicer):
             while piece := await asyncio.to_thread(next, pieces, b""):
                 for start in range(0, len(piece), PART):
                     yield piece[start : start + PART]
+
+
+def _value(metrics: MetricsEngine, owner: Owner, source: DataSource) -> float | None:
+    if not source.enabled:
+        return None
+    try:
+        return metrics.query(owner, source.name)
+    except InvalidValue:
+        return None  # it is not recorded any more
