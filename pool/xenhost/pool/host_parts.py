@@ -6,6 +6,8 @@ from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.metrics.sources import DataSources
+from xenhost.pool.networks.networks import Networks
+from xenhost.pool.networks.pifs import Pifs
 from xenhost.pool.storage.srs import Srs
 from xenhost.pool.storage.vdis import Vdis
 from xenhost.pool.vms.copies import VmCopies
@@ -18,7 +20,7 @@ from xenhost.pool.vms.sizes import VmSizes
 def register_host_parts(
     implementations: Implementations, database: Database, agents: Agents, tasks: Tasks, clock: Clock
 ) -> None:
-    """VMs, their devices, storage, and metrics."""
+    """VMs, their devices, storage, networks and metrics."""
     making, vdis = VmMaking(database), Vdis(database, agents, tasks)
     for part in (
         making,
@@ -29,5 +31,7 @@ def register_host_parts(
         VmSizes(database),
         Srs(database, agents, tasks),
         DataSources(database, agents),
+        Networks(database, agents),
+        Pifs(database, agents),
     ):
         implementations.register_all(part.answers())

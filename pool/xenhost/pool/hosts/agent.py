@@ -11,11 +11,16 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 
 from xenhost.api.host.v1 import (
+    bond_service_pb2_grpc,
     metrics_service_pb2_grpc,
+    network_service_pb2_grpc,
+    pif_service_pb2_grpc,
     sr_service_pb2_grpc,
+    tunnel_service_pb2_grpc,
     vbd_service_pb2_grpc,
     vdi_service_pb2_grpc,
     vif_service_pb2_grpc,
+    vlan_service_pb2_grpc,
     vm_service_pb2_grpc,
 )
 from xenhost.api.status import error_of, error_of_call
@@ -61,6 +66,11 @@ class Agent:
         self.vifs: Final[Any] = vif_service_pb2_grpc.VifServiceStub(channel)  # type: ignore[no-untyped-call]
         self.srs: Final[Any] = sr_service_pb2_grpc.SrServiceStub(channel)  # type: ignore[no-untyped-call]
         self.vdis: Final[Any] = vdi_service_pb2_grpc.VdiServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.networks: Final[Any] = network_service_pb2_grpc.NetworkServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.pifs: Final[Any] = pif_service_pb2_grpc.PifServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.bonds: Final[Any] = bond_service_pb2_grpc.BondServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.vlans: Final[Any] = vlan_service_pb2_grpc.VlanServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.tunnels: Final[Any] = tunnel_service_pb2_grpc.TunnelServiceStub(channel)  # type: ignore[no-untyped-call]
         self.metrics: Final[Any] = metrics_service_pb2_grpc.MetricsServiceStub(channel)  # type: ignore[no-untyped-call]
         self._operations: Final[Any] = operations_pb2_grpc.OperationsStub(channel)
         self._log: Final = structlog.get_logger("xenpoold.agent")

@@ -1,0 +1,1 @@
+"""Networks of the pool and what hosts make of them: PIFs, bonds, VLANs, tunnels."""

@@ -1,0 +1,65 @@
+"""Networks through the Management API, on an agent with simulated cards."""
+
+from component.harness.agent import Agent as HostAgent
+from component.pool.conftest import Master
+from xenhost.pool.call import NULL_REF, Ref
+
+
+async def network(master: Master, name: str) -> Ref:
+    return await master.ref("network.create", {"name_label": name, "name_description": "", "other_config": {"a": "b"}})
+
+
+def pif(master: Master, device: str) -> Ref:
+    return next(ref for ref, record in master.database.rows("PIF").items() if record["device"] == device)
+
+
+async def test_a_network_is_made_and_destroyed(master: Master, agent: HostAgent) -> None:
+    ref = await network(master, "office")
+    record = await master.call("network.get_record", ref)
+    assert (record["name_label"], record["other_config"], record["MTU"]) == ("office", {"a": "b"}, 1500)
+    assert agent.network is not None
+    assert record["bridge"] in {view.network.bridge for view in agent.network.networks()}
+    await master.call("network.destroy", ref)
+    assert record["bridge"] not in {view.network.bridge for view in agent.network.networks()}
+    used = Ref(str(master.database.get("PIF", pif(master, "eth0"))["network"]))
+    await master.refused("NETWORK_CONTAINS_PIF", "network.destroy", used)
+
+
+async def test_a_vlan_on_a_card(master: Master, agent: HostAgent) -> None:
+    eth0, ref = pif(master, "eth0"), await network(master, "VLAN 7")
+    await master.refused("VLAN_TAG_INVALID", "VLAN.create", eth0, 5000, ref)
+    vlan = await master.ref("VLAN.create", eth0, 7, ref)
+    record = await master.call("VLAN.get_record", vlan)
+    assert (record["tagged_PIF"], record["tag"]) == (eth0, 7)
+    untagged = await master.call("PIF.get_record", record["untagged_PIF"])
+    assert (untagged["VLAN"], untagged["network"], untagged["physical"]) == (7, ref, False)
+    await master.call("VLAN.destroy", vlan)
+    assert not master.database.rows("VLAN")
+    assert master.database.find("PIF", record["untagged_PIF"]) is None
+
+
+async def test_a_bond_of_two_cards(master: Master, agent: HostAgent) -> None:
+    members = (pif(master, "eth1"), pif(master, "eth2"))
+    ref = await network(master, "bonded")
+    await master.refused("PIF_BOND_NEEDS_MORE_MEMBERS", "Bond.create", ref, [], "")
+    bond = await master.ref("Bond.create", ref, list(members), "", "active-backup", {})
+    record = await master.call("Bond.get_record", bond)
+    assert set(record["slaves"]) == set(members)
+    assert record["mode"] == "active-backup"
+    assert await master.call("PIF.get_bond_slave_of", members[0]) == bond
+    await master.call("Bond.destroy", bond)
+    await master.until(lambda: master.database.get("PIF", members[0])["bond_slave_of"] == NULL_REF)
+
+
+async def test_a_card_gets_an_address(master: Master, agent: HostAgent) -> None:
+    eth1 = pif(master, "eth1")
+    await master.call("PIF.reconfigure_ip", eth1, "Static", "192.0.2.9", "255.255.255.0", "", "")
+    await master.call("PIF.plug", eth1)
+    record = await master.call("PIF.get_record", eth1)
+    assert (record["ip_configuration_mode"], record["currently_attached"]) == ("Static", True)
+    await master.until(lambda: master.database.get("PIF", eth1)["IP"] == "192.0.2.9")
+    await master.refused(
+        "INVALID_IP_ADDRESS_SPECIFIED", "PIF.reconfigure_ip", eth1, "Static", "192.0.2.900", "255.255.255.0", "", ""
+    )
+    await master.call("PIF.unplug", eth1)
+    assert not await master.call("PIF.get_currently_attached", eth1)
