@@ -53,7 +53,7 @@ class Messages:
         return self._database.note(lambda t: _make(t, fields))
 
     async def _create(self, context: Context, name: str, priority: int, cls: str, uuid: str, body: str) -> Value:
-        self._database.by_uuid(cls, uuid)
+        self._database.by_uuid(self._database.model.by_lower_name[cls.lower()], uuid)  # members are Host, Pool …
         return self.tell(name, priority, cls, uuid, body)
 
     async def _destroy(self, context: Context, ref: Ref) -> None:
