@@ -131,6 +131,7 @@ async def wire(
     directory: Directory | None = None,
     https: bool = False,
     https_only: bool = False,
+    hsts_seconds: int = 0,
 ) -> AsyncIterator[Wire]:
     """Serve it; over HTTPS, too, if asked for: making a certificate takes a while."""
     clock, log, methods = SystemClock(), structlog.get_logger(), Methods()
@@ -153,6 +154,7 @@ async def wire(
         tls_folder=folder / "tls",
         names=("localhost", "127.0.0.1"),
         https_only=https_only,
+        hsts_seconds=hsts_seconds,
     )
     made.listener = PoolListener(settings, {**routes, **more(made)}, clock, log)
     await made.listener.open()

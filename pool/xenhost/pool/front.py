@@ -107,7 +107,7 @@ def build_front(
     introspection = Introspection(database.model, dispatcher)
     routes: Routes = {
         **api_routes(XmlRpc(endpoint, introspection), JsonRpc(endpoint, introspection), Landing(settings.version)),
-        ("POST", "/cli"): CliHandler(endpoint, database, sessions, logins),
+        ("POST", "/cli"): CliHandler(endpoint, database, sessions),
         ("GET", "/audit_log"): gate.guarded(HttpAction("get_audit_log", EVERYBODY, _AuditHandler(audit))),
         **more(gate),
     }

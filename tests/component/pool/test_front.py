@@ -196,6 +196,11 @@ async def test_a_subject_of_the_system_may_do_what_its_role_may(tmp_path: Path) 
             with pytest.raises(XenAPI.Failure, match="RBAC_PERMISSION_DENIED"):
                 xenapi.session.change_password("hers", "other")
             (mine,) = [row for row in at.database.rows("session").values() if not row["is_local_superuser"]]
+            other = next(row for row in at.database.rows("session").values() if row["is_local_superuser"])
+            assert xenapi.session.get_auth_user_name(mine.ref) == name
+            for call in (xenapi.session.get_by_uuid, xenapi.session.get_record, xenapi.session.get_originator):
+                with pytest.raises(XenAPI.Failure, match=r"RBAC_PERMISSION_DENIED.*pool-admin\)"):
+                    call(other["uuid"] if call == xenapi.session.get_by_uuid else other.ref)
             return dict(mine)
 
         session = await using(at, work, name, "hers")

@@ -10,7 +10,7 @@ import structlog
 
 from xenhost.pool.audit.entry import Entry
 
-MAX_BYTES: Final = 16 << 20
+MAX_BYTES: Final = 4 << 20
 """Of one file."""
 PARTS: Final = 8
 """Older files that are kept."""

@@ -2,17 +2,16 @@
 
 from typing import Final
 
-from xenhost.pool.call import ApiError, Context, Ref
+from xenhost.pool.call import ApiError, Ref
 from xenhost.pool.cli_server import commands, generic, protocol
 from xenhost.pool.cli_server.arguments import Arguments, CliError, parse
 from xenhost.pool.cli_server.protocol import CliProtocolError
 from xenhost.pool.cli_server.shell import Shell
 from xenhost.pool.database.database import Database
-from xenhost.pool.session.login import Logins
 from xenhost.pool.session.session import Session
 from xenhost.pool.session.table import SessionTable
 from xenhost.pool.wire.caller import Caller, caller_of
-from xenhost.pool.wire.endpoint import Endpoint
+from xenhost.pool.wire.endpoint import Endpoint, Line
 from xenhost.system.http.message import TAKEN_OVER, Request, Response
 from xenhost.system.http.raw import RawStream
 
@@ -25,11 +24,10 @@ _ORIGINATOR: Final = "cli"
 class CliHandler:
     """The handler of `POST /cli`."""
 
-    def __init__(self, endpoint: Endpoint, database: Database, sessions: SessionTable, logins: Logins) -> None:
+    def __init__(self, endpoint: Endpoint, database: Database, sessions: SessionTable) -> None:
         self._endpoint = endpoint
         self._database = database
         self._sessions = sessions
-        self._logins = logins
 
     async def __call__(self, request: Request) -> Response:
         """Answer, without a single header of HTTP. Raises StreamEnded."""
@@ -41,14 +39,14 @@ class CliHandler:
             protocol.check_greeting(await stream.read_exactly(len(protocol.GREETING), _READ_SECONDS))
         except CliProtocolError:
             return TAKEN_OVER
-        await self._run(stream, caller, untrusted)
+        await self._run(stream, caller, request.connection, untrusted)
         await stream.end()
         return TAKEN_OVER
 
-    async def _run(self, stream: RawStream, caller: Caller, untrusted: bytes) -> None:
+    async def _run(self, stream: RawStream, caller: Caller, line: Line, untrusted: bytes) -> None:
         try:
             args = parse(untrusted)
-            await self._command(stream, caller, args)
+            await self._command(stream, caller, line, args)
         except CliError as error:
             await stream.write(protocol.print_err(f"{error}\n") + protocol.leave(1))
         except ApiError as error:
@@ -59,11 +57,11 @@ class CliHandler:
         else:
             await stream.write(protocol.leave(0))
 
-    async def _command(self, stream: RawStream, caller: Caller, args: Arguments) -> None:
+    async def _command(self, stream: RawStream, caller: Caller, line: Line, args: Arguments) -> None:
         if args.command == "help":
             await stream.write(protocol.print_out(commands.usage(args, generic.KINDS, generic.VERBS)))
             return
-        session, mine = await self._session(caller, args)
+        session, mine = await self._session(caller, line, args)
         try:
             context = caller.of(session)
             with self._sessions.under_way(session.ref):
@@ -72,12 +70,12 @@ class CliHandler:
             if mine:
                 self._sessions.remove(session.ref, "xe has ended")
 
-    async def _session(self, caller: Caller, args: Arguments) -> tuple[Session, bool]:
+    async def _session(self, caller: Caller, line: Line, args: Arguments) -> tuple[Session, bool]:
         """The session to use, and whether it was made for this. Raises ApiError."""
         if args.session:
             return self._endpoint.session(args.session), False
-        context: Context = caller.nobody()
-        ref = await self._logins.login_with_password(context, args.user, args.password, "", _ORIGINATOR)
+        params = (args.user, args.password, "", _ORIGINATOR)
+        ref = await self._endpoint.call(caller, line, "session.login_with_password", params)
         found = self._sessions.find(Ref(str(ref)))
         assert found is not None  # nothing has waited since
         return found, True

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from dataclasses import replace
 from pathlib import Path
 
@@ -259,3 +260,11 @@ async def test_with_https_alone_plain_http_says_where_it_is(tmp_path: Path) -> N
         assert f"\r\nLocation: https://pool:{at.https}/?a\r\n".encode() in answer
         assert answer.startswith(b"HTTP/1.1 301")
         assert (await post(at.http, "/", "x"))[0].startswith("HTTP/1.1 403")
+
+
+async def test_browsers_are_told_to_stay_with_https_if_that_is_wanted(tmp_path: Path) -> None:
+    async with wire(tmp_path, https=True, hsts_seconds=600) as at:
+        context = ssl.create_default_context(cafile=str(tmp_path / "tls/xenpoold.crt"))
+        secure = await exchange(at.https, b"GET / HTTP/1.0\r\n\r\n", tls=context)
+        assert b"\r\nStrict-Transport-Security: max-age=600\r\n" in secure
+        assert b"Strict-Transport" not in await exchange(at.http, b"GET / HTTP/1.0\r\n\r\n")
