@@ -1,6 +1,7 @@
 """`xenpoold`: the command line of the pool master."""
 
 import asyncio
+import gc
 import ipaddress
 import os
 import sys
@@ -94,6 +95,7 @@ async def _run(settings: MasterSettings, users: Authenticator, everybody: Authen
     stop, clock, notifier = StopSignals(log), SystemClock(), Notifier.from_environment(os.environ)
     stop.install()
     async with running(settings, users, everybody, clock) as master:
+        gc.freeze()  # the records stay: looking through them for garbage would stop everybody for a moment
         notifier.ready(f"{len(master.database.rows('VM'))} VMs and templates")
         stopping = asyncio.create_task(stop.asked())
         watchdog = asyncio.create_task(notifier.watchdog(clock))
