@@ -5,6 +5,7 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.answers import HostAnswers
 from xenhost.pool.metrics.sources import DataSources
 from xenhost.pool.networks.networks import Networks
 from xenhost.pool.networks.pifs import Pifs
@@ -30,6 +31,7 @@ def register_host_parts(
         VmPower(database, agents, tasks),
         VmSizes(database),
         Srs(database, agents, tasks),
+        HostAnswers(database, agents, clock),
         DataSources(database, agents),
         Networks(database, agents),
         Pifs(database, agents),

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from component.harness.agent import Agent as HostAgent
 from component.harness.agent import running
 from component.harness.client import Client
-from component.pool.conftest import Master, listening, toml
+from component.pool.conftest import Master, listening, reporting, toml
+from component.pool.test_vms import RECORD
 from xenhost.api.host.v1.vdi_service_pb2 import DestroyVdiRequest
 from xenhost.api.host.v1.vm_service_pb2 import ShutdownVmRequest, StartVmRequest
 from xenhost.core.ids import DomId
@@ -116,3 +118,36 @@ async def known(master: Master, client: Client, name: str) -> Ref:
 def _refs(value: object) -> Iterator[str]:
     assert isinstance(value, tuple)
     return iter(value)
+
+
+async def test_a_disabled_host_starts_nothing_and_a_lost_one_can_be_forgotten(
+    tmp_path: Path, master: Master, agent: HostAgent
+) -> None:
+    host, vm = master.only("host").ref, await master.ref("VM.create", RECORD)
+    assert await master.call("VM.get_possible_hosts", vm) == (host,)
+    await master.call("host.disable", host)
+    assert await master.call("VM.get_possible_hosts", vm) == ()
+    await master.refused("HOST_DISABLED", "VM.assert_can_boot_here", vm, host)
+    await master.call("host.enable", host)
+    await master.call("VM.assert_can_boot_here", vm, host)
+    assert await master.call("host.compute_free_memory", host) > 0
+    await master.call("host.evacuate", host)
+    await master.call("VM.start", vm, False, False)
+    assert list(await master.call("host.get_vms_which_prevent_evacuation", host)) == [vm]
+    await master.refused("CANNOT_EVACUATE_HOST", "host.evacuate", host)
+    await master.refused("HOST_IS_LIVE", "host.destroy", host)
+    await master.refused("HOST_IS_LIVE", "host.declare_dead", host)
+    await master.refused("OPERATION_NOT_ALLOWED", "VM.power_state_reset", vm)
+
+
+async def test_the_record_of_a_lost_host_goes_with_what_was_its_own(tmp_path: Path, master: Master) -> None:
+    async with reporting(tmp_path, master):
+        vm = await master.ref("VM.create", RECORD)
+        await master.call("VM.start", vm, False, False)
+    host = master.only("host").ref
+    await master.until(lambda: not master.only("host_metrics")["live"])
+    await master.refused("HOST_HAS_RESIDENT_VMS", "host.destroy", host)
+    await master.call("host.declare_dead", host)
+    assert await master.call("VM.get_power_state", vm) == "Halted"
+    await master.call("host.destroy", host)
+    assert [len(master.database.rows(cls)) for cls in ("host", "PIF", "PBD", "host_cpu", "host_metrics")] == [0] * 5

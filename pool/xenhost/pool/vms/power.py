@@ -12,7 +12,7 @@ from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.vm import put_vm
-from xenhost.pool.vms.placement import choose
+from xenhost.pool.vms.placement import choose, why_not
 from xenhost.pool.vms.spec import vm_spec
 
 
@@ -38,6 +38,9 @@ class VmPower:
             "VM.hard_reboot": self.hard_reboot,
             "VM.pause": self.pause,
             "VM.unpause": self.unpause,
+            "VM.power_state_reset": self.power_state_reset,
+            "VM.get_possible_hosts": self.possible_hosts,
+            "VM.assert_can_boot_here": self.assert_can_boot_here,
         }
 
     async def start(self, context: Context, vm: Ref, start_paused: bool, force: bool) -> None:
@@ -99,6 +102,27 @@ class VmPower:
         with self._doing(context, vm, "unpause"):
             agent = self._agent(vm)
             await self._run(context, vm, agent, agent.vms.UnpauseVm, request)
+
+    async def power_state_reset(self, context: Context, vm: Ref) -> None:
+        """It runs nowhere, whatever the pool believed. Raises ApiError OPERATION_NOT_ALLOWED if its host is alive."""
+        host = Ref(str(self._database.get("VM", vm)["resident_on"]))
+        if host != NULL_REF and self._agents.alive(host):
+            raise ApiError("OPERATION_NOT_ALLOWED", "its host is alive: shut the VM down hard")
+        fields: Mapping[str, Value] = {"power_state": "Halted", "resident_on": NULL_REF, "domid": -1}
+        await self._database.change(lambda t: t.set("VM", vm, fields))
+
+    async def possible_hosts(self, context: Context, vm: Ref) -> tuple[Ref, ...]:
+        """Where it could run now."""
+        record = self._database.get("VM", vm)
+        hosts = self._database.rows("host")
+        return tuple(host for host in hosts if why_not(self._database, self._agents, record, host) is None)
+
+    async def assert_can_boot_here(self, context: Context, vm: Ref, host: Ref) -> None:
+        """Raises ApiError: why not."""
+        self._database.get("host", host)
+        reason = why_not(self._database, self._agents, self._database.get("VM", vm), host)
+        if reason is not None:
+            raise reason
 
     async def _start(self, context: Context, vm: Ref, host: Ref, paused: bool, word: str) -> None:
         with self._doing(context, vm, word):

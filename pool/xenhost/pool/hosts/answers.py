@@ -1,0 +1,105 @@
+"""Messages of hosts that the pool answers by itself: which may be used, what they could run."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from xenhost.core.clock import Clock
+from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementation, Ref, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.transaction import Transaction
+from xenhost.pool.hosts.agent import Agents
+
+NO_MIGRATION: Final = "VM_LACKS_FEATURE"
+"""Why a VM cannot leave its host: there is no live migration yet."""
+
+
+class HostAnswers:
+    """Answers them."""
+
+    def __init__(self, database: Database, agents: Agents, clock: Clock) -> None:
+        self._database: Final = database
+        self._agents: Final = agents
+        self._clock: Final = clock
+
+    def answers(self) -> Mapping[str, Implementation]:
+        """By method."""
+        return {
+            "host.enable": self.enable,
+            "host.disable": self.disable,
+            "host.destroy": self.destroy,
+            "host.declare_dead": self.declare_dead,
+            "host.assert_can_evacuate": self.evacuate,
+            "host.evacuate": self.evacuate,
+            "host.get_vms_which_prevent_evacuation": self.staying,
+            "host.compute_free_memory": self.free_memory,
+            "host.get_servertime": self.time,
+        }
+
+    async def enable(self, context: Context, host: Ref) -> None:
+        """VMs may start on it again."""
+        await self._database.change(lambda t: t.set("host", host, {"enabled": True}))
+
+    async def disable(self, context: Context, host: Ref, auto_enable: bool = True) -> None:
+        """No VM starts on it; those that run go on."""
+        await self._database.change(lambda t: t.set("host", host, {"enabled": False}))
+
+    async def destroy(self, context: Context, host: Ref) -> None:
+        """The record of a lost host, with all that was its own. Raises ApiError HOST_IS_LIVE, HOST_HAS_RESIDENT_VMS."""
+        if self._agents.alive(host):
+            raise ApiError("HOST_IS_LIVE", host)
+        if self._residents(host):
+            raise ApiError("HOST_HAS_RESIDENT_VMS", host)
+        await self._database.change(lambda t: _destroy(t, host))
+
+    async def declare_dead(self, context: Context, host: Ref) -> None:
+        """It is off: its VMs run nowhere. Raises ApiError HOST_IS_LIVE."""
+        if self._agents.alive(host):
+            raise ApiError("HOST_IS_LIVE", host)
+
+        def halt(transaction: Transaction) -> None:
+            for vm in self._residents(host):
+                fields: dict[str, Value] = {"power_state": "Halted", "resident_on": NULL_REF, "domid": -1}
+                transaction.set("VM", vm, fields)
+
+        await self._database.change(halt)
+
+    async def evacuate(self, context: Context, host: Ref, *_: object) -> None:
+        """No-op for a host without VMs. Raises ApiError CANNOT_EVACUATE_HOST: VMs cannot move while they run, yet."""
+        residents = self._residents(host)
+        if residents:
+            raise ApiError("CANNOT_EVACUATE_HOST", "|".join(f"{NO_MIGRATION},{vm}" for vm in residents))
+
+    async def staying(self, context: Context, host: Ref) -> FrozenMap:
+        """VMs that run on it, and why they cannot move."""
+        return FrozenMap({vm: (NO_MIGRATION, vm) for vm in self._residents(host)})
+
+    async def free_memory(self, context: Context, host: Ref) -> int:
+        """Bytes, as the host last said."""
+        metrics = Ref(str(self._database.get("host", host)["metrics"]))
+        free = self._database.get("host_metrics", metrics)["memory_free"]
+        assert isinstance(free, int)
+        return free
+
+    async def time(self, context: Context, host: Ref) -> datetime:
+        """That of the pool. Raises ApiError HOST_OFFLINE."""
+        self._agents.agent(host)
+        return datetime.fromtimestamp(int(self._clock.now()), UTC)
+
+    def _residents(self, host: Ref) -> list[Ref]:
+        vms = self._database.get("host", host)["resident_VMs"]
+        assert isinstance(vms, tuple)
+        refs = [Ref(str(vm)) for vm in vms]
+        return [vm for vm in refs if not self._database.get("VM", vm)["is_control_domain"]]
+
+
+def _destroy(transaction: Transaction, host: Ref) -> None:
+    record = transaction.get("host", host)
+    for cls, field in (("PIF", "PIFs"), ("PBD", "PBDs"), ("host_cpu", "host_CPUs")):
+        parts = record[field]
+        assert isinstance(parts, tuple)
+        for part in parts:
+            transaction.delete(cls, Ref(str(part)))
+    if record["metrics"] != NULL_REF:
+        transaction.delete("host_metrics", Ref(str(record["metrics"])))
+    transaction.delete("host", host)
