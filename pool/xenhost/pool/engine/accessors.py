@@ -16,7 +16,10 @@ class Accessors:
 
     def __init__(self, database: Database) -> None:
         self._database: Final = database
-        self._fields: Final = {name: [f.name for f in cls.fields] for name, cls in database.model.stored.items()}
+        self._fields: Final = {
+            name: [field.name for field in cls.fields if not field.hidden]
+            for name, cls in database.model.stored.items()
+        }
 
     async def call(self, message: Message, params: Sequence[Value]) -> Value:
         """Answer one. Raises ApiError."""
