@@ -69,25 +69,20 @@ static int put_digits(char *digits, uint64_t number)
     return count;
 }
 
+/* `digits` are DIGITS, of which `count` are no zeros at the end, and a byte more: copies of a fixed size are quick. */
 static size_t put_fixed(char *out, const char *digits, int count, int exponent)
 {
-    char *at = out;
-
     if (exponent < 0) {
-        memcpy(at, "0.000", 5);
-        at += 1 - exponent;
-        memcpy(at, digits, (size_t)count);
-        return (size_t)(at + count - out);
+        memcpy(out, "0.000", 5);
+        memcpy(out + 1 - exponent, digits, DIGITS + 1);
+        return (size_t)(1 - exponent + count);
     }
     int whole = exponent + 1;
-    if (count <= whole) {
-        memcpy(at, digits, (size_t)count);
-        memset(at + count, '0', (size_t)(whole - count));
+    memcpy(out, digits, DIGITS + 1);
+    if (count <= whole)
         return (size_t)whole;
-    }
-    memcpy(at, digits, (size_t)whole);
-    at[whole] = '.';
-    memcpy(at + whole + 1, digits + whole, (size_t)(count - whole));
+    out[whole] = '.';
+    memcpy(out + whole + 1, digits + whole, (size_t)(DIGITS - whole));
     return (size_t)(count + 1);
 }
 
@@ -107,7 +102,7 @@ static uint64_t scale(uint32_t mantissa, int binary, int exponent)
 static size_t put_number(char *out, float value)
 {
     size_t sign = 0;
-    char digits[DIGITS];
+    char digits[DIGITS + 1] = "";
     uint32_t bits;
 
     memcpy(&bits, &value, sizeof bits);
@@ -136,12 +131,17 @@ size_t xh_numbers_write(char *out, const float *values, size_t count, const char
                         const char *after, size_t after_len)
 {
     char *at = out;
+    char first[XH_NUMBERS_AROUND] = "", last[XH_NUMBERS_AROUND] = "";
 
+    if (before_len > XH_NUMBERS_AROUND || after_len > XH_NUMBERS_AROUND)
+        return 0;
+    memcpy(first, before, before_len);
+    memcpy(last, after, after_len);
     for (size_t i = 0; i < count; i++) {
-        memcpy(at, before, before_len);
+        memcpy(at, first, XH_NUMBERS_AROUND);
         at += before_len;
         at += put_number(at, values[i]);
-        memcpy(at, after, after_len);
+        memcpy(at, last, XH_NUMBERS_AROUND);
         at += after_len;
     }
     return (size_t)(at - out);

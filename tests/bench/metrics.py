@@ -120,15 +120,8 @@ async def store(rounds: int) -> list[Row]:
 def measured(rounds: int) -> list[Row]:
     """A tick, a minute with everything on disk, and answers."""
     load = Load()
-    before = resident()
-    ours = Store("00000000-0000-4000-8000-000000000000", load.now)
-    for owner in load.owners:
-        ours.load(owner)
+    ours = filled(load)
     readings = load.tick()
-    for _ in range(FILLED):
-        ours.tick(load.now, readings)
-        readings = load.tick()
-    memory = resident() - before
     folder = Path(tempfile.mkdtemp(dir="/dev/shm", prefix="bench"))
     try:
         theirs = Librrd(folder, readings, load.now)
@@ -140,8 +133,22 @@ def measured(rounds: int) -> list[Row]:
     finally:
         shutil.rmtree(folder)
     tick = rows[0].cpu(OURS)
-    print(f"a tick every 5 s: {tick / 5:.2%} of a CPU; {memory:.0f} MB for the store, {resident():.0f} MB in all")
+    print(f"a tick every 5 s: {tick / 5:.2%} of a CPU")
     return rows
+
+
+def filled(load: Load) -> Store:
+    """A store with all of its rows of 5 s. Says what memory it takes."""
+    before = resident()
+    store = Store("00000000-0000-4000-8000-000000000000", load.now)
+    for owner in load.owners:
+        store.load(owner)
+    for _ in range(FILLED):
+        readings = load.tick()
+        store.tick(load.now, readings)
+    del readings
+    print(f"resident: {resident() - before:.0f} MB for the store, {resident():.0f} MB in all")
+    return store
 
 
 def _ticks(load: Load, ours: Store, theirs: Librrd, rounds: int) -> Row:

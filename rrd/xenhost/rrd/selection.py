@@ -49,7 +49,11 @@ class Selection:
             places = numpy.zeros(max(self._pages(cf)) + 1, numpy.int64)
             places[self._pages(cf)] = numpy.arange(len(self._pages(cf))) * PAGE
             columns = self._columns(cf)
-            found = numpy.take(copied[cf], places[columns // PAGE] + columns % PAGE, axis=1)
+            wanted = places[columns // PAGE] + columns % PAGE
+            if numpy.array_equal(wanted, numpy.arange(len(wanted))):  # all of them, as they are after a start
+                found = copied[cf][:, : len(wanted)]
+            else:
+                found = numpy.take(copied[cf], wanted, axis=1)
             if len(copied) == 1:
                 values = found
                 break

@@ -4,6 +4,7 @@ import math
 import struct
 from array import array
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,3 +36,9 @@ def test_floats_around_powers_of_ten_are_written_as_printf_does() -> None:
 
 def test_no_numbers_are_no_text() -> None:
     assert numbers_text(b"", b"<", b">") == b""
+
+
+def test_what_stands_around_is_short() -> None:
+    assert numbers_text(struct.pack("=f", 1.5), b"12345678", b"87654321") == b"123456781.587654321"
+    with pytest.raises(ValueError, match="8 bytes at most"):
+        numbers_text(struct.pack("=f", 1.5), b"123456789", b"")
