@@ -37,11 +37,13 @@ class Life:
         self._store: Final = store
         self._archivist: Final = archivist
         self._log: Final = log
+        self._begun = False
 
     async def begin(self) -> None:
         """The host, and what is there already. Raises InternalError, TooBusy for the host alone."""
         await self._archivist.begin(HOST)
         await self._look_at_all()
+        self._begun = True
 
     async def run(self) -> None:
         """Until the hub is closed."""
@@ -74,13 +76,13 @@ class Life:
             before = self._metered.domid(id)
             domid = self._metered.look_at_vm(id)
             lives = domid is not None
-            if before is not None and domid is not None and before != domid:
-                self._store.restarted(owner)
             if before == domid:
                 return
         try:
             if lives:
                 await self._archivist.begin(owner)
+                if kind is not ObjectKind.SR and self._begun:
+                    self._store.restarted(owner)  # a new domain counts from 0; one that we found running does not
             elif owner in self._store.owners():
                 await self._archivist.end(owner)
         except XenhostError as error:

@@ -146,7 +146,9 @@ def top(session: Session, once: bool) -> None:
 
 def human(value: float | None) -> str:
     """A number for people; nothing if it is not known."""
-    return "" if value is None else f"{value:.6g}"
+    if value is None:
+        return ""
+    return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"
 
 
 def _sources(session: Session, words: tuple[str, ...], values: bool) -> list[dict[str, Any]]:
