@@ -134,8 +134,10 @@ def _dumps(value: object) -> str:
     if not isinstance(value, Record):
         return _encoded(value)
     found = value.forms.get("json")
-    if found is None:  # written once: what changes is another record
-        found = value.forms["json"] = _encoded(value)
+    if not found:  # kept from the second time on; what changes is another record
+        written = _encoded(value)
+        value.forms["json"] = "" if found is None else written
+        return written
     return found
 
 

@@ -120,10 +120,12 @@ def _struct(value: Mapping[str, Value]) -> str:
 
 
 def _record(value: Record) -> str:
-    """Written once: what changes is another record."""
+    """Kept from the second time on; what changes is another record."""
     found = value.forms.get("xml")
-    if found is None:
-        found = value.forms["xml"] = _struct(value)
+    if not found:
+        written = _struct(value)
+        value.forms["xml"] = "" if found is None else written
+        return written
     return found
 
 

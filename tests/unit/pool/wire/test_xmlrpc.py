@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from xenhost.pool.call import FrozenMap, Value
+from xenhost.pool.call import FrozenMap, Ref, Value
+from xenhost.pool.database.record import Record
+from xenhost.pool.wire import jsonrpc
 from xenhost.pool.wire import xmlrpc as module
 from xenhost.pool.wire.bounds import MAX_DEPTH, MAX_PARAMS, MAX_VALUES, WireError
 from xenhost.pool.wire.xmlrpc_reader import Call, parse_call
@@ -155,3 +157,13 @@ def test_other_encodings_are_read_if_they_are_declared() -> None:
     for encoding in ("iso-8859-1", "utf-16"):
         document = (text.format(encoding) + "</param></params></methodCall>").encode(encoding)
         assert parse_call(document).params == ("ü",)
+
+
+def test_a_record_keeps_what_was_written_of_it_twice() -> None:
+    record = Record("VM", Ref("OpaqueRef:1"), {"name_label": "a<b", "memory": 1}, FrozenMap())
+    answers = ["".join(module.format_success({"OpaqueRef:1": record})) for _ in range(3)]
+    assert len(set(answers)) == 1
+    assert record.forms["xml"] in answers[0]
+    documents = ["".join(jsonrpc.pieces({"OpaqueRef:1": record})) for _ in range(3)]
+    assert set(documents) == {'{"OpaqueRef:1":{"name_label":"a<b","memory":1}}'}
+    assert record.forms["json"] in documents[0]
