@@ -82,7 +82,7 @@ class PvsServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreatePvsProxy(self, request, context):
-        """For a VIF as it is now: if it moves to another network, destroy its proxy and make a new one.
+        """For a VIF; it follows the VIF to another network.
         FAILED_PRECONDITION  OPENVSWITCH_NOT_ACTIVE    the switch of this host is another one
         FAILED_PRECONDITION  PVS_PROXY_ALREADY_PRESENT
         """
