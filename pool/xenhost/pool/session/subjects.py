@@ -54,9 +54,11 @@ class Subjects:
         """See Directory."""
         if not self._enabled():
             return None
-        await self._authenticator.authenticate(user, password)
         identifier = await self.identifier(user)
-        if identifier is None or identifier == "u0":  # root logs in as the local superuser, or not at all
+        if identifier == "u0":  # root logs in as the local superuser, or not at all
+            raise PasswordWrong
+        await self._authenticator.authenticate(user, password)  # also one that is nobody: it takes as long
+        if identifier is None:
             raise PasswordWrong
         known = {identifier, *await self.groups(identifier)}
         found = [row for row in self._database.rows("subject").values() if row["subject_identifier"] in known]

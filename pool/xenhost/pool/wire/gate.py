@@ -75,7 +75,7 @@ class Gate:
         session: Session | None = None
         if untrusted:
             session = self._sessions.find(Ref(untrusted))
-        elif credentials := _basic(request):
+        elif credentials := credentials_of(request):
             try:
                 session = await self._logins.authenticate(caller.nobody(), *credentials)
             except ApiError as error:
@@ -92,7 +92,7 @@ class Gate:
             self._audit.add(Entry(self._clock.now(), context, session, f"http/{action.name}", (), result, seconds))
 
 
-def _basic(request: Request) -> tuple[str, str] | None:
+def credentials_of(request: Request) -> tuple[str, str] | None:
     """Name and password of an Authorization header; None without one."""
     scheme, _, untrusted = request.headers.get("authorization").partition(" ")
     if scheme.lower() != "basic" or len(untrusted) > _MAX_CREDENTIALS:
