@@ -13,13 +13,15 @@ import pytest
 
 from component.harness.agent import Agent
 from component.harness.client import Client
-from component.metrics.ground import posted, seen
-from xenhost.api.host.v1 import metrics_service_pb2
+from component.metrics.ground import PATIENCE, owned, posted, seen
+from xenhost.api.host.v1 import metrics_pb2, metrics_service_pb2
+from xenhost.api.host.v1.vm_service_pb2 import StartVmRequest
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "docs/howto/examples/data-source"
 LIBRARY = "XENHOST_RRD_CLIENT"
 """Path of rrd-client-lib's unmodified program `rrdclient`, which is not part of this project."""
-PATIENCE = 20.0
+ITS_VM = "931388d6-559e-11e6-ab0a-73658ca1c515"
+"""Whose data source that program brings."""
 
 
 async def test_plugins_in_c_and_python_and_one_that_lies(agent: Agent, client: Client, tmp_path: Path) -> None:
@@ -77,20 +79,23 @@ async def test_rrd_client_lib_unmodified(agent: Agent, client: Client) -> None:
     program = os.environ.get(LIBRARY, "")
     if not program:
         pytest.skip(f"{LIBRARY} does not name rrd-client-lib's program rrdclient")
-    plugin = subprocess.Popen(
-        [program, str(agent.config.metrics.folder / "client-lib")], stdin=subprocess.PIPE, text=True
-    )
+    vm = await client.create(id=ITS_VM)
+    await client.done(client.vms.StartVm(StartVmRequest(id=vm.id)))
+    words = [program, str(agent.config.metrics.folder / "client-lib")]
+    plugin = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert plugin.stdin is not None
     try:
         async with asyncio.timeout(PATIENCE):
             number = 0
-            while True:
+            while "stdin" not in await owned(client, metrics_pb2.METRICS_KIND_VM, vm.id):
                 number += 1
                 print(number, file=plugin.stdin, flush=True)
                 await asyncio.sleep(1)
-                answer = await client.metrics.ListPlugins(metrics_service_pb2.ListPluginsRequest())
-                if any(each.name == "client-lib" and each.data_sources for each in answer.plugins):
-                    break
     finally:
         plugin.stdin.close()
         plugin.wait(10)
+    answer = await client.metrics.ListPlugins(metrics_service_pb2.ListPluginsRequest())
+    assert [(each.name, each.problem, each.data_sources) for each in answer.plugins] in (
+        [("client-lib", "", 1)],
+        [],  # it takes its file away at its end
+    )

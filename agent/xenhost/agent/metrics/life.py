@@ -1,11 +1,13 @@
 """When databases begin and end: a VM's with its domain, an SR's with its attachment; what is not live is in a file."""
 
+import asyncio
 from typing import Final
 
 import structlog
 
 from xenhost.agent.engine.actor import contained
 from xenhost.agent.engine.engine import Engine
+from xenhost.agent.events.hub import Subscription
 from xenhost.agent.metrics.archivist import Archivist
 from xenhost.agent.metrics.metered import Metered
 from xenhost.agent.storage.engine import StorageEngine
@@ -17,6 +19,9 @@ from xenhost.rrd.store import Store
 Log = structlog.typing.FilteringBoundLogger
 
 KINDS: Final = frozenset({ObjectKind.VM, ObjectKind.SR, ObjectKind.VM_GUEST_METRICS})
+
+RETRY_SECONDS: Final = 60.0
+"""After which what could not be read or written is tried again."""
 
 
 class Life:
@@ -38,6 +43,7 @@ class Life:
         self._archivist: Final = archivist
         self._log: Final = log
         self._begun = False
+        self._failed: Final[set[tuple[ObjectKind, str]]] = set()
 
     async def begin(self) -> None:
         """The host, and what is there already. Raises InternalError, TooBusy for the host alone."""
@@ -51,12 +57,22 @@ class Life:
             changes = self._engine.hub.subscribe(None, KINDS)
             await self._look_at_all()
             try:
-                async for batch, _ in changes:
-                    for change in batch:
-                        await contained(self._look(change.ref.kind, change.ref.id), self._log, object=change.ref.id)
+                while True:
+                    for kind, id in await self._news(changes):
+                        await contained(self._look(kind, id), self._log, object=id)
+            except StopAsyncIteration:
                 return
             except ResumeTokenExpired:
                 continue
+
+    async def _news(self, changes: Subscription) -> list[tuple[ObjectKind, str]]:
+        """What changed, or after a while what could not be done. Raises StopAsyncIteration, ResumeTokenExpired."""
+        try:
+            async with asyncio.timeout(RETRY_SECONDS if self._failed else None):
+                batch, _ = await anext(changes)
+        except TimeoutError:
+            return sorted(self._failed)
+        return [(change.ref.kind, change.ref.id) for change in batch]
 
     async def _look_at_all(self) -> None:
         owners = self._store.owners()
@@ -76,8 +92,9 @@ class Life:
             before = self._metered.domid(id)
             domid = self._metered.look_at_vm(id)
             lives = domid is not None
-            if before == domid:
+            if before == domid and (kind, id) not in self._failed:
                 return
+        self._failed.discard((kind, id))
         try:
             if lives:
                 await self._archivist.begin(owner)
@@ -86,4 +103,5 @@ class Life:
             elif owner in self._store.owners():
                 await self._archivist.end(owner)
         except XenhostError as error:
+            self._failed.add((kind, id))
             self._log.error("database cannot be changed", owner=f"{owner.kind} {owner.uuid}", reason=str(error))
