@@ -1,6 +1,7 @@
 """Durable databases: a .rrd file for each host, VM and SR, written by librrd and readable by any rrdtool."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,7 +30,7 @@ class _File:
 
 
 class Archive:
-    """One thread at a time; every call blocks on disk.
+    """Safe to be used by several threads, one after the other; every call blocks on disk.
 
     A file is created, restored and changed in its columns as another one that takes its name when it is on disk;
     rows are written in place, each to a place of its own, so that who is killed meanwhile leaves a file that can be
@@ -42,6 +43,7 @@ class Archive:
         """Does nothing yet."""
         self._folder: Final = folder
         self._log: Final = log
+        self._lock: Final = threading.Lock()
         self._files: Final[dict[Owner, _File]] = {}
 
     def open(self) -> tuple[Owner, ...]:
@@ -58,7 +60,51 @@ class Archive:
     def save(self, store: Store, only: Owner | None = None) -> None:
         """Bring the files of all owners in the store up to date, or of one: once a minute, before a VM is unloaded, and
         before the agent ends. A millisecond for each owner. What fails for one owner is logged and tried again."""
-        owners = store.owners() if only is None else (only,)
+        with self._lock:
+            self._save_all(store, store.owners() if only is None else (only,))
+
+    def load(self, owner: Owner) -> Document | None:
+        """What its file has; None: none. A damaged file is set aside, logged, and counts as none."""
+        path = self.path(owner)
+        with self._lock:
+            return self._read(owner, path)
+
+    def put(self, owner: Owner, document: Document) -> None:
+        """Replace its file by a document that came from elsewhere. Raises OSError, BadFile; TooBusy: it is too big."""
+        store = Store("", document.updated + STEP)
+        store.load(owner, document)
+        with self._lock:
+            self._files[owner] = self._restore(owner, store)
+
+    def remove(self, owner: Owner) -> None:
+        """Its file, if there is one. Raises OSError."""
+        path = self.path(owner)
+        with self._lock:
+            self._files.pop(owner, None)
+            path.unlink(missing_ok=True)
+            _sidecar(path).unlink(missing_ok=True)
+
+    def path(self, owner: Owner) -> Path:
+        """Of its .rrd file, which may not exist. Raises InvalidValue: its UUID is none."""
+        if owner.kind is OwnerKind.HOST:
+            return self._folder / "host.rrd"
+        if not is_uuid(owner.uuid):
+            raise InvalidValue(f"{owner.uuid!r:.80} is not a UUID", field="uuid", value=owner.uuid[:80])
+        return self._folder / f"{owner.kind}-{owner.uuid}.rrd"
+
+    def _read(self, owner: Owner, path: Path) -> Document | None:
+        try:
+            return rrd_file.read(path, rrd_file.read_meanings(_sidecar(path)))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._log.warning("archive.not_read", path=str(path), problem=str(error))
+            return None
+        except (BadFile, ValueError, KeyError) as error:
+            self._set_aside(owner, error)
+            return None
+
+    def _save_all(self, store: Store, owners: Sequence[Owner]) -> None:
         known = [self._files[owner].updated if owner in self._files else 0 for owner in owners]
         fresh = store.fresh(min(known, default=0))
         if not fresh.times:
@@ -76,38 +122,6 @@ class Archive:
             except (BadFile, OSError) as error:
                 self._files.pop(owner, None)
                 self._log.warning("archive.not_saved", owner=self.path(owner).stem, problem=str(error))
-
-    def load(self, owner: Owner) -> Document | None:
-        """What its file has; None: none. A damaged file is set aside, logged, and counts as none."""
-        path = self.path(owner)
-        try:
-            return rrd_file.read(path, rrd_file.read_meanings(_sidecar(path)))
-        except FileNotFoundError:
-            return None
-        except (BadFile, OSError, ValueError, KeyError) as error:
-            self._set_aside(owner, error)
-            return None
-
-    def put(self, owner: Owner, document: Document) -> None:
-        """Replace its file by a document that came from elsewhere. Raises OSError, BadFile; TooBusy: it is too big."""
-        store = Store("", document.updated + STEP)
-        store.load(owner, document)
-        self._files[owner] = self._restore(owner, store)
-
-    def remove(self, owner: Owner) -> None:
-        """Its file, if there is one. Raises OSError."""
-        path = self.path(owner)
-        self._files.pop(owner, None)
-        path.unlink(missing_ok=True)
-        _sidecar(path).unlink(missing_ok=True)
-
-    def path(self, owner: Owner) -> Path:
-        """Of its .rrd file, which may not exist. Raises InvalidValue: its UUID is none."""
-        if owner.kind is OwnerKind.HOST:
-            return self._folder / "host.rrd"
-        if not is_uuid(owner.uuid):
-            raise InvalidValue(f"{owner.uuid!r:.80} is not a UUID", field="uuid", value=owner.uuid[:80])
-        return self._folder / f"{owner.kind}-{owner.uuid}.rrd"
 
     def _save(self, owner: Owner, columns: FreshColumns, fresh: Fresh, store: Store) -> _File:
         path = self.path(owner)

@@ -26,6 +26,8 @@ from xenhost.rrd.resolution import HEARTBEAT, STEP, Cf, Resolution
 MAX_XFF: Final = 0.99999
 """librrd knows none of 1."""
 RESTORE_SECONDS: Final = 60
+READS: Final = 10
+"""Of a file that changes while it is read."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,19}", re.ASCII)
 _DIGEST: Final = re.compile(r".{12}-[0-9a-f]{6}")
 _INFO: Final = re.compile(r"(ds|rra)\[([^\]]+)\]\.(.+)")
@@ -154,8 +156,23 @@ def head(path: Path) -> Head:
 
 
 def read(path: Path, meanings: Mapping[str, Meaning]) -> Document:
-    """All of a file. Columns without a meaning keep their names. Raises BadFile, FileNotFoundError."""
-    what = head(path)
+    """All of a file, which may be written meanwhile. Columns without a meaning keep their names.
+
+    Raises BadFile, FileNotFoundError."""
+    for _ in range(READS):
+        what = head(path)
+        try:
+            document = _read(path, meanings, what)
+        except BadFile:
+            if head(path).updated == what.updated:
+                raise
+        else:
+            if head(path).updated == what.updated:
+                return document
+    raise OSError(f"{path} is written all the time")
+
+
+def _read(path: Path, meanings: Mapping[str, Meaning], what: Head) -> Document:
     sources = []
     for name in what.columns:
         found = meanings.get(name, Meaning(name, SourceType.GAUGE, -numpy.inf, numpy.inf, "", ""))

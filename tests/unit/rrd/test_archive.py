@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -275,13 +276,13 @@ def test_what_a_crash_left_half_done_is_cleared(tmp_path: Path) -> None:
 def test_a_writer_that_is_killed_at_any_time_leaves_files_that_can_be_read(tmp_path: Path) -> None:
     folder, now = tmp_path / "rrds", START + 2.5
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])}
-    for round in range(8):
+    for round in range(5):
         words = [sys.executable, str(Path(__file__).with_name("archive_writer.py")), str(folder), str(now)]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env) as writer:
             assert writer.stdout is not None
             assert writer.stdout.readline() == "ready\n"
-            said = [writer.stdout.readline() for _ in range(round * 2 + 1)]
-            time.sleep(0.003 * round)
+            said = [writer.stdout.readline() for _ in range(round * 3 + 1)]
+            time.sleep(0.005 * round)
             writer.kill()
             said += writer.stdout.read().splitlines()
         saved = max(int(line) for line in said if line.strip().isdigit())
@@ -291,6 +292,29 @@ def test_a_writer_that_is_killed_at_any_time_leaves_files_that_can_be_read(tmp_p
         last = document.archives[0].values[-1]
         assert numpy.isfinite(last).any()
         now = document.updated + 12.5
+
+
+def test_a_file_that_is_read_while_it_is_written_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    archive = archive_in(tmp_path)
+    bench = filled(24, archive)
+    done = threading.Event()
+    found: list[Document | None] = []
+
+    def read() -> None:
+        reader = archive_in(tmp_path)
+        while not done.is_set():
+            found.append(reader.load(HOST))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for _ in range(40):
+        bench.tick({gauge("cpu0"): 1.0, gauge("loadavg", min=0.0): 1.0})
+        archive.save(bench.store)
+    done.set()
+    thread.join()
+    assert not list((tmp_path / "rrds").glob("*.bad"))
+    assert any(document is not None for document in found)
+    same(bench.store.document(HOST), _loaded(archive, HOST))
 
 
 def _loaded(archive: Archive, owner: Owner) -> Document:
