@@ -72,6 +72,7 @@ async def running(
         changelog = Changelog(database, first_id(clock.now()))
         await ensure_first(database)
         hosts = Hosts(database, clock, settings.lease_seconds)
+        hosts.open()
         agents = Agents(hosts)
         stack.push_async_callback(agents.close)
         tasks = await stack.enter_async_context(Tasks(database, clock, lambda: master_host(database)))

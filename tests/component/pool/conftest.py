@@ -73,7 +73,7 @@ class Master:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait until it is so."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while not holds():
                 await asyncio.sleep(0.02)
 

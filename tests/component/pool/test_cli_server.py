@@ -35,7 +35,7 @@ async def test_a_list_has_the_form_that_scripts_cut_apart(at: Pool) -> None:
     ref = await made(at, "VM", {"name_label": "one", "power_state": "Running"})
     uuid = await uuid_of(at, "VM", ref)
     ran = await run(at, "vm-list")
-    assert ran.out == [f"uuid ( RO)           : {uuid}\n     name-label ( RW): one\n    power-state ( RO): Running\n\n"]
+    assert ran.out == [f"uuid ( RO)           : {uuid}\n     name-label ( RW): one\n    power-state ( RO): running\n\n"]
     assert ran.status == 0
     assert (await run(at, "vm-list", "--minimal")).out == [uuid]
     assert (await run(at, "vm-list", "params=name-label", "--minimal")).out == ["one"]
@@ -125,6 +125,14 @@ async def test_commands_call_the_api_for_the_vms_that_are_chosen(at: Pool) -> No
         ("VM.hard_shutdown", (one,)),
         ("VM.hard_shutdown", (two,)),
     ]
+
+
+async def test_members_of_enums_are_written_as_scripts_expect_them(at: Pool) -> None:
+    ref = await made(at, "VM", {"name_label": "one", "actions_after_crash": "restart"})
+    uuid = f"uuid={await uuid_of(at, 'VM', ref)}"
+    assert (await run(at, "vm-param-get", uuid, "param-name=actions-after-crash")).out == ["Restart"]
+    assert (await run(at, "vm-param-set", uuid, "actions-after-reboot=Destroy")).status == 0
+    assert at.database.get("VM", ref)["actions_after_reboot"] == "destroy"
 
 
 async def test_what_is_made_says_its_uuid(at: Pool) -> None:

@@ -13,6 +13,7 @@ from xenhost.api.link.v1 import link_service_pb2
 from xenhost.core.clock import Clock
 from xenhost.pool.call import NULL_REF, Ref
 from xenhost.pool.database.database import Database
+from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.host import put_host, put_lost, put_memory
 from xenhost.pool.hosts.told.reports import Seen, put_changes
@@ -52,6 +53,15 @@ class Hosts:
         self._log: Final = structlog.get_logger("xenpoold.hosts")
         self.admits: Callable[[str], bool] = lambda uuid: True
         """May the host with that UUID be a member?"""
+
+    def open(self) -> None:
+        """The master has just begun: no host is alive before it has registered."""
+
+        def lose_all(transaction: Transaction) -> None:
+            for host in transaction.rows("host"):
+                put_lost(Book(transaction, host), host)
+
+        self._database.note(lose_all)
 
     def member(self, host: Ref) -> Member | None:
         """A host by its reference, if it is alive."""
