@@ -2,5 +2,6 @@
 
 protocol           frames, without input or output     handler    one run of xe
 arguments          what was typed                       shell      calls, objects, printing, for commands
-fields, generic    -list and -param-*, from the model   commands   everything else, as data
+fields, words      values as xe shows them              commands   everything else, as data
+generic            -list and -param-*, from the model
 """

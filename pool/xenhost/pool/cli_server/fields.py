@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Final
 
 from xenhost.pool.call import NULL_REF, Ref, Value
+from xenhost.pool.cli_server import words
 from xenhost.pool.database.database import Database
 from xenhost.pool.schema.declarations import Class, Field, Qualifier
-from xenhost.pool.schema.types import MapOf, RefTo, SetOf
+from xenhost.pool.schema.types import EnumOf, MapOf, RefTo, SetOf
 from xenhost.pool.wire.xmlrpc import format_time
 
 NOWHERE: Final = "<not in database>"
@@ -65,7 +66,14 @@ class Texts:
     def of(self, shown: Shown, record: Mapping[str, Value]) -> str:
         """The value of a field."""
         value = record.get(shown.field.name)
-        return self._named(value) if shown.of_name else self.text(value)
+        if shown.of_name:
+            return self._named(value)
+        match shown.field.type:
+            case EnumOf(enum):
+                return words.shown(enum, str(value))
+            case SetOf(EnumOf(enum)) if isinstance(value, list | tuple):
+                return "; ".join(words.shown(enum, str(each)) for each in value)
+        return self.text(value)
 
     def text(self, value: Value) -> str:
         """Any value."""

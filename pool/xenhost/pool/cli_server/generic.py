@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from xenhost.pool.call import Ref, Value
+from xenhost.pool.cli_server import words
 from xenhost.pool.cli_server.arguments import CliError, to_bool
 from xenhost.pool.cli_server.fields import Shown, find_field, shown_fields
 from xenhost.pool.cli_server.shell import Shell
-from xenhost.pool.schema.types import MapOf, RefTo, Scalar, SetOf
+from xenhost.pool.schema.types import EnumOf, MapOf, RefTo, Scalar, SetOf
 
 _NOT_FILTERS: Final = frozenset({"params", "database", "topic", "multiple"})
 
@@ -164,6 +165,8 @@ async def _value(shell: Shell, shown: Shown, text: str) -> Value:
     match shown.field.type:
         case Scalar.BOOL:
             return to_bool(shown.name, text)
+        case EnumOf(enum):
+            return words.meant(enum, text)
         case RefTo(cls):
             return await shell.find(cls, text) if text else "OpaqueRef:NULL"
         case SetOf():
