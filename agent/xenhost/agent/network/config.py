@@ -30,7 +30,7 @@ class NetworkConfig:
     settle: float = 0.1
     """How long after a change its effect is looked at: changes come in bursts."""
     release_after: float = 120.0
-    """A network that VIFs needed is taken down so long after the last one has gone."""
+    """A network that VIFs needed is taken down so long after the last one has gone: one that starts again finds it."""
     release_period: float = 30.0
     """Between two looks for networks that no VIF needs any more."""
     most_needed: int = 4000
