@@ -11,6 +11,7 @@ from xenhost.pool.records.blobs import Blobs
 from xenhost.pool.records.introduce import Introductions
 from xenhost.pool.records.messages import Messages
 from xenhost.pool.records.setters import PlainSetters
+from xenhost.pool.records.vgpus import Vgpus
 from xenhost.pool.records.vm_fields import VmFields
 
 
@@ -22,6 +23,7 @@ def register_records(implementations: Implementations, database: Database, clock
         Introductions(database),
         Messages(database, clock),
         Blobs(database, clock),
+        Vgpus(database),
     ):
         implementations.register_all(part.answers())
 

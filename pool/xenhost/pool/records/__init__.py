@@ -2,4 +2,5 @@
 
 setters    fields that need no check            vm_fields  fields of VMs, with their rules
 introduce  records of what exists already       messages   what people should know          blobs  binary blobs
+vgpus      virtual GPUs
 """

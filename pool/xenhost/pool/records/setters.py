@@ -44,6 +44,8 @@ class PlainSetters:
             "host.get_uncooperative_resident_VMs": self._nobody,
             "host.get_management_interface": self._management_interface,
             "VMSS.set_retained_snapshots": self._set_retained,
+            "SR.get_supported_types": self._supported_types,
+            "host_patch.destroy": self._destroy_patch,
         }
 
     def _setter(self, method: str) -> Implementation:
@@ -85,6 +87,12 @@ class PlainSetters:
             if self._database.get("PIF", Ref(str(pif)))["management"]:
                 return str(pif)
         raise ApiError("HOST_HAS_NO_MANAGEMENT_IP")
+
+    async def _supported_types(self, context: Context) -> Value:
+        return tuple(sorted({str(record["type"]) for record in self._database.rows("SM").values()}))
+
+    async def _destroy_patch(self, context: Context, patch: Ref) -> None:
+        await self._database.change(lambda t: t.delete("host_patch", patch))
 
     async def _set_retained(self, context: Context, schedule: Ref, number: int) -> None:
         if not 1 <= number <= 10:

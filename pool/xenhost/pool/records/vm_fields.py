@@ -49,6 +49,7 @@ class VmFields:
             "VM.set_NVRAM": self._halted("NVRAM"),
             "VM.add_to_NVRAM": self._add_to_nvram,
             "VM.remove_from_NVRAM": self._remove_from_nvram,
+            "VM.copy_bios_strings": self._copy_bios_strings,
             "VM.get_cooperative": self._cooperative,
             "VM.get_boot_record": self._boot_record,
         }
@@ -82,6 +83,14 @@ class VmFields:
             if key not in BIOS_KEYS or not text.isascii() or not text.isprintable() or len(text) > MAX_BIOS_TEXT:
                 raise ApiError("INVALID_VALUE", key[:100], text[:100])
         await self._set(vm, {"bios_strings": FrozenMap(strings)})
+
+    async def _copy_bios_strings(self, context: Context, vm: Ref, host: Ref) -> None:
+        strings = self._database.get("host", host)["bios_strings"]
+        assert isinstance(strings, dict)
+        if self._database.get("VM", vm)["bios_strings"]:
+            raise ApiError("VM_BIOS_STRINGS_ALREADY_SET")
+        known = FrozenMap({key: text for key, text in strings.items() if key in BIOS_KEYS})
+        await self._set(vm, {"bios_strings": known})
 
     async def _add_to_nvram(self, context: Context, vm: Ref, key: str, value: str) -> None:
         self._of_halted(vm)

@@ -147,6 +147,39 @@ async def test_a_group_with_members_stays(tmp_path: Path) -> None:
         assert refused.value.as_xenapi() == ["GPU_GROUP_CONTAINS_PGPU", pgpu]
 
 
+async def test_a_vm_has_one_vgpu_at_a_place_and_gets_it_while_it_is_halted(tmp_path: Path) -> None:
+    async with pool(tmp_path) as found:
+        vm, group, kind = await found.make("VM"), await found.make("GPU_group"), await found.make("VGPU_type")
+        vgpu = await found.call("VGPU.create", vm, group)
+        assert await found.call("VGPU.get_device", vgpu) == "0"
+        for params, code in (
+            (["0"], "DEVICE_ALREADY_EXISTS"),
+            (["x"], "INVALID_DEVICE"),
+            (["1", {}, kind], "VGPU_TYPE_NOT_ENABLED"),
+        ):
+            with pytest.raises(ApiError, match=code):
+                await found.call("VGPU.create", vm, group, *params)
+        await found.database.change(lambda t: t.set("VM", vm, {"power_state": "Running"}))
+        with pytest.raises(ApiError, match="VM_BAD_POWER_STATE"):
+            await found.call("VGPU.destroy", vgpu)
+        await found.database.change(lambda t: t.set("VM", vm, {"power_state": "Halted"}))
+        await found.call("VGPU.destroy", vgpu)
+        assert await found.call("VM.get_VGPUs", vm) == ()
+
+
+async def test_what_is_known_of_kinds_of_srs_and_of_makers(tmp_path: Path) -> None:
+    async with pool(tmp_path) as found:
+        for kind in ("nfs", "ext"):
+            await found.make("SM", type=kind)
+        assert await found.call("SR.get_supported_types") == ("ext", "nfs")
+        host = await found.make("host", bios_strings={"bios-vendor": "X", "hp-rombios": ""})
+        vm = await found.make("VM")
+        await found.call("VM.copy_bios_strings", vm, host)
+        assert await found.call("VM.get_bios_strings", vm) == {"bios-vendor": "X"}
+        with pytest.raises(ApiError, match="VM_BIOS_STRINGS_ALREADY_SET"):
+            await found.call("VM.copy_bios_strings", vm, host)
+
+
 async def test_what_is_registered_answers(tmp_path: Path) -> None:
     async with pool(tmp_path) as found:
         answers = [found.implementations.answer(message) for message in MODEL.messages.values()]
