@@ -1,0 +1,29 @@
+"""Every error that the pool master raises is one of the API, with as many parameters as it has there."""
+
+import ast
+from pathlib import Path
+from typing import Final
+
+from xenhost.pool.model.errors import ERRORS
+
+POOL = Path(__file__).resolve().parents[2] / "pool/xenhost/pool"
+UNDOCUMENTED: Final = {
+    "VM_IS_SNAPSHOT": 1,
+    "OTHER_OPERATION_IN_PROGRESS": 4,
+    "SESSION_AUTHENTICATION_FAILED": 2,
+}
+"""xapi raises them like that, whatever its reference says."""
+
+
+def test_errors_are_those_of_the_api() -> None:
+    wrong = []
+    for path in POOL.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Name("ApiError"), args=[ast.Constant(str(code)), *params]):
+                    if any(isinstance(param, ast.Starred) for param in params):
+                        continue
+                    expected = UNDOCUMENTED.get(code, len(ERRORS.get(code, ("unknown",) * 99)))
+                    if len(params) != expected:
+                        wrong.append(f"{path.relative_to(POOL)}:{node.lineno} {code} has {expected}, not {len(params)}")
+    assert not wrong
