@@ -60,10 +60,13 @@ async def heart(folder: Path, clock: Clock | None = None, forgotten: int = 1000)
     log = Changelog(database, 1000, forgotten)
     implementations = Implementations(MODEL)
     implementations.register_all(EventCalls(database, log, clock).answers())
-    async with Tasks(database, clock) as tasks:
-        implementations.register_all(TaskCalls(database, tasks).answers())
-        yield Heart(database, tasks, log, implementations, ModelDispatcher(database, tasks, implementations, clock))
-    await database.close()
+    try:
+        async with Tasks(database, clock) as tasks:
+            implementations.register_all(TaskCalls(database, tasks).answers())
+            dispatcher = ModelDispatcher(database, tasks, implementations, clock)
+            yield Heart(database, tasks, log, implementations, dispatcher)
+    finally:
+        await database.close()
 
 
 def items(value: Value) -> Sequence[Value]:

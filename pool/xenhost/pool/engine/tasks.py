@@ -59,7 +59,7 @@ class Tasks:
     ) -> None:
         for job in list(self._jobs.values()):
             job.cancel()
-        await self._group.__aexit__(kind, error, trace)
+        await self._group.__aexit__(None, None, None)  # what has ended the daemon passes as it is, in no group
 
     def create(self, context: Context, label: str, description: str = "") -> Ref:
         """A task that nobody runs yet; of the context's task it is a part. Raises ApiError."""

@@ -82,6 +82,16 @@ async def test_a_daemon_that_ends_cancels_what_runs(tmp_path: Path) -> None:
     assert pool.database.get("task", ref)["status"] == "cancelled"
 
 
+async def test_what_ends_the_daemon_passes_as_it_is(tmp_path: Path) -> None:
+    async def daemon() -> None:
+        async with heart(tmp_path) as pool:
+            pool.tasks.start(ROOT, "x", forever)
+            raise OSError("the port is taken")
+
+    with pytest.raises(OSError, match="the port is taken"):
+        await daemon()
+
+
 async def test_a_task_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     async with heart(tmp_path) as pool:
         ref = pool.tasks.start(USER, "x", forever)
