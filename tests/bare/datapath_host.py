@@ -14,7 +14,6 @@ from pathlib import Path
 
 import structlog
 
-from xenhost.agent.clock import SystemClock
 from xenhost.core.devices import SourceKind
 from xenhost.core.storage import AttachMode, IoLimits, VdiId
 from xenhost.sm.command import Commands
@@ -22,6 +21,7 @@ from xenhost.sm.datapath import nbd_kernel
 from xenhost.sm.datapath.blocks import KernelBlocks
 from xenhost.sm.datapath.images import ImageServers
 from xenhost.sm.datapath.port import Layer
+from xenhost.system.clock import SystemClock
 
 VDI = VdiId("6f1c1d0e-6c5c-4b53-8a59-0d6b2d0f1c55")
 FREE = IoLimits()

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from bench.stats import OURS, Row, Sample, table
-from xenhost.agent.clock import SystemClock
 from xenhost.pool.call import Context, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.sqlite import SqliteStore
@@ -26,6 +25,7 @@ from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.implementations import register_engine, register_records
 from xenhost.pool.model.catalogue import MODEL
+from xenhost.system.clock import SystemClock
 
 VMS: Final = 10_000
 WATCHERS: Final = 50

@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 import structlog
 
-from xenhost.agent.clock import SystemClock
 from xenhost.agent.config import Config, Places, read_config
 from xenhost.agent.console.relay import Consoles
 from xenhost.agent.daemon import Daemon
@@ -20,6 +19,7 @@ from xenhost.agent.rpc.server import ApiServer
 from xenhost.core.errors import HypervisorUnavailable
 from xenhost.drivers.sim.driver import SimHypervisor
 from xenhost.drivers.sim.world import World
+from xenhost.system.clock import SystemClock
 from xenhost.system.lifecycle import StopSignals
 from xenhost.system.notify import Notifier
 

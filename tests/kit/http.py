@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from xenhost.agent.clock import SystemClock
+from xenhost.system.clock import SystemClock
 from xenhost.system.http.connection import Handler
 from xenhost.system.http.limits import Limits
 from xenhost.system.http.server import HttpServer, Listener

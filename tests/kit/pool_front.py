@@ -7,7 +7,6 @@ from pathlib import Path
 
 import structlog
 
-from xenhost.agent.clock import SystemClock
 from xenhost.pool.call import NULL_REF, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.sqlite import SqliteStore
@@ -23,6 +22,7 @@ from xenhost.pool.session.authenticator import Authenticator, FixedUsers
 from xenhost.pool.session.table import SessionLimits
 from xenhost.pool.wire.gate import Gate
 from xenhost.pool.wire.listener import Address, ListenSettings
+from xenhost.system.clock import SystemClock
 
 USER = "root"
 PASSWORD = "not & <easy>"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import structlog
 
-from xenhost.agent.clock import SystemClock
 from xenhost.pool.audit.log import AuditLog
 from xenhost.pool.call import ApiError, Context, Implementation, Method, Ref, Role, Value
 from xenhost.pool.model.catalogue import MODEL
@@ -24,6 +23,7 @@ from xenhost.pool.wire.landing import Landing, api_routes
 from xenhost.pool.wire.listener import Address, ListenSettings, PoolListener
 from xenhost.pool.wire.rpc_json import JsonRpc
 from xenhost.pool.wire.rpc_xml import XmlRpc
+from xenhost.system.clock import SystemClock
 from xenhost.system.http.connection import Handler
 
 USER = "root"

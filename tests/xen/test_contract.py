@@ -15,7 +15,6 @@ import pytest
 
 from contract.ground import Ground
 from contract.hypervisor import PROMISES, Promise, keep, name_of
-from xenhost.agent.clock import SystemClock
 from xenhost.core.ids import DevId, DomId, VmId
 from xenhost.core.ports.hypervisor import Hypervisor
 from xenhost.core.units import MIB
@@ -23,6 +22,7 @@ from xenhost.core.vm import DirectBoot, Memory, Vcpus, VmSpec, VmType
 from xenhost.drivers.registry import DriverSettings, make_hypervisor
 from xenhost.native.xenstore import Xenstore
 from xenhost.native.xenstore_errors import NoEntry
+from xenhost.system.clock import SystemClock
 
 GUEST_UP: Final = b"GUESTUP"
 PATIENCE: Final = 90.0

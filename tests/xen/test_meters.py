@@ -14,7 +14,6 @@ import pytest
 
 from contract.meters import PROMISES, MeterGround
 from xen.xen_host import made, read_until, run, tty_of
-from xenhost.agent.clock import SystemClock
 from xenhost.core.devices import DeviceState, Source, SourceKind, Vbd, Vif
 from xenhost.core.ids import DevId, DomId, VmId, parse_device
 from xenhost.core.metrics import HOST, Owner
@@ -25,6 +24,7 @@ from xenhost.core.vm import DirectBoot, Memory, Vcpus, VmSpec, VmType
 from xenhost.drivers.metrics.registry import MeterSettings, make_meters
 from xenhost.drivers.registry import DriverSettings, make_hypervisor
 from xenhost.native.xenctrl import Xenctrl
+from xenhost.system.clock import SystemClock
 
 XVDA: Final = parse_device("xvda")[0]
 MEMORY: Final = 128 * MIB

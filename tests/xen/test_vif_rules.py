@@ -10,7 +10,6 @@ from uuid import uuid4
 import pytest
 
 from xen.xen_host import made, read_until, tty_of
-from xenhost.agent.clock import SystemClock
 from xenhost.core.devices import DeviceClass, DeviceState, Vif, VifLocking
 from xenhost.core.errors import DeviceAttachFailed
 from xenhost.core.ids import DevId, DomId, VmId
@@ -19,6 +18,7 @@ from xenhost.core.units import MIB
 from xenhost.core.vm import DirectBoot, Memory, VmSpec, VmType
 from xenhost.drivers.network.linux.switch import LinuxSwitch
 from xenhost.drivers.registry import DriverSettings, make_hypervisor
+from xenhost.system.clock import SystemClock
 
 NIC = Vif(DevId(0), "00:16:3e:5e:00:01", "xenbr0", locking=VifLocking.LOCKED, ipv4_allowed=("10.0.0.7",))
 

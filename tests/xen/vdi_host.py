@@ -12,7 +12,6 @@ from typing import Final, Self
 from uuid import uuid4
 
 from xen.xen_host import run, tty_of
-from xenhost.agent.clock import SystemClock
 from xenhost.agent.config import Places, read_config
 from xenhost.agent.host import Host
 from xenhost.agent.identity import Identity
@@ -25,6 +24,7 @@ from xenhost.core.storage_requests import CreateSr, CreateVdi, DetachSr, Storage
 from xenhost.core.units import MIB
 from xenhost.core.views import Operation, OperationState
 from xenhost.core.vm import DirectBoot, Memory, PowerState, VmSpec, VmType
+from xenhost.system.clock import SystemClock
 
 _END: Final = re.compile(rb"XEND:(\d+)")
 

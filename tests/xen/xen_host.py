@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from xenhost.agent.clock import SystemClock
 from xenhost.core.ids import DomId
 from xenhost.core.ports.hypervisor import Hypervisor
 from xenhost.core.vm import VmSpec
 from xenhost.drivers.registry import DriverSettings, make_hypervisor
+from xenhost.system.clock import SystemClock
 
 
 async def run(*words: str) -> str:

@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import structlog
 
-from xenhost.agent.clock import SystemClock
 from xenhost.agent.config import Config, Places, read_config
 from xenhost.agent.console.relay import Consoles
 from xenhost.agent.daemon import Daemon
@@ -63,6 +62,7 @@ from xenhost.sm.datapath.images import ImageServers
 from xenhost.sm.registry import Drivers, SmSettings
 from xenhost.sm.transfer.copy import Copier
 from xenhost.sm.transfer.importing import Importer
+from xenhost.system.clock import SystemClock
 from xenhost.system.lifecycle import StopSignals, single_instance
 from xenhost.system.logging import set_up_logging
 from xenhost.system.notify import Notifier

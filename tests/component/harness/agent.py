@@ -8,7 +8,6 @@ from pathlib import Path
 import structlog
 
 from component.harness.client import Client
-from xenhost.agent.clock import SystemClock
 from xenhost.agent.config import Config, Places, read_config
 from xenhost.agent.console.relay import Consoles
 from xenhost.agent.identity import Identity
@@ -22,6 +21,7 @@ from xenhost.agent.tls_files import TlsFiles
 from xenhost.drivers.sim.config import Delays, SimConfig
 from xenhost.drivers.sim.driver import SimHypervisor
 from xenhost.drivers.sim.world import World
+from xenhost.system.clock import SystemClock
 
 STORAGE = """
 [storage]
@@ -103,9 +103,7 @@ async def running(
     """An agent from start to stop. `serve` false leaves it in the state before its recovery is done."""
     file = root / "etc/xenhost/xenhostd.toml"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(
-        toml + STORAGE + ("" if "[agent]" in toml else PATIENCE) + ("" if "[metrics]" in toml else QUIET)
-    )
+    file.write_text(toml + STORAGE + ("" if "[agent]" in toml else PATIENCE) + ("" if "[metrics]" in toml else QUIET))
     config = await asyncio.to_thread(read_config, Places(root), None, "sim")
     world = world or World(SystemClock(), SimConfig(delays=delays or Delays()))
     identity = await asyncio.to_thread(Identity.read, config.places.state_dir)

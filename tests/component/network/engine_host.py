@@ -9,7 +9,6 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Final
 
-from xenhost.agent.clock import SystemClock
 from xenhost.agent.engine.operations import OperationTable
 from xenhost.agent.events.hub import EventHub
 from xenhost.agent.network.config import NetworkConfig
@@ -34,6 +33,7 @@ from xenhost.drivers.network.dom0 import make_switch
 from xenhost.drivers.network.ip.addresses import HostAddresses
 from xenhost.drivers.network.nics.nics import HostNics
 from xenhost.drivers.network.nics.places import Places
+from xenhost.system.clock import SystemClock
 
 ALIVE: Final = "alive"
 DHCP: Final = Ipv4Config(Ipv4Mode.DHCP)

@@ -12,9 +12,9 @@ from typing import Self
 from pyroute2 import IPRoute
 
 from kit.netns import run
-from xenhost.agent.clock import SystemClock
 from xenhost.core.network import DnsWish, IpConfig, IpPlan, Ipv4Mode, Ipv4Wish, Ipv6Mode, Ipv6Wish, Route
 from xenhost.drivers.network.ip.addresses import HostAddresses
+from xenhost.system.clock import SystemClock
 
 PATIENCE = 60.0
 """Seconds that anything may take here."""

@@ -12,7 +12,6 @@ import pytest
 
 from component.harness.agent import Agent as HostAgent
 from component.harness.agent import running
-from xenhost.agent.clock import SystemClock
 from xenhost.api.link.v1 import link_service_pb2_grpc
 from xenhost.drivers.sim.config import Delays, SimConfig
 from xenhost.drivers.sim.world import World
@@ -30,6 +29,7 @@ from xenhost.pool.hosts.hosts import Hosts
 from xenhost.pool.hosts.link import OPTIONS, LinkServicer
 from xenhost.pool.implementations import register_records
 from xenhost.pool.model.catalogue import MODEL
+from xenhost.system.clock import SystemClock
 
 LEASE_SECONDS = 2.0
 

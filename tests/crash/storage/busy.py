@@ -9,7 +9,6 @@ from typing import Final
 
 import structlog
 
-from xenhost.agent.clock import SystemClock
 from xenhost.agent.engine.operations import OperationTable
 from xenhost.agent.events.hub import EventHub
 from xenhost.agent.storage.config import StorageConfig
@@ -35,6 +34,7 @@ from xenhost.sm.datapath.blocks import PlainBlocks
 from xenhost.sm.datapath.images import ImageServers
 from xenhost.sm.drivers.file import FileDriver
 from xenhost.sm.transfer.copy import Copier
+from xenhost.system.clock import SystemClock
 
 SR: Final = SrId("5a000000-0000-4000-8000-000000000001")
 KEPT: Final = VdiId("5a000000-0000-4000-8000-000000000002")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from xenhost.agent.clock import SystemClock
 from xenhost.sm.command import Commands
 from xenhost.sm.context import SmContext
 from xenhost.sm.datapath.images import ImageServers
 from xenhost.sm.registry import BUILT_IN, Drivers, SmSettings
+from xenhost.system.clock import SystemClock
 
 SCRIPT = """#!/bin/sh
 cat >/dev/null

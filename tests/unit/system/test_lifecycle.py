@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from xenhost.agent.clock import SystemClock
+from xenhost.system.clock import SystemClock
 from xenhost.system.journald import JournaldHandler
 from xenhost.system.lifecycle import AlreadyRunning, single_instance
 from xenhost.system.notify import Notifier

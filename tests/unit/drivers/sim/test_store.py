@@ -87,7 +87,7 @@ def test_a_killed_process_leaves_what_its_last_finished_verb_said(tmp_path: Path
     program = """
         import asyncio, sys
         from pathlib import Path
-        from xenhost.agent.clock import SystemClock
+        from xenhost.system.clock import SystemClock
         from xenhost.core.ids import VmId
         from xenhost.core.vm import DirectBoot, Memory, VmSpec, VmType
         from xenhost.drivers.sim.driver import SimHypervisor

@@ -67,7 +67,7 @@ async def test_a_watcher_is_woken_by_what_it_wants_only(tmp_path: Path) -> None:
 
 
 async def test_nothing_happened_is_an_answer_after_the_timeout(tmp_path: Path) -> None:
-    from xenhost.agent.clock import SystemClock
+    from xenhost.system.clock import SystemClock
 
     async with heart(tmp_path, SystemClock()) as pool:
         found, token = await events(pool, "", "vm", timeout=0.05)

@@ -9,9 +9,9 @@ import pytest
 import structlog
 
 from kit.images import qemu_io_is_here
-from xenhost.agent.clock import SystemClock
 from xenhost.core.storage import VdiId
 from xenhost.sm.datapath.images import ImageServers
+from xenhost.system.clock import SystemClock
 
 
 class Life:

@@ -42,6 +42,7 @@ def try_(http: str, https: str, user: str, password: str, folder: Path | None) -
 
     With templates, a file SR and networks. Nothing is left behind, unless --dir is given.
     """
+    signal.signal(signal.SIGTERM, _as_ctrl_c)
     with contextlib.ExitStack() as stack:
         root = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xenhost-")))
         root = root.absolute()
@@ -144,6 +145,10 @@ def _running(log: Path, command: list[str], said: str = "") -> Iterator[subproce
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _as_ctrl_c(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _python(module: str) -> list[str]:

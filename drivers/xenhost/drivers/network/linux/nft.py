@@ -6,12 +6,14 @@ Source: libnftables(3), libnftables-json(5).
 
 import ctypes
 import json
+import socket
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 Command = dict[str, Any]
 """`{"add": {"rule": ...}}`."""
 _LIBRARY: Final = "libnftables.so.1"
+_NETLINK_NETFILTER: Final = 12
 _OUTPUT_JSON: Final = 1 << 4
 _TRIES: Final = 3
 
@@ -56,6 +58,11 @@ class LibNft:
         for name in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
             getattr(library, name).argtypes = [ctypes.c_void_p]
             getattr(library, name).restype = ctypes.c_char_p
+        try:
+            # It ends the whole process, with status 3, where it cannot open one itself
+            socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER).close()
+        except OSError as error:
+            raise NftError(f"the kernel has no nftables: {error.strerror}") from error
         context = library.nft_ctx_new(0)
         if not context:
             raise NftError("libnftables gave no context")

@@ -1,3 +1,0 @@
-"""The clock of the running process."""
-
-from xenhost.system.clock import SystemClock as SystemClock
