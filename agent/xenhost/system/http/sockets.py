@@ -1,5 +1,6 @@
 """Listening sockets, and who is at the other end of a connection."""
 
+import ipaddress
 import os
 import socket
 import stat
@@ -78,3 +79,13 @@ def peer_address(connection: socket.socket) -> tuple[str, int]:
         return "", 0
     name = connection.getpeername()
     return str(name[0]).removeprefix("::ffff:"), int(name[1])
+
+
+def counted_address(address: str) -> str:
+    """The client that an address belongs to: of IPv6 the /64, all of which one machine has. Others are as they are."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ipaddress.IPv6Network((int(ipaddress.IPv6Address(address.partition("%")[0])), 64), strict=False))
+    except ValueError:
+        return address

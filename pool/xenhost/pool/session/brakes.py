@@ -19,7 +19,7 @@ BROAD_FREE: Final = 20
 PATIENCE: Final = 40.0
 """Seconds; who would wait longer is refused at once."""
 FORGET: Final = 900.0
-"""Seconds without an attempt after which all is forgotten."""
+"""Seconds without a wrong password after which all is forgotten."""
 KEPT: Final = 8192
 """What is remembered at most; the oldest goes."""
 
@@ -32,57 +32,106 @@ class _Record:
     next: float = 0.0
     """When the next attempt may be made."""
     seen: float = 0.0
+    """When the last attempt failed."""
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    attempts: int = 0
+    next: float = 0.0
+    """As that of a record, which there may be none of yet."""
 
 
 class Brakes:
-    """Times are seconds of one clock that never steps back."""
+    """Times are seconds of one clock that never steps back.
+
+    An attempt counts as wrong until it has ended, so that guesses side by side gain nothing. Who makes it bounds how
+    many there are at a time, and how long names are.
+    """
 
     def __init__(self) -> None:
         self._records: OrderedDict[Key, _Record] = OrderedDict()
         self._known: OrderedDict[Key, float] = OrderedDict()
+        self._under_way: dict[Key, _UnderWay] = {}
 
     def attempt(self, user: str, address: str, now: float) -> float | None:
-        """How long to wait before the password is looked at; None to refuse at once."""
-        keys = self._keys(user, address)
-        wait = max([0.0, *(self._find(key, now).next - now for key in keys)])
+        """How long to wait before the password is looked at; None to refuse at once.
+
+        If it is not refused, it ends with `failed`, `succeeded` or `abandoned`.
+        """
+        braking = self._braking(user, address)
+        wait = max([0.0, *(self._next(key, now) - now for key in braking)])
         if wait > PATIENCE:
             return None
-        for key in keys:
-            record = self._find(key, now)
-            if spacing := _spacing(key, record.failures):
-                record.next = max(record.next, now + wait + spacing)
+        trusted = self.is_trusted(user, address, now)
+        for key in _keys(user, address):
+            found = self._under_way.setdefault(key, _UnderWay())
+            if key in braking:
+                counted = self._failures(key, now) + (0 if trusted else found.attempts)
+                if spacing := _spacing(key, counted):
+                    found.next = max(self._next(key, now), now) + spacing
+            found.attempts += 1
         return wait
+
+    def is_trusted(self, user: str, address: str, now: float) -> bool:
+        """Whether that user has logged in from there, and nobody has failed to since: no reason to wait any longer."""
+        return (user, address) in self._known and not self._failures((user, address), now)
 
     def failed(self, user: str, address: str, now: float) -> None:
         """The password was wrong."""
-        for key in ((user, address), (user, ""), ("", address)):
-            record = self._find(key, now)
+        for key in _keys(user, address):
+            record = self._records.get(key)
+            if record is None or now - record.seen > FORGET:
+                record = self._records[key] = _Record()
+            record.seen = now
             record.failures += 1
-            record.next = max(record.next, now + _spacing(key, record.failures))
+            record.next = max(self._next(key, now), now + _spacing(key, record.failures))
+            self._records.move_to_end(key)
+        while len(self._records) > KEPT:
+            self._records.popitem(last=False)
+        self.abandoned(user, address)
 
     def succeeded(self, user: str, address: str, now: float) -> None:
         """The password was right."""
+        self.abandoned(user, address)
         self._records.pop((user, address), None)
+        if (found := self._under_way.get((user, address))) is not None:
+            found.next = 0.0
         self._known[user, address] = now
         self._known.move_to_end((user, address))
         while len(self._known) > KEPT:
             self._known.popitem(last=False)
 
-    def _keys(self, user: str, address: str) -> list[Key]:
+    def abandoned(self, user: str, address: str) -> None:
+        """Nobody has looked at the password."""
+        for key in _keys(user, address):
+            found = self._under_way.get(key)
+            if found is not None:
+                found.attempts -= 1
+                if found.attempts <= 0:
+                    del self._under_way[key]
+
+    def _braking(self, user: str, address: str) -> list[Key]:
         keys = [(user, address), ("", address)]
         if (user, address) not in self._known:
             keys.append((user, ""))
         return keys
 
-    def _find(self, key: Key, now: float) -> _Record:
+    def _next(self, key: Key, now: float) -> float:
+        record, found = self._remembered(key, now), self._under_way.get(key)
+        return max(record.next if record is not None else 0.0, found.next if found is not None else 0.0)
+
+    def _failures(self, key: Key, now: float) -> int:
+        record = self._remembered(key, now)
+        return record.failures if record is not None else 0
+
+    def _remembered(self, key: Key, now: float) -> _Record | None:
         record = self._records.get(key)
-        if record is None or now - record.seen > FORGET:
-            record = self._records[key] = _Record()
-        record.seen = now
-        self._records.move_to_end(key)
-        while len(self._records) > KEPT:
-            self._records.popitem(last=False)
-        return record
+        return record if record is not None and now - record.seen <= FORGET else None
+
+
+def _keys(user: str, address: str) -> tuple[Key, ...]:
+    return (user, address), ("", address), (user, "")
 
 
 def _spacing(key: Key, failures: int) -> float:

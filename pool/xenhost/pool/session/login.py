@@ -1,6 +1,8 @@
 """The messages of class session: how one logs in and out."""
 
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -13,10 +15,15 @@ from xenhost.pool.session.brakes import Brakes
 from xenhost.pool.session.directory import Directory, Subject
 from xenhost.pool.session.session import Session
 from xenhost.pool.session.table import SessionTable
+from xenhost.system.http.sockets import counted_address
 
 MAX_ORIGINATOR: Final = 256
 WAITING: Final = 64
 """Logins that wait for their turn; more are refused."""
+CHECKED: Final = 32
+"""Passwords that are looked at, or wait for PAM, at a time; more are refused."""
+_LOOK_SECONDS: Final = 1.0
+"""Who waits for his turn looks so often whether he still has to."""
 
 
 class Logins:
@@ -38,6 +45,7 @@ class Logins:
         self._clock = clock
         self._log = log
         self._waiting = 0
+        self._checking = 0
 
     def register(self, registry: Registry) -> None:
         """Answer the messages of class session."""
@@ -75,11 +83,10 @@ class Logins:
         """Change the caller's own password. Raises USER_IS_NOT_LOCAL_SUPERUSER, CHANGE_PASSWORD_REJECTED."""
         if not context.superuser:
             raise ApiError("USER_IS_NOT_LOCAL_SUPERUSER", "only a local superuser can change his password here")
-        await self._slowed(context, context.user)
         try:
-            await self._authenticator.change_password(context.user, old_pwd, new_pwd)
+            async with self._attempt(context, context.user):
+                await self._authenticator.change_password(context.user, old_pwd, new_pwd)
         except PasswordWrong as error:
-            self._brakes.failed(context.user, address_of(context), self._clock.monotonic())
             raise ApiError("CHANGE_PASSWORD_REJECTED", "the old password is wrong") from error
         except CannotAuthenticate as error:
             raise ApiError("CHANGE_PASSWORD_REJECTED", str(error)) from error
@@ -114,18 +121,17 @@ class Logins:
         session = Session(Ref(f"OpaqueRef:{uuid.uuid4()}"), unique, uname[:MAX_NAME], True, self._clock.now())
         if context.superuser:  # root, over the unix socket: nobody else can reach that
             return replace(session, user=session.user or "root")
-        address = address_of(context)
-        await self._slowed(context, uname)
+        if len(uname) > MAX_NAME:
+            raise _failed(uname)
         try:
-            found = await self._checked(uname, pwd)
+            async with self._attempt(context, uname):
+                found = await self._checked(uname, pwd)
         except PasswordWrong as error:
-            self._brakes.failed(uname, address, self._clock.monotonic())
             self._log.warning("session.login_failed", user=uname[:MAX_NAME], client=context.client)
             raise _failed(uname) from error
         except CannotAuthenticate as error:
             self._log.error("session.cannot_authenticate", user=uname[:MAX_NAME], problem=str(error))
             raise _failed(uname) from error
-        self._brakes.succeeded(uname, address, self._clock.monotonic())
         if found is None:
             return session
         if not found.roles:
@@ -149,22 +155,53 @@ class Logins:
             return subject
         return None
 
-    async def _slowed(self, context: Context, uname: str) -> None:
-        wait = self._brakes.attempt(uname, address_of(context), self._clock.monotonic())
-        if wait is None or (wait > 0 and self._waiting >= WAITING):
-            self._log.warning("session.login_refused", user=uname[:MAX_NAME], client=context.client)
-            raise _failed(uname)
-        if wait > 0:
-            self._waiting += 1
+    @asynccontextmanager
+    async def _attempt(self, context: Context, uname: str) -> AsyncIterator[None]:
+        """Within it the password is looked at, when its turn has come. Raises SESSION_AUTHENTICATION_FAILED."""
+        address = address_of(context)
+        wait = self._brakes.attempt(uname, address, self._clock.monotonic())
+        if wait is None:
+            raise self._refused(context, uname)
+        ended = False
+        try:
+            if wait > 0:
+                await self._wait(context, uname, address, wait)
+            if self._checking >= CHECKED:
+                raise self._refused(context, uname)
+            self._checking += 1
             try:
-                await self._clock.sleep(wait)
+                yield
             finally:
-                self._waiting -= 1
+                self._checking -= 1
+            self._brakes.succeeded(uname, address, self._clock.monotonic())
+            ended = True
+        except PasswordWrong:
+            self._brakes.failed(uname, address, self._clock.monotonic())
+            ended = True
+            raise
+        finally:
+            if not ended:
+                self._brakes.abandoned(uname, address)
+
+    async def _wait(self, context: Context, uname: str, address: str, seconds: float) -> None:
+        if self._waiting >= WAITING:
+            raise self._refused(context, uname)
+        self._waiting += 1
+        try:
+            until = self._clock.monotonic() + seconds
+            while (now := self._clock.monotonic()) < until and not self._brakes.is_trusted(uname, address, now):
+                await self._clock.sleep(min(_LOOK_SECONDS, until - now))
+        finally:
+            self._waiting -= 1
+
+    def _refused(self, context: Context, uname: str) -> ApiError:
+        self._log.warning("session.login_refused", user=uname[:MAX_NAME], client=context.client)
+        return _failed(uname)
 
 
 def address_of(context: Context) -> str:
-    """Where the client is: the first word of what is known of it."""
-    return context.client.partition(" ")[0]
+    """Where the client is, as its guesses are counted: the first word of what is known of it, of IPv6 the network."""
+    return counted_address(context.client.partition(" ")[0])
 
 
 def _failed(uname: str) -> ApiError:

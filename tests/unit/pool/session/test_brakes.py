@@ -30,6 +30,7 @@ def test_attempts_at_once_wait_one_after_another_and_the_last_are_refused() -> N
     now = fail(brakes, FREE + 4)
     waits = [brakes.attempt("root", HERE, now) for _ in range(8)]
     accepted = [wait for wait in waits if wait is not None]
+    assert accepted
     assert accepted == sorted(accepted)
     assert len(set(accepted)) == len(accepted)
     assert None in waits
@@ -74,3 +75,51 @@ def test_all_is_forgotten_after_a_while_and_memory_is_bounded() -> None:
         brakes.succeeded(f"u{number}", f"a{number}", now)
     assert len(brakes._records) <= KEPT
     assert len(brakes._known) <= KEPT
+
+
+def test_an_attempt_that_is_under_way_leaves_nothing_behind_when_it_ends() -> None:
+    brakes = Brakes()
+    for number in range(3 * KEPT):
+        assert brakes.attempt(f"u{number}", HERE, 0.0) is not None
+        brakes.abandoned(f"u{number}", HERE)
+    assert not brakes._records
+    assert not brakes._under_way
+
+
+def test_guesses_side_by_side_count_as_wrong_until_they_end() -> None:
+    brakes = Brakes()
+    waits = [brakes.attempt("root", HERE, 0.0) for _ in range(32)]
+    assert waits[: FREE + 1] == [0.0] * (FREE + 1)
+    assert all(wait is None or wait > 0 for wait in waits[FREE + 1 :])
+    assert waits.count(None) >= 20
+    for _ in range(32 - waits.count(None)):
+        brakes.failed("root", HERE, 1.0)
+    assert (brakes.attempt("root", HERE, 1.0) or PAIR_MAX) >= PAIR_MAX
+
+
+def test_logins_side_by_side_of_who_has_logged_in_from_there_do_not_wait_until_one_fails() -> None:
+    brakes = Brakes()
+    waiting = [brakes.attempt("root", HERE, 0.0) for _ in range(FREE + 3)]
+    assert waiting[-1]
+    brakes.succeeded("root", HERE, 0.5)
+    assert brakes.is_trusted("root", HERE, 0.5)
+    assert [brakes.attempt("root", HERE, 0.5) for _ in range(10)] == [0.0] * 10
+    brakes.failed("root", HERE, 0.5)
+    assert not brakes.is_trusted("root", HERE, 0.5)
+    assert (brakes.attempt("root", HERE, 0.5), brakes.attempt("root", HERE, 0.5)) != (0.0, 0.0)
+
+
+def test_attempts_that_wait_for_one_user_do_not_put_off_others_of_their_address_for_long() -> None:
+    brakes = Brakes()
+    now = fail(brakes, FREE + 4)
+    assert (brakes.attempt("root", HERE, now) or 0.0) > 10
+    assert (brakes.attempt("somebody", HERE, now) or 0.0) < 3
+
+
+def test_what_was_wrong_is_forgotten_even_if_somebody_asks_all_the_time() -> None:
+    brakes = Brakes()
+    now = fail(brakes, FREE + 8)
+    for seconds in range(0, int(FORGET) + 100, 50):
+        wait = brakes.attempt("root", HERE, now + seconds)
+        brakes.abandoned("root", HERE)
+    assert wait == 0.0
