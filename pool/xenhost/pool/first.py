@@ -7,7 +7,7 @@ from xenhost.core.units import GIB, MIB
 from xenhost.pool.call import FrozenMap, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
-from xenhost.pool.vms.making import halted_operations
+from xenhost.pool.vms.allowed import halted_operations
 
 _MEMORY: Final = 2 * GIB
 _LEAST_MEMORY: Final = 256 * MIB

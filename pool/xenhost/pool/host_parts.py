@@ -11,6 +11,7 @@ from xenhost.pool.networks.networks import Networks
 from xenhost.pool.networks.pifs import Pifs
 from xenhost.pool.storage.srs import Srs
 from xenhost.pool.storage.vdis import Vdis
+from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.copies import VmCopies
 from xenhost.pool.vms.devices import VmDevices
 from xenhost.pool.vms.making import VmMaking
@@ -22,13 +23,14 @@ def register_host_parts(
     implementations: Implementations, database: Database, agents: Agents, tasks: Tasks, clock: Clock
 ) -> None:
     """VMs, their devices, storage, networks and metrics."""
-    making, vdis = VmMaking(database), Vdis(database, agents, tasks)
+    busy = Busy(database)
+    making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, tasks)
     for part in (
         making,
         vdis,
-        VmCopies(database, making, vdis, clock),
+        VmCopies(database, making, vdis, busy, clock),
         VmDevices(database, agents),
-        VmPower(database, agents, tasks),
+        VmPower(database, agents, tasks, busy),
         VmSizes(database),
         Srs(database, agents, tasks),
         HostAnswers(database, agents, clock),

@@ -8,10 +8,13 @@ from component.harness.agent import running
 from component.harness.client import Client
 from component.pool.conftest import Master, listening, reporting, toml
 from component.pool.test_vms import RECORD
+from xenhost.api.host.v1 import host_service_pb2
+from xenhost.api.host.v1.storage_pb2 import Sr
 from xenhost.api.host.v1.vdi_service_pb2 import DestroyVdiRequest
 from xenhost.api.host.v1.vm_service_pb2 import ShutdownVmRequest, StartVmRequest
+from xenhost.api.link.v1.link_service_pb2 import ReportRequest, Snapshot
 from xenhost.core.ids import DomId
-from xenhost.pool.call import NULL_REF, Ref
+from xenhost.pool.call import NULL_REF, Ref, Value
 
 ENDPOINT = 'endpoints = ["192.0.2.1:9440"]'
 
@@ -151,3 +154,36 @@ async def test_the_record_of_a_lost_host_goes_with_what_was_its_own(tmp_path: Pa
     assert await master.call("VM.get_power_state", vm) == "Halted"
     await master.call("host.destroy", host)
     assert [len(master.database.rows(cls)) for cls in ("host", "PIF", "PBD", "host_cpu", "host_metrics")] == [0] * 5
+
+
+async def test_a_host_that_was_destroyed_comes_back_as_a_new_one(tmp_path: Path, master: Master) -> None:
+    async with reporting(tmp_path, master):
+        vm = await master.ref("VM.create", RECORD)
+        await master.call("VM.start", vm, False, False)
+        await master.call("VM.hard_shutdown", vm)
+    old = master.only("host").ref
+    await master.until(lambda: not master.only("host_metrics")["live"])
+    await master.call("host.destroy", old)
+    async with reporting(tmp_path, master):
+        assert master.only("host").ref != old
+        await master.call("VM.start", vm, False, False)
+        assert await master.call("VM.get_resident_on", vm) == master.only("host").ref
+
+
+async def test_what_is_made_while_an_agent_lists_is_not_forgotten(tmp_path: Path, master: Master) -> None:
+    (tmp_path / "sr").mkdir()
+    async with reporting(tmp_path, master) as agent, agent.client() as client:
+        await client.create_sr("local", tmp_path / "sr")
+        await master.until(lambda: master.database.rows("SR"))
+        host = master.only("host")
+        member = master.hosts.member(host.ref)
+        assert member is not None
+        sr = master.only("SR")
+        fields: dict[str, Value] = {"SR": sr.ref, "virtual_size": 1, "type": "user"}
+        before = await master.database.change(lambda t: t.create("VDI", fields))
+        named = Snapshot(host=host_service_pb2.Host(id=str(host["uuid"])), srs=[Sr(id=str(sr["uuid"]))], more=True)
+        master.hosts.report(member, ReportRequest(snapshot=named))
+        meanwhile = await master.database.change(lambda t: t.create("VDI", fields))
+        master.hosts.report(member, ReportRequest(snapshot=Snapshot()))
+        assert master.database.find("VDI", meanwhile) is not None
+        assert master.database.find("VDI", before) is None, "it was there before, and was not named"

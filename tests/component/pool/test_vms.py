@@ -296,3 +296,66 @@ async def test_a_template_becomes_a_vm_with_the_disks_it_describes(master: Maste
     for nonsense in ("<a", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", '<provision><disk size="-1"/></provision>'):
         await master.call("VM.set_other_config", vm, {"disks": nonsense})
         await master.refused("INVALID_VALUE", "VM.provision", vm)
+
+
+async def test_one_thing_at_a_time_is_done_to_a_vm(master: Master, tmp_path: Path) -> None:
+    async with reporting(tmp_path, master, Delays(build=0.5)) as agent:
+        vm = await master.ref("VM.create", RECORD)
+        task = await master.ref("Async.VM.start", vm, False, False)
+        await master.until(lambda: agent.world.domains)
+        for method, *more in (
+            ("VM.destroy",),
+            ("VM.clone", "second"),
+            ("VM.start", False, False),
+            ("VM.set_is_a_template", True),
+        ):
+            answer = await master.refused("OTHER_OPERATION_IN_PROGRESS", method, vm, *more)
+            assert answer[1:] == ["VM", vm, "start", task]
+        await master.until(lambda: master.database.get("task", task)["status"] == "success")
+        assert await master.call("VM.get_current_operations", vm) == {}
+
+
+@pytest.mark.timeout(150)  # it is given a minute to obey
+async def test_a_guest_that_does_not_obey_is_shut_down_hard(master: Master, agent: HostAgent, vm: Ref) -> None:
+    await master.call("VM.start", vm, False, False)
+    agent.world.guest(DomId(int(await master.call("VM.get_domid", vm)))).silent()
+    await master.call("VM.shutdown", vm)
+    assert await master.call("VM.get_power_state", vm) == "Halted"
+
+
+async def test_a_vm_that_is_destroyed_is_forgotten_by_its_host(master: Master, agent: HostAgent, vm: Ref) -> None:
+    await master.call("VM.start", vm, False, False)
+    await master.call("VM.hard_shutdown", vm)
+    assert "clone" in await master.call("VM.get_allowed_operations", vm), "as before it ran"
+    assert len(agent.engine.vms()) == 1
+    await master.call("VM.destroy", vm)
+    assert agent.engine.vms() == []
+
+
+async def test_a_snapshot_whose_disk_is_gone_is_not_reverted_to(
+    master: Master, agent: HostAgent, vm: Ref, tmp_path: Path
+) -> None:
+    vdi = await with_disk(master, vm, tmp_path / "sr")
+    snapshot = await master.ref("VM.snapshot", vm, "before")
+    await master.call("VBD.destroy", (await master.call("VM.get_VBDs", vm))[0])
+    await master.refused("VM_REVERT_FAILED", "VM.revert", snapshot)
+    assert await master.call("VDI.get_uuid", vdi)
+
+
+async def test_a_provision_that_fails_leaves_nothing_and_may_be_repeated(
+    master: Master, agent: HostAgent, vm: Ref, tmp_path: Path
+) -> None:
+    uuid = await master.call("SR.get_uuid", await sr(master, tmp_path / "sr"))
+    wrong = (
+        f'<provision><disk device="0" size="{MIB}" sr="{uuid}"/><disk device="1" size="{MIB}" sr="none"/></provision>'
+    )
+    await master.call("VM.set_other_config", vm, {"disks": wrong})
+    await master.call("VM.set_is_a_template", vm, True)
+    for _ in range(2):
+        await master.refused("UUID_INVALID", "VM.provision", vm)
+        assert not master.database.rows("VBD")
+        assert not master.database.rows("VDI")
+    await master.call("VM.set_other_config", vm, {"disks": wrong.replace('"none"', f'"{uuid}"'), "kept": "x"})
+    await master.call("VM.provision", vm)
+    assert len(master.database.rows("VBD")) == 2
+    assert await master.call("VM.get_other_config", vm) == {"kept": "x"}

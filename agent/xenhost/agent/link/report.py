@@ -114,7 +114,7 @@ class Reporter:
     def _guest(self, id: str) -> link_service_pb2.GuestMetricsChange:
         vm = VmId(id)
         view = self._engine.guests.view(vm)
-        change = guest_change_to_proto(vm, view, self._guests.get(vm, GuestMetrics()))
+        change = guest_change_to_proto(vm, view, self._guests.get(vm))
         self._guests[vm] = view.metrics
         return change
 

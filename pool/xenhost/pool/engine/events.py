@@ -64,6 +64,7 @@ class EventCalls:
                 async with asyncio.timeout(left):
                     await self._log.wait(current, subscription)
             except TimeoutError:
+                events = self._since(last, subscription)  # it may have come in the same turn of the loop
                 break
             events = self._since(last, subscription)
         return FrozenMap(

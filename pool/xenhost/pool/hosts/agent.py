@@ -27,7 +27,7 @@ from xenhost.api.status import error_of, error_of_call
 from xenhost.core.errors import XenhostError
 from xenhost.core.units import MIB
 from xenhost.pool.call import ApiError, Ref
-from xenhost.pool.hosts.hosts import Hosts, Member
+from xenhost.pool.hosts.hosts import Hosts
 
 CALL_SECONDS: Final = 60.0
 """Deadline of a call that does not wait for anything."""
@@ -40,6 +40,7 @@ CANCEL_SECONDS: Final = 30.0
 _OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
     ("grpc.max_receive_message_length", 16 * MIB),
 )
 
@@ -108,9 +109,9 @@ class Agent:
         answer: AnyMessage = operation.response
         return answer
 
-    async def close(self) -> None:
-        """Drop the channel."""
-        await self._channel.close(None)
+    async def close(self, grace: float | None = None) -> None:
+        """Drop the channel; calls under way get `grace` seconds."""
+        await self._channel.close(grace)
 
     def _failed(self, error: grpc.aio.AioRpcError) -> XenhostError | ApiError:
         told = error_of_call(error)
@@ -139,17 +140,27 @@ class Agents:
     def __init__(self, hosts: Hosts, dial: Dial = dial_plainly) -> None:
         self._hosts: Final = hosts
         self._dial: Final = dial
-        self._agents: Final[dict[str, Agent]] = {}
+        self._agents: Final[dict[str, tuple[str, Agent]]] = {}
+        """By the UUID of the host, with the session that it was made for."""
+        self._closing: Final[set[asyncio.Future[None]]] = set()
 
     def agent(self, host: Ref) -> Agent:
         """That of a host. Raises ApiError HOST_OFFLINE if it is lost, or named no way to reach it."""
         member = self._hosts.member(host)
         if member is None or not member.endpoints:
             raise ApiError("HOST_OFFLINE", host)
-        agent = self._agents.get(_place(member))
-        if agent is None:
-            agent = self._agents[_place(member)] = Agent(host, self._dial(member.endpoints[0]))
+        session, agent = self._agents.get(member.uuid, ("", None))
+        if agent is None or session != member.session:
+            if agent is not None:
+                self._closing.add(closing := asyncio.ensure_future(agent.close(CALL_SECONDS)))
+                closing.add_done_callback(self._closing.discard)
+            agent = Agent(host, self._dial(member.endpoints[0]))
+            self._agents[member.uuid] = member.session, agent
         return agent
+
+    def forget(self, host: Ref) -> None:
+        """The host is no member any more."""
+        self._hosts.forget(host)
 
     def alive(self, host: Ref) -> bool:
         """Has it been heard of within its lease?"""
@@ -157,9 +168,11 @@ class Agents:
 
     async def close(self) -> None:
         """Drop all channels."""
-        for agent in self._agents.values():
+        for _, agent in self._agents.values():
             await agent.close()
         self._agents.clear()
+        for closing in tuple(self._closing):
+            closing.cancel()
 
 
 def progress_of(operation: Any) -> float:
@@ -169,7 +182,3 @@ def progress_of(operation: Any) -> float:
     metadata = OperationMetadata()
     operation.metadata.Unpack(metadata)
     return metadata.progress
-
-
-def _place(member: Member) -> str:
-    return f"{member.uuid} {member.endpoints[0]}"

@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from xenhost.core.clock import Clock
-from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementation, Ref, Value
+from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementation, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.told.book import Book
+from xenhost.pool.hosts.told.reports import DROPS, of_host
+from xenhost.pool.hosts.told.vm import halt
 
 NO_MIGRATION: Final = "VM_LACKS_FEATURE"
 """Why a VM cannot leave its host: there is no live migration yet."""
@@ -51,18 +54,18 @@ class HostAnswers:
         if self._residents(host):
             raise ApiError("HOST_HAS_RESIDENT_VMS", host)
         await self._database.change(lambda t: _destroy(t, host))
+        self._agents.forget(host)
 
     async def declare_dead(self, context: Context, host: Ref) -> None:
         """It is off: its VMs run nowhere. Raises ApiError HOST_IS_LIVE."""
         if self._agents.alive(host):
             raise ApiError("HOST_IS_LIVE", host)
 
-        def halt(transaction: Transaction) -> None:
+        def halt_all(transaction: Transaction) -> None:
             for vm in self._residents(host):
-                fields: dict[str, Value] = {"power_state": "Halted", "resident_on": NULL_REF, "domid": -1}
-                transaction.set("VM", vm, fields)
+                halt(transaction, vm)
 
-        await self._database.change(halt)
+        await self._database.change(halt_all)
 
     async def evacuate(self, context: Context, host: Ref, *_: object) -> None:
         """No-op for a host without VMs. Raises ApiError CANNOT_EVACUATE_HOST: VMs cannot move while they run, yet."""
@@ -95,11 +98,14 @@ class HostAnswers:
 
 def _destroy(transaction: Transaction, host: Ref) -> None:
     record = transaction.get("host", host)
-    for cls, field in (("PIF", "PIFs"), ("PBD", "PBDs"), ("host_cpu", "host_CPUs")):
-        parts = record[field]
-        assert isinstance(parts, tuple)
-        for part in parts:
-            transaction.delete(cls, Ref(str(part)))
+    book = Book(transaction, host)
+    for cls, drop in DROPS.items():
+        for uuid in of_host(book, cls):
+            drop(book, uuid)
+    cpus = record["host_CPUs"]
+    assert isinstance(cpus, tuple)
+    for cpu in cpus:
+        transaction.delete("host_cpu", Ref(str(cpu)))
     if record["metrics"] != NULL_REF:
         transaction.delete("host_metrics", Ref(str(record["metrics"])))
     transaction.delete("host", host)

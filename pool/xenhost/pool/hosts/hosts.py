@@ -1,7 +1,7 @@
 """The hosts as the master knows them: registered, alive as long as they are heard of, lost when they are not."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
@@ -11,12 +11,12 @@ import structlog
 from xenhost.api.host.v1 import host_service_pb2
 from xenhost.api.link.v1 import link_service_pb2
 from xenhost.core.clock import Clock
-from xenhost.pool.call import NULL_REF, Ref
+from xenhost.pool.call import NOTHING, NULL_REF, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.host import put_host, put_lost, put_memory
-from xenhost.pool.hosts.told.reports import Seen, put_changes
+from xenhost.pool.hosts.told.reports import Seen, known, put_changes
 
 
 @dataclass(slots=True)
@@ -33,6 +33,8 @@ class Member:
     live: bool = True
     seen: Seen | None = None
     """None between snapshots."""
+    known: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What it had when it registered, for its first snapshot."""
 
 
 class Hosts:
@@ -55,13 +57,16 @@ class Hosts:
         """May the host with that UUID be a member?"""
 
     def open(self) -> None:
-        """The master has just begun: no host is alive before it has registered."""
+        """The master has just begun: no host is alive before it has registered, and nothing is being done."""
 
-        def lose_all(transaction: Transaction) -> None:
+        def begin(transaction: Transaction) -> None:
             for host in transaction.rows("host"):
                 put_lost(Book(transaction, host), host)
+            for vm, record in tuple(transaction.rows("VM").items()):
+                if record["current_operations"]:
+                    transaction.set("VM", vm, {"current_operations": NOTHING})
 
-        self._database.note(lose_all)
+        self._database.note(begin)
 
     def member(self, host: Ref) -> Member | None:
         """A host by its reference, if it is alive."""
@@ -75,18 +80,30 @@ class Hosts:
     async def register(self, told: host_service_pb2.Host, endpoints: Iterable[str], address: str) -> str:
         """A host introduces itself; the name of its session. An older session of it ends. Raises ApiError."""
         ref = await self._database.change(lambda t: put_host(Book(t, NULL_REF), told, address, self._now()))
-        old = self._members.get(told.id)
-        if old is not None:
-            del self._sessions[old.session]
+        self._forget(told.id)
         member = Member(told.id, ref, address, str(uuid4()), tuple(endpoints), self._clock.monotonic())
+        member.known = self._known(ref)
         self._members[told.id] = self._sessions[member.session] = self._by_ref[ref] = member
         self._log.info("a host has registered", host=told.id, name=told.name, address=address)
         return member.session
 
+    def forget(self, host: Ref) -> None:
+        """It is no member any more: what its old connection may still say is not heard."""
+        member = self._by_ref.get(host)
+        if member is not None:
+            self._forget(member.uuid)
+
+    def _forget(self, uuid: str) -> None:
+        old = self._members.pop(uuid, None)
+        if old is not None:
+            del self._sessions[old.session]
+            del self._by_ref[old.ref]
+
+    def _known(self, host: Ref) -> Mapping[str, Sequence[str]]:
+        return self._database.note(lambda transaction: known(Book(transaction, host)))
+
     def report(self, member: Member, told: link_service_pb2.ReportRequest) -> None:
         """Take a report in. Raises ApiError if the database cannot."""
-        member.heard = self._clock.monotonic()
-        member.live = True
 
         def write(book: Book) -> None:
             match told.WhichOneof("report"):
@@ -98,6 +115,8 @@ class Hosts:
                     put_memory(book, member.ref, None, told.heartbeat.memory_free_bytes, self._now())
 
         self._database.note(lambda transaction: write(Book(transaction, member.ref)))
+        member.heard = self._clock.monotonic()
+        member.live = True
 
     async def watch(self) -> None:
         """Until cancelled: a host that is not heard of within its lease is shown as lost."""
@@ -115,7 +134,8 @@ class Hosts:
 
     def _snapshot(self, book: Book, member: Member, told: link_service_pb2.Snapshot) -> None:
         if member.seen is None:
-            member.seen = Seen()
+            member.seen = Seen(member.known or known(book))
+            member.known = {}
             put_host(book, told.host, member.address, self._now())
         member.seen.put(book, told)
         if not told.more:

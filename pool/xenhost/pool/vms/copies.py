@@ -1,20 +1,25 @@
 """VMs made of VMs: clones, copies, snapshots, and the way back; and what a template's disks become."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from xml.etree.ElementTree import ParseError
 
+import structlog
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from xenhost.core.clock import Clock
+from xenhost.core.errors import XenhostError
 from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.storage.vdis import Vdis
-from xenhost.pool.vms.making import VmMaking, halted_operations, new_mac
+from xenhost.pool.vms.allowed import halted_operations
+from xenhost.pool.vms.busy import Busy
+from xenhost.pool.vms.making import VmMaking, new_mac
 
 MAX_DISKS_TEXT: Final = 16 * 1024
 """Characters of the description of a template's disks."""
@@ -37,8 +42,10 @@ CopyVdi = Callable[[Ref], Awaitable[Ref]]
 class VmCopies:
     """Answers the messages that make a VM of another."""
 
-    def __init__(self, database: Database, making: VmMaking, vdis: Vdis, clock: Clock) -> None:
+    def __init__(self, database: Database, making: VmMaking, vdis: Vdis, busy: Busy, clock: Clock) -> None:
         self._database: Final = database
+        self._busy: Final = busy
+        self._log: Final = structlog.get_logger("xenpoold.vms")
         self._making: Final = making
         self._vdis: Final = vdis
         self._clock: Final = clock
@@ -56,14 +63,16 @@ class VmCopies:
     async def clone(self, context: Context, vm: Ref, new_name: str) -> Ref:
         """Its disks share what they can with the old ones. Raises ApiError VM_BAD_POWER_STATE."""
         self._check_halted(vm)
-        return await self._make(context, vm, {"name_label": new_name}, lambda vdi: self._vdis.clone(context, vdi, {}))
+        with self._busy.doing(context, vm, "clone"):
+            copy = partial(self._vdis.clone, context, driver_params={})
+            return await self._make(context, vm, {"name_label": new_name}, copy)
 
     async def copy(self, context: Context, vm: Ref, new_name: str, sr: Ref) -> Ref:
         """Its disks are full copies, in that SR, or each where it was."""
         self._check_halted(vm)
-        return await self._make(
-            context, vm, {"name_label": new_name}, lambda vdi: self._vdis.copy(context, vdi, sr, NULL_REF, NULL_REF)
-        )
+        with self._busy.doing(context, vm, "copy"):
+            copy = partial(self._vdis.copy, context, sr=sr, base_vdi=NULL_REF, into_vdi=NULL_REF)
+            return await self._make(context, vm, {"name_label": new_name}, copy)
 
     async def snapshot(self, context: Context, vm: Ref, new_name: str, ignore_vdis: tuple[Value, ...] = ()) -> Ref:
         """Its disks as they are now, also while it runs. Those of ignored VDIs are left out."""
@@ -75,51 +84,51 @@ class VmCopies:
             "snapshot_of": vm,
             "snapshot_time": datetime.fromtimestamp(self._clock.now(), UTC),
         }
-        made = await self._make(context, vm, fields, lambda vdi: self._vdis.snapshot(context, vdi, {}), ignored, True)
-        await self._database.change(lambda t: t.set("VM", vm, {"parent": made}))
+        with self._busy.doing(context, vm, "snapshot"):
+            copy = partial(self._vdis.snapshot, context, driver_params={})
+            made = await self._make(context, vm, fields, copy, ignored, same_macs=True)
+            await self._database.change(lambda t: t.set("VM", vm, {"parent": made}))
         return made
 
     async def revert(self, context: Context, snapshot: Ref) -> None:
         """The VM is again as it was: its disks in place, keeping their UUIDs, and what it is made of.
 
-        Raises ApiError VM_BAD_POWER_STATE if it runs, VM_REVERT_FAILED if the VM is gone.
+        Raises ApiError VM_BAD_POWER_STATE if it runs, VM_REVERT_FAILED if it is gone, or does not have the disks any
+        more; nothing was changed then.
         """
         record = self._database.get("VM", snapshot)
         vm = Ref(str(record["snapshot_of"]))
         if not record["is_a_snapshot"] or vm == NULL_REF:
             raise ApiError("VM_REVERT_FAILED", snapshot, str(vm))
         self._check_halted(vm)
-        for vbd in self._disks(record):
-            vdi = self._database.get("VDI", Ref(str(vbd["VDI"])))
-            if vdi["snapshot_of"] != NULL_REF:
+        with self._busy.doing(context, vm, "revert"):
+            its_own = {Ref(str(vbd["VDI"])) for vbd in self._disks(self._database.get("VM", vm))}
+            kept = [self._database.get("VDI", Ref(str(vbd["VDI"]))) for vbd in self._disks(record)]
+            if any(vdi["snapshot_of"] not in its_own for vdi in kept):
+                raise ApiError("VM_REVERT_FAILED", snapshot, vm)
+            for vdi in kept:
                 await self._vdis.revert(context, vdi.ref)
-        fields = {name: record[name] for name in _REVERTED}
-        await self._database.change(lambda t: t.set("VM", vm, {**fields, "parent": snapshot}))
+            fields = {name: record[name] for name in _REVERTED}
+            await self._database.change(lambda t: t.set("VM", vm, {**fields, "parent": snapshot}))
 
     async def provision(self, context: Context, vm: Ref) -> None:
         """A clone of a template becomes a VM: the disks that it describes are made. Raises ApiError."""
-        record = self._database.get("VM", vm)
         self._check_halted(vm)
-        config = record["other_config"]
-        assert isinstance(config, dict)
-        made: list[Ref] = []
-        try:
-            for disk in parse_disks(str(config.get("disks", ""))):
-                sr = self._sr(disk.get("sr", ""))
-                vdi = await self._vdis.create(context, _vdi_record(record, disk, sr))
-                made.append(vdi)
-                await self._making.create_vbd(context, _vbd_record(vm, vdi, disk))
-        except BaseException:
-            for vdi in made:
-                await self._vdis.destroy(context, vdi)
-            raise
-        rest = FrozenMap({key: value for key, value in config.items() if key not in ("disks", "default_template")})
-        fields: dict[str, Value] = {
-            "other_config": rest,
-            "is_a_template": False,
-            "allowed_operations": halted_operations(template=False),
-        }
-        await self._database.change(lambda t: t.set("VM", vm, fields))
+        with self._busy.doing(context, vm, "provision"):
+            record = self._database.get("VM", vm)
+            vdis: list[Ref] = []
+            vbds: list[Ref] = []
+            try:
+                for disk in parse_disks(str(_config(record).get("disks", ""))):
+                    sr = self._sr(disk.get("sr", ""))
+                    vdis.append(await self._vdis.create(context, _vdi_record(record, disk, sr)))
+                    vbds.append(await self._making.create_vbd(context, _vbd_record(vm, vdis[-1], disk)))
+                await self._database.change(lambda t: _provisioned(t, vm))
+            except BaseException:
+                for vbd in vbds:
+                    await self._making.destroy_vbd(context, vbd)
+                await self._destroy(context, vdis)
+                raise
 
     async def _make(
         self,
@@ -136,13 +145,20 @@ class VmCopies:
         try:
             for vbd in self._disks(record):
                 vdi = Ref(str(vbd["VDI"]))
-                if vdi not in ignored:
+                if vdi not in ignored and vdi not in copies:
                     copies[vdi] = await copy(vdi)
             return await self._database.change(lambda t: self._record(t, record, fields, copies, ignored, same_macs))
         except BaseException:
-            for vdi in copies.values():
-                await self._vdis.destroy(context, vdi)
+            await self._destroy(context, copies.values())
             raise
+
+    async def _destroy(self, context: Context, vdis: Iterable[Ref]) -> None:
+        """What was made of something that failed. What cannot be destroyed stays, and the log says so."""
+        for vdi in vdis:
+            try:
+                await self._vdis.destroy(context, vdi)
+            except (ApiError, XenhostError) as error:
+                self._log.warning("a VDI of what has failed stays", vdi=vdi, error=str(error))
 
     def _record(
         self,
@@ -192,6 +208,22 @@ class VmCopies:
         if sr == NULL_REF:
             raise ApiError("DEFAULT_SR_NOT_FOUND", sr)
         return sr
+
+
+def _config(vm: Record) -> Mapping[str, Value]:
+    config = vm["other_config"]
+    assert isinstance(config, dict)
+    return config
+
+
+def _provisioned(transaction: Transaction, vm: Ref) -> None:
+    config = _config(transaction.get("VM", vm))
+    fields: dict[str, Value] = {
+        "other_config": FrozenMap({k: v for k, v in config.items() if k not in ("disks", "default_template")}),
+        "is_a_template": False,
+        "allowed_operations": halted_operations(template=False),
+    }
+    transaction.set("VM", vm, fields)
 
 
 def parse_disks(untrusted_text: str) -> list[dict[str, str]]:

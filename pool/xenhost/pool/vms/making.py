@@ -2,29 +2,32 @@
 
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
-from xenhost.core.errors import XenhostError
+from xenhost.api.host.v1.vm_service_pb2 import DeleteVmRequest
+from xenhost.core.errors import HandleInvalid, XenhostError
 from xenhost.core.ids import parse_device, parse_mac
 from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.accessors import Accessors
+from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.vms.allowed import halted_operations
+from xenhost.pool.vms.busy import Busy
 
 MAX_DISKS: Final = 255
 MAX_CARDS: Final = 7
 """XenServer's limit."""
-_HALTED_OPERATIONS: Final = (
-    *("changing_dynamic_range", "changing_static_range", "changing_VCPUs", "clone", "copy", "create_template"),
-    *("destroy", "export", "make_into_template", "snapshot", "start", "start_on"),
-)
 
 
 class VmMaking:
     """Answers the constructors and destructors of VMs and their devices."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, agents: Agents, busy: Busy) -> None:
         self._database: Final = database
+        self._agents: Final = agents
+        self._busy: Final = busy
         self._accessors: Final = Accessors(database)
 
     def answers(self) -> Mapping[str, Implementation]:
@@ -59,27 +62,27 @@ class VmMaking:
 
     async def destroy_vm(self, context: Context, vm: Ref) -> None:
         """A halted VM goes with its VBDs, VIFs, consoles and metrics; VDIs stay. Raises ApiError."""
-        record = self._database.get("VM", vm)
         self._check_halted(vm)
-        if record["is_control_domain"]:
+        if self._database.get("VM", vm)["is_control_domain"]:
             raise ApiError("OPERATION_NOT_ALLOWED", "a control domain cannot be destroyed")
+        with self._busy.doing(context, vm, "destroy"):
+            await self._forget(str(self._database.get("VM", vm)["uuid"]))
+            await self._database.change(lambda t: _destroy(t, vm))
 
-        def destroy(transaction: Transaction) -> None:
-            for cls, field in (("VBD", "VBDs"), ("VIF", "VIFs"), ("console", "consoles")):
-                for part in _refs(record[field]):
-                    transaction.delete(cls, part)
-            for cls, field in (("VM_metrics", "metrics"), ("VM_guest_metrics", "guest_metrics")):
-                if record[field] != NULL_REF:
-                    transaction.delete(cls, Ref(str(record[field])))
-            transaction.delete("VM", vm)
-
-        await self._database.change(destroy)
+    async def _forget(self, uuid: str) -> None:
+        """Hosts that ran it remember it; those that are lost are told when the VM is not in the pool any more."""
+        for host in tuple(self._database.rows("host")):
+            if self._agents.alive(host):
+                agent = self._agents.agent(host)
+                with suppress(HandleInvalid):
+                    await agent.call(agent.vms.DeleteVm, DeleteVmRequest(id=uuid))
 
     async def set_is_a_template(self, context: Context, vm: Ref, value: bool) -> None:
         """A halted VM becomes a template, or a template a VM. Raises ApiError VM_BAD_POWER_STATE."""
         self._check_halted(vm)
         fields: Mapping[str, Value] = {"is_a_template": value, "allowed_operations": halted_operations(value)}
-        await self._database.change(lambda t: t.set("VM", vm, fields))
+        with self._busy.doing(context, vm, "make_into_template"):
+            await self._database.change(lambda t: t.set("VM", vm, fields))
 
     async def allowed_disks(self, context: Context, vm: Ref) -> tuple[str, ...]:
         """Places (userdevice) that no VBD has."""
@@ -166,13 +169,6 @@ class VmMaking:
         return place
 
 
-def halted_operations(template: bool) -> tuple[str, ...]:
-    """What may be done with a halted VM, or a template."""
-    if template:
-        return (*(word for word in _HALTED_OPERATIONS if not word.startswith("start")), "provision")
-    return _HALTED_OPERATIONS
-
-
 def _place_of(name: str) -> str:
     """The place of xvda, hdb ...: 0, 1 ..."""
     number = 0
@@ -213,3 +209,14 @@ def new_mac() -> str:
 def _refs(value: Value) -> list[Ref]:
     assert isinstance(value, tuple)
     return [Ref(str(each)) for each in value]
+
+
+def _destroy(transaction: Transaction, vm: Ref) -> None:
+    record = transaction.get("VM", vm)
+    for cls, field in (("VBD", "VBDs"), ("VIF", "VIFs"), ("console", "consoles")):
+        for part in _refs(record[field]):
+            transaction.delete(cls, part)
+    for cls, field in (("VM_metrics", "metrics"), ("VM_guest_metrics", "guest_metrics")):
+        if record[field] != NULL_REF:
+            transaction.delete(cls, Ref(str(record[field])))
+    transaction.delete("VM", vm)

@@ -1,17 +1,18 @@
 """Starting, stopping and pausing VMs: placement, the agent's operation, and what it changes in the pool."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from xenhost.api.host.v1 import vm_pb2, vm_service_pb2
-from xenhost.core.errors import HandleInvalid
-from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref, Value
+from xenhost.core.errors import HandleInvalid, XenhostError
+from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
-from xenhost.pool.hosts.told.vm import put_vm
+from xenhost.pool.hosts.told.vm import halt, put_vm
+from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.placement import choose, why_not
 from xenhost.pool.vms.spec import vm_spec
 
@@ -19,12 +20,11 @@ from xenhost.pool.vms.spec import vm_spec
 class VmPower:
     """Answers the messages about the power state of VMs."""
 
-    def __init__(self, database: Database, agents: Agents, tasks: Tasks) -> None:
+    def __init__(self, database: Database, agents: Agents, tasks: Tasks, busy: Busy) -> None:
         self._database: Final = database
         self._agents: Final = agents
         self._tasks: Final = tasks
-        self._busy: Final[dict[Ref, tuple[str, Ref]]] = {}
-        """What is being done to a VM, and the task that does it."""
+        self._busy: Final = busy
 
     def answers(self) -> Mapping[str, Implementation]:
         """By method."""
@@ -57,24 +57,24 @@ class VmPower:
     async def clean_shutdown(self, context: Context, vm: Ref) -> None:
         """The guest is asked."""
         self._check(vm, "Running")
-        with self._doing(context, vm, "clean_shutdown"):
+        with self._busy.doing(context, vm, "clean_shutdown"):
             await self._stop(context, vm, hard=False)
 
     async def shutdown(self, context: Context, vm: Ref) -> None:
         """The guest is asked; if it does not obey, it is not asked again."""
         self._check(vm, "Running", "Paused")
-        with self._doing(context, vm, "shutdown"):
+        with self._busy.doing(context, vm, "shutdown"):
             try:
                 await self._stop(context, vm, hard=self._database.get("VM", vm)["power_state"] == "Paused")
-            except ApiError as error:
-                if error.code not in ("VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT", "VM_SHUTDOWN_TIMEOUT"):
+            except XenhostError as error:
+                if error.reason not in ("VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT", "VM_SHUTDOWN_TIMEOUT"):
                     raise
                 await self._stop(context, vm, hard=True)
 
     async def hard_shutdown(self, context: Context, vm: Ref) -> None:
         """The guest is not asked."""
         self._check(vm, "Running", "Paused")
-        with self._doing(context, vm, "hard_shutdown"):
+        with self._busy.doing(context, vm, "hard_shutdown"):
             await self._stop(context, vm, hard=True)
 
     async def clean_reboot(self, context: Context, vm: Ref) -> None:
@@ -91,7 +91,7 @@ class VmPower:
         """Its vCPUs stand still."""
         self._check(vm, "Running")
         request = vm_service_pb2.PauseVmRequest(id=self._uuid(vm))
-        with self._doing(context, vm, "pause"):
+        with self._busy.doing(context, vm, "pause"):
             agent = self._agent(vm)
             await self._run(context, vm, agent, agent.vms.PauseVm, request)
 
@@ -99,7 +99,7 @@ class VmPower:
         """Its vCPUs run again."""
         self._check(vm, "Paused")
         request = vm_service_pb2.UnpauseVmRequest(id=self._uuid(vm))
-        with self._doing(context, vm, "unpause"):
+        with self._busy.doing(context, vm, "unpause"):
             agent = self._agent(vm)
             await self._run(context, vm, agent, agent.vms.UnpauseVm, request)
 
@@ -108,8 +108,7 @@ class VmPower:
         host = Ref(str(self._database.get("VM", vm)["resident_on"]))
         if host != NULL_REF and self._agents.alive(host):
             raise ApiError("OPERATION_NOT_ALLOWED", "its host is alive: shut the VM down hard")
-        fields: Mapping[str, Value] = {"power_state": "Halted", "resident_on": NULL_REF, "domid": -1}
-        await self._database.change(lambda t: t.set("VM", vm, fields))
+        await self._database.change(lambda t: halt(t, vm))
 
     async def possible_hosts(self, context: Context, vm: Ref) -> tuple[Ref, ...]:
         """Where it could run now."""
@@ -125,7 +124,7 @@ class VmPower:
             raise reason
 
     async def _start(self, context: Context, vm: Ref, host: Ref, paused: bool, word: str) -> None:
-        with self._doing(context, vm, word):
+        with self._busy.doing(context, vm, word):
             agent = self._agents.agent(host)
             spec = vm_spec(self._database, vm)
             await _introduce(agent, spec)
@@ -138,7 +137,7 @@ class VmPower:
         await self._run(context, vm, agent, agent.vms.ShutdownVm, request)
 
     async def _reboot(self, context: Context, vm: Ref, hard: bool, word: str) -> None:
-        with self._doing(context, vm, word):
+        with self._busy.doing(context, vm, word):
             agent = self._agent(vm)
             request = vm_service_pb2.RebootVmRequest(id=self._uuid(vm), hard=hard)
             await self._run(context, vm, agent, agent.vms.RebootVm, request)
@@ -159,27 +158,6 @@ class VmPower:
             raise ApiError("VM_IS_SNAPSHOT", vm)
         if record["power_state"] not in states:
             raise ApiError("VM_BAD_POWER_STATE", vm, " or ".join(states).lower(), str(record["power_state"]).lower())
-
-    @contextmanager
-    def _doing(self, context: Context, vm: Ref, word: str) -> Iterator[None]:
-        """One thing at a time. Raises ApiError OTHER_OPERATION_IN_PROGRESS."""
-        if (other := self._busy.get(vm)) is not None and word not in ("hard_shutdown", "hard_reboot"):
-            raise ApiError("OTHER_OPERATION_IN_PROGRESS", "VM", vm, other[0], other[1])
-        self._busy[vm] = word, context.task
-        self._show(vm)
-        try:
-            yield
-        finally:
-            if self._busy.get(vm) == (word, context.task):
-                del self._busy[vm]
-                self._show(vm)
-
-    def _show(self, vm: Ref) -> None:
-        if self._database.find("VM", vm) is None:
-            return
-        busy = self._busy.get(vm)
-        operations: Value = {} if busy is None or busy[1] == NULL_REF else {busy[1]: busy[0]}
-        self._database.note(lambda t: t.set("VM", vm, {"current_operations": operations}))
 
     def _agent(self, vm: Ref) -> Agent:
         return self._agents.agent(Ref(str(self._database.get("VM", vm)["resident_on"])))

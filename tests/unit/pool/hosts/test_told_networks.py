@@ -15,7 +15,7 @@ from xenhost.pool.database.sqlite import SqliteStore
 from xenhost.pool.hosts.link import address_of
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.host import put_host
-from xenhost.pool.hosts.told.reports import Seen, put_changes
+from xenhost.pool.hosts.told.reports import Seen, known, put_changes
 from xenhost.pool.model.catalogue import MODEL
 
 NET, VLAN_NET, BOND_NET = "net", "vlan-net", "bond-net"
@@ -58,7 +58,7 @@ class Pool:
 
     def snapshot(self, network: network_pb2.HostNetwork) -> None:
         def write(book: Book) -> None:
-            seen = Seen()
+            seen = Seen(known(book))
             seen.put(book, link_service_pb2.Snapshot(network=network))
             seen.forget_others(book)
 

@@ -23,10 +23,10 @@ def guest_metrics_to_proto(vm: VmId, view: GuestMetricsView) -> vm_pb2.VmGuestMe
 
 
 def guest_change_to_proto(
-    vm: VmId, view: GuestMetricsView, before: GuestMetrics
+    vm: VmId, view: GuestMetricsView, before: GuestMetrics | None
 ) -> link_service_pb2.GuestMetricsChange:
-    """What is different."""
-    changed = [name for name in FIELDS if getattr(view.metrics, name) != getattr(before, name)]
+    """What is different; all of it, if nothing was said before."""
+    changed = [name for name in FIELDS if before is None or getattr(view.metrics, name) != getattr(before, name)]
     return link_service_pb2.GuestMetricsChange(
         metrics=_to_proto(vm, view, changed), changed=FieldMask(paths=[*changed, "last_updated", "revision"])
     )

@@ -47,7 +47,8 @@ def put_memory(book: Book, host: Ref, total: int | None, free: int, now: datetim
 
 def put_lost(book: Book, host: Ref) -> None:
     """It has not been heard of for longer than its lease."""
-    metrics = Ref(str(book.get("host", host)["metrics"]))
+    record = book.transaction.find("host", host)
+    metrics = NULL_REF if record is None else Ref(str(record["metrics"]))
     if metrics != NULL_REF:
         book.transaction.set("host_metrics", metrics, {"live": False})
 

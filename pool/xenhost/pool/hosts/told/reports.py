@@ -54,10 +54,17 @@ _KINDS: Final = {
 }
 
 
+def known(book: Book) -> Mapping[str, Sequence[str]]:
+    """What the pool believes the host to have: UUIDs by class."""
+    return {cls: of_host(book, cls) for cls in DROPS}
+
+
 class Seen:
     """What the parts of a snapshot have named so far: UUIDs by class."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Mapping[str, Sequence[str]]) -> None:
+        """`known` before the agent began to look: what is made meanwhile is not in its list, and not gone either."""
+        self._known: Final = known
         self._uuids: Final[dict[str, set[str]]] = {cls: set() for cls in DROPS}
 
     def put(self, book: Book, told: link_service_pb2.Snapshot) -> None:
@@ -75,8 +82,9 @@ class Seen:
     def forget_others(self, book: Book) -> None:
         """What the host had, and was not named in any part, it has not any more."""
         for cls, drop in DROPS.items():
-            for uuid in [uuid for uuid in _of_host(book, cls) if uuid not in self._uuids[cls]]:
-                drop(book, uuid)
+            for uuid in self._known[cls]:
+                if uuid not in self._uuids[cls]:
+                    drop(book, uuid)
 
 
 def put_changes(book: Book, told: link_service_pb2.Changes) -> None:
@@ -99,7 +107,7 @@ def _in_order(name: str, items: Sequence[Any]) -> Sequence[Any]:
     return sorted(vdis, key=lambda vdi: bool(vdi.status.snapshot_of))
 
 
-def _of_host(book: Book, cls: str) -> list[str]:
+def of_host(book: Book, cls: str) -> list[str]:
     """UUIDs of the objects of a class that the pool believes this host to have."""
     host = book.get("host", book.host)
     pifs, pbds = _refs(host["PIFs"]), _refs(host["PBDs"])

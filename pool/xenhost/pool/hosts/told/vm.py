@@ -5,8 +5,9 @@ from typing import Final
 
 from xenhost.api.host.v1 import vm_pb2
 from xenhost.pool.call import NULL_REF, Ref, Value
+from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.told.book import Book, moment, text_map
-from xenhost.pool.model.enums import ENUMS
+from xenhost.pool.vms.allowed import halted_operations, running_operations
 
 POWER_STATE: Final = {
     vm_pb2.POWER_STATE_RUNNING: "Running",
@@ -29,29 +30,32 @@ def put_vm(book: Book, told: vm_pb2.Vm) -> Ref:
     resident = book.get("VM", ref)["resident_on"]
     if not here and resident not in (book.host, NULL_REF):
         return ref  # it runs elsewhere: what this host remembers of it is of no interest
+    if not here:
+        halt(book.transaction, ref)
+        return ref
     book.transaction.set(
         "VM",
         ref,
         {
             "power_state": state,
-            "resident_on": book.host if here else NULL_REF,
-            "domid": status.domid if here else _NO_DOMAIN,
-            "allowed_operations": tuple(word for word in status.allowed_operations if word in ENUMS["vm_operations"]),
+            "resident_on": book.host,
+            "domid": status.domid,
+            "allowed_operations": running_operations(tuple(status.allowed_operations)),
         },
     )
     metrics: dict[str, Value] = {
         "memory_actual": status.memory_bytes,
         "VCPUs_number": status.vcpus_online,
         "start_time": moment(status.started),
-        "hvm": told.type == vm_pb2.VM_TYPE_HVM and here,
-        "current_domain_type": _TYPE.get(told.type, "unspecified") if here else "unspecified",
+        "hvm": told.type == vm_pb2.VM_TYPE_HVM,
+        "current_domain_type": _TYPE.get(told.type, "unspecified"),
     }
     book.put_part("VM_metrics", book.get("VM", ref), "metrics", metrics)
-    _put_devices(book, ref, told, here)
+    _put_devices(book, ref, told)
     return ref
 
 
-def _put_devices(book: Book, vm: Ref, told: vm_pb2.Vm, here: bool) -> None:
+def _put_devices(book: Book, vm: Ref, told: vm_pb2.Vm) -> None:
     attached = {vm_pb2.DEVICE_STATE_ATTACHING, vm_pb2.DEVICE_STATE_ATTACHED, vm_pb2.DEVICE_STATE_DETACHING}
     record = book.get("VM", vm)
     disks = {each.device: each.state in attached for each in told.vbds}
@@ -62,14 +66,34 @@ def _put_devices(book: Book, vm: Ref, told: vm_pb2.Vm, here: bool) -> None:
         for member in members:
             ref = Ref(str(member))
             device = str(book.get(cls, ref)["device"])
-            book.transaction.set(cls, ref, {"currently_attached": here and plugged.get(device, False)})
+            book.transaction.set(cls, ref, {"currently_attached": plugged.get(device, False)})
 
 
 def lose_vm(book: Book, uuid: str) -> None:
     """The agent does not know the VM any more: it runs nowhere, unless it runs elsewhere."""
     ref = book.find("VM", uuid)
     if ref != NULL_REF and book.get("VM", ref)["resident_on"] == book.host:
-        book.transaction.set("VM", ref, {"power_state": "Halted", "resident_on": NULL_REF, "domid": _NO_DOMAIN})
+        halt(book.transaction, ref)
+
+
+def halt(transaction: Transaction, vm: Ref) -> None:
+    """It runs nowhere: nothing is plugged, and what may be done with it is what may be with any halted one."""
+    record = transaction.get("VM", vm)
+    fields: dict[str, Value] = {
+        "power_state": "Halted",
+        "resident_on": NULL_REF,
+        "domid": _NO_DOMAIN,
+        "allowed_operations": halted_operations(bool(record["is_a_template"])),
+    }
+    transaction.set("VM", vm, fields)
+    for cls in ("VBD", "VIF"):
+        members = record[f"{cls}s"]
+        assert isinstance(members, tuple)
+        for member in members:
+            transaction.set(cls, Ref(str(member)), {"currently_attached": False})
+    guest = Ref(str(record["guest_metrics"]))
+    if guest != NULL_REF:
+        transaction.set("VM_guest_metrics", guest, {"live": False})
 
 
 def put_guest(book: Book, told: vm_pb2.VmGuestMetrics, changed: frozenset[str]) -> None:
