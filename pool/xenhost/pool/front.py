@@ -1,6 +1,5 @@
 """The part of the composition root that clients see: sessions, roles, the paths of the API and the sockets."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -29,7 +28,7 @@ from xenhost.pool.wire.listener import ListenSettings, PoolListener
 from xenhost.pool.wire.rpc_json import JsonRpc
 from xenhost.pool.wire.rpc_xml import XmlRpc
 from xenhost.system.http.connection import Handler
-from xenhost.system.http.message import Request, Response
+from xenhost.system.http.message import HttpError, Request, Response
 
 EXPIRE_SECONDS: Final = 60.0
 EVERYBODY: Final = frozenset(Role)
@@ -122,13 +121,7 @@ class _AuditHandler:
         self._audit = audit
 
     async def __call__(self, context: Context, request: Request) -> Response:
-        content = await self._audit.read()
-        since = request.arg("since")
-        if since:
-            content = await asyncio.to_thread(_since, content, since)
-        return Response(HTTPStatus.OK, (("Content-Type", "text/plain; charset=utf-8"),), content)
-
-
-def _since(content: bytes, since: str) -> bytes:
-    mark = f'{{"time": "{since}'.encode()
-    return b"".join(line for line in content.splitlines(keepends=True) if line >= mark)
+        if self._audit.is_full:
+            raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "others read it", ("Retry-After", "10"))
+        headers = (("Content-Type", "text/plain; charset=utf-8"),)
+        return Response(HTTPStatus.OK, headers, self._audit.pieces(request.arg("since")))

@@ -1,18 +1,21 @@
 """One line of the audit log. Secrets never get into one."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from xenhost.pool.audit.secrets import is_secret
 from xenhost.pool.call import Context, Method, Value
 
 MAX_TEXT: Final = 256
 MAX_ITEMS: Final = 32
 MAX_NESTING: Final = 3
-_SECRET: Final = re.compile(r"passw|secret|pwd|token|cookie|credential|private", re.IGNORECASE)
+MAX_PARAMS: Final = 4096
+"""Bytes of the JSON of all parameters of an entry, about."""
+_ESCAPED: Final = 12
+"""Bytes that a character takes at most."""
 _HIDDEN: Final = "(hidden)"
 _READING: Final = ("get_", "assert_", "list", "method", "isAlive")
 _QUIET: Final = frozenset({"event.from", "event.next", "event.register", "event.unregister", "event.get_current_id"})
@@ -60,36 +63,73 @@ def is_audited(method: Method) -> bool:
 
 
 def shown(method: Method, params: Sequence[Value]) -> Sequence[object]:
-    """The parameters as the log shows them: short, and without secrets."""
+    """The parameters as the log shows them: short, all together, and without secrets. Of a login the user's name."""
     if method.name.startswith("secret."):
-        return [_HIDDEN for _ in params]
-    named = (
-        len(params) == 3 and isinstance(params[1], str) and bool(_SECRET.search(params[1]))
-    )  # add_to_X(self, key, …)
-    return [
-        _HIDDEN if index in method.secret or (named and index == 2) else _short(param, 0)
-        for index, param in enumerate(params)
-    ]
+        return [_HIDDEN for _ in params[:MAX_ITEMS]]
+    if not method.session:
+        params = params[:1]
+    named = len(params) == 3 and isinstance(params[1], str) and is_secret(params[1])  # add_to_X(self, key, …)
+    room = _Room(MAX_PARAMS)
+    found: list[object] = []
+    for index, param in enumerate(params):
+        if room.left <= 0:
+            found.append(f"… {len(params) - index} more")
+            break
+        hidden = index in method.secret or (named and index == 2)
+        found.append(_HIDDEN if hidden else room.short(param, 0))
+    return found
 
 
-def _short(value: Value, depth: int) -> object:
-    match value:
-        case str():
-            return value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}…"
-        case None | bool() | int() | float():
-            return value
-        case datetime():
-            return value.isoformat()
-    if depth >= MAX_NESTING:
-        return "…"
-    if isinstance(value, Mapping):
-        items = list(value.items())
-        found = {
-            name[:MAX_TEXT]: _HIDDEN if _SECRET.search(name) else _short(each, depth + 1)
-            for name, each in items[:MAX_ITEMS]
-        }
-        return found if len(items) <= MAX_ITEMS else {**found, "…": f"{len(items) - MAX_ITEMS} more"}
-    if isinstance(value, Sequence):
-        listed = [_short(each, depth + 1) for each in value[:MAX_ITEMS]]
-        return listed if len(value) <= MAX_ITEMS else [*listed, f"… {len(value) - MAX_ITEMS} more"]
-    return "?"
+class _Room:
+    """What is left of the room that an entry has."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+
+    def short(self, value: Value, depth: int) -> object:
+        """The value, or as much of it as there is room for."""
+        match value:
+            case str():
+                return self._text(value)
+            case bool() | float() | None:
+                self.left -= 8
+                return value
+            case int():
+                return self._taken(value) if value.bit_length() <= 64 else "…"
+            case datetime():
+                return self._text(value.isoformat())
+        if depth >= MAX_NESTING:
+            self.left -= 3
+            return "…"
+        if isinstance(value, Mapping):
+            return self._map(value, depth)
+        return self._list(value, depth) if isinstance(value, Sequence) else "?"
+
+    def _map(self, value: Mapping[str, Value], depth: int) -> object:
+        found: dict[str, object] = {}
+        for count, (name, each) in enumerate(value.items()):
+            if count >= MAX_ITEMS or self.left <= 0:
+                found["…"] = f"{len(value) - count} more"
+                break
+            found[self._text(name)] = _HIDDEN if is_secret(name) else self.short(each, depth + 1)
+        return found
+
+    def _list(self, value: Sequence[Value], depth: int) -> object:
+        found: list[object] = []
+        for count, each in enumerate(value):
+            if count >= MAX_ITEMS or self.left <= 0:
+                found.append(f"… {len(value) - count} more")
+                break
+            found.append(self.short(each, depth + 1))
+        return found
+
+    def _text(self, text: str) -> str:
+        most = max(0, min(MAX_TEXT, self.left))
+        written = text if len(text) <= most else f"{text[:most]}…"
+        if len(json.dumps(written)) > self.left:
+            written = f"{text[: max(0, self.left) // _ESCAPED]}…"
+        return str(self._taken(written))
+
+    def _taken(self, value: object) -> object:
+        self.left -= len(json.dumps(value)) + 2
+        return value

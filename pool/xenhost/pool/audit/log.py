@@ -1,10 +1,10 @@
 """The file of the audit log, and its older parts. Lines are written in a thread, in their order."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import structlog
 
@@ -14,8 +14,15 @@ MAX_BYTES: Final = 4 << 20
 """Of one file."""
 PARTS: Final = 8
 """Older files that are kept."""
-MAX_WAITING: Final = 20_000
-"""Lines that wait for the disk; what comes then is counted, and the number logged."""
+MAX_WAITING: Final = 8 << 20
+"""Bytes that wait for the disk; lines that come then are counted, and the number logged."""
+MAX_READERS: Final = 4
+"""At a time; each has the files open."""
+_PIECE: Final = 256 << 10
+
+
+class TooManyReaders(Exception):
+    """Others read it already."""
 
 
 class AuditLog:
@@ -26,15 +33,19 @@ class AuditLog:
         self._log = log
         self._max_bytes = max_bytes
         self._waiting: list[str] = []
+        self._waiting_bytes = 0
+        self._readers = 0
         self._lost = 0
         self._writing: asyncio.Task[None] | None = None
 
     def add(self, entry: Entry) -> None:
         """Write it, soon."""
-        if len(self._waiting) >= MAX_WAITING:
+        if self._waiting_bytes >= MAX_WAITING:
             self._lost += 1
             return
-        self._waiting.append(entry.line())
+        line = entry.line()
+        self._waiting.append(line)
+        self._waiting_bytes += len(line)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write(), name="audit log")
 
@@ -43,14 +54,33 @@ class AuditLog:
         while self._writing is not None and not self._writing.done():
             await asyncio.shield(self._writing)
 
-    async def read(self) -> bytes:
-        """All of it, oldest first."""
+    @property
+    def is_full(self) -> bool:
+        """Whether so many read it that nobody else can."""
+        return self._readers >= MAX_READERS
+
+    async def pieces(self, since: str = "") -> AsyncIterator[bytes]:
+        """All of it, oldest first, some lines at a time; only lines from `since` on. Raises TooManyReaders, OSError."""
         await self.flush()
-        return await asyncio.to_thread(self._read)
+        if self.is_full:
+            raise TooManyReaders
+        self._readers += 1
+        try:
+            files = await asyncio.to_thread(self._open)
+            try:
+                for file in files:
+                    while lines := await asyncio.to_thread(file.readlines, _PIECE):
+                        if found := _since(lines, since):
+                            yield found
+            finally:
+                for file in files:
+                    file.close()
+        finally:
+            self._readers -= 1
 
     async def _write(self) -> None:
         while self._waiting:
-            lines, self._waiting = self._waiting, []
+            lines, self._waiting, self._waiting_bytes = self._waiting, [], 0
             lost, self._lost = self._lost, 0
             try:
                 await asyncio.to_thread(self._append, "".join(f"{line}\n" for line in lines))
@@ -79,6 +109,19 @@ class AuditLog:
     def _older(self) -> Iterator[Path]:
         return (self._path.with_name(f"{self._path.name}.{number}") for number in range(1, PARTS + 1))
 
-    def _read(self) -> bytes:
-        parts = [path for path in (*reversed(list(self._older())), self._path) if path.exists()]
-        return b"".join(path.read_bytes() for path in parts)
+    def _open(self) -> Sequence[BinaryIO]:
+        """The files, oldest first, each as it is now."""
+        found: list[BinaryIO] = []
+        with ExitStack() as undo:
+            for path in (*reversed(list(self._older())), self._path):
+                with suppress(FileNotFoundError):
+                    found.append(undo.enter_context(path.open("rb")))
+            undo.pop_all()
+        return found
+
+
+def _since(lines: Sequence[bytes], since: str) -> bytes:
+    if not since:
+        return b"".join(lines)
+    mark = f'{{"time": "{since}'.encode()
+    return b"".join(line for line in lines if line >= mark)

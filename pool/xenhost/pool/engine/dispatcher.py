@@ -9,6 +9,7 @@ import structlog
 
 from xenhost.core.clock import Clock
 from xenhost.core.errors import XenhostError
+from xenhost.pool.audit.secrets import is_secret
 from xenhost.pool.call import ApiError, Context, Method, Ref, Role, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.accessors import Accessors
@@ -16,11 +17,12 @@ from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.engine.values import convert
 from xenhost.pool.schema.declarations import Kind, Message
-from xenhost.pool.schema.types import RefTo
+from xenhost.pool.schema.types import RefTo, parts
 
 _PREFIXES: Final = ("Async.", "InternalAsync.")
-_SECRETS: Final = frozenset({"pwd", "old_pwd", "new_pwd", "config", "device_config", "remote_config", "key_material"})
-"""Names of parameters that may hold secrets, and all that have `password` in them."""
+_SECRETS: Final = frozenset({"args", "config", "device_config", "remote_config"})
+"""Names of parameters that may hold secrets, beside those that say so."""
+_SESSION: Final = RefTo("session")
 
 
 class ModelDispatcher:
@@ -149,5 +151,5 @@ def _secret(message: Message) -> frozenset[int]:
     return frozenset(
         position
         for position, param in enumerate(message.params)
-        if param.name in _SECRETS or "password" in param.name or param.name == "args"
+        if param.name in _SECRETS or is_secret(param.name) or _SESSION in parts(param.type)
     )

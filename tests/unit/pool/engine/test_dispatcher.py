@@ -152,6 +152,16 @@ async def test_what_the_wire_asks_of_methods(tmp_path: Path) -> None:
         login = find("session.login_with_password")
         assert login is not None
         assert (login.session, login.secret) == (False, frozenset({1}))
+        for name, secret in (
+            ("session.get_uuid", {0}),
+            ("VM.recover", {1}),
+            ("host.install_server_certificate", {2}),
+            ("host.call_plugin", {3}),
+            ("VM.start", set()),
+        ):
+            method = find(name)
+            assert method is not None
+            assert method.secret == secret, name
         from_ = find("event_from")
         assert from_ is not None
         assert from_.name == "event.from"
