@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
+from uuid import uuid4
 
 import grpc
 import structlog
@@ -59,8 +60,10 @@ def dial_plainly(endpoint: str) -> grpc.aio.Channel:
 class Agent:
     """One host's agent."""
 
-    def __init__(self, host: Ref, channel: grpc.aio.Channel) -> None:
+    def __init__(self, host: Ref, channel: grpc.aio.Channel, alive: Callable[[], bool] = lambda: False) -> None:
+        """`alive`: has the host been heard of within its lease?"""
         self.host: Final = host
+        self._alive: Final = alive
         self._channel: Final = channel
         self.vms: Final[Any] = vm_service_pb2_grpc.VmServiceStub(channel)  # type: ignore[no-untyped-call] # generated
         self.vbds: Final[Any] = vbd_service_pb2_grpc.VbdServiceStub(channel)  # type: ignore[no-untyped-call]
@@ -96,13 +99,15 @@ class Agent:
 
         Cancelled, it asks the agent to undo the operation, and waits until that is done, at most `CANCEL_SECONDS`.
         """
-        operation = await self.call(method, request)
+        request.request_id = str(uuid4())
+        starting = asyncio.ensure_future(self.call(method, request))
         try:
+            operation = await asyncio.shield(starting)
             while not operation.done:
                 progress(progress_of(operation))
-                operation = await self._wait(operation.name, LOOK_SECONDS)
+                operation = await self._looked_at(operation)
         except asyncio.CancelledError:
-            await asyncio.shield(self._undo(operation.name))
+            await asyncio.shield(self._undo(starting))
             raise
         if operation.HasField("error"):
             raise error_of(operation.error)
@@ -126,12 +131,23 @@ class Agent:
         request = operations_pb2.WaitOperationRequest(name=name, timeout=timeout)
         return await self.call(self._operations.WaitOperation, request, seconds + CALL_SECONDS)
 
-    async def _undo(self, name: str) -> None:
+    async def _looked_at(self, operation: Any) -> Any:
+        """As it is now, or was: a restarted agent goes on with it, so it is asked again while it may be alive."""
         try:
+            return await self._wait(operation.name, LOOK_SECONDS)
+        except ApiError:
+            if not self._alive():
+                raise
+            await asyncio.sleep(LOOK_SECONDS)
+            return operation
+
+    async def _undo(self, starting: "asyncio.Future[Any]") -> None:
+        try:
+            name = (await starting).name
             await self.call(self._operations.CancelOperation, operations_pb2.CancelOperationRequest(name=name))
             await self._wait(name, CANCEL_SECONDS)
         except (XenhostError, ApiError) as error:
-            self._log.warning("an operation could not be cancelled", operation=name, error=str(error))
+            self._log.warning("an operation could not be cancelled", host=self.host, error=str(error))
 
 
 class Agents:
@@ -154,7 +170,7 @@ class Agents:
             if agent is not None:
                 self._closing.add(closing := asyncio.ensure_future(agent.close(CALL_SECONDS)))
                 closing.add_done_callback(self._closing.discard)
-            agent = Agent(host, self._dial(member.endpoints[0]))
+            agent = Agent(host, self._dial(member.endpoints[0]), lambda: self.alive(host))
             self._agents[member.uuid] = member.session, agent
         return agent
 
