@@ -14,7 +14,7 @@ from xenhost.rrd.rings import Columns
 
 KEPT_TICKS: Final = 12
 """Without a reading after which a program's data sources are not live any more."""
-KEPT_SOURCES: Final = 100_000
+KEPT_SOURCES: Final = 20_000
 """Of those that this tick had no reading of: a program that describes itself anew each time costs no more."""
 
 

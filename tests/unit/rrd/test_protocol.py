@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from xenhost.core.metrics import HOST, OwnerKind, Source, SourceType, Transform, ValueType
-from xenhost.rrd.plugin.metadata import BadPlugin
+from xenhost.rrd.plugin.metadata import BadPlugin, TornPlugin
 from xenhost.rrd.plugin.protocol import Decoder
 from xenhost.rrd.sdk import counter, encode, gauge, sr, vm
 
@@ -138,12 +138,17 @@ def test_text_is_read_whatever_version_was_announced() -> None:
         (v2(VALUE, one(), 1)[:-5], "shorter"),
         (v2(VALUE, one(), 1, data_crc=0x01234567), "checksum of its values"),
         (v2(VALUE, one(), 1, meta_crc=1), "checksum of its metadata"),
-        (v2(VALUE, one(), 1, length=1 << 31), "shorter"),
+        (v2(VALUE, one(), 1, length=60_000), "shorter"),
+        (v2(VALUE, one(), 1, length=1 << 31), "67584 at most"),
         (v2(VALUE, one(), 1 << 31), "data sources"),
         (v2(VALUE * 2, one(), 2), "describes 1"),
         (v2(VALUE, b"{", 1), "not JSON"),
         (v2(VALUE, b"[]" * 1, 1), "datasources"),
-        (v2(VALUE, b"[" * 100_000, 1), "not JSON"),
+        (v2(VALUE, b"[" * 50_000, 1), "not JSON"),
+        (v2(VALUE, one() + b" " * 70_000, 1), "70047 bytes; 67584 at most"),
+        (v2(VALUE * 8000, b" " * (9 << 20), 8000), "8388608 at most"),
+        (v1(b" " * (9 << 20)), "8388608 at most"),
+        (v2(VALUE, one(description="x" * 257), 1), "too long"),
         (v2(VALUE, b'{"datasources":{"a":3}}', 1), "not a JSON object"),
         (v2(VALUE, one(owner="vm nobody"), 1), "owners are"),
         (v2(VALUE, one(type="meter"), 1), "gauge, absolute, derive"),
@@ -160,6 +165,34 @@ def test_text_is_read_whatever_version_was_announced() -> None:
 def test_what_cannot_be_used_is_refused_with_a_reason(data: bytes, why: str) -> None:
     with pytest.raises(BadPlugin, match=why):
         Decoder().decode(data)
+
+
+def test_a_count_that_changes_while_the_metadata_stays_is_refused() -> None:
+    decoder = Decoder()
+    assert decoder.decode(v2(VALUE, one(), 1)) is not None
+    for count in (0, 2):
+        with pytest.raises(BadPlugin, match=f"says {count} data sources and describes 1"):
+            decoder.decode(v2(VALUE * count, one(), count, struct.pack(">d", NOW + 5 + count)))
+    assert decoder.decode(v2(VALUE, one(), 1, struct.pack(">d", NOW + 15))) is not None
+
+
+def test_what_xml_cannot_carry_in_a_text_is_replaced() -> None:
+    text = json.dumps({"datasources": {"a": {"units": "\ud800", "description": "a\x1b\udfff\uffff\U0001f525"}}})
+    for body in (text.encode(), text.replace("\\ud800", "\ud800").encode(errors="surrogatepass")):
+        reading = Decoder().decode(v2(VALUE, body, 1))
+        assert reading is not None
+        assert (reading.sources[0].units, reading.sources[0].description) == ("\ufffd", "a\ufffd\ufffd\ufffd\U0001f525")
+
+
+def test_only_what_may_be_half_a_write_is_worth_another_look() -> None:
+    whole = v2(VALUE, one(), 1)
+    for torn in (b"", whole[:5], whole[:30], whole[:40], v2(VALUE, one(), 1, data_crc=1), v1(b"{}", digest="0" * 32)):
+        with pytest.raises(TornPlugin):
+            Decoder().decode(torn)
+    for bad in (b"SOMETHING", v2(VALUE, b"{", 1), v2(VALUE, one(owner="nobody"), 1)):
+        with pytest.raises(BadPlugin) as caught:
+            Decoder().decode(bad)
+        assert not isinstance(caught.value, TornPlugin)
 
 
 def test_a_whole_number_cannot_be_unknown() -> None:

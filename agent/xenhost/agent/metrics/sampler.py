@@ -20,6 +20,7 @@ Log = structlog.typing.FilteringBoundLogger
 
 PLUGIN_SECONDS: Final = 1.0
 """For which a tick waits for plugins; what comes later is in the next one."""
+PLUGINS: Final = "plugins"
 MINUTE: Final = 12
 """Ticks between two writes of the archives."""
 
@@ -85,17 +86,34 @@ class Sampler:
                 readings += meter.read(now, vms)
             except OSError as error:
                 self._cannot(meter.name, str(error))
+            except Exception:  # noqa: BLE001 - a fault of one meter stops no other
+                self._faulty(meter.name)
             else:
                 self._failing.discard(meter.name)
         try:
-            self._reading.result(PLUGIN_SECONDS)
-        except TimeoutError:
-            self._log.debug("plugins are late")
-        readings += self._owners.known(readings, self._plugins.take(), self._metered.srs())
+            readings += self._brought(readings)
+        except Exception:  # noqa: BLE001 - nor does one of plugins
+            self._faulty(PLUGINS)
+        else:
+            self._failing.discard(PLUGINS)
         self._store.tick(now, readings)
         self.ticks += 1
         if self.ticks % MINUTE == 0:
             self._save()
+
+    def _brought(self, own: Sequence[Reading]) -> Sequence[Reading]:
+        """What plugins have."""
+        assert self._reading is not None
+        try:
+            self._reading.result(PLUGIN_SECONDS)
+        except TimeoutError:
+            self._log.debug("plugins are late")
+        return self._owners.known(own, self._plugins.take(), self._metered.srs())
+
+    def _faulty(self, source: str) -> None:
+        if source not in self._failing:
+            self._failing.add(source)
+            self._log.exception("internal error", source=source)
 
     def _cannot(self, meter: str, reason: str) -> None:
         if meter not in self._failing:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from xenhost.core.metrics import Reading
-from xenhost.rrd.plugin.metadata import BadPlugin
+from xenhost.rrd.plugin.metadata import BadPlugin, TornPlugin
 from xenhost.rrd.plugin.protocol import MAX_FILE, Decoder
 
 FOLDER: Final = Path("/dev/shm/metrics")
@@ -30,7 +30,7 @@ class PluginFile:
         """What it says now, None if that is what it said before. Raises BadPlugin, FileNotFoundError."""
         try:
             return self._decoder.decode(self._bytes())
-        except BadPlugin:
+        except TornPlugin:
             time.sleep(TORN_SECONDS)
             return self._decoder.decode(self._bytes())
 

@@ -7,6 +7,7 @@ Python's inf or Infinity, some with capitals.
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, TypeVar
@@ -17,13 +18,30 @@ from xenhost.core.metrics import Owner, OwnerKind, Source, SourceType, Transform
 MAX_SOURCES: Final = 100_000
 """More than a host of 1,000 VMs has."""
 MAX_NAME: Final = 256
-MAX_TEXT: Final = 1024
+MAX_TEXT: Final = 256
+MAX_JSON: Final = 8 << 20
+"""Bytes."""
+JSON_BASE: Final = 64 << 10
+JSON_SOURCE: Final = 2 << 10
+"""Bytes of a data source, with everything spelled out."""
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Word = TypeVar("Word", bound=StrEnum)
 
 
 class BadPlugin(ValueError):
     """What a plugin wrote cannot be used. `args[0]` says why, in a few words."""
+
+
+class TornPlugin(BadPlugin):
+    """It does not fit together, as when it is read while it is written: some milliseconds later it may."""
+
+
+def check_size(untrusted_length: int, count: int = MAX_SOURCES) -> None:
+    """May the JSON of so many data sources be that long? Parsing costs, so this is asked before. Raises BadPlugin."""
+    most = min(MAX_JSON, JSON_BASE + JSON_SOURCE * count)
+    if untrusted_length > most:
+        raise BadPlugin(f"its metadata has {untrusted_length} bytes; {most} at most")
 
 
 def parse_sources(untrusted_text: bytes) -> tuple[tuple[Source, ...], tuple[float | None, ...], float | None]:
@@ -101,7 +119,7 @@ def _choice(kind: type[Word], untrusted_value: object, name: str) -> Word:
 def _text(untrusted_value: object, name: str) -> str:
     if not isinstance(untrusted_value, str) or len(untrusted_value) > MAX_TEXT:
         raise BadPlugin(f"data source {name[:60]!r} has a text that is none, or too long")
-    return untrusted_value
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", untrusted_value)
 
 
 def _truth(untrusted_value: object) -> bool:

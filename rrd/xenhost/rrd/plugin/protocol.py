@@ -19,7 +19,7 @@ import zlib
 from typing import Final
 
 from xenhost.core.metrics import Reading, Source, ValueType
-from xenhost.rrd.plugin.metadata import MAX_SOURCES, BadPlugin, parse_sources
+from xenhost.rrd.plugin.metadata import MAX_SOURCES, BadPlugin, TornPlugin, check_size, parse_sources
 
 MAGIC: Final = b"DATASOURCES"
 MAX_FILE: Final = 64 << 20
@@ -41,12 +41,12 @@ class Decoder:
         self._format = struct.Struct("")
 
     def decode(self, untrusted_data: bytes) -> Reading | None:
-        """A reading, None if it is the one before. The protocol is told by the bytes. Raises BadPlugin.
-
-        A plugin writes in place: what does not fit together may be fine some milliseconds later.
+        """A reading, None if it is the one before. The protocol is told by the bytes. Raises BadPlugin;
+        TornPlugin for what may be fine some milliseconds later: plugins write in place.
         """
         if not untrusted_data.startswith(MAGIC):
-            raise BadPlugin("it does not begin with DATASOURCES")
+            wrong = "it does not begin with DATASOURCES"
+            raise TornPlugin(wrong) if MAGIC.startswith(untrusted_data) else BadPlugin(wrong)
         return self._text(untrusted_data) if is_text(untrusted_data) else self._binary(untrusted_data)
 
     def _text(self, data: bytes) -> Reading | None:
@@ -54,11 +54,12 @@ class Decoder:
         checksum = data[21:53].lower()
         if checksum == self._checksum:
             return None
+        check_size(length)
         body = data[54 : 54 + length]
         if len(body) != length:
-            raise BadPlugin("it is shorter than it says")
+            raise TornPlugin("it is shorter than it says")
         if hashlib.md5(body, usedforsecurity=False).hexdigest().encode() != checksum:
-            raise BadPlugin("its checksum is wrong")
+            raise TornPlugin("its checksum is wrong")
         sources, values, timestamp = parse_sources(body)
         if timestamp is None or not _FIRST_TIME < timestamp < _LAST_TIME:
             raise BadPlugin("it has no timestamp in seconds since 1970")
@@ -71,7 +72,7 @@ class Decoder:
 
     def _binary(self, data: bytes) -> Reading | None:
         if len(data) < 35:
-            raise BadPlugin("it is shorter than its header")
+            raise TornPlugin("it is shorter than its header")
         checksum, metadata, count = _V2_HEADER.unpack_from(data, 11)
         if count > MAX_SOURCES:
             raise BadPlugin(f"it says that it has {count} data sources; {MAX_SOURCES} at most")
@@ -79,22 +80,25 @@ class Decoder:
         if checksum == self._checksum:
             return None
         if len(data) < end + 4:
-            raise BadPlugin("it is shorter than its values")
+            raise TornPlugin("it is shorter than its values")
         if zlib.crc32(data[23:end]) != checksum:
-            raise BadPlugin("the checksum of its values is wrong")
+            raise TornPlugin("the checksum of its values is wrong")
         if metadata != self._metadata:
             self._learn(data, end, metadata, count)
+        if self._format.size != 8 * count:
+            raise BadPlugin(f"it says {count} data sources and describes {len(self._sources)}")
         values = self._format.unpack_from(data, 31)
         self._checksum = checksum
         return Reading(_timestamp(data), self._sources, tuple(map(float, values)))
 
     def _learn(self, data: bytes, end: int, checksum: int, count: int) -> None:
         (length,) = struct.unpack_from(">I", data, end)
+        check_size(length, count)
         body = data[end + 4 : end + 4 + length]
         if len(body) != length:
-            raise BadPlugin("it is shorter than its metadata")
+            raise TornPlugin("it is shorter than its metadata")
         if zlib.crc32(body) != checksum:
-            raise BadPlugin("the checksum of its metadata is wrong")
+            raise TornPlugin("the checksum of its metadata is wrong")
         sources, _, _ = parse_sources(body)
         if len(sources) != count:
             raise BadPlugin(f"it says {count} data sources and describes {len(sources)}")

@@ -15,6 +15,7 @@ from xenhost.agent.metrics.plugins.plugin import MAX_REST, Plugin
 from xenhost.agent.metrics.plugins.table import MAX_ABSENT, MAX_PLUGINS, PluginTable
 from xenhost.core.errors import TooBusy
 from xenhost.core.metrics import Owner, OwnerKind, Reading, Source
+from xenhost.rrd.plugin import protocol
 from xenhost.rrd.plugin.metadata import BadPlugin
 from xenhost.rrd.sdk import encode, gauge
 
@@ -131,6 +132,22 @@ def test_a_broken_plugin_is_left_alone_for_longer_each_time_and_comes_back(tmp_p
     assert plugin.due(now + 5)
     assert not plugin.problem
     assert MAX_REST == 60
+
+
+def test_a_fault_that_a_plugin_leads_to_is_its_own_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(data: bytes) -> bool:
+        raise struct.error("unpack_from requires a buffer")
+
+    write(tmp_path, "odd", 1.0)
+    plugin = Plugin("odd", tmp_path)
+    monkeypatch.setattr(protocol, "is_text", fault)
+    assert plugin.read(0.0) is None
+    assert plugin.problem == "internal error: error: unpack_from requires a buffer"
+    assert plugin.read(5.0) is None
+    assert not plugin.due(9.0), "it is left alone for longer"
+    monkeypatch.undo()
+    assert plugin.read(15.0) is not None
+    assert not plugin.problem
 
 
 def test_one_that_has_nothing_new_is_asked_at_each_tick(tmp_path: Path) -> None:

@@ -62,10 +62,17 @@ class Plugin:
             self._absent_since = now if self._absent_since is None else self._absent_since
             rest = 0.0
         except BadPlugin as error:
-            reading, self.problem, self._absent_since = None, str(error), None
-            rest = min(STEP * (2**self._failures - 1), MAX_REST)
-            self._failures = min(self._failures + 1, 10)
+            reading, rest = None, self._failed(str(error))
+        except Exception as error:  # noqa: BLE001 - a fault of ours that its bytes lead to costs this plugin alone
+            reading, rest = None, self._failed(f"internal error: {type(error).__name__}: {error!s:.100}")
         self.cost = time.thread_time() - before
         expensive = self.cost / SHARE
         self._next = now + max(rest, expensive if expensive > STEP else 0.0)
         return reading
+
+    def _failed(self, problem: str) -> float:
+        """Seconds to leave it alone."""
+        self.problem, self._absent_since = problem, None
+        rest = min(STEP * (2**self._failures - 1), MAX_REST)
+        self._failures = min(self._failures + 1, 10)
+        return rest
