@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import socket
+import struct
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
@@ -19,6 +21,9 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 _SLICE: Final = 256 << 10
 _LINGER_SECONDS: Final = 2.0
+_RESET: Final = struct.pack("ii", 1, 0)
+_EVENTS: Final = 64
+"""Pieces of what has come already that are worked through before others get their turn."""
 
 
 class _Ended(Exception):
@@ -72,6 +77,12 @@ class HttpConnection:
         """Between two requests."""
         self.closing = False
         """No further request is taken."""
+        self.known = peer.uid is not None
+        """Whoever is there has said who he is; over a unix socket the kernel has."""
+        self.waiting_since: float | None = clock.monotonic()
+        """Since when it has served no request, in seconds of the clock; None while it serves one."""
+        self._events = 0
+        self._served = False
 
     async def run(self) -> None:
         """Serve request after request. Raises what a handler raised, after the client was told of a fault."""
@@ -79,6 +90,8 @@ class HttpConnection:
             for _ in range(self._limits.requests):
                 if not await self._serve() or self.closing:
                     return
+                self._served = True
+                await asyncio.sleep(0)  # the next request may be here already
 
     # What a request can do with its connection
 
@@ -99,6 +112,10 @@ class HttpConnection:
         """Return when it has."""
         await self._gone.wait()
 
+    def recognised(self) -> None:
+        """Whoever is there is known, and may stay idle for longer."""
+        self.known = True
+
     # One request
 
     async def _serve(self) -> bool:
@@ -114,6 +131,9 @@ class HttpConnection:
         except HttpError as error:
             await self._refuse(error.status, str(error))
             return False
+        except ValueError:  # a Content-Length of more digits than Python reads
+            await self._refuse(HTTPStatus.BAD_REQUEST, "")
+            return False
         response = await self._answer(request)
         if self._taken:
             return False
@@ -123,21 +143,40 @@ class HttpConnection:
     async def _head(self) -> h11.Request | None:
         """The next request's line and headers; None if the client has none."""
         self.idle = True
-        seconds = self._limits.head_seconds if self._http.trailing_data[0] else self._limits.idle_seconds
+        self.waiting_since = self._clock.monotonic()
+        event = await self._event()
+        if event is h11.NEED_DATA:
+            self.idle = not self._http.trailing_data[0]  # a copy, but never one of whole requests
         try:
-            async with asyncio.timeout(seconds) as deadline:
-                while (event := self._http.next_event()) is h11.NEED_DATA:
+            async with asyncio.timeout(self._patience()) as deadline:
+                while event is h11.NEED_DATA:
                     await self._feed()
                     if self.idle:
                         self.idle = False
                         deadline.reschedule(asyncio.get_running_loop().time() + self._limits.head_seconds)
+                    event = await self._event()
         except TimeoutError:
             if self.idle:
                 return None
             await self._refuse(HTTPStatus.REQUEST_TIMEOUT, "")
             return None
         self.idle = False
+        self.waiting_since = None
         return event if isinstance(event, h11.Request) else None
+
+    def _patience(self) -> float:
+        """Seconds to wait for a request."""
+        if not self.idle or (not self._served and self._peer.uid is None):
+            return self._limits.head_seconds
+        idle = self._limits.idle_seconds
+        return idle if self.known else min(idle, self._limits.stranger_seconds)
+
+    async def _event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """What comes next of that which is here already. Now and then others get their turn."""
+        self._events += 1
+        if self._events % _EVENTS == 0:
+            await asyncio.sleep(0)
+        return self._http.next_event()
 
     def _request(self, head: h11.Request) -> Request:
         headers = Headers(tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers))
@@ -177,7 +216,7 @@ class HttpConnection:
             await self._send(h11.InformationalResponse(status_code=100, headers=[], reason="Continue"))
         try:
             async with asyncio.timeout(self._limits.read_seconds):
-                while (event := self._http.next_event()) is h11.NEED_DATA:
+                while (event := await self._event()) is h11.NEED_DATA:
                     await self._feed()
         except TimeoutError as error:
             raise BodyCut("nothing more of the body came") from error
@@ -197,6 +236,13 @@ class HttpConnection:
     # Answering
 
     async def _respond(self, request: Request, response: Response) -> None:
+        try:
+            await self._told(request, response)
+        finally:
+            if not isinstance(response.body, bytes):
+                await _close(response.body)
+
+    async def _told(self, request: Request, response: Response) -> None:
         waiting = self._http.they_are_waiting_for_100_continue
         headers = [("Date", formatdate(self._clock.now(), usegmt=True)), *response.headers]
         if isinstance(response.body, bytes) and response.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
@@ -213,10 +259,20 @@ class HttpConnection:
             for start in range(0, len(body), _SLICE):
                 await self._send(h11.Data(data=body[start : start + _SLICE]))
         else:
-            async for piece in body:
-                if piece:
-                    await self._send(h11.Data(data=piece))
+            try:
+                async for piece in body:
+                    if piece:
+                        await self._send(h11.Data(data=piece))
+            except Exception:
+                self._cut()
+                raise
         await self._send(h11.EndOfMessage())
+
+    def _cut(self) -> None:
+        """Reset the connection: one that is closed in order would look like the end of an answer without a length."""
+        with contextlib.suppress(OSError):
+            self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._writer.transport.abort()
 
     async def _send(self, *events: h11.Event) -> None:
         data = b"".join(self._http.send(event) or b"" for event in events)
@@ -269,3 +325,9 @@ class HttpConnection:
                 for _ in range(64):
                     if not await self._reader.read(READ_BYTES):
                         return
+
+
+async def _close(body: AsyncIterable[bytes]) -> None:
+    """Let go of what a body holds that was not sent to its end."""
+    if isinstance(body, AsyncGenerator):
+        await body.aclose()

@@ -77,6 +77,10 @@ class Connection(Protocol):
         """Return when it is."""
         ...
 
+    def recognised(self) -> None:
+        """The client has proved who it is: its connection may stay idle for longer."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -18,7 +18,7 @@ from xenhost.system.http.connection import Handler, HttpConnection, Watched
 from xenhost.system.http.limits import Limits
 from xenhost.system.http.message import Peer
 from xenhost.system.http.raw import READ_BYTES
-from xenhost.system.http.sockets import BACKLOG, peer_address, peer_uid
+from xenhost.system.http.sockets import BACKLOG, counted_address, peer_address, peer_uid
 
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _CLOSE_SECONDS: Final = 5.0
@@ -36,6 +36,28 @@ class Listener:
     tls: ssl.SSLContext | None = None
 
 
+@dataclass(slots=True)
+class _Place:
+    """What a connection takes up."""
+
+    peer: Peer
+    begun: float
+    connection: HttpConnection | None = None
+    """None until TLS is spoken."""
+    left: bool = False
+    """It was told to make room, and does not count any more."""
+
+    @property
+    def idle_since(self) -> float | None:
+        """In seconds of the clock; None while it serves a request."""
+        return self.begun if self.connection is None else self.connection.waiting_since
+
+    @property
+    def known(self) -> bool:
+        """Whether whoever is there has said who he is."""
+        return self.connection is not None and self.connection.known
+
+
 class HttpServer:
     """Serves one handler on any number of sockets."""
 
@@ -47,8 +69,10 @@ class HttpServer:
         self._clock = clock
         self._log = log
         self._listeners: set[Listener] = set()
-        self._connections: dict[asyncio.Task[None], HttpConnection | None] = {}
+        self._connections: dict[asyncio.Task[None], _Place] = {}
         self._addresses: Counter[str] = Counter()
+        self._kinds: Counter[bool] = Counter()
+        """How many are over the network, and over unix sockets."""
 
     def open(self, listeners: Sequence[Listener]) -> None:
         """Begin to serve these sockets, beside those served already; they are closed with the server."""
@@ -67,11 +91,11 @@ class HttpServer:
             asyncio.get_running_loop().remove_reader(listener.socket)
             listener.socket.close()
         self._listeners.clear()
-        for task, connection in self._connections.items():
-            if connection is None or connection.idle:
+        for task, place in self._connections.items():
+            if place.connection is None or place.connection.idle:
                 task.cancel()
             else:
-                connection.closing = True
+                place.connection.closing = True
         if self._connections:
             await asyncio.wait(set(self._connections), timeout=grace)
         left = set(self._connections)
@@ -118,14 +142,41 @@ class HttpServer:
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         task = asyncio.create_task(self._serve(connection, listener, peer), name=f"http {peer.address}:{peer.port}")
-        self._connections[task] = None
-        self._addresses[peer.address] += 1
-        task.add_done_callback(functools.partial(self._ended, peer, connection))
+        self._connections[task] = _Place(peer, self._clock.monotonic())
+        self._kinds[bool(peer.address)] += 1
+        self._addresses[counted_address(peer.address)] += 1
+        task.add_done_callback(functools.partial(self._ended, connection))
 
     def _full(self, peer: Peer) -> bool:
-        if len(self._connections) >= self._limits.connections:
+        """Whether there is no room, after what was idle has made some."""
+        limits = self._limits
+        if peer.address and self._addresses[counted_address(peer.address)] >= limits.connections_per_address:
             return True
-        return bool(peer.address) and self._addresses[peer.address] >= self._limits.connections_per_address
+        return self._kinds[bool(peer.address)] >= limits.connections and not self._make_room(bool(peer.address))
+
+    def _make_room(self, network: bool) -> bool:
+        """Close the one that was idle longest, rather one that nobody knows. Says whether there was one."""
+        idle = [
+            (place.known, since, index, task, place)
+            for index, (task, place) in enumerate(self._connections.items())
+            if bool(place.peer.address) is network and not place.left and (since := place.idle_since) is not None
+        ]
+        if not idle:
+            return False
+        *_, task, place = min(idle)
+        self._leave(place)
+        task.cancel()
+        return True
+
+    def _leave(self, place: _Place) -> None:
+        if place.left:
+            return
+        place.left = True
+        self._kinds[bool(place.peer.address)] -= 1
+        address = counted_address(place.peer.address)
+        self._addresses[address] -= 1
+        if self._addresses[address] <= 0:
+            del self._addresses[address]
 
     def _turn_away(self, connection: socket.socket, listener: Listener) -> None:
         self._log.warning("http.too_many_connections", listener=listener.name, connections=len(self._connections))
@@ -156,7 +207,7 @@ class HttpServer:
         served = HttpConnection(reader, writer, protocol.gone, peer, self._handler, self._limits, self._clock)
         task = asyncio.current_task()
         if task is not None and task in self._connections:
-            self._connections[task] = served
+            self._connections[task].connection = served
         try:
             await served.run()
         except asyncio.CancelledError:
@@ -173,11 +224,10 @@ class HttpServer:
         except (OSError, TimeoutError):
             writer.transport.abort()
 
-    def _ended(self, peer: Peer, connection: socket.socket, task: asyncio.Task[None]) -> None:
-        if self._connections.pop(task, None) is None:
+    def _ended(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        place = self._connections.pop(task)
+        if place.connection is None:
             connection.close()  # cancelled before it began
-        self._addresses[peer.address] -= 1
-        if self._addresses[peer.address] <= 0:
-            del self._addresses[peer.address]
+        self._leave(place)
         if not task.cancelled() and (fault := task.exception()) is not None:
-            self._log.critical("http.handler_failed", address=peer.address, exc_info=fault)
+            self._log.critical("http.handler_failed", address=place.peer.address, exc_info=fault)

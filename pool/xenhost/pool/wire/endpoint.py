@@ -24,6 +24,10 @@ class Line(Protocol):
         """Return when the client has gone."""
         ...
 
+    def recognised(self) -> None:
+        """The client has proved who it is."""
+        ...
+
 
 class Endpoint:
     """Answers calls by name. One for the process."""
@@ -40,10 +44,13 @@ class Endpoint:
         if method is None:
             raise ApiError("MESSAGE_METHOD_UNKNOWN", name)
         if not method.session:
-            return await self._audited(caller.nobody(), "", method, name, untrusted_params)
+            value = await self._audited(caller.nobody(), "", method, name, untrusted_params)
+            line.recognised()  # it has logged in
+            return value
         if not untrusted_params:
             raise ApiError("MESSAGE_PARAMETER_COUNT_MISMATCH", method.name, "1", "0")
         session = self.session(untrusted_params[0])
+        line.recognised()
         with self._sessions.under_way(session.ref):
             work = self.call_as(caller.of(session), session, method, name, untrusted_params[1:])
             return await (_while_there(line, work) if method.name in _WAITING else work)

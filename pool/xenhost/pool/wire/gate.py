@@ -49,6 +49,7 @@ class Gate:
 
         async def handler(request: Request) -> Response:
             context, session = await self._admitted(request)
+            request.connection.recognised()
             name = f"http/{action.name}"
             if not context.superuser and context.roles.isdisjoint(action.roles):
                 self._record(action, context, session, "RBAC_PERMISSION_DENIED", 0.0)

@@ -122,7 +122,7 @@ class PoolListener:
         """A browser follows; a client that has sent its password in the clear is told not to."""
         host = request.headers.get("host")
         name = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
-        if request.method in ("GET", "HEAD") and name and self.https_ports:
+        if request.method in ("GET", "HEAD") and name.isascii() and name and self.https_ports:
             port = "" if self.https_ports[0] == 443 else f":{self.https_ports[0]}"
             target = f"https://{name}{port}{request.target if request.target.startswith('/') else '/'}"
             return text_response(HTTPStatus.MOVED_PERMANENTLY, "use HTTPS", ("Location", target))
