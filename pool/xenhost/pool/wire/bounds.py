@@ -10,6 +10,8 @@ MAX_VALUES: Final = 50_000
 MAX_PARAMS: Final = 64
 MAX_METHOD: Final = 128
 MAX_BATCH: Final = 100
+MAX_BATCH_ANSWERS: Final = 32 << 20
+"""Bytes of the answers of a batch, about; requests that come after so many are not answered."""
 INLINE_BYTES: Final = 64 << 10
 """Larger documents are read in a thread."""
 

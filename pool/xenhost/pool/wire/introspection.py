@@ -1,10 +1,33 @@
 """What the API says of itself: `system.listMethods` and its siblings, which need no session."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from xenhost.pool.call import Dispatcher, Value
 from xenhost.pool.schema.declarations import Message
 from xenhost.pool.schema.model import Model
+
+_LIST: Final = "system.listMethods"
+
+
+class Written:
+    """The answer of system.listMethods in one notation: a long one that hardly ever changes."""
+
+    def __init__(self, write: Callable[[Value], Iterator[str]]) -> None:
+        self._write = write
+        self._names: Value = None
+        self._text = ""
+
+    def of(self, names: Value) -> str:
+        """As text; written anew if the names are others than before."""
+        if names != self._names:
+            self._names, self._text = names, "".join(self._write(names))
+        return self._text
+
+
+def is_list(method: str) -> bool:
+    """Whether it is system.listMethods."""
+    return method == _LIST
 
 
 class Introspection:
@@ -17,7 +40,7 @@ class Introspection:
     def answer(self, method: str, params: Sequence[Value]) -> Value | None:
         """The answer; None if the method is another."""
         match method:
-            case "system.listMethods":
+            case _ if is_list(method):
                 return list(self._dispatcher.names())
             case "system.methodHelp":
                 message = self._message(params)

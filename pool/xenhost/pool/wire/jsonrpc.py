@@ -6,7 +6,7 @@ message and the parameters as its data; one of 1.0 is the failure array.
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -81,8 +81,13 @@ def _request(untrusted: object) -> Call | Malformed:
 
 def format_success(call: Call, value: Value) -> Iterator[str]:
     """The answer of a call that succeeded, in pieces."""
+    yield from format_written(call, pieces("" if value is None else value))
+
+
+def format_written(call: Call, written: Iterable[str]) -> Iterator[str]:
+    """The same, of a value that is JSON already."""
     yield '{"jsonrpc":"2.0","result":' if call.two else '{"result":'
-    yield from pieces("" if value is None else value)
+    yield from written
     yield f',"id":{_dumps(call.id)}}}' if call.two else f',"error":null,"id":{_dumps(call.id)}}}'
 
 

@@ -1,15 +1,15 @@
 """JSON-RPC over HTTP."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from xenhost.pool.call import ApiError
 from xenhost.pool.wire import jsonrpc
 from xenhost.pool.wire.answering import JSON, answer, document
-from xenhost.pool.wire.bounds import INLINE_BYTES, MAX_BYTES
+from xenhost.pool.wire.bounds import INLINE_BYTES, MAX_BATCH_ANSWERS, MAX_BYTES
 from xenhost.pool.wire.caller import caller_of
 from xenhost.pool.wire.endpoint import Endpoint
-from xenhost.pool.wire.introspection import Introspection
+from xenhost.pool.wire.introspection import Introspection, Written, is_list
 from xenhost.pool.wire.jsonrpc import Call, Malformed
 from xenhost.system.http.message import Request, Response
 
@@ -20,6 +20,7 @@ class JsonRpc:
     def __init__(self, endpoint: Endpoint, introspection: Introspection) -> None:
         self._endpoint = endpoint
         self._introspection = introspection
+        self._listed = Written(jsonrpc.pieces)
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request or a batch, whose requests are answered one after another."""
@@ -29,9 +30,20 @@ class JsonRpc:
         if isinstance(parsed, Call | Malformed):
             body = await self._one(request, parsed)
         else:
-            answers = [found for each in parsed if (found := await self._one(request, each))]
-            body = b"[" + b",".join(answers) + b"]" if answers else b""
+            body = await self._batch(request, parsed)
         return answer(JSON, body)
+
+    async def _batch(self, request: Request, calls: Sequence[Call | Malformed]) -> bytes:
+        """The answers, until they are too many bytes: who wants more asks again."""
+        answers: list[bytes] = []
+        size = 0
+        for each in calls:
+            refused = isinstance(each, Call) and _refused(each, size)
+            found = await self._one(request, refused or each)
+            if found:
+                answers.append(found)
+                size += len(found)
+        return b"[" + b",".join(answers) + b"]" if answers else b""
 
     async def _one(self, request: Request, call: Call | Malformed) -> bytes:
         """The document of an answer; none to a notification."""
@@ -42,6 +54,8 @@ class JsonRpc:
 
     async def _pieces(self, request: Request, call: Call) -> Iterator[str]:
         found = self._introspection.answer(call.method, call.params)
+        if found is not None and is_list(call.method):
+            return jsonrpc.format_written(call, (self._listed.of(found),))
         if found is not None:
             return jsonrpc.format_success(call, found)
         try:
@@ -50,3 +64,13 @@ class JsonRpc:
         except ApiError as error:
             return iter((jsonrpc.format_failure(call, error.as_xenapi()),))
         return jsonrpc.format_success(call, value)
+
+
+def _refused(call: Call, size: int) -> Malformed | None:
+    """Why a request of a batch is not answered, after answers of so many bytes."""
+    text = ""
+    if call.method.startswith("system."):
+        text = "the methods of class system are in no batch"
+    elif size > MAX_BATCH_ANSWERS:
+        text = f"the answers of this batch have more than {MAX_BATCH_ANSWERS >> 20} MiB"
+    return Malformed(jsonrpc.INVALID_REQUEST, text, call.two, call.id) if text else None

@@ -10,7 +10,7 @@ from xenhost.pool.wire.answering import XML, answer, document
 from xenhost.pool.wire.bounds import INLINE_BYTES, MAX_BYTES, WireError
 from xenhost.pool.wire.caller import caller_of
 from xenhost.pool.wire.endpoint import Endpoint
-from xenhost.pool.wire.introspection import Introspection
+from xenhost.pool.wire.introspection import Introspection, Written, is_list
 from xenhost.pool.wire.xmlrpc_reader import Call, parse_call
 from xenhost.system.http.message import Request, Response
 
@@ -23,6 +23,7 @@ class XmlRpc:
     def __init__(self, endpoint: Endpoint, introspection: Introspection) -> None:
         self._endpoint = endpoint
         self._introspection = introspection
+        self._listed = Written(xmlrpc.format_response)
 
     async def __call__(self, request: Request) -> Response:
         """Answer a methodCall. What is none gets a fault, never a failure of the API."""
@@ -36,6 +37,8 @@ class XmlRpc:
 
     async def _pieces(self, request: Request, call: Call) -> Iterator[str]:
         found = self._introspection.answer(call.method, call.params)
+        if found is not None and is_list(call.method):
+            return iter((self._listed.of(found),))
         if found is not None:
             return xmlrpc.format_response(found)  # these alone are not wrapped
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from kit.http import exchange
 from kit.pool_wire import PASSWORD, USER, Wire, echo, wire
 from xenhost.pool.call import ApiError, Context, Role, Value
+from xenhost.pool.wire.bounds import MAX_BATCH_ANSWERS
 
 XML = "<?xml version='1.0'?><methodCall><methodName>{}</methodName><params>{}</params></methodCall>"
 
@@ -120,6 +121,37 @@ async def test_a_batch_is_answered_in_order_and_notifications_not_at_all(tmp_pat
         _, text = await post(at.http, "/jsonrpc", json.dumps(batch))
         assert [each["id"] for each in json.loads(text)] == ["a", "b"]
         assert done == [1, 2]
+
+
+async def test_a_batch_ends_when_its_answers_are_too_long_and_has_no_methods_of_system(tmp_path: Path) -> None:
+    async with wire(tmp_path) as at:
+        done: list[int] = []
+
+        async def long(context: Context) -> Value:
+            done.append(1)
+            return "a" * (MAX_BATCH_ANSWERS // 4)
+
+        at.methods.register("x.long", long)
+        session = await login(at)
+        batch = [{"jsonrpc": "2.0", "method": "x.long", "params": [session], "id": number} for number in range(8)]
+        _, text = await post(at.http, "/jsonrpc", json.dumps([{"method": "system.listMethods", "id": "l"}, *batch]))
+        answers = json.loads(text)
+        assert [each["id"] for each in answers] == ["l", *range(8)]
+        assert answers[0]["error"][0] == "MALFORMED_REQUEST"
+        assert ["result" in each for each in answers[1:]] == [True] * 4 + [False] * 4
+        assert answers[-1]["error"]["code"] == -32600
+        assert len(done) == 4
+
+
+async def test_the_list_of_methods_is_that_of_now(tmp_path: Path) -> None:
+    async with wire(tmp_path) as at:
+        for name in ("x.first", "x.second"):
+            at.methods.register(name, echo())
+            for _ in range(2):
+                found = await rpc(at, "system.listMethods")
+                assert isinstance(found, dict)
+                assert name in found["result"]
+                assert f"<value>{name}</value>" in await xml(at, "system.listMethods")
 
 
 async def test_what_is_no_document_gets_a_fault_and_the_connection_goes_on(tmp_path: Path) -> None:
@@ -260,6 +292,8 @@ async def test_with_https_alone_plain_http_says_where_it_is(tmp_path: Path) -> N
         assert f"\r\nLocation: https://pool:{at.https}/?a\r\n".encode() in answer
         assert answer.startswith(b"HTTP/1.1 301")
         assert (await post(at.http, "/", "x"))[0].startswith("HTTP/1.1 403")
+        strange = await exchange(at.http, b"GET / HTTP/1.1\r\nHost: p\xf6\xf6l\r\nConnection: close\r\n\r\n")
+        assert strange.startswith(b"HTTP/1.1 403")
 
 
 async def test_browsers_are_told_to_stay_with_https_if_that_is_wanted(tmp_path: Path) -> None:
