@@ -1,5 +1,6 @@
 """`<class>-list` and `<class>-param-get, -set, -list, -add, -remove, -clear`, for every class, from the model."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +9,7 @@ from xenhost.pool.call import Ref, Value
 from xenhost.pool.cli_server import words
 from xenhost.pool.cli_server.arguments import CliError, to_bool
 from xenhost.pool.cli_server.fields import Shown, find_field, shown_fields
-from xenhost.pool.cli_server.shell import Shell
+from xenhost.pool.cli_server.shell import RECORDS, Shell
 from xenhost.pool.schema.types import EnumOf, MapOf, RefTo, Scalar, SetOf
 
 _NOT_FILTERS: Final = frozenset({"params", "database", "topic", "multiple"})
@@ -94,11 +95,14 @@ async def run(shell: Shell, kind: Kind, verb: str) -> None:
 async def _list(shell: Shell, kind: Kind) -> None:
     filters = {name: value for name, value in shell.args.params.items() if name not in _NOT_FILTERS}
     wanted = {**kind.only, **filters}
-    records = [record for record in (await shell.records(kind.cls)).values() if shell.matches(kind.cls, record, wanted)]
     fields = _columns(shell, kind)
-    await shell.print_records(
-        [[(field.title, shell.texts.of(field, record)) for field in fields] for record in records]
-    )
+    records = await shell.matching(kind.cls, wanted)
+    rows: list[list[tuple[str, str]]] = []
+    for record in records.values():
+        rows.append([(field.title, shell.texts.of(field, record)) for field in fields])
+        if len(rows) % RECORDS == 0:
+            await asyncio.sleep(0)
+    await shell.print_records(rows)
 
 
 def _columns(shell: Shell, kind: Kind) -> Sequence[Shown]:

@@ -1,16 +1,19 @@
 """What commands of xe work with: calls of the API as the one who types, the objects they name, and their output."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from xenhost.pool.call import ApiError, Context, Ref, Value
 from xenhost.pool.cli_server import protocol
 from xenhost.pool.cli_server.arguments import Arguments, CliError
-from xenhost.pool.cli_server.fields import Texts, block, find_field, minimal
+from xenhost.pool.cli_server.fields import Shown, Texts, block, find_field, minimal
 from xenhost.pool.database.database import Database
 from xenhost.pool.session.session import Session
 from xenhost.pool.wire.endpoint import Endpoint
 
+RECORDS: Final = 200
+"""Looked at without giving others their turn."""
 SELECTOR_WORDS: Final = frozenset({"multiple", "force", "params", "all", "database"})
 
 
@@ -79,14 +82,34 @@ class Shell:
         assert isinstance(found, Mapping)
         return found  # type: ignore[return-value] # records by reference
 
-    def matches(self, cls: str, record: Mapping[str, Value], wanted: Mapping[str, str]) -> bool:
-        """Whether fields have these values: `name=value`, `map:key=value`, `set:contains=value`. Raises CliError."""
+    async def matching(self, cls: str, wanted: Mapping[str, str]) -> Mapping[str, Mapping[str, Value]]:
+        """Those whose fields have these values: `name=value`, `map:key=value`, `set:contains=value`.
+
+        Others get their turn between them. Raises ApiError, CliError for a field that there is not.
+        """
+        filters = self._filters(cls, wanted)
+        found: dict[str, Mapping[str, Value]] = {}
+        for count, (ref, record) in enumerate((await self.records(cls)).items(), 1):
+            if self._matches(record, filters):
+                found[ref] = record
+            if count % RECORDS == 0:
+                await asyncio.sleep(0)
+        return found
+
+    def _filters(self, cls: str, wanted: Mapping[str, str]) -> Sequence[tuple[Shown, str, str]]:
+        """Field, key in it, and value. Raises CliError."""
         model = self.database.model.classes[cls]
+        found: list[tuple[Shown, str, str]] = []
         for name, text in wanted.items():
             plain, _, key = name.partition(":")
             shown = find_field(model, plain)
             if shown is None:
                 raise CliError(f"Error: {cls} has no field {plain!r:.60}")
+            found.append((shown, key, text))
+        return found
+
+    def _matches(self, record: Mapping[str, Value], filters: Sequence[tuple[Shown, str, str]]) -> bool:
+        for shown, key, text in filters:
             value = record.get(shown.field.name)
             if key and isinstance(value, Mapping):
                 if key not in value or self.texts.text(value[key]) != text:
@@ -108,11 +131,10 @@ class Shell:
         named = wanted.pop("vm", None)
         found = [
             Ref(ref)
-            for ref, record in (await self.records("VM")).items()
+            for ref, record in (await self.matching("VM", wanted)).items()
             if not record["is_a_template"]
             and not record["is_control_domain"]
             and (named is None or named in (record["uuid"], record["name_label"]))
-            and self.matches("VM", record, wanted)
         ]
         if not found:
             raise CliError("Error: No matching VMs found")

@@ -1,14 +1,15 @@
 """The sessions there are.
 
-A session ends after 24 idle hours. Each originator, and each user, may have so many; who makes one more loses the one
-that was idle longest (xapi, db_gc_util.ml). One with a call or a task under way is not idle.
+A session ends after 24 idle hours. Each originator of a user, and each user, may have so many; who makes one more
+loses the one that was idle longest (xapi, db_gc_util.ml). One with a call or a task under way is not idle.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from enum import StrEnum
+from typing import NamedTuple, Protocol
 
 from xenhost.core.clock import Clock
 from xenhost.pool.call import Ref
@@ -20,8 +21,9 @@ class SessionLimits:
     """Numbers of sessions, and seconds. Those of xapi."""
 
     per_originator: int = 500
+    """Of an originator and a user."""
     per_user: int = 500
-    """Of a user who is no local superuser."""
+    """Of a user who is no local superuser, whatever originators he names."""
     others: int = 400
     """Local superusers without an originator; and apart from them, other daemons of the pool."""
     total: int = 10_000
@@ -49,6 +51,19 @@ class Watcher(Protocol):
         ...
 
 
+class _Kind(StrEnum):
+    POOL = "pool"
+    ORIGINATOR = "originator"
+    USER = "user"
+    OTHERS = "others"
+
+
+class _Group(NamedTuple):
+    kind: _Kind
+    originator: str = ""
+    user: str = ""
+
+
 class SessionTable:
     """Sessions by reference."""
 
@@ -60,7 +75,7 @@ class SessionTable:
         self._sessions: dict[Ref, Session] = {}
         self._active: dict[Ref, float] = {}
         self._calls: Counter[Ref] = Counter()
-        self._groups: dict[str, dict[Ref, None]] = {}
+        self._groups: dict[_Group, dict[Ref, None]] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -142,15 +157,21 @@ class SessionTable:
         for ref in idle[: len(refs) - limit]:
             self.remove(ref, "there are too many")
 
-    def _limit(self, group: str) -> int:
-        if group.startswith("originator:"):
-            return self._limits.per_originator
-        return self._limits.per_user if group.startswith("user:") else self._limits.others
+    def _limit(self, group: _Group) -> int:
+        match group.kind:
+            case _Kind.ORIGINATOR:
+                return self._limits.per_originator
+            case _Kind.USER:
+                return self._limits.per_user
+        return self._limits.others
 
 
-def _group(session: Session) -> str:
+def _group(session: Session) -> _Group:
+    """Who shares a limit with it. What a client calls itself makes no difference for who is no superuser."""
     if session.pool:
-        return "pool"
+        return _Group(_Kind.POOL)
+    if not session.superuser:
+        return _Group(_Kind.USER, user=session.subject_identifier or session.user)
     if session.originator:
-        return f"originator:{session.originator}"
-    return "others" if session.superuser else f"user:{session.user}"
+        return _Group(_Kind.ORIGINATOR, session.originator, session.user)
+    return _Group(_Kind.OTHERS)

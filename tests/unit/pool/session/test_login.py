@@ -40,7 +40,7 @@ class Door:
 
     def try_it(self, user: str, password: str, address: str = "192.0.2.1") -> asyncio.Task[object]:
         context = Context(client=f"{address} tests")
-        return asyncio.create_task(self.logins.login_with_password(context, user, password))  # type: ignore[arg-type] # a Value
+        return asyncio.create_task(self.logins.login_with_password(context, user, password))
 
 
 async def turn() -> None:

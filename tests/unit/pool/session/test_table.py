@@ -69,6 +69,19 @@ def test_users_are_counted_apart_from_superusers_and_daemons_of_the_pool(table: 
     assert len(table.ended) == 1
 
 
+def test_who_is_no_superuser_has_one_limit_whatever_he_calls_himself(table: Table) -> None:
+    refs = [table.add(f"o{number}", user="eve", superuser=False) for number in range(4)]
+    assert table.ended == refs[:2]
+
+
+def test_sessions_of_a_user_make_no_room_for_another_of_the_same_originator(table: Table) -> None:
+    mine = [table.add("xo"), table.add("xo")]
+    for _ in range(3):
+        table.add("xo", user="eve", superuser=False)
+        table.add("xo", user="admin")
+    assert all(table.sessions.find(ref) for ref in mine)
+
+
 def test_there_is_a_limit_however_many_originators_a_client_invents(table: Table) -> None:
     refs = [table.add(f"o{number}") for number in range(8)]
     assert table.ended == refs[:2]
