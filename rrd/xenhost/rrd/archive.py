@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from xenhost.core.ids import is_uuid
 from xenhost.core.metrics import HOST, Owner, OwnerKind
 from xenhost.rrd import rrd_file
 from xenhost.rrd.document import Document
-from xenhost.rrd.resolution import AVERAGES, STEP, WITH_EXTREMES
+from xenhost.rrd.resolution import AVERAGES, STEP, WITH_EXTREMES, Cf
 from xenhost.rrd.rrd_file import BadFile, Meaning
 from xenhost.rrd.store import Fresh, FreshColumns, Store
 
@@ -57,11 +57,12 @@ class Archive:
         found = (_owner(path.stem) for path in sorted(self._folder.glob("*.rrd")))
         return tuple(owner for owner in found if owner is not None)
 
-    def save(self, store: Store, only: Owner | None = None) -> None:
+    def save(self, store: Store, only: Owner | None = None) -> bool:
         """Bring the files of all owners in the store up to date, or of one: once a minute, before a VM is unloaded, and
-        before the agent ends. A millisecond for each owner. What fails for one owner is logged and tried again."""
+        before the agent ends. A millisecond for each owner. What fails for one owner is logged and tried again;
+        False: something did."""
         with self._lock:
-            self._save_all(store, store.owners() if only is None else (only,))
+            return self._save_all(store, store.owners() if only is None else (only,))
 
     def load(self, owner: Owner) -> Document | None:
         """What its file has; None: none. A damaged file is set aside, logged, and counts as none."""
@@ -71,10 +72,16 @@ class Archive:
 
     def put(self, owner: Owner, document: Document) -> None:
         """Replace its file by a document that came from elsewhere. Raises OSError, BadFile; TooBusy: it is too big."""
-        store = Store("", document.updated + STEP)
+        extremes = any(each.resolution.cf is not Cf.AVERAGE for each in document.archives)
+        store = Store("", document.updated + STEP, vm_extremes=extremes)
         store.load(owner, document)
         with self._lock:
             self._files[owner] = self._restore(owner, store)
+
+    def let_go(self, owner: Owner) -> None:
+        """Of what is remembered of its file, which stays: it is not saved for a while."""
+        with self._lock:
+            self._files.pop(owner, None)
 
     def remove(self, owner: Owner) -> None:
         """Its file, if there is one. Raises OSError."""
@@ -104,13 +111,14 @@ class Archive:
             self._set_aside(owner, error)
             return None
 
-    def _save_all(self, store: Store, owners: Sequence[Owner]) -> None:
+    def _save_all(self, store: Store, owners: Sequence[Owner]) -> bool:
         known = [self._files[owner].updated if owner in self._files else 0 for owner in owners]
         fresh = store.fresh(min(known, default=0))
         if not fresh.times:
             fresh = store.fresh(0)  # there is nothing new, unless the clock was put back
             if not fresh.times or max(known) <= fresh.times[-1] + BACK_SECONDS:
-                return
+                return True
+        done = True
         for owner in owners:
             columns = fresh.owners.get(owner)
             if columns is None or not columns.sources:
@@ -122,6 +130,8 @@ class Archive:
             except (BadFile, OSError) as error:
                 self._files.pop(owner, None)
                 self._log.warning("archive.not_saved", owner=self.path(owner).stem, problem=str(error))
+                done = False
+        return done
 
     def _save(self, owner: Owner, columns: FreshColumns, fresh: Fresh, store: Store) -> _File:
         path = self.path(owner)
@@ -136,6 +146,7 @@ class Archive:
                 return self._restore(owner, store)
             file = _File(fresh.times[0] - STEP, frozenset(wanted), {})
             rrd_file.create(path, wanted, WITH_EXTREMES if columns.extremes else AVERAGES, file.updated)
+        wanted = _kept(wanted, file.meanings)
         if wanted.keys() != file.columns:
             rrd_file.change(path, wanted.keys() - file.columns, file.columns - wanted.keys())
         if wanted != file.meanings:
@@ -155,6 +166,7 @@ class Archive:
         path, document = self.path(owner), store.document(owner)
         sources = store.fresh(int(document.updated)).owners[owner].sources
         wanted = {rrd_file.column_name(source.name): rrd_file.meaning(source) for source in sources}
+        wanted = _kept(wanted, rrd_file.read_meanings(_sidecar(path)))
         rrd_file.restore(path, document)
         rrd_file.write_meanings(_sidecar(path), wanted)
         return _File(int(document.updated), frozenset(wanted), wanted)
@@ -180,6 +192,16 @@ class Archive:
 
 def _columns(columns: FreshColumns) -> list[str]:
     return [rrd_file.column_name(source.name) for source in columns.sources]
+
+
+def _kept(wanted: Mapping[str, Meaning], before: Mapping[str, Meaning]) -> dict[str, Meaning]:
+    """With the units and descriptions of before where there are none yet: a document knows none."""
+    return {
+        column: replace(each, units=old.units, description=old.description)
+        if not each.units and not each.description and (old := before.get(column)) is not None and old.name == each.name
+        else each
+        for column, each in wanted.items()
+    }
 
 
 def _has_past(document: Document) -> bool:

@@ -29,6 +29,8 @@ class Binding:
     columns: NDArray[numpy.int32]
     seen: int
     """The last tick that had it."""
+    stale: bool = False
+    """Are its columns to be looked up anew?"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,16 +85,16 @@ class Bindings:
 
     def changed(self, owner: Owner) -> None:
         """Its columns did: they are looked up anew."""
-        for key, binding in list(self._known.items()):
+        for binding in self._known.values():
             if owner in binding.owners:
-                del self._known[key]
+                binding.stale = True  # and unbound in time, if it does not come again
                 self._layout = EMPTY
 
     def _lay_out(self, bound: Sequence[tuple[Source, ...]]) -> Layout:
         bindings, starts, start = [], [], 0
         for sources in bound:
             binding = self._known.get(id(sources))
-            if binding is None:
+            if binding is None or binding.stale:
                 binding = self._known[id(sources)] = self._new(sources)
             binding.seen = self._tick
             bindings.append(binding)

@@ -11,7 +11,9 @@ from xenhost.rrd.resolution import AVERAGES, WITH_EXTREMES, Cf
 from xenhost.rrd.rings import BLOCK, Columns, Rings
 
 MAX_OWNER_SOURCES: Final = 2_000
-"""Data sources of one owner, recorded or not."""
+"""Data sources of one VM or SR, recorded or not."""
+MAX_HOST_SOURCES: Final = 20_000
+"""Of the host: interfaces, disks and sensors of a large one are thousands."""
 
 
 class Owned:
@@ -26,6 +28,7 @@ class Owned:
         self.sources: dict[str, Source] = {}
         """Of the recorded ones."""
         self.live: dict[str, Source] = {}
+        self._most: Final = MAX_HOST_SOURCES if owner.kind is OwnerKind.HOST else MAX_OWNER_SOURCES
         self._label: Final = label
         self._blocks: list[int] = []
         self._free: list[int] = []
@@ -46,18 +49,18 @@ class Owned:
 
     def has_room(self) -> bool:
         """For one more live data source?"""
-        return len(self.live) < MAX_OWNER_SOURCES
+        return len(self.live) < self._most
 
     def add(self, source: Source, table: "Table") -> int:
         """A column for a data source, unknown so far. If there are too many, one that is not live any more goes.
 
         Raises TooBusy: all of them are live."""
-        if len(self.columns) >= MAX_OWNER_SOURCES:
+        if len(self.columns) >= self._most:
             gone = next((name for name in self.columns if name not in self.live), None)
             if gone is not None:
                 self.drop(gone, table)
-        if len(self.columns) >= MAX_OWNER_SOURCES:
-            raise TooBusy(f"{self._label} has {MAX_OWNER_SOURCES} data sources already; forget some")
+        if len(self.columns) >= self._most:
+            raise TooBusy(f"{self._label} has {self._most} data sources already; forget some")
         if not self._free:
             block = table.take(self)
             self._blocks.append(block.start)
@@ -144,6 +147,10 @@ class Table:
         """The clock went back to this slot."""
         self.rings.go_back(slot)
         self._unread(numpy.flatnonzero(self.slot >= slot))
+
+    def forget_readings(self) -> None:
+        """What counters and gauges said last, and when; what was written stays."""
+        self.time[:] = self.raw[:] = numpy.nan
 
     def _unread(self, columns: Columns) -> None:
         self.time[columns] = self.raw[columns] = numpy.nan

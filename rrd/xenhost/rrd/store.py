@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy
+import structlog
 from numpy.typing import NDArray
 
 from xenhost.core.errors import HandleInvalid, InvalidValue, TooBusy
@@ -21,6 +22,8 @@ from xenhost.rrd.resolution import HEARTBEAT, STEP
 from xenhost.rrd.rings import Rings
 from xenhost.rrd.selection import choose, empty
 from xenhost.rrd.updates import Updates, UpdatesQuery
+
+_log = structlog.get_logger()
 
 MAX_OWNERS: Final = 5_000
 MAX_SOURCES: Final = 200_000
@@ -88,8 +91,8 @@ BACK_SLOTS: Final = 12
 class Store:
     """Safe to be used by several threads: each call holds the lock for some milliseconds, and never while it formats.
 
-    An owner is HOST (with its empty UUID), or a VM or SR with its UUID. Of VMs it knows those that were loaded, and
-    drops readings of others; the host and SRs are there as soon as there is a reading of them.
+    An owner is HOST (with its empty UUID), or a VM or SR with its UUID. Of VMs and SRs it knows those that were
+    loaded, and drops readings of others; the host is there as soon as there is a reading of it.
     """
 
     def __init__(self, host_uuid: str, now: float, *, vm_extremes: bool = False, record_all: bool = False) -> None:
@@ -102,6 +105,9 @@ class Store:
         self._table: Final = Table(Rings(int(now // STEP)), MAX_SOURCES)
         self._owners: Final[dict[Owner, Owned]] = {}
         self._bindings: Final = Bindings(self._bind, self._unbind)
+        self._refused: Final[set[Owner]] = set()
+        """Owners of data sources that were refused, which is logged once."""
+        self._last = now
 
     def tick(self, now: float, readings: Sequence[Reading]) -> None:
         """Take what was read. Once every 5 s, best in the middle of a slot (`now % 5` about 2.5). `now`: wall clock.
@@ -153,6 +159,7 @@ class Store:
             document = give_document(owned, self._table)
             owned.drop_all(self._table)
             self._bindings.changed(owner)
+            self._refused.discard(owner)
             return document
 
     def restarted(self, owner: Owner) -> None:
@@ -254,6 +261,9 @@ class Store:
         slot, rings = int(now // STEP), self._table.rings
         if slot < rings.head - BACK_SLOTS:
             self._table.go_back(slot)
+        if now < self._last:
+            self._table.forget_readings()  # how long ago they were is not known any more
+        self._last = now
         rings.move(slot, REACH)
 
     def _take(
@@ -318,20 +328,28 @@ class Store:
         owned = self._owners.get(source.owner)
         try:
             if owned is None:
-                if source.owner.kind is OwnerKind.VM:
-                    return None
+                if source.owner.kind is not OwnerKind.HOST:
+                    return None  # its file comes first: what begins without it would replace it
                 owned = self._own(source.owner)
             if source.name not in owned.live and (not owned.has_room() or not is_name(source.name)):
+                self._refuse(source)
                 return None
             owned.live[source.name] = source
             if (column := owned.columns.get(source.name)) is None:
                 return owned.add(source, self._table) if source.default or self._record_all else None
         except TooBusy:
+            self._refuse(source)
             return None
         if owned.sources[source.name].type is not source.type:
             self._table.unread(column)
         owned.sources[source.name] = source
         return column
+
+    def _refuse(self, source: Source) -> None:
+        if source.owner not in self._refused:
+            self._refused.add(source.owner)
+            name, owner = source.name[:100], label(source.owner, self._host_uuid)
+            _log.warning("data sources are refused: too many, or no names", owner=owner, first=name)
 
     def _unbind(self, source: Source) -> None:
         owned = self._owners.get(source.owner)

@@ -5,6 +5,7 @@ import threading
 
 import numpy
 import pytest
+import structlog.testing
 
 from unit.rrd.store_kit import HOST_UUID, MIDDLE, OTHER_VM, SR, VM, Bench, counter, gauge
 from xenhost.core.errors import HandleInvalid, InvalidValue, TooBusy
@@ -15,11 +16,11 @@ from xenhost.rrd.store import Store
 from xenhost.rrd.updates import UpdatesQuery
 
 
-def test_readings_of_vms_that_are_not_there_are_left_out() -> None:
+def test_readings_of_vms_and_srs_that_are_not_there_are_left_out() -> None:
     bench = Bench()
     bench.store.load(VM)
     bench.tick({gauge("memory", VM): 1.0, gauge("memory", OTHER_VM): 2.0, gauge("size", SR): 3.0})
-    assert bench.store.owners() == (VM, SR)
+    assert bench.store.owners() == (VM,)
     with pytest.raises(HandleInvalid):
         bench.store.query(OTHER_VM, "memory")
 
@@ -31,6 +32,22 @@ def test_a_vm_that_comes_later_is_taken_from_the_same_reading() -> None:
     bench.store.load(VM)
     bench.tick({memory: 2.0})
     assert bench.store.query(VM, "memory") == 2.0
+
+
+def test_an_sr_that_is_begun_while_a_program_tells_of_it_has_its_past() -> None:
+    bench = Bench()
+    size = gauge("size", SR)
+    bench.store.load(SR)
+    for _ in range(30):
+        bench.tick({size: 1.0})
+    document = bench.store.unload(SR)
+    bench.tick({size: 2.0})
+    assert SR not in bench.store.owners(), "its file comes first"
+    bench.store.load(SR, document)
+    bench.tick({size: 3.0})
+    bench.tick({size: 3.0})
+    assert bench.store.query(SR, "size") == 3.0
+    assert bench.row(size, 10) == 1.0
 
 
 def test_a_vm_that_halts_and_comes_back_has_its_past() -> None:
@@ -163,19 +180,50 @@ def test_a_reading_with_too_few_values_is_left_out() -> None:
 
 def test_an_owner_has_so_many_sources_and_no_more() -> None:
     bench = Bench()
-    bench.tick({gauge(f"s{number}"): 1.0 for number in range(MAX_OWNER_SOURCES + 50)})
-    assert len(bench.store.sources(HOST)) == MAX_OWNER_SOURCES
+    bench.store.load(VM)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            bench.tick({gauge(f"s{number}", VM): 1.0 for number in range(MAX_OWNER_SOURCES + 50)})
+    assert len(bench.store.sources(VM)) == MAX_OWNER_SOURCES
+    assert [each["owner"] for each in logs] == [f"vm:{VM.uuid}"]
+
+
+def test_a_large_host_has_more() -> None:
+    bench = Bench()
+    bench.tick({gauge(f"pif_eth{number}_rx"): 1.0 for number in range(5000)})
+    assert len(bench.store.sources(HOST)) == 5000
+
+
+def test_what_does_not_come_again_after_a_change_is_not_live_for_ever() -> None:
+    bench = Bench()
+    bench.tick({gauge("gone"): 1.0})
+    bench.tick({gauge("load"): 1.0, Source("rare", type=SourceType.GAUGE): 1.0})
+    bench.store.record(HOST, "rare")
+    for _ in range(40):
+        bench.tick({gauge("load"): 1.0})
+    assert [each.source.name for each in bench.store.newest()] == ["load"]
+
+
+def test_no_rate_is_made_up_when_the_clock_was_put_back() -> None:
+    bench = Bench()
+    bytes_read, value = counter("read"), 0.0
+    for back in (0, 0, 0, 30, 0, 0, 0, 0, 0, 0, 0, 400, 0, 0, 0):
+        bench.now -= back
+        value += 5000.0 + 1000.0 * back  # the machine went on: 5 s, and what the clock lost
+        bench.tick({bytes_read: value})
+    values = bench.store.document(HOST).archives[0].values[:, 0]
+    assert set(values[numpy.isfinite(values)].tolist()) == {1000.0}
 
 
 def test_a_program_that_describes_itself_anew_each_time_is_no_leak() -> None:
     bench = Bench()
+    bench.store.load(VM)
     for number in range(100):
-        bench.tick({gauge(f"n{number}_{other}"): 1.0 for other in range(50)})
-    assert len(bench.store.sources(HOST)) <= MAX_OWNER_SOURCES + 40 * 50
+        bench.tick({gauge(f"n{number}_{other}", VM): 1.0 for other in range(50)})
+    assert len(bench.store.sources(VM)) <= MAX_OWNER_SOURCES + 40 * 50
     assert len(bench.store._bindings._known) < 40
-    late = gauge("late")
-    bench.tick({late: 1.0})
-    assert bench.store.query(HOST, "late") == 1.0, "there is room for what comes later"
+    bench.tick({gauge("late", VM): 1.0})
+    assert bench.store.query(VM, "late") == 1.0, "there is room for what comes later"
 
 
 def test_there_are_so_many_owners_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ def bench_of(ticks: int) -> Bench:
     bench = Bench(now=MIDDLE + 5)
     bench.store.load(VM)
     bench.store.load(OTHER_VM)
+    bench.store.load(SR)
     sources = {
         gauge("cpu0"): 0.25,
         gauge("memory", VM): 2147483648.0,

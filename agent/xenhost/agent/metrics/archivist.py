@@ -9,11 +9,12 @@ from typing import Final, TypeVar
 
 import structlog
 
-from xenhost.core.errors import InternalError
+from xenhost.core.errors import InternalError, OperationNotAllowed
 from xenhost.core.metrics import Owner
 from xenhost.rrd.archive import Archive
 from xenhost.rrd.document import Document
 from xenhost.rrd.graph import Graph, draw
+from xenhost.rrd.rrd_file import BadFile
 from xenhost.rrd.store import Store
 
 Log = structlog.typing.FilteringBoundLogger
@@ -39,19 +40,24 @@ class Archivist:
         await self._asked("load an archive", lambda: self._begin(owner))
 
     async def end(self, owner: Owner) -> None:
-        """Out of the store, into its file. A no-op if the store does not have it. Raises InternalError."""
+        """Out of the store, into its file. A no-op if the store does not have it. Raises InternalError: its
+        file cannot be written, and the store still has it."""
         await self._asked("write an archive", lambda: self._end(owner))
 
     async def document(self, owner: Owner) -> Document | None:
         """What is known of an owner, in the store or in its file. Raises InternalError."""
         return await self._asked("read an archive", lambda: self._document(owner))
 
-    async def put(self, owner: Owner, document: Document, live: bool) -> None:
-        """Replace what is known: in the store if it is `live`, in its file otherwise. Raises TooBusy, InternalError."""
-        await self._asked("write an archive", lambda: self._put(owner, document, live))
+    async def put(self, owner: Owner, document: Document) -> None:
+        """Replace what is known: in its file, and in the store if that has it. Raises TooBusy, InternalError."""
+        await self._asked("write an archive", lambda: self._put(owner, document))
+
+    async def keep(self, owner: Owner, document: Document) -> None:
+        """Replace its file. Raises OperationNotAllowed if the store has it, TooBusy, InternalError."""
+        await self._asked("write an archive", lambda: self._keep(owner, document))
 
     async def remove(self, owner: Owner) -> None:
-        """Its file, and what the store has of it. Raises InternalError."""
+        """Its file. Raises OperationNotAllowed if the store has it, InternalError."""
         await self._asked("remove an archive", lambda: self._remove(owner))
 
     async def drawn(self, owner: Owner, graph: Graph) -> bytes:
@@ -60,7 +66,7 @@ class Archivist:
 
     async def save(self) -> None:
         """All of the store into its files. Raises InternalError."""
-        await self._asked("write the archives", lambda: self._archive.save(self._store))
+        await self._asked("write the archives", self._saved_all)
 
     def save_soon(self) -> None:
         """The same, from any thread, without waiting; a no-op while one is under way."""
@@ -78,27 +84,46 @@ class Archivist:
         except OSError as error:
             self._log.error("archives cannot be written", reason=str(error))
 
+    def _saved_all(self) -> None:
+        self._archive.save(self._store)
+
     def _begin(self, owner: Owner) -> None:
         if owner not in self._store.owners():
             self._store.load(owner, self._archive.load(owner))
 
     def _end(self, owner: Owner) -> None:
-        document = self._store.unload(owner)
-        if document is not None:
-            self._archive.put(owner, document)
+        if owner not in self._store.owners():
+            return
+        if not self._archive.save(self._store, owner):
+            raise OSError(f"the file of {owner.kind} {owner.uuid} cannot be written")
+        self._store.unload(owner)
+        self._archive.let_go(owner)
 
     def _document(self, owner: Owner) -> Document | None:
         return self._store.document(owner) if owner in self._store.owners() else self._archive.load(owner)
 
-    def _put(self, owner: Owner, document: Document, live: bool) -> None:
-        if live:
+    def _put(self, owner: Owner, document: Document) -> None:
+        if owner in self._store.owners():
             self._store.load(owner, document)
-        else:
-            self._archive.put(owner, document)
+            document = self._store.document(owner)  # the file's past, too: a save adds what is new alone
+        self._archive.put(owner, document)
+
+    def _keep(self, owner: Owner, document: Document) -> None:
+        self._check_free(owner)
+        self._archive.put(owner, document)
+        self._archive.let_go(owner)
 
     def _remove(self, owner: Owner) -> None:
-        self._store.unload(owner)
+        self._check_free(owner)
         self._archive.remove(owner)
+
+    def _check_free(self, owner: Owner) -> None:
+        if owner in self._store.owners():
+            what = f"{owner.kind.value} {owner.uuid}".strip()
+            raise OperationNotAllowed(
+                f"the database of {what} is in use; halt the VM, or detach the SR",
+                reason_text="the database is in use",
+            )
 
     def _drawn(self, owner: Owner, graph: Graph) -> bytes:
         if owner in self._store.owners():
@@ -110,7 +135,7 @@ class Archivist:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except FileNotFoundError:
             raise
-        except OSError as error:
+        except (OSError, BadFile) as error:
             raise InternalError(f"cannot {what}: {error}", message=str(error)) from error
 
 

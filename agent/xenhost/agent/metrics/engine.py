@@ -149,23 +149,19 @@ class MetricsEngine:
         return found
 
     async def put(self, owner: Owner, document: Document) -> None:
-        """Replace it: in the store if the owner is there, else its file. Raises OperationNotAllowed, TooBusy."""
+        """Replace it: its file, and in the store if the owner is there. Raises OperationNotAllowed, TooBusy."""
         if owner == HOST:
             raise OperationNotAllowed(
                 "the host's database is made here and nowhere else", reason_text="the host's database is its own"
             )
-        await self._archivist.put(owner, document, self.known(owner))
+        await self._archivist.put(owner, document)
 
     async def archive(self, owner: Owner, document: Document) -> None:
         """Keep a document in the owner's file. Raises OperationNotAllowed if the owner is there, InternalError."""
-        if self.known(owner):
-            raise _in_use(owner)
-        await self._archivist.put(owner, document, False)
+        await self._archivist.keep(owner, document)
 
     async def remove(self, owner: Owner) -> None:
         """Delete it, if there is one. Raises OperationNotAllowed if the owner is there, InternalError."""
-        if self.known(owner):
-            raise _in_use(owner)
         await self._archivist.remove(owner)
 
     async def save(self) -> None:
@@ -206,10 +202,3 @@ async def _contained(work: Awaitable[None], log: Log) -> None:
 def _no_database(owner: Owner) -> HandleInvalid:
     what = f"{owner.kind.value} {owner.uuid}".strip()
     return HandleInvalid(f"there is no database of {what} here", class_name="rrd", handle=owner.uuid)
-
-
-def _in_use(owner: Owner) -> OperationNotAllowed:
-    what = f"{owner.kind.value} {owner.uuid}".strip()
-    return OperationNotAllowed(
-        f"the database of {what} is in use; halt the VM, or detach the SR", reason_text="the database is in use"
-    )

@@ -47,6 +47,7 @@ class World:
         self.messages = MessageLog(self.kept, self.hub, self.clock, LOG)
         self.store = Store(HOST_ID, START)
         self.store.load(VM)
+        self.store.load(SR)
         self.alerts = Alerts(
             self.store, self.kept, self.messages, HOST_ID, lambda: Dom0Usage(memory=0.99), self.clock, LOG
         )
@@ -145,3 +146,10 @@ def test_a_bond_is_told_of_in_xenservers_words() -> None:
     assert bond_text(devices, 1, 2) == "The status of the eth0+eth1 bond changed: 1/2 up (was 2/2)"
     assert bond_text(devices, 1, None) == "The status of the eth0+eth1 bond is: 1/2 up"
     assert bond_text(devices, 2, None) == bond_text(devices, 2, 2) == ""
+
+
+async def test_a_clock_that_was_put_back_silences_no_alert(world: World) -> None:
+    await world.alerts.set(VM, f"<config>{variable(name='cpu_usage', alarm_trigger_level='0.5')}</config>")
+    assert await world.minutes(3, 0.1, 0.1, 0.0, 0.0, 0.0, 0.0) == []
+    world.clock._time -= 1800
+    assert await world.minutes(4, 0.9, 0.9, 0.0, 0.0, 0.0, 0.0) == [("VM", VM.uuid)]

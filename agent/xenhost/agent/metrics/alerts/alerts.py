@@ -104,6 +104,7 @@ class Alerts:
 
     async def look(self) -> None:
         """Compare the minutes that are new. Raises InternalError if a message cannot be kept."""
+        self._seen = min(self._seen, int(self._clock.now()))  # the clock may have been put back
         updates, dom0 = await asyncio.to_thread(self._updates)
         rows = [(time, row) for row, time in enumerate(updates.times) if time > self._seen]
         for time, row in reversed(rows):

@@ -73,6 +73,6 @@ class Plugin:
     def _failed(self, problem: str) -> float:
         """Seconds to leave it alone."""
         self.problem, self._absent_since = problem, None
-        rest = min(STEP * (2**self._failures - 1), MAX_REST)
+        rest: float = min(STEP * (2**self._failures - 1), MAX_REST)
         self._failures = min(self._failures + 1, 10)
         return rest
