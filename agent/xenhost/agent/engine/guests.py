@@ -5,6 +5,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
+import structlog
+
+from xenhost.agent.engine.actor import contained
 from xenhost.agent.events.hub import EventHub
 from xenhost.agent.inventory.inventory import Inventory
 from xenhost.core.clock import Clock
@@ -13,6 +16,8 @@ from xenhost.core.events import ChangeKind, ObjectKind, ObjectRef
 from xenhost.core.guest_metrics import GuestMetrics, GuestMetricsView, guest_metrics
 from xenhost.core.ids import DomId, VmId
 from xenhost.core.ports.hypervisor import Hypervisor
+
+_log = structlog.get_logger()
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 
@@ -82,6 +87,10 @@ class GuestFollower:
                 self._publish(vm, replace(self._views[vm].metrics, live=False))
 
     async def _follow(self, vm: VmId, domid: DomId) -> None:
+        """Nothing that a guest says ends more than this."""
+        await contained(self._heard(vm, domid), _log, vm=vm, what="what a guest tells of itself")
+
+    async def _heard(self, vm: VmId, domid: DomId) -> None:
         async for data in self._hypervisor.guest_data(domid):
             metrics = guest_metrics(data)
             view = self._views.get(vm)

@@ -1,7 +1,8 @@
 """What guests write below their homes for us to read, followed at a bounded cost.
 
 A watch of a guest's home is let go at its first event and taken up again at the next look, so a guest that writes in a
-loop makes xenstored tell us one event a look; and looks at a guest that never rests become rare. A look reads no more
+loop makes xenstored tell us one event a look; and looks are the rarer the more they
+cost and the less a guest rests. A look reads no more
 than `MAX_NODES` nodes and keeps no more than `MAX_TEXT` characters.
 
 Protocol source: xen/docs/misc/xenstore-paths.pandoc; XenServer's guest agents for `attr`, `data` and `drivers`.
@@ -32,6 +33,8 @@ MAX_TEXT: Final = 64 * 1024
 REST_SECONDS: Final = 1.0
 """Between an event and the look at what changed: agents write in bursts."""
 LONGEST_REST_SECONDS: Final = 32.0
+NODES_PER_SECOND: Final = 30
+"""That are read of one guest, over time: a rest is as long as what its last look cost."""
 QUIET_SECONDS: Final = 10.0
 """A guest that was silent for that long is looked at soon again."""
 _RETRY_SECONDS: Final = 1.0
@@ -59,7 +62,7 @@ class GuestDataReader:
                 async with self._xs.watch(paths.home(domid), limit=1) as watch:
                     await anext(watch)  # fires at once
                     async with self._looks:
-                        data = await self.read(domid)
+                        data, cost = await self._look(domid)
                     if data is None:
                         return
                     if data != last:
@@ -69,7 +72,7 @@ class GuestDataReader:
                         yield data
                     since = self._clock.monotonic()
                     await anext(watch)
-                    rest = next_rest(rest, self._clock.monotonic() - since)
+                    rest = next_rest(rest, self._clock.monotonic() - since, cost)
             except XenstoreError as error:
                 _log.warning("what a guest tells of itself cannot be read; trying again", domid=domid, error=str(error))
                 rest = _RETRY_SECONDS
@@ -79,11 +82,16 @@ class GuestDataReader:
 
     async def read(self, domid: DomId) -> GuestData | None:
         """What is there now; None if there is no such home."""
+        data, _ = await self._look(domid)
+        return data
+
+    async def _look(self, domid: DomId) -> tuple[GuestData | None, int]:
+        """What is there now, and how many nodes were looked at."""
         home = paths.home(domid)
         try:
             await self._xs.read(home)
         except NoEntry:
-            return None
+            return None, 1
         tree = _Tree()
         level = list(_ROOTS)
         for depth in range(MAX_DEPTH):
@@ -100,17 +108,21 @@ class GuestDataReader:
                 elif isinstance(listing, bytes) and not (depth and name.startswith(_FLAT)):
                     below += [f"{name}/{child}" for child in sorted(split_strings(listing))]
             if not below:
-                return tree.data()
+                return tree.data(), tree.looked_at
             level = below
         tree.complete = False
-        return tree.data()
+        return tree.data(), tree.looked_at
 
 
-def next_rest(rest: float, quiet: float) -> float:
-    """Seconds to wait before the next look at a guest that has written again after being quiet for some seconds."""
+def next_rest(rest: float, quiet: float, nodes: int) -> float:
+    """Seconds to wait before the next look at a guest that has written again after being quiet for some seconds.
+
+    `nodes`: how many the last look read; the next one is no sooner than they are worth, however quiet it was.
+    """
+    least = min(max(REST_SECONDS, nodes / NODES_PER_SECOND), LONGEST_REST_SECONDS)
     if quiet >= QUIET_SECONDS:
-        return REST_SECONDS
-    return min(2 * rest, LONGEST_REST_SECONDS) if quiet < REST_SECONDS else rest
+        return least
+    return max(min(2 * rest, LONGEST_REST_SECONDS) if quiet < REST_SECONDS else rest, least)
 
 
 class _Tree:
@@ -119,13 +131,13 @@ class _Tree:
     def __init__(self) -> None:
         self.complete = True
         self._nodes: dict[str, str] = {}
-        self._looked_at = 0
+        self.looked_at = 0
         self._text = 0
 
     def room(self, wanted: int) -> int:
         """How many more nodes may be read, of those wanted."""
-        granted = min(wanted, MAX_NODES - self._looked_at)
-        self._looked_at += granted
+        granted = min(wanted, MAX_NODES - self.looked_at)
+        self.looked_at += granted
         self.complete &= granted == wanted
         return granted
 

@@ -7,6 +7,7 @@ import pytest
 
 from kit.agent import Agent, SimHost
 from kit.specs import nic, spec, vm_id
+from xenhost.agent.engine import guests
 from xenhost.agent.events.hub import Subscription
 from xenhost.core.errors import HandleInvalid
 from xenhost.core.events import ChangeKind, ObjectKind
@@ -79,3 +80,23 @@ async def test_a_guest_that_never_ran_has_told_nothing(agent: Agent) -> None:
     await agent.engine.create_vm(spec())
     with pytest.raises(HandleInvalid, match="told nothing"):
         agent.engine.guests.view(VM)
+
+
+async def test_a_fault_that_a_guest_leads_to_does_not_end_the_engine(
+    host: SimHost, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = 0
+
+    def fault(data: object) -> None:
+        nonlocal heard
+        heard += 1
+        raise LookupError("a fault of ours")
+
+    monkeypatch.setattr(guests, "guest_metrics", fault)
+    await running(agent)
+    assert heard
+    await agent.succeed(ShutdownVm(VM, True, 10))
+    monkeypatch.undo()
+    await agent.succeed(StartVm(VM))
+    await agent.settled(VM)
+    assert agent.engine.guests.view(VM).metrics.live, "the next domain is followed"

@@ -110,10 +110,10 @@ async def test_a_guest_that_writes_in_a_loop_costs_one_event_a_look(xs: Xenstore
             await asyncio.sleep(0.2)
 
     class Counted(GuestDataReader):
-        async def read(self, domid: DomId) -> GuestData | None:
+        async def _look(self, domid: DomId) -> tuple[GuestData | None, int]:
             nonlocal looks
             looks += 1
-            return await super().read(domid)
+            return await super()._look(domid)
 
     async def follow(data: AsyncIterator[GuestData]) -> None:
         async for _ in data:
@@ -133,8 +133,41 @@ async def test_a_guest_that_writes_in_a_loop_costs_one_event_a_look(xs: Xenstore
 def test_a_guest_that_never_rests_is_looked_at_less_and_less() -> None:
     rest, waited = guest_data.REST_SECONDS, []
     for _ in range(8):
-        rest = next_rest(rest, 0.01)
+        rest = next_rest(rest, 0.01, 20)
         waited.append(rest)
     assert waited == [2, 4, 8, 16, 32, 32, 32, 32]
-    assert next_rest(rest, 5) == 32
-    assert next_rest(rest, guest_data.QUIET_SECONDS) == guest_data.REST_SECONDS
+    assert next_rest(rest, 5, 20) == 32
+    assert next_rest(rest, guest_data.QUIET_SECONDS, 20) == guest_data.REST_SECONDS
+
+
+def test_looks_that_cost_much_are_rare_even_at_a_guest_that_is_quiet_in_between() -> None:
+    quiet = guest_data.QUIET_SECONDS
+    assert next_rest(1.0, quiet, 300) == 10
+    assert next_rest(1.0, quiet, guest_data.MAX_NODES) == guest_data.LONGEST_REST_SECONDS
+    assert next_rest(1.0, 5.0, 150) == 5
+    assert next_rest(16.0, 0.1, 150) == 32
+
+
+async def test_a_large_tree_is_waited_for_as_long_as_it_costs(xs: Xenstore) -> None:
+    rests: list[float] = []
+
+    class NotedClock(RealClock):
+        async def sleep(self, seconds: float) -> None:
+            rests.append(seconds)
+            await asyncio.sleep(0.05)
+
+    await xs.write_many([(f"{HOME}/data/{number}", "x") for number in range(295)])
+    heard: asyncio.Queue[GuestData] = asyncio.Queue()
+
+    async def follow() -> None:
+        async for data in GuestDataReader(xs, NotedClock()).follow(FIVE):
+            heard.put_nowait(data)
+
+    following = asyncio.create_task(follow())
+    async with asyncio.timeout(20):
+        await heard.get()
+        await xs.write(f"{HOME}/data/0", "y")
+        await heard.get()
+        await xs.rm(HOME)
+        await following
+    assert rests[0] == 10
