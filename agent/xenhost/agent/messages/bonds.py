@@ -2,12 +2,17 @@
 
 from typing import Final, Protocol
 
+import structlog
+
+from xenhost.agent.engine.actor import contained
 from xenhost.agent.events.hub import EventHub
 from xenhost.agent.messages.log import MessageLog
 from xenhost.core.errors import HandleInvalid, ResumeTokenExpired
 from xenhost.core.events import ObjectKind
 from xenhost.core.network_records import BondId, PifId
 from xenhost.core.network_views import BondView, PifView
+
+_log = structlog.get_logger()
 
 NAME: Final = "BOND_STATUS_CHANGED"
 PRIORITY: Final = 3
@@ -50,18 +55,21 @@ class BondWatcher:
         self._seen: Final[dict[str, tuple[tuple[str, ...], int]]] = {}
 
     async def run(self) -> None:
-        """Until the hub is closed. Raises InternalError if a message cannot be kept."""
+        """Until the hub is closed. A message that cannot be kept is logged, and told at the bond's next event."""
         while True:
             changes = self._hub.subscribe(None, KINDS)
             for view in self._bonds.bonds():
-                await self._look(view.bond.id)
+                await self._look_at(view.bond.id)
             try:
                 async for batch, _ in changes:
                     for change in batch:
-                        await self._look(change.ref.id)
+                        await self._look_at(change.ref.id)
                 return
             except ResumeTokenExpired:
                 continue
+
+    async def _look_at(self, bond: str) -> None:
+        await contained(self._look(bond), _log, bond=bond)
 
     async def _look(self, bond: str) -> None:
         try:
@@ -71,11 +79,11 @@ class BondWatcher:
             self._seen.pop(bond, None)
             return
         known = self._seen.get(bond)
-        self._seen[bond] = devices, view.links_up
         if not view.members:
-            self._seen.pop(bond)  # it is not made yet, or not any more: its links are not known
+            self._seen.pop(bond, None)  # it is not made yet, or not any more: its links are not known
             return
         before = known[1] if known is not None and known[0] == devices else None
         text = bond_text(devices, view.links_up, before)
         if text:
             await self._messages.send(NAME, PRIORITY, "Host", self._host_id, text)
+        self._seen[bond] = devices, view.links_up

@@ -44,6 +44,8 @@ class Life:
         self._log: Final = log
         self._begun = False
         self._failed: Final[set[tuple[ObjectKind, str]]] = set()
+        self._retry = 0.0
+        """When these are tried again, monotonic; events in between do not put it off."""
 
     async def begin(self) -> None:
         """The host, and what is there already. Raises InternalError, TooBusy for the host alone."""
@@ -68,14 +70,15 @@ class Life:
     async def _news(self, changes: Subscription) -> list[tuple[ObjectKind, str]]:
         """What changed, or after a while what could not be done. Raises StopAsyncIteration, ResumeTokenExpired."""
         try:
-            async with asyncio.timeout(RETRY_SECONDS if self._failed else None):
+            async with asyncio.timeout(max(self._retry - self._now(), 0.0) if self._failed else None):
                 batch, _ = await anext(changes)
         except TimeoutError:
+            self._retry = self._now() + RETRY_SECONDS
             return sorted(self._failed)
         return [(change.ref.kind, change.ref.id) for change in batch]
 
     async def _look_at_all(self) -> None:
-        owners = self._store.owners()
+        owners = await asyncio.to_thread(self._store.owners)
         known = {owner.uuid for owner in owners if owner.kind is OwnerKind.VM}
         for vm in sorted(known | {view.spec.id for view in self._engine.vms()}):
             await self._look(ObjectKind.VM, vm)
@@ -99,9 +102,17 @@ class Life:
             if lives:
                 await self._archivist.begin(owner)
                 if kind is not ObjectKind.SR and self._begun:
-                    self._store.restarted(owner)  # a new domain counts from 0; one that we found running does not
-            elif owner in self._store.owners():
+                    # a new domain counts from 0; one that we found running does not
+                    await asyncio.to_thread(self._store.restarted, owner)
+            else:
                 await self._archivist.end(owner)
         except XenhostError as error:
+            if not self._failed:
+                self._retry = self._now() + RETRY_SECONDS
             self._failed.add((kind, id))
             self._log.error("database cannot be changed", owner=f"{owner.kind} {owner.uuid}", reason=str(error))
+
+    @staticmethod
+    def _now() -> float:
+        """Of the clock by which timeouts go."""
+        return asyncio.get_running_loop().time()

@@ -72,21 +72,21 @@ class MetricsServicer(metrics_service_pb2_grpc.MetricsServiceServicer):
         self, request: metrics_service_pb2.RecordDataSourceRequest, context: Context
     ) -> empty_pb2.Empty:
         """Record one from now on."""
-        self._metrics.record(self._owner(request.owner), source_name(request.name))
+        await asyncio.to_thread(self._metrics.record, self._owner(request.owner), source_name(request.name))
         return empty_pb2.Empty()
 
     async def QueryDataSource(
         self, request: metrics_service_pb2.QueryDataSourceRequest, context: Context
     ) -> metrics_service_pb2.QueryDataSourceResponse:
         """The newest value."""
-        value = self._metrics.query(self._owner(request.owner), source_name(request.name))
+        value = await asyncio.to_thread(self._metrics.query, self._owner(request.owner), source_name(request.name))
         return metrics_service_pb2.QueryDataSourceResponse(value=value)
 
     async def ForgetDataSourceArchives(
         self, request: metrics_service_pb2.ForgetDataSourceArchivesRequest, context: Context
     ) -> empty_pb2.Empty:
         """Drop what was recorded."""
-        self._metrics.forget(self._owner(request.owner), source_name(request.name))
+        await asyncio.to_thread(self._metrics.forget, self._owner(request.owner), source_name(request.name))
         return empty_pb2.Empty()
 
     # Databases

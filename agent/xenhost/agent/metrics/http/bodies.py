@@ -2,11 +2,14 @@
 stream."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 from xenhost.system.http.message import HttpError, Response
+
+T = TypeVar("T")
 
 WHOLE: Final = 16 << 20
 """Bytes up to which an answer is made before it is sent, and has a Content-Length."""
@@ -24,16 +27,25 @@ class Formatter:
 
     async def response(self, pieces: Iterator[bytes], *headers: tuple[str, str], close: bool = False) -> Response:
         """200 with that body. Raises HttpError 503 if too many ask at once."""
+        begun, whole = await self.looked_up(lambda: _begin(pieces))
+        return Response(HTTPStatus.OK, headers, begun if whole else _rest(begun, pieces), close)
+
+    async def looked_up(self, work: Callable[[], T]) -> T:
+        """What a thread finds, when it is its turn: copies of many values are large, too. Raises HttpError 503."""
+        async with self._turn():
+            return await asyncio.to_thread(work)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._turns.acquire()
         except TimeoutError:
             raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "too many ask at once", ("Retry-After", "5")) from None
         try:
-            begun, whole = await asyncio.to_thread(_begin, pieces)
+            yield
         finally:
             self._turns.release()
-        return Response(HTTPStatus.OK, headers, begun if whole else _rest(begun, pieces), close)
 
 
 def _begin(pieces: Iterator[bytes]) -> tuple[bytes, bool]:

@@ -66,7 +66,7 @@ class MetricsHttp:
             parameters.setdefault(name, []).append(value)
         query = parse_updates_query(parameters)
         json = _json(request)
-        found = await asyncio.to_thread(self._metrics.updates, query)
+        found = await self._formatter.looked_up(lambda: self._metrics.updates(query))
         pieces = updates_json(found) if json else updates_xml(found)
         return await self._formatter.response(pieces, _content_type(json), ANY_ORIGIN, REQUESTED_WITH)
 
@@ -107,7 +107,7 @@ class MetricsHttp:
 
     async def openmetrics(self, request: Request) -> Response:
         """GET /metrics, for Prometheus"""
-        newest = await asyncio.to_thread(self._metrics.newest)
+        newest = await self._formatter.looked_up(self._metrics.newest)
         pieces = as_openmetrics(newest, self._metrics.host_id)
         return await self._formatter.response(pieces, ("Content-Type", CONTENT_TYPE))
 
