@@ -70,7 +70,7 @@ async def pool(
             dispatcher = ModelDispatcher(database, tasks, implementations, clock)
             superusers = FixedUsers({USER: PASSWORD})
             parts = (superusers, users, lambda: _host(database), settings, clock, log, more)
-            front = build_front(database, dispatcher, implementations, *parts)
+            front = build_front(database, dispatcher, implementations, *parts, tasks=tasks)
             front.book.listeners.append(events.forget)
             await front.open()
             try:

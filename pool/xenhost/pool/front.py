@@ -25,6 +25,7 @@ from xenhost.pool.wire.gate import Gate, HttpAction
 from xenhost.pool.wire.introspection import Introspection
 from xenhost.pool.wire.landing import Landing, api_routes
 from xenhost.pool.wire.listener import ListenSettings, PoolListener
+from xenhost.pool.wire.request_task import RequestTasks, Tasks
 from xenhost.pool.wire.rpc_json import JsonRpc
 from xenhost.pool.wire.rpc_xml import XmlRpc
 from xenhost.system.http.connection import Handler
@@ -88,10 +89,11 @@ def build_front(
     clock: Clock,
     log: structlog.typing.FilteringBoundLogger,
     more: Callable[[Gate], Routes] = lambda _: {},
+    tasks: Tasks | None = None,
 ) -> Front:
     """Put it together. `superusers` knows the passwords of local superusers, `everybody` those of all users.
 
-    `host` is the pool master's; `more` are the handlers of other parts.
+    `host` is the pool master's; `more` are the handlers of other parts; `tasks` end with the requests that name them.
     """
     roles = Roles(database, dispatcher)
     subjects = Subjects(database, everybody, roles)
@@ -102,7 +104,7 @@ def build_front(
         part.register(registry)
     audit = AuditLog(settings.audit, log)
     endpoint = Endpoint(dispatcher, sessions, audit, clock)
-    gate = Gate(sessions, logins, audit, clock)
+    gate = Gate(sessions, logins, audit, clock, RequestTasks(database, tasks) if tasks is not None else None)
     introspection = Introspection(database.model, dispatcher)
     routes: Routes = {
         **api_routes(XmlRpc(endpoint, introspection), JsonRpc(endpoint, introspection), Landing(settings.version)),

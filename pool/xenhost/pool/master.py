@@ -85,6 +85,7 @@ async def running(
             *(database, dispatcher, answers, superusers, everybody),
             *(lambda: master_host(database), settings.front, clock, log),
             more=MetricsHandlers(database, agents, lambda: master_host(database)).routes,
+            tasks=tasks,
         )
         front.book.listeners.append(events.forget)
         background = [

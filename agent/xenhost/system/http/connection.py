@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import h11
 
@@ -329,5 +329,6 @@ class HttpConnection:
 
 async def _close(body: AsyncIterable[bytes]) -> None:
     """Let go of what a body holds that was not sent to its end."""
-    if isinstance(body, AsyncGenerator):
-        await body.aclose()
+    close: Any = getattr(body, "aclose", None)
+    if close is not None:
+        await close()

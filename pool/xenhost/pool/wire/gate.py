@@ -16,6 +16,7 @@ from xenhost.pool.session.session import Session
 from xenhost.pool.session.table import SessionTable
 from xenhost.pool.wire.access import denied
 from xenhost.pool.wire.caller import caller_of
+from xenhost.pool.wire.request_task import RequestTask, RequestTasks
 from xenhost.system.http.message import HttpError, Request, Response
 
 CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="xenhost"')
@@ -38,11 +39,20 @@ class HttpAction:
 class Gate:
     """Lets those in who may."""
 
-    def __init__(self, sessions: SessionTable, logins: Logins, audit: AuditLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        sessions: SessionTable,
+        logins: Logins,
+        audit: AuditLog,
+        clock: Clock,
+        tasks: RequestTasks | None = None,
+    ) -> None:
+        """Without `tasks`, nobody ends the tasks that requests name."""
         self._sessions = sessions
         self._logins = logins
         self._audit = audit
         self._clock = clock
+        self._tasks = tasks
 
     def guarded(self, action: HttpAction) -> Callable[[Request], Awaitable[Response]]:
         """The handler, which answers 401 and 403 by itself."""
@@ -54,20 +64,35 @@ class Gate:
             if not context.superuser and context.roles.isdisjoint(action.roles):
                 self._record(action, context, session, "RBAC_PERMISSION_DENIED", 0.0)
                 raise HttpError(HTTPStatus.FORBIDDEN, denied(name, action.roles).params[1])
+            task = self._task(action, context, session)
             begun = self._clock.monotonic()
             result = "cut"
             try:
                 with self._sessions.under_way(context.session):
                     response = await action.answer(context, request)
                 result = "ok" if response.status < HTTPStatus.BAD_REQUEST else str(response.status.value)
-                return response
-            except ApiError as error:
+                return task.answered(response) if task is not None else response
+            except BaseException as error:
+                if task is not None:
+                    task.failed(error)
+                if not isinstance(error, ApiError):
+                    raise
                 result = error.code
                 raise HttpError(HTTPStatus.INTERNAL_SERVER_ERROR, " ".join(error.as_xenapi())) from error
             finally:
                 self._record(action, context, session, result, self._clock.monotonic() - begun)
 
         return handler
+
+    def _task(self, action: HttpAction, context: Context, session: str) -> RequestTask | None:
+        """The task that the request names. Raises HttpError 403 if it is somebody else's."""
+        if self._tasks is None:
+            return None
+        try:
+            return self._tasks.of(context, f"http/{action.name}")
+        except ApiError as error:
+            self._record(action, context, session, error.code, 0.0)
+            raise HttpError(HTTPStatus.FORBIDDEN, " ".join(error.params)) from error
 
     async def _admitted(self, request: Request) -> tuple[Context, str]:
         caller = caller_of(request)
