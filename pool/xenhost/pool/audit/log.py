@@ -18,6 +18,9 @@ MAX_WAITING: Final = 8 << 20
 """Bytes that wait for the disk; lines that come then are counted, and the number logged."""
 MAX_READERS: Final = 4
 """At a time; each has the files open."""
+STRANGERS: Final = 1 << 20
+"""Bytes an hour of what failed for want of a session: who guesses passwords does not push out what was done before."""
+_HOUR: Final = 3600.0
 _PIECE: Final = 256 << 10
 
 
@@ -36,6 +39,9 @@ class AuditLog:
         self._waiting_bytes = 0
         self._readers = 0
         self._lost = 0
+        self._strangers = 0
+        self._left_out = 0
+        self._hour = 0.0
         self._writing: asyncio.Task[None] | None = None
 
     def add(self, entry: Entry) -> None:
@@ -44,10 +50,24 @@ class AuditLog:
             self._lost += 1
             return
         line = entry.line()
+        if _is_of_stranger(entry) and not self._has_room_for_strangers(entry.at, len(line)):
+            return
         self._waiting.append(line)
         self._waiting_bytes += len(line)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write(), name="audit log")
+
+    def _has_room_for_strangers(self, at: float, size: int) -> bool:
+        """In this hour."""
+        if not 0.0 <= at - self._hour < _HOUR:
+            if self._left_out:
+                self._log.warning("audit.failed_logins_left_out", lines=self._left_out)
+            self._hour, self._strangers, self._left_out = at, 0, 0
+        if self._strangers + size > STRANGERS:
+            self._left_out += 1
+            return False
+        self._strangers += size
+        return True
 
     async def flush(self) -> None:
         """Return when all lines so far are written."""
@@ -118,6 +138,10 @@ class AuditLog:
                     found.append(undo.enter_context(path.open("rb")))
             undo.pop_all()
         return found
+
+
+def _is_of_stranger(entry: Entry) -> bool:
+    return not entry.session and entry.result != "ok" and not entry.context.superuser
 
 
 def _since(lines: Sequence[bytes], since: str) -> bytes:

@@ -7,7 +7,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from xenhost.pool.audit.entry import MAX_PARAMS, Entry, is_audited, shown
-from xenhost.pool.audit.log import MAX_READERS, MAX_WAITING, AuditLog, TooManyReaders
+from xenhost.pool.audit.log import MAX_READERS, MAX_WAITING, STRANGERS, AuditLog, TooManyReaders
 from xenhost.pool.call import Context, Method, Role, Value
 
 
@@ -78,6 +78,22 @@ async def test_what_waits_for_the_disk_is_bounded_and_what_is_lost_is_counted(tm
             audit.add(entry())
         await audit.flush()
     assert [(each["event"], each["lines"]) for each in logs] == [("audit.lines_lost", 10)]
+
+
+async def test_who_guesses_passwords_does_not_push_out_what_was_done_before(tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        audit = AuditLog(tmp_path / "audit.log", structlog.get_logger())
+        failed = replace(entry(), session="", result="SESSION_AUTHENTICATION_FAILED")
+        many = 2 * STRANGERS // len(failed.line())
+        for _ in range(many):
+            audit.add(failed)
+        audit.add(replace(entry(), session=""))
+        audit.add(entry(7))
+        audit.add(replace(failed, at=failed.at + 3601))
+        found = (await read(audit)).splitlines()
+    assert many // 2 <= len(found) <= many // 2 + 4
+    assert [json.loads(line)["result"] for line in found[-4:]] == [failed.result, "ok", "ok", failed.result]
+    assert [each["event"] for each in logs] == ["audit.failed_logins_left_out"]
 
 
 async def test_it_is_read_in_pieces_from_a_time_on_and_by_a_few_at_a_time(tmp_path: Path) -> None:
