@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from xenhost.pool.audit.secrets import is_secret
 from xenhost.pool.call import Context, Method, Value
+from xenhost.pool.schema.secrets import is_secret
 
 MAX_TEXT: Final = 256
 MAX_ITEMS: Final = 32

@@ -9,7 +9,6 @@ import structlog
 
 from xenhost.core.clock import Clock
 from xenhost.core.errors import XenhostError
-from xenhost.pool.audit.secrets import is_secret
 from xenhost.pool.call import ApiError, Context, Method, Ref, Role, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.accessors import Accessors
@@ -17,6 +16,7 @@ from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.engine.values import convert
 from xenhost.pool.schema.declarations import Kind, Message
+from xenhost.pool.schema.secrets import is_secret
 from xenhost.pool.schema.types import RefTo, parts
 
 _PREFIXES: Final = ("Async.", "InternalAsync.")
