@@ -9,6 +9,7 @@ from xenhost.pool.hosts.answers import HostAnswers
 from xenhost.pool.metrics.sources import DataSources
 from xenhost.pool.networks.networks import Networks
 from xenhost.pool.networks.pifs import Pifs
+from xenhost.pool.storage.pbds import Pbds
 from xenhost.pool.storage.srs import Srs
 from xenhost.pool.storage.vdis import Vdis
 from xenhost.pool.vms.busy import Busy
@@ -33,6 +34,7 @@ def register_host_parts(
         VmPower(database, agents, tasks, busy),
         VmSizes(database),
         Srs(database, agents, tasks),
+        Pbds(database, agents, tasks),
         HostAnswers(database, agents, clock),
         DataSources(database, agents),
         Networks(database, agents),

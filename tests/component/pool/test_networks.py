@@ -1,8 +1,11 @@
 """Networks through the Management API, on an agent with simulated cards."""
 
+from pathlib import Path
+
 from component.harness.agent import Agent as HostAgent
-from component.pool.conftest import Master
-from xenhost.pool.call import NULL_REF, Ref
+from component.pool.conftest import Master, reporting
+from xenhost.core.network import LockingMode
+from xenhost.pool.call import NULL_REF, Ref, Value
 
 
 async def network(master: Master, name: str) -> Ref:
@@ -63,3 +66,54 @@ async def test_a_card_gets_an_address(master: Master, agent: HostAgent) -> None:
     )
     await master.call("PIF.unplug", eth1)
     assert not await master.call("PIF.get_currently_attached", eth1)
+
+
+async def test_what_is_set_of_a_network_and_a_card_reaches_the_host(master: Master, agent: HostAgent) -> None:
+    assert agent.network is not None
+    ref = await network(master, "office")
+    uuid = await master.call("network.get_uuid", ref)
+    await master.call("network.set_default_locking_mode", ref, "disabled")
+    await master.call("network.set_MTU", ref, 9000)
+    (own,) = [view.network for view in agent.network.networks() if view.network.id == uuid]
+    assert (own.default_locking, own.mtu) == (LockingMode.DISABLED, 9000)
+    record = await master.call("network.get_record", ref)
+    assert (record["default_locking_mode"], record["MTU"]) == ("disabled", 9000)
+    await master.refused("INVALID_VALUE", "network.set_MTU", ref, -1)
+    eth1 = pif(master, "eth1")
+    await master.call("PIF.set_disallow_unplug", eth1, True)
+    (card,) = [view.pif for view in agent.network.pifs() if view.pif.device == "eth1"]
+    assert card.disallow_unplug
+    assert await master.call("PIF.get_disallow_unplug", eth1) is True
+
+
+async def test_a_locking_mode_that_plugged_vifs_have_stays(master: Master, agent: HostAgent) -> None:
+    ref = await network(master, "office")
+    await master.database.change(
+        lambda t: t.create("VIF", {"network": ref, "currently_attached": True, "locking_mode": "network_default"})
+    )
+    await master.refused("VIF_IN_USE", "network.set_default_locking_mode", ref, "disabled")
+
+
+async def test_without_a_live_host_no_network_is_made_changed_or_destroyed(master: Master, tmp_path: Path) -> None:
+    async with reporting(tmp_path, master):
+        ref = await network(master, "office")
+    await master.until(lambda: not master.only("host_metrics")["live"])
+    await master.refused("NO_HOSTS_AVAILABLE", "network.create", {"name_label": "x", "other_config": {}})
+    await master.refused("NO_HOSTS_AVAILABLE", "network.destroy", ref)
+    await master.refused("NO_HOSTS_AVAILABLE", "network.set_default_locking_mode", ref, "disabled")
+    assert await master.call("network.get_default_locking_mode", ref) == "unlocked"
+
+
+async def test_a_network_that_one_host_cannot_make_is_on_none(master: Master, agent: HostAgent, tmp_path: Path) -> None:
+    assert agent.network is not None
+    (tmp_path / "b").mkdir()
+    async with reporting(tmp_path / "b", master) as other, other.client() as client:
+        await master.until(lambda: len(master.database.rows("host")) == 2)
+        await client.create_network("own", bridge="trunk7")
+        await master.until(lambda: "trunk7" in {each["bridge"] for each in master.database.rows("network").values()})
+        before = set(master.database.rows("network"))
+        wanted: dict[str, Value] = {"name_label": "office", "other_config": {}, "bridge": "trunk7"}
+        task = await master.ref("Async.network.create", wanted)
+        await master.until(lambda: master.database.get("task", task)["status"] == "failure")
+        assert "trunk7" not in {view.network.bridge for view in agent.network.networks()}
+        assert set(master.database.rows("network")) == before

@@ -1,19 +1,29 @@
 """Networks: the pool's, and so every host's."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Final
 from uuid import uuid4
 
+import structlog
+from google.protobuf.field_mask_pb2 import FieldMask
+
 from xenhost.api.host.v1 import network_pb2, network_service_pb2
-from xenhost.core.errors import HandleInvalid
-from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
+from xenhost.core.errors import HandleInvalid, XenhostError
+from xenhost.core.network_settings import MAX_MTU, MIN_MTU
+from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.accessors import Accessors
-from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.network import put_network
 
 PURPOSES: Final = ("name_label", "name_description", "MTU", "other_config", "tags")
+_LOCKING: Final = {
+    "unlocked": network_pb2.EFFECTIVE_LOCKING_MODE_UNLOCKED,
+    "disabled": network_pb2.EFFECTIVE_LOCKING_MODE_DISABLED,
+}
 
 
 class Networks:
@@ -23,13 +33,22 @@ class Networks:
         self._database: Final = database
         self._agents: Final = agents
         self._accessors: Final = Accessors(database)
+        self._log: Final = structlog.get_logger("xenpoold.networks")
 
     def answers(self) -> Mapping[str, Implementation]:
         """By method."""
-        return {"network.create": self.create, "network.destroy": self.destroy}
+        return {
+            "network.create": self.create,
+            "network.destroy": self.destroy,
+            "network.set_MTU": self.set_mtu,
+            "network.set_default_locking_mode": self.set_default_locking_mode,
+        }
 
     async def create(self, context: Context, args: Mapping[str, Value]) -> Ref:
-        """On every host that is alive; an internal one until a PIF is put on it. Raises ApiError."""
+        """On every host that is alive; an internal one until a PIF is put on it. Raises ApiError NO_HOSTS_AVAILABLE.
+
+        If one host cannot make it, or the call is cancelled, it is destroyed on those that did.
+        """
         given = self._accessors.given(self._database.model.classes["network"], args)
         other = given.get("other_config", {})
         assert isinstance(other, dict)
@@ -41,17 +60,19 @@ class Networks:
             mtu=int(str(given.get("MTU", 1500))),
             other_config={key: str(value) for key, value in other.items()},
         )
-        made: Ref | None = None
-        for host in self._alive():
-            agent = self._agents.agent(host)
-            request = network_service_pb2.CreateNetworkRequest(network=wanted)
-            now = network_pb2.Network()
-            (await agent.carry_out(agent.networks.CreateNetwork, request)).Unpack(now)
-            wanted.bridge = now.bridge  # the same on all hosts
-            made = await self._database.change(lambda t, host=host, now=now: put_network(Book(t, host), now))  # type: ignore[misc] # bound now
-        if made is None:
-            raise ApiError("NO_HOSTS_AVAILABLE")
-        ref, fields = made, {name: given[name] for name in PURPOSES if name in given}
+        agents, made = self._alive(), list[Agent]()
+        try:
+            for agent in agents:
+                request = network_service_pb2.CreateNetworkRequest(network=wanted)
+                now = network_pb2.Network()
+                (await agent.carry_out(agent.networks.CreateNetwork, request)).Unpack(now)
+                made.append(agent)
+                wanted.bridge = now.bridge  # the same on all hosts
+                ref = await self._told(agent, now)
+        except BaseException:
+            await asyncio.shield(self._undo(made, wanted.id))
+            raise
+        fields = {name: given[name] for name in PURPOSES if name in given}
         await self._database.change(lambda t: t.set("network", ref, fields))
         return ref
 
@@ -63,14 +84,57 @@ class Networks:
             assert isinstance(members, tuple)
             if members:
                 raise ApiError(code, *(str(member) for member in members))
-        for host in self._alive():
-            agent = self._agents.agent(host)
-            request = network_service_pb2.DestroyNetworkRequest(id=str(record["uuid"]))
-            try:
-                await agent.carry_out(agent.networks.DestroyNetwork, request)
-            except HandleInvalid:
-                continue  # it never heard of it
+        for agent in self._alive():
+            with suppress(HandleInvalid):  # it never heard of it
+                await self._destroy_on(agent, str(record["uuid"]))
         await self._database.change(lambda t: t.delete("network", network))
 
-    def _alive(self) -> list[Ref]:
-        return [host for host in self._database.rows("host") if self._agents.alive(host)]
+    async def set_mtu(self, context: Context, network: Ref, value: int) -> None:
+        """Bytes of the largest frame, on every live host. Raises ApiError NO_HOSTS_AVAILABLE, INVALID_VALUE."""
+        if not MIN_MTU <= value <= MAX_MTU:
+            raise ApiError("INVALID_VALUE", "MTU", str(value))
+        await self._update(network, "mtu", network_pb2.Network(mtu=value))
+        await self._database.change(lambda t: t.set("network", network, {"MTU": value}))
+
+    async def set_default_locking_mode(self, context: Context, network: Ref, mode: str) -> None:
+        """What VIFs may send that do not say, on every host that is alive. Raises ApiError VIF_IN_USE.
+
+        If a host cannot, those before it have it all the same, and it is to be set again.
+        """
+        vifs = self._database.get("network", network)["VIFs"]
+        assert isinstance(vifs, tuple)
+        for vif in vifs:
+            record = self._database.get("VIF", Ref(str(vif)))
+            if record["currently_attached"] and record["locking_mode"] == "network_default":
+                raise ApiError("VIF_IN_USE", network, str(vif))
+        await self._update(network, "default_locking_mode", network_pb2.Network(default_locking_mode=_LOCKING[mode]))
+        await self._database.change(lambda t: t.set("network", network, {"default_locking_mode": mode}))
+
+    async def _update(self, network: Ref, field: str, wanted: network_pb2.Network) -> None:
+        wanted.id = str(self._database.get("network", network)["uuid"])
+        request = network_service_pb2.UpdateNetworkRequest(network=wanted, update_mask=FieldMask(paths=[field]))
+        for agent in self._alive():
+            with suppress(HandleInvalid):  # it never heard of it
+                await agent.carry_out(agent.networks.UpdateNetwork, request)
+
+    async def _told(self, agent: Agent, now: network_pb2.Network) -> Ref:
+        return await self._database.change(lambda t: put_network(Book(t, agent.host), now))
+
+    async def _destroy_on(self, agent: Agent, uuid: str) -> None:
+        await agent.carry_out(agent.networks.DestroyNetwork, network_service_pb2.DestroyNetworkRequest(id=uuid))
+
+    async def _undo(self, made: Iterable[Agent], uuid: str) -> None:
+        """Of a network that not all hosts could make. The record stays if a host could not destroy it."""
+        try:
+            for agent in made:
+                await self._destroy_on(agent, uuid)
+            await self._database.change(lambda t: Book(t, NULL_REF).drop("network", uuid))
+        except (ApiError, XenhostError) as error:
+            self._log.warning("a network that could not be made everywhere stays", network=uuid, error=str(error))
+
+    def _alive(self) -> list[Agent]:
+        """The agents of the hosts that are alive. Raises ApiError NO_HOSTS_AVAILABLE, HOST_OFFLINE."""
+        agents = [self._agents.agent(host) for host in self._database.rows("host") if self._agents.alive(host)]
+        if not agents:
+            raise ApiError("NO_HOSTS_AVAILABLE")
+        return agents

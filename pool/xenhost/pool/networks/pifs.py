@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from ipaddress import IPv4Interface
 from typing import Any, Final
 
+from google.protobuf.field_mask_pb2 import FieldMask
+
 from xenhost.api.host.v1 import (
     bond_service_pb2,
     network_pb2,
@@ -44,6 +46,7 @@ class Pifs:
             "PIF.plug": self.plug,
             "PIF.unplug": self.unplug,
             "PIF.reconfigure_ip": self.reconfigure_ip,
+            "PIF.set_disallow_unplug": self.set_disallow_unplug,
             "VLAN.create": self.create_vlan,
             "VLAN.destroy": self.destroy_vlan,
             "Bond.create": self.create_bond,
@@ -82,6 +85,13 @@ class Pifs:
         agent = self._agent(pif)
         request = pif_service_pb2.ReconfigureIpRequest(id=self._uuid("PIF", pif), ipv4=config)
         await self._changed(agent, agent.pifs.ReconfigureIp, request)
+
+    async def set_disallow_unplug(self, context: Context, pif: Ref, value: bool) -> None:
+        """Must it stay up?"""
+        agent = self._agent(pif)
+        wanted = network_pb2.Pif(id=self._uuid("PIF", pif), disallow_unplug=value)
+        request = pif_service_pb2.UpdatePifRequest(pif=wanted, update_mask=FieldMask(paths=["disallow_unplug"]))
+        await self._changed(agent, agent.pifs.UpdatePif, request)
 
     async def create_vlan(self, context: Context, pif: Ref, tag: int, network: Ref) -> Ref:
         """The traffic with one tag, on a network. Raises ApiError VLAN_TAG_INVALID."""

@@ -19,7 +19,6 @@ class Introductions:
         return {
             "VDI.db_introduce": self._maker("VDI.db_introduce"),
             "VDI.db_forget": self._forget_vdi,
-            "VDI.forget": self._forget_vdi,
             "PIF.db_introduce": self._maker("PIF.db_introduce"),
             "PIF.db_forget": self._forget_pif,
             "SR.introduce": self._maker("SR.introduce"),

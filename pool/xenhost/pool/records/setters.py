@@ -14,9 +14,9 @@ PLAIN: Final = """
     VM.set_appliance VM.set_actions_after_crash VM.set_platform VM.add_to_platform VM.remove_from_platform
     VM.set_other_config VM.add_to_other_config VM.remove_from_other_config VM.set_blocked_operations
     VM.add_to_blocked_operations VM.remove_from_blocked_operations VM.set_groups VM.set_snapshot_schedule
-    PIF.set_disallow_unplug network.add_purpose network.remove_purpose
-    SR.set_shared SR.set_physical_size SR.set_virtual_allocation SR.set_physical_utilisation
-    VDI.set_managed VDI.set_sharable VDI.set_read_only VDI.set_missing VDI.set_virtual_size
+    network.add_purpose network.remove_purpose
+    SR.set_physical_size SR.set_virtual_allocation SR.set_physical_utilisation
+    VDI.set_managed VDI.set_missing VDI.set_virtual_size
     VDI.set_physical_utilisation VDI.set_is_a_snapshot VDI.set_snapshot_of VDI.set_snapshot_time
     VDI.set_metadata_of_pool VDI.set_allow_caching VDI.set_cbt_enabled
     VMSS.set_type VMSS.set_last_run_time VMSS.set_schedule VMSS.add_to_schedule VMSS.remove_from_schedule
@@ -39,7 +39,6 @@ class PlainSetters:
         return {
             **found,
             "VBD.set_mode": self._set_vbd_mode,
-            "network.set_default_locking_mode": self._set_locking_mode,
             "host.set_power_on_mode": self._set_power_on_mode,
             "host.get_uncooperative_resident_VMs": self._nobody,
             "host.get_management_interface": self._management_interface,
@@ -63,15 +62,6 @@ class PlainSetters:
         if record["type"] == "CD" and mode == "RW":
             raise ApiError("INVALID_VALUE", "mode", mode)
         await self._database.change(lambda t: t.set("VBD", vbd, {"mode": mode}))
-
-    async def _set_locking_mode(self, context: Context, network: Ref, mode: str) -> None:
-        vifs = self._database.get("network", network)["VIFs"]
-        assert isinstance(vifs, tuple)
-        for vif in vifs:
-            record = self._database.get("VIF", Ref(str(vif)))
-            if record["currently_attached"] and record["locking_mode"] == "network_default":
-                raise ApiError("VIF_IN_USE", network, str(vif))
-        await self._database.change(lambda t: t.set("network", network, {"default_locking_mode": mode}))
 
     async def _set_power_on_mode(self, context: Context, host: Ref, mode: str, config: Value) -> None:
         fields: dict[str, Value] = {"power_on_mode": mode, "power_on_config": config}

@@ -1,16 +1,27 @@
-"""Which host reaches an SR."""
+"""Which hosts reach an SR."""
 
 from xenhost.pool.call import ApiError, Ref
 from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
 from xenhost.pool.hosts.agent import Agent, Agents
+
+
+def pbds_of(database: Database, sr: Ref) -> list[Record]:
+    """Those of an SR. Raises ApiError HANDLE_INVALID."""
+    pbds = database.get("SR", sr)["PBDs"]
+    assert isinstance(pbds, tuple)
+    return [database.get("PBD", Ref(str(pbd))) for pbd in pbds]
 
 
 def agent_of_sr(database: Database, agents: Agents, sr: Ref) -> Agent:
     """An agent that has the SR attached, and is alive. Raises ApiError SR_HAS_NO_PBDS, HOST_OFFLINE."""
-    pbds = database.get("SR", sr)["PBDs"]
-    assert isinstance(pbds, tuple)
-    attached = [record for pbd in pbds if (record := database.get("PBD", Ref(str(pbd))))["currently_attached"]]
-    if not attached:
+    hosts = [Ref(str(pbd["host"])) for pbd in pbds_of(database, sr) if pbd["currently_attached"]]
+    if not hosts:
         raise ApiError("SR_HAS_NO_PBDS", sr)
-    hosts = [Ref(str(record["host"])) for record in attached]
     return agents.agent(next((host for host in hosts if agents.alive(host)), hosts[0]))
+
+
+def live_agents_of_sr(database: Database, agents: Agents, sr: Ref, attached: bool) -> list[Agent]:
+    """Those that have a PBD of it, or have it attached, and are alive."""
+    pbds = [pbd for pbd in pbds_of(database, sr) if pbd["currently_attached"] or not attached]
+    return [agents.agent(host) for pbd in pbds if agents.alive(host := Ref(str(pbd["host"])))]

@@ -1,27 +1,32 @@
-"""SRs and PBDs: made, attached, scanned and forgotten."""
+"""SRs: made, scanned, destroyed and forgotten."""
 
+import asyncio
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
+import structlog
+from google.protobuf.field_mask_pb2 import FieldMask
+
 from xenhost.api.host.v1 import sr_service_pb2, storage_pb2
+from xenhost.core.errors import XenhostError
 from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
-from xenhost.pool.database.record import Record
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
-from xenhost.pool.hosts.told.book import Book
-from xenhost.pool.hosts.told.storage import drop_sr, put_sr
-from xenhost.pool.storage.reach import agent_of_sr
+from xenhost.pool.hosts.told.storage import remove_sr
+from xenhost.pool.storage.reach import agent_of_sr, live_agents_of_sr, pbds_of
+from xenhost.pool.storage.sr_work import SrWork
 
 
 class Srs:
-    """Answers the messages of SRs and PBDs."""
+    """Answers the messages of SRs."""
 
     def __init__(self, database: Database, agents: Agents, tasks: Tasks) -> None:
         self._database: Final = database
         self._agents: Final = agents
-        self._tasks: Final = tasks
+        self._work: Final = SrWork(database, tasks)
+        self._log: Final = structlog.get_logger("xenpoold.storage")
 
     def answers(self) -> Mapping[str, Implementation]:
         """By method."""
@@ -30,8 +35,8 @@ class Srs:
             "SR.destroy": self.destroy,
             "SR.forget": self.forget,
             "SR.scan": self.scan,
-            "PBD.plug": self.plug,
-            "PBD.unplug": self.unplug,
+            "SR.set_name_label": self.set_name_label,
+            "SR.set_name_description": self.set_name_description,
         }
 
     async def create(
@@ -60,60 +65,74 @@ class Srs:
             sm_config={key: str(value) for key, value in sm_config.items()},
         )
         request = sr_service_pb2.CreateSrRequest(sr=wanted, size_bytes=max(0, physical_size))
-        return await self._made(context, agent, agent.srs.CreateSr, request)
+        return await self._work.made(context, agent, agent.srs.CreateSr, request)
 
     async def destroy(self, context: Context, sr: Ref) -> None:
-        """With all data; it must not be attached. Raises ApiError SR_HAS_PBD."""
-        agent = self._agents.agent(self._detached(sr))
-        uuid = str(self._database.get("SR", sr)["uuid"])
-        await self._run(context, agent, agent.srs.DestroySr, sr_service_pb2.DestroySrRequest(id=uuid))
-        await self._database.change(lambda t: drop_sr(Book(t, agent.host), uuid))
+        """It holds no VDI and is plugged nowhere; one host destroys it, the others forget it.
+
+        Raises ApiError SR_HAS_PBD, SR_HAS_NO_PBDS, HOST_OFFLINE, XenhostError as the agent said.
+        """
+        members = self._detached(sr)
+        if not members:
+            raise ApiError("SR_HAS_NO_PBDS", sr)
+        uuid, (pbd, first) = str(self._database.get("SR", sr)["uuid"]), members[0]
+        with self._work.leaving(context, sr, "destroy"):
+            await self._work.made(context, first, first.srs.AttachSr, sr_service_pb2.AttachSrRequest(id=uuid))
+            try:
+                await self._work.run(context, first, first.srs.DestroySr, sr_service_pb2.DestroySrRequest(id=uuid))
+            except BaseException:
+                await asyncio.shield(self._let_go(context, first, uuid))
+                raise
+            await self._work.told(pbd)
+            for other, agent in members[1:]:
+                await self._work.forget(agent, other, uuid)
+            await self._database.change(lambda t: remove_sr(t, sr))
 
     async def forget(self, context: Context, sr: Ref) -> None:
-        """The data stay. Raises ApiError SR_HAS_PBD."""
-        agent = self._agents.agent(self._detached(sr))
-        uuid = str(self._database.get("SR", sr)["uuid"])
-        await agent.call(agent.srs.ForgetSr, sr_service_pb2.ForgetSrRequest(id=uuid))
-        await self._database.change(lambda t: drop_sr(Book(t, agent.host), uuid))
+        """No host knows it any more; the data stay. Raises ApiError SR_HAS_PBD, HOST_OFFLINE.
+
+        If a host cannot forget it, those before it have: the same again goes on from there.
+        """
+        members, uuid = self._detached(sr), str(self._database.get("SR", sr)["uuid"])
+        with self._work.leaving(context, sr, "forget"):
+            for pbd, agent in members:
+                await self._work.forget(agent, pbd, uuid)
+            await self._database.change(lambda t: remove_sr(t, sr))
 
     async def scan(self, context: Context, sr: Ref) -> None:
         """Find what is new in it, and what is gone."""
         agent = agent_of_sr(self._database, self._agents, sr)
         request = sr_service_pb2.ScanSrRequest(id=str(self._database.get("SR", sr)["uuid"]))
-        await self._made(context, agent, agent.srs.ScanSr, request)
+        await self._work.made(context, agent, agent.srs.ScanSr, request)
 
-    async def plug(self, context: Context, pbd: Ref) -> None:
-        """Attach the SR to the PBD's host. No-op if it is."""
-        record, agent, uuid = self._reach(pbd)
-        if not record["currently_attached"]:
-            await self._made(context, agent, agent.srs.AttachSr, sr_service_pb2.AttachSrRequest(id=uuid))
+    async def set_name_label(self, context: Context, sr: Ref, value: str) -> None:
+        """What it is called, on the SR too if it is attached. Raises ApiError INVALID_VALUE for none."""
+        if not value:
+            raise ApiError("INVALID_VALUE", "name_label", value)
+        await self._update(context, sr, "name", storage_pb2.Sr(name=value))
+        await self._database.change(lambda t: t.set("SR", sr, {"name_label": value}))
 
-    async def unplug(self, context: Context, pbd: Ref) -> None:
-        """Detach it. Raises ApiError VDI_IN_USE."""
-        record, agent, uuid = self._reach(pbd)
-        if record["currently_attached"]:
-            await self._made(context, agent, agent.srs.DetachSr, sr_service_pb2.DetachSrRequest(id=uuid))
+    async def set_name_description(self, context: Context, sr: Ref, value: str) -> None:
+        """What it is for, on the SR too if it is attached."""
+        await self._update(context, sr, "description", storage_pb2.Sr(description=value))
+        await self._database.change(lambda t: t.set("SR", sr, {"name_description": value}))
 
-    def _reach(self, pbd: Ref) -> tuple[Record, Agent, str]:
-        record = self._database.get("PBD", pbd)
-        uuid = str(self._database.get("SR", Ref(str(record["SR"])))["uuid"])
-        return record, self._agents.agent(Ref(str(record["host"]))), uuid
+    async def _update(self, context: Context, sr: Ref, field: str, wanted: storage_pb2.Sr) -> None:
+        wanted.id = str(self._database.get("SR", sr)["uuid"])
+        request = sr_service_pb2.UpdateSrRequest(sr=wanted, update_mask=FieldMask(paths=[field]))
+        for agent in live_agents_of_sr(self._database, self._agents, sr, attached=True):
+            await self._work.made(context, agent, agent.srs.UpdateSr, request)
 
-    def _detached(self, sr: Ref) -> Ref:
-        """A host that has a PBD of it, none of which is attached."""
-        pbds = self._database.get("SR", sr)["PBDs"]
-        assert isinstance(pbds, tuple)
-        records = [self._database.get("PBD", Ref(str(pbd))) for pbd in pbds]
+    def _detached(self, sr: Ref) -> list[tuple[Ref, Agent]]:
+        """Its PBDs, none of which is plugged, and the agents of their hosts. Raises ApiError SR_HAS_PBD."""
+        records = pbds_of(self._database, sr)
         if any(record["currently_attached"] for record in records):
             raise ApiError("SR_HAS_PBD", sr)
-        if not records:
-            raise ApiError("SR_HAS_NO_PBDS", sr)
-        return Ref(str(records[0]["host"]))
+        return [(record.ref, self._agents.agent(Ref(str(record["host"])))) for record in records]
 
-    async def _made(self, context: Context, agent: Agent, method: Any, request: Any) -> Ref:
-        now = storage_pb2.Sr()
-        (await self._run(context, agent, method, request)).Unpack(now)
-        return await self._database.change(lambda t: put_sr(Book(t, agent.host), now))
-
-    async def _run(self, context: Context, agent: Agent, method: Any, request: Any) -> Any:
-        return await agent.carry_out(method, request, lambda done: self._tasks.progress(context.task, done))
+    async def _let_go(self, context: Context, agent: Agent, uuid: str) -> None:
+        """It was attached to be destroyed, and was not."""
+        try:
+            await self._work.made(context, agent, agent.srs.DetachSr, sr_service_pb2.DetachSrRequest(id=uuid))
+        except (ApiError, XenhostError) as error:
+            self._log.warning("an SR that was to be destroyed stays attached", sr=uuid, error=str(error))

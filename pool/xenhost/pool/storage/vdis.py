@@ -1,20 +1,26 @@
 """VDIs: made, copied, changed and destroyed by a host that has their SR attached."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from xenhost.api.host.v1 import storage_pb2, vdi_service_pb2
+from xenhost.core.errors import HandleInvalid
 from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
+from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
-from xenhost.pool.hosts.told.storage import put_vdi
-from xenhost.pool.storage.reach import agent_of_sr
+from xenhost.pool.hosts.told.storage import put_vdi, remove_vdi
+from xenhost.pool.storage.reach import agent_of_sr, live_agents_of_sr, pbds_of
+
+_ON_BOOT: Final = {"persist": storage_pb2.ON_BOOT_PERSIST, "reset": storage_pb2.ON_BOOT_RESET}
 
 
 class Vdis:
@@ -31,12 +37,16 @@ class Vdis:
         return {
             "VDI.create": self.create,
             "VDI.destroy": self.destroy,
+            "VDI.forget": self.forget,
             "VDI.resize": self.resize,
             "VDI.snapshot": self.snapshot,
             "VDI.clone": self.clone,
             "VDI.copy": self.copy,
             "VDI.set_name_label": self.set_name_label,
             "VDI.set_name_description": self.set_name_description,
+            "VDI.set_sharable": self.set_sharable,
+            "VDI.set_read_only": self.set_read_only,
+            "VDI.set_on_boot": self.set_on_boot,
         }
 
     async def create(self, context: Context, args: Mapping[str, Value]) -> Ref:
@@ -67,12 +77,36 @@ class Vdis:
         return ref
 
     async def destroy(self, context: Context, vdi: Ref) -> None:
-        """With its data. Raises ApiError VDI_IN_USE."""
+        """With its data and the disks of VMs that it was; CD drives are empty then. Raises ApiError VDI_IN_USE."""
+        vbds = self._unused(vdi, "destroy")
         agent = self._agent(vdi)
-        uuid = self._uuid(vdi)
-        await self._run(context, agent, agent.vdis.DestroyVdi, vdi_service_pb2.DestroyVdiRequest(id=uuid))
-        if self._database.find("VDI", vdi) is not None:
-            await self._database.change(lambda t: t.delete("VDI", vdi))
+        request = vdi_service_pb2.DestroyVdiRequest(id=self._uuid(vdi))
+        await self._run(context, agent, agent.vdis.DestroyVdi, request)
+
+        def gone(transaction: Transaction) -> None:
+            for vbd in vbds:
+                now = transaction.find("VBD", vbd.ref)
+                if now is not None and now["type"] != "CD" and now["VDI"] in (vdi, NULL_REF):
+                    transaction.delete("VBD", vbd.ref)
+            remove_vdi(transaction, vdi)
+
+        await self._database.change(gone)
+
+    async def forget(self, context: Context, vdi: Ref) -> None:
+        """Its data stay: a scan finds it again. Raises ApiError VDI_IN_USE, HOST_OFFLINE if no host of its SR is alive.
+
+        A disk of a VM that it was has no VDI then.
+        """
+        self._unused(vdi, "forget")
+        sr = Ref(str(self._database.get("VDI", vdi)["SR"]))
+        agents = live_agents_of_sr(self._database, self._agents, sr, attached=False)
+        if not agents and (pbds := pbds_of(self._database, sr)):
+            raise ApiError("HOST_OFFLINE", str(pbds[0]["host"]))
+        request = vdi_service_pb2.ForgetVdiRequest(id=self._uuid(vdi))
+        for agent in agents:
+            with suppress(HandleInvalid):  # it never heard of it
+                await agent.call(agent.vdis.ForgetVdi, request)
+        await self._database.change(lambda t: remove_vdi(t, vdi))
 
     async def resize(self, context: Context, vdi: Ref, size: int) -> None:
         """Bigger; also while it is in use."""
@@ -119,6 +153,19 @@ class Vdis:
         """What it is for, on the SR too."""
         await self._update(context, vdi, "description", storage_pb2.Vdi(id=self._uuid(vdi), description=value))
 
+    async def set_sharable(self, context: Context, vdi: Ref, value: bool) -> None:
+        """May several VMs write it at once?"""
+        await self._update(context, vdi, "sharable", storage_pb2.Vdi(id=self._uuid(vdi), sharable=value))
+
+    async def set_read_only(self, context: Context, vdi: Ref, value: bool) -> None:
+        """May nobody write it?"""
+        await self._update(context, vdi, "read_only", storage_pb2.Vdi(id=self._uuid(vdi), read_only=value))
+
+    async def set_on_boot(self, context: Context, vdi: Ref, value: str) -> None:
+        """Does a start of the VM keep its content?"""
+        wanted = storage_pb2.Vdi(id=self._uuid(vdi), on_boot=_ON_BOOT[value])
+        await self._update(context, vdi, "on_boot", wanted)
+
     async def _update(self, context: Context, vdi: Ref, field: str, wanted: storage_pb2.Vdi) -> None:
         agent = self._agent(vdi)
         request = vdi_service_pb2.UpdateVdiRequest(vdi=wanted, update_mask=FieldMask(paths=[field]))
@@ -135,6 +182,15 @@ class Vdis:
 
     def _agent(self, vdi: Ref) -> Agent:
         return agent_of_sr(self._database, self._agents, Ref(str(self._database.get("VDI", vdi)["SR"])))
+
+    def _unused(self, vdi: Ref, operation: str) -> list[Record]:
+        """Its VBDs, none of which is plugged. Raises ApiError VDI_IN_USE."""
+        vbds = self._database.get("VDI", vdi)["VBDs"]
+        assert isinstance(vbds, tuple)
+        records = [self._database.get("VBD", Ref(str(vbd))) for vbd in vbds]
+        if any(record["currently_attached"] for record in records):
+            raise ApiError("VDI_IN_USE", vdi, operation)
+        return records
 
     def _uuid(self, vdi: Ref) -> str:
         return str(self._database.get("VDI", vdi)["uuid"])

@@ -1,9 +1,12 @@
 """SRs, PBDs and VDIs."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from xenhost.api.host.v1 import storage_pb2
 from xenhost.pool.call import NULL_REF, Ref, Value
+from xenhost.pool.database.record import Record
+from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.told.book import Book, moment, text_map
 from xenhost.pool.model.enums import ENUMS
 
@@ -12,6 +15,9 @@ VDI_TYPES = {
     for name, number in storage_pb2.VdiType.items()
     if name != "VDI_TYPE_UNSPECIFIED"
 } | {storage_pb2.VDI_TYPE_UNSPECIFIED: "user"}
+
+LEAVING: Final = frozenset({"pbd_destroy", "forget", "destroy"})
+"""What is being done to an SR when the pool itself has asked hosts to forget it."""
 
 
 def put_sr(book: Book, told: storage_pb2.Sr) -> Ref:
@@ -53,20 +59,72 @@ def find_pbd(book: Book, sr: Ref) -> Ref:
 
 
 def drop_sr(book: Book, uuid: str) -> None:
-    """This host does not know the SR any more; if none does, it is gone with its VDIs."""
+    """This host does not know the SR any more; if none does, it is gone with its VDIs, unless it is shared.
+
+    If the pool has asked for it, the host's PBD goes alone: who asked decides about the SR.
+    """
     ref = book.find("SR", uuid)
+    pbd = find_pbd(book, ref) if ref != NULL_REF else NULL_REF
+    if pbd == NULL_REF:
+        return
+    book.transaction.delete("PBD", pbd)
+    record = book.get("SR", ref)
+    if not (record["PBDs"] or record["shared"] or _leaving(record)):
+        remove_sr(book.transaction, ref)
+
+
+def drop_pbd(transaction: Transaction, pbd: Ref) -> None:
+    """It is gone. No-op if it was already."""
+    if transaction.find("PBD", pbd) is not None:
+        transaction.delete("PBD", pbd)
+
+
+def remove_sr(transaction: Transaction, sr: Ref) -> None:
+    """With its PBDs and VDIs; disks of VMs that were in it have no VDI then. No-op if there is none."""
+    if (record := transaction.find("SR", sr)) is None:
+        return
+    pbds, vdis = record["PBDs"], record["VDIs"]
+    assert isinstance(pbds, tuple)
+    assert isinstance(vdis, tuple)
+    for pbd in pbds:
+        transaction.delete("PBD", Ref(str(pbd)))
+    for vdi in vdis:
+        remove_vdi(transaction, Ref(str(vdi)))
+    transaction.delete("SR", sr)
+
+
+def remove_vdi(transaction: Transaction, vdi: Ref) -> None:
+    """CD drives that it was in are empty; disks of VMs have no VDI. No-op if there is none."""
+    if (record := transaction.find("VDI", vdi)) is None:
+        return
+    vbds = record["VBDs"]
+    assert isinstance(vbds, tuple)
+    for vbd in vbds:
+        ref = Ref(str(vbd))
+        if transaction.get("VBD", ref)["type"] == "CD":
+            transaction.set("VBD", ref, {"VDI": NULL_REF, "empty": True})
+    transaction.delete("VDI", vdi)
+
+
+def drop_vdi(book: Book, uuid: str) -> None:
+    """This host does not know the VDI any more: it is gone, unless another host may know it.
+
+    So only a host with the one PBD of its SR may say so, and not of an SR that the pool has asked it to forget.
+    """
+    ref = book.find("VDI", uuid)
     if ref == NULL_REF:
         return
-    pbd = find_pbd(book, ref)
-    if pbd != NULL_REF:
-        book.transaction.delete("PBD", pbd)
-    record = book.get("SR", ref)
-    if not record["PBDs"] and not record["shared"]:
-        vdis = record["VDIs"]
-        assert isinstance(vdis, tuple)
-        for vdi in vdis:
-            book.transaction.delete("VDI", Ref(str(vdi)))
-        book.transaction.delete("SR", ref)
+    record = book.get("SR", Ref(str(book.get("VDI", ref)["SR"])))
+    pbds = record["PBDs"]
+    assert isinstance(pbds, tuple)
+    if not _leaving(record) and [book.get("PBD", Ref(str(pbd)))["host"] for pbd in pbds] == [book.host]:
+        remove_vdi(book.transaction, ref)
+
+
+def _leaving(sr: Record) -> bool:
+    words = sr["current_operations"]
+    assert isinstance(words, dict)
+    return not LEAVING.isdisjoint(words.values())
 
 
 def put_vdi(book: Book, told: storage_pb2.Vdi) -> Ref:

@@ -1,0 +1,94 @@
+"""PBDs: how hosts reach SRs; made, plugged, unplugged and destroyed on the host that they are of."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from xenhost.api.host.v1 import sr_service_pb2, storage_pb2
+from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
+from xenhost.pool.engine.accessors import Accessors
+from xenhost.pool.engine.tasks import Tasks
+from xenhost.pool.hosts.agent import Agent, Agents
+from xenhost.pool.hosts.told.book import Book
+from xenhost.pool.hosts.told.storage import find_pbd, put_sr
+from xenhost.pool.storage.reach import pbds_of
+from xenhost.pool.storage.sr_work import SrWork
+
+
+class Pbds:
+    """Answers the messages of PBDs."""
+
+    def __init__(self, database: Database, agents: Agents, tasks: Tasks) -> None:
+        self._database: Final = database
+        self._agents: Final = agents
+        self._accessors: Final = Accessors(database)
+        self._work: Final = SrWork(database, tasks)
+
+    def answers(self) -> Mapping[str, Implementation]:
+        """By method."""
+        return {
+            "PBD.create": self.create,
+            "PBD.destroy": self.destroy,
+            "PBD.plug": self.plug,
+            "PBD.unplug": self.unplug,
+        }
+
+    async def create(self, context: Context, args: Mapping[str, Value]) -> Ref:
+        """The host knows the SR; a plug makes it usable. Raises ApiError PBD_EXISTS, HOST_OFFLINE."""
+        given = self._accessors.given(self._database.model.classes["PBD"], args)
+        host, sr = Ref(str(given["host"])), Ref(str(given["SR"]))
+        self._database.get("host", host)
+        record = self._database.get("SR", sr)
+        for pbd in pbds_of(self._database, sr):
+            if pbd["host"] == host:
+                raise ApiError("PBD_EXISTS", sr, host, pbd.ref)
+        agent = self._agents.agent(host)
+        wanted = storage_pb2.Sr(
+            id=str(record["uuid"]),
+            type=str(record["type"]),
+            name=str(record["name_label"] or record["uuid"]),
+            description=str(record["name_description"]),
+            content_type=str(record["content_type"]),
+            shared=bool(record["shared"]),
+            device_config=_strings(given.get("device_config", {})),
+            sm_config=_strings(record["sm_config"]),
+        )
+        now = await agent.call(agent.srs.IntroduceSr, sr_service_pb2.IntroduceSrRequest(sr=wanted))
+
+        def write(book: Book) -> Ref:
+            pbd = find_pbd(book, put_sr(book, now))
+            book.transaction.set("PBD", pbd, {"other_config": given.get("other_config", {})})
+            return pbd
+
+        return await self._database.change(lambda t: write(Book(t, host)))
+
+    async def destroy(self, context: Context, pbd: Ref) -> None:
+        """The host forgets the SR, whose record stays. Raises ApiError OPERATION_NOT_ALLOWED if it is plugged."""
+        record, agent, uuid = self._reach(pbd)
+        if record["currently_attached"]:
+            raise ApiError("OPERATION_NOT_ALLOWED", "the PBD is plugged; unplug it first")
+        with self._work.leaving(context, Ref(str(record["SR"])), "pbd_destroy"):
+            await self._work.forget(agent, pbd, uuid)
+
+    async def plug(self, context: Context, pbd: Ref) -> None:
+        """Attach the SR to the PBD's host. No-op if it is."""
+        record, agent, uuid = self._reach(pbd)
+        if not record["currently_attached"]:
+            await self._work.made(context, agent, agent.srs.AttachSr, sr_service_pb2.AttachSrRequest(id=uuid))
+
+    async def unplug(self, context: Context, pbd: Ref) -> None:
+        """Detach it. Raises ApiError VDI_IN_USE."""
+        record, agent, uuid = self._reach(pbd)
+        if record["currently_attached"]:
+            await self._work.made(context, agent, agent.srs.DetachSr, sr_service_pb2.DetachSrRequest(id=uuid))
+
+    def _reach(self, pbd: Ref) -> tuple[Record, Agent, str]:
+        record = self._database.get("PBD", pbd)
+        uuid = str(self._database.get("SR", Ref(str(record["SR"])))["uuid"])
+        return record, self._agents.agent(Ref(str(record["host"]))), uuid
+
+
+def _strings(values: Value) -> dict[str, str]:
+    assert isinstance(values, dict)
+    return {key: str(value) for key, value in values.items()}
