@@ -7,7 +7,12 @@ ROOT = Path(__file__).resolve().parents[2]
 AGENT = ROOT / "agent/xenhost"
 WIRE = {"grpc", "google", "grpc_health", "grpc_reflection", "grpc_status"}
 EDGE = ("agent/rpc/", "agent/link/", "agent/cli/", "agent/demo/")
-CATCH_ALL = {"agent/engine/actor.py", "agent/rpc/interceptors.py"}
+CATCH_ALL = {
+    "agent/engine/actor.py",
+    "agent/rpc/interceptors.py",
+    "agent/metrics/sampler.py",  # the bytes of one plugin, or one meter, must not end the measuring of all
+    "agent/metrics/plugins/plugin.py",
+}
 
 
 def test_only_the_edge_knows_the_wire_types() -> None:
@@ -23,7 +28,7 @@ def test_only_the_edge_knows_the_wire_types() -> None:
     assert not wrong
 
 
-def test_everything_is_caught_in_two_places_only() -> None:
+def test_everything_is_caught_in_few_places_only() -> None:
     found = {
         str(path.relative_to(AGENT))
         for path in AGENT.rglob("*.py")

@@ -62,9 +62,10 @@ class Hosts:
         def begin(transaction: Transaction) -> None:
             for host in transaction.rows("host"):
                 put_lost(Book(transaction, host), host)
-            for vm, record in tuple(transaction.rows("VM").items()):
-                if record["current_operations"]:
-                    transaction.set("VM", vm, {"current_operations": NOTHING})
+            for cls in ("VM", "SR"):
+                for ref, record in tuple(transaction.rows(cls).items()):
+                    if record["current_operations"]:
+                        transaction.set(cls, ref, {"current_operations": NOTHING})
 
         self._database.note(begin)
 

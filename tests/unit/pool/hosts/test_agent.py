@@ -34,8 +34,8 @@ class Operations:
 
 
 def away() -> Exception:
-    metadata = grpc.aio.Metadata()
-    return grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, metadata, metadata)
+    metadata: Any = grpc.aio.Metadata()
+    return grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, metadata, metadata, "away", "")
 
 
 def done() -> Operation:

@@ -37,7 +37,7 @@ DROPS: Final[Mapping[str, Drop]] = {
     "VLAN": _dropper("VLAN"),
     "Bond": _dropper("Bond"),
     "PIF": network.drop_pif,
-    "VDI": _dropper("VDI"),
+    "VDI": storage.drop_vdi,
     "SR": storage.drop_sr,
     "VM": vm.lose_vm,
 }
