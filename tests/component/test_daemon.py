@@ -234,4 +234,4 @@ async def test_its_memory_stays_small_with_eight_vms(agent: AgentProcess) -> Non
         assert len((await client.vms.ListVms(ListVmsRequest())).vms) == 8
         resident = psutil.Process(agent.pid).memory_info().rss
         print(f"resident: {resident >> 10} KiB")
-        assert resident < 80 * 2**20
+        assert resident < 110 * 2**20  # numpy and librrd, which metrics need, are 30 MiB of them

@@ -13,12 +13,10 @@ from hypothesis import strategies as st
 from kit.clock import FakeClock
 from xenhost.core.errors import XenhostError
 from xenhost.core.storage import AttachMode, Vdi, VdiId
-from xenhost.sm.smapiv1 import codec, info, probe
+from xenhost.sm.smapiv1 import info, probe
 from xenhost.sm.smapiv1.attachment import AttachmentError, backends, read_answer
-from xenhost.sm.smapiv1.codec import Call, DateTime, Fault
 from xenhost.sm.smapiv1.failures import Subject, from_fault
 from xenhost.sm.smapiv1.records import vdi_of
-from xenhost.sm.smapiv1.tree import CodecError
 from xenhost.sm.smapiv1.xenapi.api import XenApi
 from xenhost.sm.smapiv1.xenapi.failure import ApiFailure
 from xenhost.sm.smapiv1.xenapi.filters import parse
@@ -26,6 +24,9 @@ from xenhost.sm.smapiv1.xenapi.schema import CLASSES
 from xenhost.sm.smapiv1.xenapi.sessions import Session, Sessions
 from xenhost.sm.smapiv1.xenapi.store import Store
 from xenhost.sm.smapiv1.xenapi.tables import Tables
+from xenhost.system import xmlrpc as codec
+from xenhost.system.xml_tree import CodecError
+from xenhost.system.xmlrpc import Call, DateTime, Fault
 
 SR = "5b6f2b5e-0000-4000-8000-000000000001"
 VDI = "5b6f2b5e-0000-4000-8000-000000000002"

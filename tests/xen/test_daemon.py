@@ -88,7 +88,7 @@ async def test_a_vm_is_run_changed_and_shut_down_and_never_notices_that_the_agen
         await heard(console, b"GUESTDEV add xvdb")
         resident = psutil.Process(agent.pid).memory_info().rss
         print(f"resident: {resident >> 10} KiB")
-        assert resident < 110 * MIB  # numpy and librrd, which metrics need, are 30 of them
+        assert resident < 110 * MIB  # numpy and librrd, which metrics need, are 30 MiB of them
 
         await agent.kill()
     await agent.start()

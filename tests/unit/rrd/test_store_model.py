@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy
+import pytest
 import rrdtool
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,7 +95,8 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.timeout(300)  # Hypothesis calls it flaky if the time is up in the middle
+@settings(max_examples=40, deadline=None)
 @given(STEPS)
 def test_the_store_says_what_the_slow_model_says(steps: list[tuple[float, list[tuple[float, list[float]]]]]) -> None:
     now = START + 2.5

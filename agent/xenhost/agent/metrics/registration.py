@@ -15,8 +15,8 @@ from xenhost.core.ids import is_uuid
 from xenhost.core.metrics import HOST, Owner, OwnerKind
 from xenhost.rrd.plugin.metadata import BadPlugin
 from xenhost.rrd.store import DataSource
-from xenhost.sm.smapiv1.codec import Call, Value, dump_response, legal, load_call
-from xenhost.sm.smapiv1.tree import CodecError
+from xenhost.system.xml_tree import CodecError
+from xenhost.system.xmlrpc import Call, Value, dump_response, legal, load_call
 
 HEADER: Final = "DATASOURCES\n"
 UNREGISTERED: Final = -1.0

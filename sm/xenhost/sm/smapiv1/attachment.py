@@ -9,7 +9,7 @@ from typing import Final
 
 from xenhost.core.storage import AttachMode, Backend, BackendKind, VdiId
 from xenhost.sm.foreign import local_backend, nbd_backend
-from xenhost.sm.smapiv1.codec import Value
+from xenhost.system.xmlrpc import Value
 
 PHYSICAL: Final = Path("/dev/sm/phy")
 """Where XenServer's drivers link the device of a VDI that nothing needs to serve."""

@@ -9,10 +9,11 @@ from typing import Final
 from xenhost.core.errors import NotImplementedHere
 from xenhost.core.storage_errors import SrBackendFailure
 from xenhost.sm.command import CommandError, Commands
-from xenhost.sm.smapiv1 import codec, tree
-from xenhost.sm.smapiv1.codec import Fault
 from xenhost.sm.smapiv1.failures import printable, process_failure
 from xenhost.sm.smapiv1.plugin import ENVIRONMENT
+from xenhost.system import xml_tree as tree
+from xenhost.system import xmlrpc as codec
+from xenhost.system.xmlrpc import Fault
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SECONDS: Final = 240.0

@@ -6,7 +6,6 @@ from typing import Final, NamedTuple
 from xenhost.core.ids import is_uuid
 from xenhost.core.storage import Capability, DriverInfo, SrId, Vdi, VdiId
 from xenhost.core.storage_errors import SrNotAttached, SrOperationNotSupported, VdiMissing
-from xenhost.sm.smapiv1.codec import Value
 from xenhost.sm.smapiv1.failures import Subject, printable, process_failure
 from xenhost.sm.smapiv1.plugin import Plugin
 from xenhost.sm.smapiv1.records import vdi_of
@@ -15,6 +14,7 @@ from xenhost.sm.smapiv1.service import Service
 from xenhost.sm.smapiv1.xenapi.schema import Record, Stored
 from xenhost.sm.smapiv1.xenapi.special import MADE_FOR
 from xenhost.sm.smapiv1.xenapi.tables import ref_of
+from xenhost.system.xmlrpc import Value
 
 MASTER: Final = {"SRmaster": "true"}
 """What is added to device-config: this host is the one that may change the SR."""

@@ -10,7 +10,6 @@ from xenhost.sm.context import SmContext
 from xenhost.sm.smapiv1 import probe
 from xenhost.sm.smapiv1.attachment import Attachments
 from xenhost.sm.smapiv1.channel import MASTER, Channel, Extra
-from xenhost.sm.smapiv1.codec import Fault
 from xenhost.sm.smapiv1.discovery import Broken, Found, discover
 from xenhost.sm.smapiv1.failures import MAX_TEXT, Subject, from_fault
 from xenhost.sm.smapiv1.patience import unhurried
@@ -21,6 +20,7 @@ from xenhost.sm.smapiv1.service import Service, Settings
 from xenhost.sm.smapiv1.sr import V1Sr
 from xenhost.sm.smapiv1.xenapi.schema import Stored
 from xenhost.sm.smapiv1.xenapi.tables import ref_of
+from xenhost.system.xmlrpc import Fault
 
 
 class V1Driver:

@@ -15,7 +15,7 @@ from xenhost.core.storage_errors import (
     backend_failure,
 )
 from xenhost.sm.codes import describe
-from xenhost.sm.smapiv1.codec import Fault
+from xenhost.system.xmlrpc import Fault
 
 MAX_TEXT: Final = 16384
 """Characters that an error carries of what a plugin wrote."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from xenhost.core.storage import Capability, ConfigKey, DriverInfo
-from xenhost.sm.smapiv1.codec import Value
 from xenhost.sm.smapiv1.failures import printable
+from xenhost.system.xmlrpc import Value
 
 IMPLIED: Final = (
     Capability.SR_CREATE,

@@ -10,10 +10,11 @@ import structlog
 
 from xenhost.core.storage_errors import backend_failure
 from xenhost.sm.command import CommandError, Commands, CommandTimeout, Result
-from xenhost.sm.smapiv1 import codec, tree
-from xenhost.sm.smapiv1.codec import Fault, Value
 from xenhost.sm.smapiv1.failures import MAX_TEXT, Subject, from_fault, printable, process_failure
 from xenhost.sm.smapiv1.request import Request
+from xenhost.system import xml_tree as tree
+from xenhost.system import xmlrpc as codec
+from xenhost.system.xmlrpc import Fault, Value
 
 ENVIRONMENT: Final = {"ORIGINATOR": "SM", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 _SECONDS: Final[Mapping[str, float]] = {

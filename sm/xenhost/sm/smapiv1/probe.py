@@ -5,9 +5,9 @@ from typing import Final
 
 from xenhost.core.ids import is_uuid
 from xenhost.core.storage import ProbeEntry, ProbeReport, SrId
-from xenhost.sm.smapiv1 import tree
 from xenhost.sm.smapiv1.failures import printable
-from xenhost.sm.smapiv1.tree import CodecError, Element
+from xenhost.system import xml_tree as tree
+from xenhost.system.xml_tree import CodecError, Element
 
 STAGES: Final[Mapping[int, str]] = {
     87: "LUN",

@@ -6,8 +6,8 @@ from typing import Final
 
 from xenhost.core.errors import InvalidValue
 from xenhost.core.storage_errors import backend_failure
-from xenhost.sm.smapiv1 import codec
-from xenhost.sm.smapiv1.tree import CodecError
+from xenhost.system import xmlrpc as codec
+from xenhost.system.xml_tree import CodecError
 
 MAX_ARGUMENT: Final = 128 << 10
 """Bytes Linux takes in one argument of a program (MAX_ARG_STRLEN), with the zero at its end."""

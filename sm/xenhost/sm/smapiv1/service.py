@@ -14,7 +14,6 @@ from xenhost.core.storage import DriverInfo
 from xenhost.core.storage_errors import SrNotAttached
 from xenhost.sm.context import SmContext
 from xenhost.sm.smapiv1.callout import HostPlugins
-from xenhost.sm.smapiv1.codec import Value
 from xenhost.sm.smapiv1.failures import Subject
 from xenhost.sm.smapiv1.plugin import Answer, Plugin
 from xenhost.sm.smapiv1.request import Request
@@ -24,6 +23,7 @@ from xenhost.sm.smapiv1.xenapi.server import ApiServer
 from xenhost.sm.smapiv1.xenapi.sessions import Session, Sessions
 from xenhost.sm.smapiv1.xenapi.store import Store
 from xenhost.sm.smapiv1.xenapi.tables import Tables, ref_of
+from xenhost.system.xmlrpc import Value
 
 _T = TypeVar("_T")
 

@@ -35,7 +35,6 @@ from xenhost.core.storage_errors import (
 )
 from xenhost.sm.smapiv1.attachment import Attachments
 from xenhost.sm.smapiv1.channel import Channel, Extra
-from xenhost.sm.smapiv1.codec import Value
 from xenhost.sm.smapiv1.datapath import Datapath
 from xenhost.sm.smapiv1.failures import process_failure
 from xenhost.sm.smapiv1.patience import unhurried
@@ -44,6 +43,7 @@ from xenhost.sm.smapiv1.xenapi.schema import NEVER, NULL_REF, Stored
 from xenhost.sm.smapiv1.xenapi.special import MADE_FOR
 from xenhost.sm.smapiv1.xenapi.tables import ref_of
 from xenhost.sm.smapiv1.xenapi.times import stamp
+from xenhost.system.xmlrpc import Value
 
 _REVERSED: Final = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 """XenServer's bitmaps have the first block in the most significant bit."""

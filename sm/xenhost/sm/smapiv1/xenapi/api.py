@@ -8,7 +8,6 @@ import structlog
 
 from xenhost.core.clock import Clock
 from xenhost.core.errors import XenhostError
-from xenhost.sm.smapiv1.codec import Call, Value
 from xenhost.sm.smapiv1.xenapi.failure import ApiFailure
 from xenhost.sm.smapiv1.xenapi.generic import Generic, text, unknown
 from xenhost.sm.smapiv1.xenapi.port import Verbs
@@ -16,6 +15,7 @@ from xenhost.sm.smapiv1.xenapi.schema import CLASSES
 from xenhost.sm.smapiv1.xenapi.sessions import Session, Sessions
 from xenhost.sm.smapiv1.xenapi.special import Special
 from xenhost.sm.smapiv1.xenapi.tables import Tables
+from xenhost.system.xmlrpc import Call, Value
 
 _LOGIN: Final = frozenset({"session.login_with_password", "session.slave_local_login_with_password"})
 _LOGOUT: Final = frozenset({"session.logout", "session.local_logout"})

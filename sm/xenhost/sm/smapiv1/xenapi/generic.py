@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from xenhost.sm.smapiv1.codec import Value
 from xenhost.sm.smapiv1.xenapi import filters
 from xenhost.sm.smapiv1.xenapi.failure import ApiFailure, invalid_value
 from xenhost.sm.smapiv1.xenapi.schema import (
@@ -19,6 +18,7 @@ from xenhost.sm.smapiv1.xenapi.schema import (
 )
 from xenhost.sm.smapiv1.xenapi.sessions import Session
 from xenhost.sm.smapiv1.xenapi.tables import Tables
+from xenhost.system.xmlrpc import Value
 
 _MAX_KEYS: Final = 1024
 

@@ -6,8 +6,8 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final
 
-from xenhost.sm.smapiv1.codec import DateTime, Value
 from xenhost.sm.smapiv1.xenapi.failure import invalid_value
+from xenhost.system.xmlrpc import DateTime, Value
 
 NULL_REF: Final = "OpaqueRef:NULL"
 NEVER: Final = "19700101T00:00:00Z"

@@ -12,9 +12,9 @@ from typing import Final
 import structlog
 
 from xenhost.core.storage_errors import backend_failure
-from xenhost.sm.smapiv1 import codec
-from xenhost.sm.smapiv1.codec import Call, Value
-from xenhost.sm.smapiv1.tree import CodecError
+from xenhost.system import xmlrpc as codec
+from xenhost.system.xml_tree import CodecError
+from xenhost.system.xmlrpc import Call, Value
 
 MAX_BODY: Final = 4 << 20
 _MAX_HEAD: Final = 32 << 10

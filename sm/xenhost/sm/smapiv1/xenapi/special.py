@@ -9,7 +9,6 @@ import structlog
 from xenhost.core.clock import Clock
 from xenhost.core.ids import is_uuid
 from xenhost.core.storage import VdiType
-from xenhost.sm.smapiv1.codec import Value
 from xenhost.sm.smapiv1.failures import printable
 from xenhost.sm.smapiv1.xenapi.failure import ApiFailure, invalid_value, uuid_invalid
 from xenhost.sm.smapiv1.xenapi.generic import expect, text
@@ -18,6 +17,7 @@ from xenhost.sm.smapiv1.xenapi.schema import CLASSES, Stored, from_wire
 from xenhost.sm.smapiv1.xenapi.sessions import Session
 from xenhost.sm.smapiv1.xenapi.tables import Tables, ref_of
 from xenhost.sm.smapiv1.xenapi.times import stamp
+from xenhost.system.xmlrpc import Value
 
 Call = Callable[[Session, Sequence[Value]], Coroutine[object, object, Value]]
 

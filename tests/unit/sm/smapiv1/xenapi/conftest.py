@@ -8,11 +8,11 @@ import structlog
 from kit.clock import FakeClock
 from kit.plugins import new_id
 from xenhost.core.errors import NotImplementedHere
-from xenhost.sm.smapiv1.codec import Call, Value
 from xenhost.sm.smapiv1.xenapi.api import XenApi
 from xenhost.sm.smapiv1.xenapi.sessions import Session, Sessions
 from xenhost.sm.smapiv1.xenapi.store import Store
 from xenhost.sm.smapiv1.xenapi.tables import Tables
+from xenhost.system.xmlrpc import Call, Value
 
 
 class Recorded:

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from kit.plugins import new_id
-from xenhost.sm.smapiv1.codec import Call, DateTime
 from xenhost.sm.smapiv1.xenapi.sessions import Session
 from xenhost.sm.smapiv1.xenapi.store import Store
 from xenhost.sm.smapiv1.xenapi.tables import Tables, ref_of
+from xenhost.system.xmlrpc import Call, DateTime
 
 DRIVER_OWNS = [
     ("VDI", "sharable", True),

@@ -10,9 +10,9 @@ import pytest
 import structlog
 
 from xenhost.core.storage_errors import SrBackendFailure
-from xenhost.sm.smapiv1.codec import Call, Value
 from xenhost.sm.smapiv1.xenapi import server as module
 from xenhost.sm.smapiv1.xenapi.server import ApiServer
+from xenhost.system.xmlrpc import Call, Value
 
 
 async def echo(call: Call) -> Value:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape
 
-from xenhost.sm.smapiv1 import tree
-from xenhost.sm.smapiv1.tree import CodecError, Element
+from xenhost.system import xml_tree as tree
+from xenhost.system.xml_tree import CodecError, Element
 
 _ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SCALARS: Final = frozenset({"string", "int", "i4", "i8", "boolean", "double", "dateTime.iso8601", "nil"})

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xenhost.sm.smapiv1 import codec, tree
-from xenhost.sm.smapiv1.codec import Call, DateTime, Fault
-from xenhost.sm.smapiv1.tree import CodecError
+from xenhost.system import xml_tree as tree
+from xenhost.system import xmlrpc as codec
+from xenhost.system.xml_tree import CodecError
+from xenhost.system.xmlrpc import Call, DateTime, Fault
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"))
 SCALARS = st.one_of(TEXT, st.integers(-(2**31), 2**31 - 1), st.booleans(), st.none(), st.floats(allow_nan=False))
