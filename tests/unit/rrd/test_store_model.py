@@ -49,7 +49,7 @@ class Model:
                 self.carried += 0.0 if math.isnan(raw) else raw
             return
         value = self.value(raw, interval)
-        missed = 0 if self.slot < 0 or back or math.isnan(value) else slot - int(self.slot) - 1
+        missed = 0 if self.slot < 0 or back or math.isnan(value) else max(0, slot - int(self.slot) - 1)
         if self.source.type is SourceType.GAUGE and missed > 1:
             missed = 0
         for each in range(slot - missed, slot + 1):
