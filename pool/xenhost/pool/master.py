@@ -110,7 +110,7 @@ def master_host(database: Database) -> Ref:
     """The host that the master runs on: that of the pool's record, once it is known."""
     pool = next(iter(database.rows("pool").values()), None)
     if pool is not None and pool["master"] != NULL_REF:
-        return Ref(str(pool["master"]))
+        return pool.one("master")
     return next(iter(database.rows("host")), NULL_REF)
 
 

@@ -26,6 +26,16 @@ class Record(FrozenMap):
         """A field, hidden or not. Raises KeyError."""
         return self[name] if name in self else self.hidden[name]
 
+    def one(self, name: str) -> Ref:
+        """A field that is a reference."""
+        return Ref(str(self.value(name)))
+
+    def refs(self, name: str) -> list[Ref]:
+        """A field that is a set of references."""
+        value = self.value(name)
+        assert isinstance(value, tuple), f"{self.cls}.{name} is no set"
+        return [Ref(str(each)) for each in value]
+
 
 class Operation(StrEnum):
     """What happened to an object, in the words of events."""

@@ -79,7 +79,7 @@ class HostAnswers:
 
     async def free_memory(self, context: Context, host: Ref) -> int:
         """Bytes, as the host last said."""
-        metrics = Ref(str(self._database.get("host", host)["metrics"]))
+        metrics = self._database.get("host", host).one("metrics")
         free = self._database.get("host_metrics", metrics)["memory_free"]
         assert isinstance(free, int)
         return free
@@ -90,10 +90,8 @@ class HostAnswers:
         return datetime.fromtimestamp(int(self._clock.now()), UTC)
 
     def _residents(self, host: Ref) -> list[Ref]:
-        vms = self._database.get("host", host)["resident_VMs"]
-        assert isinstance(vms, tuple)
-        refs = [Ref(str(vm)) for vm in vms]
-        return [vm for vm in refs if not self._database.get("VM", vm)["is_control_domain"]]
+        vms = self._database.get("host", host).refs("resident_VMs")
+        return [vm for vm in vms if not self._database.get("VM", vm)["is_control_domain"]]
 
 
 def _destroy(transaction: Transaction, host: Ref) -> None:
@@ -102,10 +100,8 @@ def _destroy(transaction: Transaction, host: Ref) -> None:
     for cls, drop in DROPS.items():
         for uuid in of_host(book, cls):
             drop(book, uuid)
-    cpus = record["host_CPUs"]
-    assert isinstance(cpus, tuple)
-    for cpu in cpus:
-        transaction.delete("host_cpu", Ref(str(cpu)))
+    for cpu in record.refs("host_CPUs"):
+        transaction.delete("host_cpu", cpu)
     if record["metrics"] != NULL_REF:
-        transaction.delete("host_metrics", Ref(str(record["metrics"])))
+        transaction.delete("host_metrics", record.one("metrics"))
     transaction.delete("host", host)

@@ -41,7 +41,7 @@ class DataSources:
         if record["resident_on"] == NULL_REF:
             raise ApiError("VM_BAD_POWER_STATE", vm, "running", str(record["power_state"]).lower())
         owner = metrics_pb2.MetricsOwner(kind=metrics_pb2.METRICS_KIND_VM, id=str(record["uuid"]))
-        return self._agents.agent(Ref(str(record["resident_on"]))), owner
+        return self._agents.agent(record.one("resident_on")), owner
 
     def sr(self, sr: Ref) -> tuple[Agent, metrics_pb2.MetricsOwner]:
         """Raises ApiError SR_HAS_NO_PBDS, HOST_OFFLINE."""

@@ -80,10 +80,8 @@ class Networks:
         """One that nothing is on. Raises ApiError NETWORK_CONTAINS_PIF, NETWORK_CONTAINS_VIF."""
         record = self._database.get("network", network)
         for field, code in (("PIFs", "NETWORK_CONTAINS_PIF"), ("VIFs", "NETWORK_CONTAINS_VIF")):
-            members = record[field]
-            assert isinstance(members, tuple)
-            if members:
-                raise ApiError(code, *(str(member) for member in members))
+            if members := record.refs(field):
+                raise ApiError(code, *members)
         for agent in self._alive():
             with suppress(HandleInvalid):  # it never heard of it
                 await self._destroy_on(agent, str(record["uuid"]))
@@ -101,12 +99,10 @@ class Networks:
 
         If a host cannot, those before it have it all the same, and it is to be set again.
         """
-        vifs = self._database.get("network", network)["VIFs"]
-        assert isinstance(vifs, tuple)
-        for vif in vifs:
-            record = self._database.get("VIF", Ref(str(vif)))
+        for vif in self._database.get("network", network).refs("VIFs"):
+            record = self._database.get("VIF", vif)
             if record["currently_attached"] and record["locking_mode"] == "network_default":
-                raise ApiError("VIF_IN_USE", network, str(vif))
+                raise ApiError("VIF_IN_USE", network, vif)
         await self._update(network, "default_locking_mode", network_pb2.Network(default_locking_mode=_LOCKING[mode]))
         await self._database.change(lambda t: t.set("network", network, {"default_locking_mode": mode}))
 

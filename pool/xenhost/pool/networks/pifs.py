@@ -107,8 +107,8 @@ class Pifs:
     async def destroy_vlan(self, context: Context, vlan: Ref) -> None:
         """With its PIF."""
         record = self._database.get("VLAN", vlan)
-        agent = self._agent(Ref(str(record["tagged_PIF"])))
-        untagged = self._uuid("PIF", Ref(str(record["untagged_PIF"])))
+        agent = self._agent(record.one("tagged_PIF"))
+        untagged = self._uuid("PIF", record.one("untagged_PIF"))
         request = vlan_service_pb2.DestroyVlanRequest(id=str(record["uuid"]))
         await agent.carry_out(agent.vlans.DestroyVlan, request)
         await self._gone(agent, "VLAN", str(record["uuid"]), untagged)
@@ -143,7 +143,7 @@ class Pifs:
     async def destroy_bond(self, context: Context, bond: Ref) -> None:
         """With its master PIF; members stay."""
         record = self._database.get("Bond", bond)
-        master = Ref(str(record["master"]))
+        master = record.one("master")
         agent, uuid = self._agent(master), self._uuid("PIF", master)
         request = bond_service_pb2.DestroyBondRequest(id=str(record["uuid"]))
         await agent.carry_out(agent.bonds.DestroyBond, request)
@@ -164,7 +164,7 @@ class Pifs:
     async def destroy_tunnel(self, context: Context, tunnel: Ref) -> None:
         """With its access PIF."""
         record = self._database.get("tunnel", tunnel)
-        access = Ref(str(record["access_PIF"]))
+        access = record.one("access_PIF")
         agent, uuid = self._agent(access), self._uuid("PIF", access)
         request = tunnel_service_pb2.DestroyTunnelRequest(id=str(record["uuid"]))
         await agent.carry_out(agent.tunnels.DestroyTunnel, request)
@@ -195,7 +195,7 @@ class Pifs:
         await self._database.change(lambda t: write(Book(t, agent.host)))
 
     def _agent(self, pif: Ref) -> Agent:
-        return self._agents.agent(Ref(str(self._database.get("PIF", pif)["host"])))
+        return self._agents.agent(self._database.get("PIF", pif).one("host"))
 
     def _uuid(self, cls: str, ref: Ref) -> str:
         return str(self._database.get(cls, ref)["uuid"])

@@ -46,15 +46,13 @@ class Introductions:
         await self._database.change(lambda t: t.delete("VDI", vdi))
 
     def _refuse_if_attached(self, cls: str, ref: Ref) -> None:
-        vbds = self._database.get(cls, ref)["VBDs"]
-        assert isinstance(vbds, tuple)
-        for vbd in vbds:
-            if self._database.get("VBD", Ref(str(vbd)))["currently_attached"]:
+        for vbd in self._database.get(cls, ref).refs("VBDs"):
+            if self._database.get("VBD", vbd)["currently_attached"]:
                 raise ApiError("VDI_IN_USE", ref, "forget")
 
     async def _forget_pif(self, context: Context, pif: Ref) -> None:
         record = self._database.get("PIF", pif)
-        metrics = Ref(str(record["metrics"]))
+        metrics = record.one("metrics")
 
         def forget(transaction: Transaction) -> None:
             transaction.delete("PIF", pif)

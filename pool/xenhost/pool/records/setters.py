@@ -71,11 +71,9 @@ class PlainSetters:
         return ()
 
     async def _management_interface(self, context: Context, host: Ref) -> Value:
-        pifs = self._database.get("host", host)["PIFs"]
-        assert isinstance(pifs, tuple)
-        for pif in pifs:
-            if self._database.get("PIF", Ref(str(pif)))["management"]:
-                return str(pif)
+        for pif in self._database.get("host", host).refs("PIFs"):
+            if self._database.get("PIF", pif)["management"]:
+                return pif
         raise ApiError("HOST_HAS_NO_MANAGEMENT_IP")
 
     async def _supported_types(self, context: Context) -> Value:

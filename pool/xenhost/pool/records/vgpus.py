@@ -23,16 +23,14 @@ class Vgpus:
         self, context: Context, vm: Ref, group: Ref, device: str, other_config: Value, kind: Ref
     ) -> Value:
         self._halted(vm)
-        enabled = self._database.get("GPU_group", group)["enabled_VGPU_types"]
+        enabled = self._database.get("GPU_group", group).refs("enabled_VGPU_types")
         if device not in DEVICES:
             raise ApiError("INVALID_DEVICE", device[:100])
-        others = self._database.get("VM", vm)["VGPUs"]
-        assert isinstance(enabled, tuple)
-        assert isinstance(others, tuple)
-        if any(self._database.get("VGPU", Ref(str(other)))["device"] == device for other in others):
+        others = self._database.get("VM", vm).refs("VGPUs")
+        if any(self._database.get("VGPU", other)["device"] == device for other in others):
             raise ApiError("DEVICE_ALREADY_EXISTS", device)
         if kind != NULL_REF and kind not in enabled:
-            raise ApiError("VGPU_TYPE_NOT_ENABLED", kind, ",".join(str(each) for each in enabled))
+            raise ApiError("VGPU_TYPE_NOT_ENABLED", kind, ",".join(enabled))
         fields: dict[str, Value] = {
             "VM": vm,
             "GPU_group": group,
@@ -46,7 +44,7 @@ class Vgpus:
         record = self._database.get("VGPU", vgpu)
         if record["currently_attached"]:
             raise ApiError("OPERATION_NOT_ALLOWED", "the vGPU runs; shut its VM down first")
-        vm = Ref(str(record["VM"]))
+        vm = record.one("VM")
         if vm != NULL_REF:
             self._halted(vm)
         await self._database.change(lambda t: t.delete("VGPU", vgpu))

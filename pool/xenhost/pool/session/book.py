@@ -68,9 +68,7 @@ class SessionBook:
         record = self._database.find("session", ref)
         if record is None:
             return False
-        tasks = record.value("tasks")
-        assert isinstance(tasks, tuple)
-        found = (self._database.find("task", Ref(str(each))) for each in tasks)
+        found = (self._database.find("task", each) for each in record.refs("tasks"))
         return any(task is not None and task["status"] in ("pending", "cancelling") for task in found)
 
 

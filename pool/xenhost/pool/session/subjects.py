@@ -174,9 +174,7 @@ def _known(found: T | None) -> T:
 
 
 def _roles_of(subject: Record) -> frozenset[Role]:
-    roles = subject["roles"]
-    assert isinstance(roles, tuple)
-    return frozenset(role for each in roles if (role := role_of(each)) is not None)
+    return frozenset(role for each in subject.refs("roles") if (role := role_of(each)) is not None)
 
 
 def _identifier(name: str) -> str | None:

@@ -68,7 +68,7 @@ class Pbds:
         record, agent, uuid = self._reach(pbd)
         if record["currently_attached"]:
             raise ApiError("OPERATION_NOT_ALLOWED", "the PBD is plugged; unplug it first")
-        with self._work.leaving(context, Ref(str(record["SR"])), "pbd_destroy"):
+        with self._work.leaving(context, record.one("SR"), "pbd_destroy"):
             await self._work.forget(agent, pbd, uuid)
 
     async def plug(self, context: Context, pbd: Ref) -> None:
@@ -85,8 +85,8 @@ class Pbds:
 
     def _reach(self, pbd: Ref) -> tuple[Record, Agent, str]:
         record = self._database.get("PBD", pbd)
-        uuid = str(self._database.get("SR", Ref(str(record["SR"])))["uuid"])
-        return record, self._agents.agent(Ref(str(record["host"]))), uuid
+        uuid = str(self._database.get("SR", record.one("SR"))["uuid"])
+        return record, self._agents.agent(record.one("host")), uuid
 
 
 def _strings(values: Value) -> dict[str, str]:

@@ -8,14 +8,12 @@ from xenhost.pool.hosts.agent import Agent, Agents
 
 def pbds_of(database: Database, sr: Ref) -> list[Record]:
     """Those of an SR. Raises ApiError HANDLE_INVALID."""
-    pbds = database.get("SR", sr)["PBDs"]
-    assert isinstance(pbds, tuple)
-    return [database.get("PBD", Ref(str(pbd))) for pbd in pbds]
+    return [database.get("PBD", pbd) for pbd in database.get("SR", sr).refs("PBDs")]
 
 
 def agent_of_sr(database: Database, agents: Agents, sr: Ref) -> Agent:
     """An agent that has the SR attached, and is alive. Raises ApiError SR_HAS_NO_PBDS, HOST_OFFLINE."""
-    hosts = [Ref(str(pbd["host"])) for pbd in pbds_of(database, sr) if pbd["currently_attached"]]
+    hosts = [pbd.one("host") for pbd in pbds_of(database, sr) if pbd["currently_attached"]]
     if not hosts:
         raise ApiError("SR_HAS_NO_PBDS", sr)
     return agents.agent(next((host for host in hosts if agents.alive(host)), hosts[0]))
@@ -24,4 +22,4 @@ def agent_of_sr(database: Database, agents: Agents, sr: Ref) -> Agent:
 def live_agents_of_sr(database: Database, agents: Agents, sr: Ref, attached: bool) -> list[Agent]:
     """Those that have a PBD of it, or have it attached, and are alive."""
     pbds = [pbd for pbd in pbds_of(database, sr) if pbd["currently_attached"] or not attached]
-    return [agents.agent(host) for pbd in pbds if agents.alive(host := Ref(str(pbd["host"])))]
+    return [agents.agent(host) for pbd in pbds if agents.alive(host := pbd.one("host"))]

@@ -128,7 +128,7 @@ class Srs:
         records = pbds_of(self._database, sr)
         if any(record["currently_attached"] for record in records):
             raise ApiError("SR_HAS_PBD", sr)
-        return [(record.ref, self._agents.agent(Ref(str(record["host"])))) for record in records]
+        return [(record.ref, self._agents.agent(record.one("host"))) for record in records]
 
     async def _let_go(self, context: Context, agent: Agent, uuid: str) -> None:
         """It was attached to be destroyed, and was not."""

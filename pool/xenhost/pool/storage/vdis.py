@@ -98,7 +98,7 @@ class Vdis:
         A disk of a VM that it was has no VDI then.
         """
         self._unused(vdi, "forget")
-        sr = Ref(str(self._database.get("VDI", vdi)["SR"]))
+        sr = self._database.get("VDI", vdi).one("SR")
         agents = live_agents_of_sr(self._database, self._agents, sr, attached=False)
         if not agents and (pbds := pbds_of(self._database, sr)):
             raise ApiError("HOST_OFFLINE", str(pbds[0]["host"]))
@@ -181,13 +181,11 @@ class Vdis:
         return await agent.carry_out(method, request, lambda done: self._tasks.progress(context.task, done))
 
     def _agent(self, vdi: Ref) -> Agent:
-        return agent_of_sr(self._database, self._agents, Ref(str(self._database.get("VDI", vdi)["SR"])))
+        return agent_of_sr(self._database, self._agents, self._database.get("VDI", vdi).one("SR"))
 
     def _unused(self, vdi: Ref, operation: str) -> list[Record]:
         """Its VBDs, none of which is plugged. Raises ApiError VDI_IN_USE."""
-        vbds = self._database.get("VDI", vdi)["VBDs"]
-        assert isinstance(vbds, tuple)
-        records = [self._database.get("VBD", Ref(str(vbd))) for vbd in vbds]
+        records = [self._database.get("VBD", vbd) for vbd in self._database.get("VDI", vdi).refs("VBDs")]
         if any(record["currently_attached"] for record in records):
             raise ApiError("VDI_IN_USE", vdi, operation)
         return records

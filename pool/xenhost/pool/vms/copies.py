@@ -97,13 +97,13 @@ class VmCopies:
         more; nothing was changed then.
         """
         record = self._database.get("VM", snapshot)
-        vm = Ref(str(record["snapshot_of"]))
+        vm = record.one("snapshot_of")
         if not record["is_a_snapshot"] or vm == NULL_REF:
             raise ApiError("VM_REVERT_FAILED", snapshot, str(vm))
         self._check_halted(vm)
         with self._busy.doing(context, vm, "revert"):
-            its_own = {Ref(str(vbd["VDI"])) for vbd in self._disks(self._database.get("VM", vm))}
-            kept = [self._database.get("VDI", Ref(str(vbd["VDI"]))) for vbd in self._disks(record)]
+            its_own = {vbd.one("VDI") for vbd in self._disks(self._database.get("VM", vm))}
+            kept = [self._database.get("VDI", vbd.one("VDI")) for vbd in self._disks(record)]
             if any(vdi["snapshot_of"] not in its_own for vdi in kept):
                 raise ApiError("VM_REVERT_FAILED", snapshot, vm)
             for vdi in kept:
@@ -144,7 +144,7 @@ class VmCopies:
         copies: dict[Ref, Ref] = {}
         try:
             for vbd in self._disks(record):
-                vdi = Ref(str(vbd["VDI"]))
+                vdi = vbd.one("VDI")
                 if vdi not in ignored and vdi not in copies:
                     copies[vdi] = await copy(vdi)
             return await self._database.change(lambda t: self._record(t, record, fields, copies, ignored, same_macs))
@@ -176,7 +176,7 @@ class VmCopies:
         metrics = transaction.create("VM_metrics", {})
         transaction.set("VM", new, {"metrics": metrics, "allowed_operations": halted_operations(template)})
         for vbd in self._parts(old, "VBD"):
-            vdi = Ref(str(vbd["VDI"]))
+            vdi = vbd.one("VDI")
             if vdi not in ignored:
                 taken = _taken(vbd, "VBD", self._database)
                 transaction.create(
@@ -191,9 +191,7 @@ class VmCopies:
         return [vbd for vbd in self._parts(vm, "VBD") if vbd["type"] != "CD" and vbd["VDI"] != NULL_REF]
 
     def _parts(self, vm: Record, cls: str) -> list[Record]:
-        refs = vm[f"{cls}s"]
-        assert isinstance(refs, tuple)
-        return [self._database.get(cls, Ref(str(ref))) for ref in refs]
+        return [self._database.get(cls, ref) for ref in vm.refs(f"{cls}s")]
 
     def _check_halted(self, vm: Ref) -> None:
         state = self._database.get("VM", vm)["power_state"]
@@ -204,7 +202,7 @@ class VmCopies:
         if uuid:
             return self._database.by_uuid("SR", uuid)
         pool = next(iter(self._database.rows("pool").values()))
-        sr = Ref(str(pool["default_SR"]))
+        sr = pool.one("default_SR")
         if sr == NULL_REF:
             raise ApiError("DEFAULT_SR_NOT_FOUND", sr)
         return sr

@@ -110,12 +110,12 @@ class VmDevices:
     def _running(self, cls: str, device: Ref, plugged: bool) -> tuple[Record, Agent]:
         """The VM of a device, and the agent it runs on. Raises ApiError."""
         record = self._database.get(cls, device)
-        vm = self._database.get("VM", Ref(str(record["VM"])))
+        vm = self._database.get("VM", record.one("VM"))
         if vm["power_state"] != "Running":
             raise ApiError("VM_BAD_POWER_STATE", vm.ref, "running", str(vm["power_state"]).lower())
         if record["currently_attached"] is not plugged:
             raise ApiError("DEVICE_ALREADY_DETACHED" if plugged else "DEVICE_ALREADY_ATTACHED", device)
-        return vm, self._agents.agent(Ref(str(vm["resident_on"])))
+        return vm, self._agents.agent(vm.one("resident_on"))
 
 
 def _uuid(record: Record) -> str:

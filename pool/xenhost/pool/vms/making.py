@@ -153,7 +153,7 @@ class VmMaking:
             raise ApiError("VM_BAD_POWER_STATE", vm, "halted", str(state).lower())
 
     def _used(self, vm: Ref, cls: str, field: str) -> set[str]:
-        return {str(self._database.get(cls, ref)[field]) for ref in _refs(self._database.get("VM", vm)[f"{cls}s"])}
+        return {str(self._database.get(cls, ref)[field]) for ref in self._database.get("VM", vm).refs(f"{cls}s")}
 
     def _place(self, vm: Ref, wanted: str) -> str:
         used = self._used(vm, "VBD", "userdevice")
@@ -206,17 +206,12 @@ def new_mac() -> str:
     return ":".join(f"{byte:02x}" for byte in ((first & 0xFC) | 2, *rest))
 
 
-def _refs(value: Value) -> list[Ref]:
-    assert isinstance(value, tuple)
-    return [Ref(str(each)) for each in value]
-
-
 def _destroy(transaction: Transaction, vm: Ref) -> None:
     record = transaction.get("VM", vm)
     for cls, field in (("VBD", "VBDs"), ("VIF", "VIFs"), ("console", "consoles")):
-        for part in _refs(record[field]):
+        for part in record.refs(field):
             transaction.delete(cls, part)
     for cls, field in (("VM_metrics", "metrics"), ("VM_guest_metrics", "guest_metrics")):
         if record[field] != NULL_REF:
-            transaction.delete(cls, Ref(str(record[field])))
+            transaction.delete(cls, record.one(field))
     transaction.delete("VM", vm)

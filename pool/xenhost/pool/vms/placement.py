@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from xenhost.core.units import MIB
-from xenhost.pool.call import NULL_REF, ApiError, Ref, Value
+from xenhost.pool.call import NULL_REF, ApiError, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.hosts.agent import Agents
@@ -26,7 +26,7 @@ def choose(database: Database, agents: Agents, vm: Ref, only: Ref | None = None)
         found = [reason for reason in reasons.values() if reason is not None]
         raise found[0] if len(found) == 1 else ApiError("NO_HOSTS_AVAILABLE")
     if record["affinity"] in able:
-        return Ref(str(record["affinity"]))
+        return record.one("affinity")
     return max(able, key=lambda host: _free(database, host))
 
 
@@ -38,11 +38,11 @@ def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiErr
     if not record["enabled"]:
         return ApiError("HOST_DISABLED", host)
     for sr in _srs(database, vm):
-        pbds = [database.get("PBD", pbd) for pbd in _refs(database.get("SR", sr)["PBDs"])]
+        pbds = [database.get("PBD", pbd) for pbd in database.get("SR", sr).refs("PBDs")]
         if not any(pbd["host"] == host and pbd["currently_attached"] for pbd in pbds):
             return ApiError("VM_REQUIRES_SR", vm.ref, sr)
     for network in _networks(database, vm):
-        pifs = [database.get("PIF", pif) for pif in _refs(database.get("network", network)["PIFs"])]
+        pifs = [database.get("PIF", pif) for pif in database.get("network", network).refs("PIFs")]
         if pifs and not any(pif["host"] == host for pif in pifs):
             return ApiError("VM_REQUIRES_NETWORK", vm.ref, network)
     wanted = vm["memory_dynamic_max"]
@@ -54,26 +54,21 @@ def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiErr
 
 
 def _free(database: Database, host: Ref) -> int:
-    metrics = database.find("host_metrics", Ref(str(database.get("host", host)["metrics"])))
+    metrics = database.find("host_metrics", database.get("host", host).one("metrics"))
     free = 0 if metrics is None else metrics["memory_free"]
     assert isinstance(free, int)
     return free
 
 
 def _srs(database: Database, vm: Record) -> Iterator[Ref]:
-    for vbd in _refs(vm["VBDs"]):
+    for vbd in vm.refs("VBDs"):
         record = database.get("VBD", vbd)
         if not record["empty"] and record["VDI"] != NULL_REF:
-            yield Ref(str(database.get("VDI", Ref(str(record["VDI"])))["SR"]))
+            yield database.get("VDI", record.one("VDI")).one("SR")
 
 
 def _networks(database: Database, vm: Record) -> Iterator[Ref]:
-    for vif in _refs(vm["VIFs"]):
-        network = Ref(str(database.get("VIF", vif)["network"]))
+    for vif in vm.refs("VIFs"):
+        network = database.get("VIF", vif).one("network")
         if network != NULL_REF:
             yield network
-
-
-def _refs(value: Value) -> list[Ref]:
-    assert isinstance(value, tuple)
-    return [Ref(str(each)) for each in value]

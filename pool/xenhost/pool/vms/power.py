@@ -105,7 +105,7 @@ class VmPower:
 
     async def power_state_reset(self, context: Context, vm: Ref) -> None:
         """It runs nowhere, whatever the pool believed. Raises ApiError OPERATION_NOT_ALLOWED if its host is alive."""
-        host = Ref(str(self._database.get("VM", vm)["resident_on"]))
+        host = self._database.get("VM", vm).one("resident_on")
         if host != NULL_REF and self._agents.alive(host):
             raise ApiError("OPERATION_NOT_ALLOWED", "its host is alive: shut the VM down hard")
         await self._database.change(lambda t: halt(t, vm))
@@ -160,7 +160,7 @@ class VmPower:
             raise ApiError("VM_BAD_POWER_STATE", vm, " or ".join(states).lower(), str(record["power_state"]).lower())
 
     def _agent(self, vm: Ref) -> Agent:
-        return self._agents.agent(Ref(str(self._database.get("VM", vm)["resident_on"])))
+        return self._agents.agent(self._database.get("VM", vm).one("resident_on"))
 
     def _uuid(self, vm: Ref) -> str:
         return str(self._database.get("VM", vm)["uuid"])

@@ -1,7 +1,7 @@
 """A VM's record, as the agent that starts it wants to be told. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from xenhost.api.host.v1 import vm_pb2
@@ -44,8 +44,8 @@ def vm_spec(database: Database, vm: Ref) -> vm_pb2.Vm:
         after_shutdown=_AFTER.get(_text(record["actions_after_shutdown"]), vm_pb2.AFTER_STOP_UNSPECIFIED),
         after_reboot=_AFTER.get(_text(record["actions_after_reboot"]), vm_pb2.AFTER_STOP_UNSPECIFIED),
         after_crash=_AFTER.get(_text(record["actions_after_crash"]), vm_pb2.AFTER_STOP_UNSPECIFIED),
-        vbds=[vbd_spec(database, ref) for ref in _refs(record["VBDs"])],
-        vifs=[vif_spec(database, ref) for ref in _refs(record["VIFs"])],
+        vbds=[vbd_spec(database, ref) for ref in record.refs("VBDs")],
+        vifs=[vif_spec(database, ref) for ref in record.refs("VIFs")],
     )
     _set_boot(spec, record)
     return spec
@@ -157,7 +157,3 @@ def _texts(value: Value) -> list[str]:
 def _strings(value: Value) -> dict[str, str]:
     assert isinstance(value, dict)
     return {key: str(each) for key, each in value.items()}
-
-
-def _refs(value: Value) -> Iterable[Ref]:
-    return (Ref(text) for text in _texts(value))

@@ -36,7 +36,7 @@ class Book:
 
     def put_part(self, cls: str, owner: Record, field: str, fields: Mapping[str, Value]) -> Ref:
         """The object that a field of `owner` names, such as its metrics; it is made if there is none."""
-        part = Ref(str(owner.value(field)))
+        part = owner.one(field)
         if part != NULL_REF and self.transaction.find(cls, part) is not None:
             self.transaction.set(cls, part, fields)
             return part

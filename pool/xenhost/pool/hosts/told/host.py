@@ -31,9 +31,8 @@ def put_host(book: Book, told: host_service_pb2.Host, address: str, now: datetim
         },
         once={"name_label": told.name, "enabled": True, "edition": "free"},
     )
-    record = book.get("host", ref)
     put_memory(book, ref, told.memory_total_bytes, told.memory_free_bytes, now)
-    _put_cpus(book, ref, told, record["host_CPUs"])
+    _put_cpus(book, ref, told, book.get("host", ref).refs("host_CPUs"))
     return ref
 
 
@@ -48,7 +47,7 @@ def put_memory(book: Book, host: Ref, total: int | None, free: int, now: datetim
 def put_lost(book: Book, host: Ref) -> None:
     """It has not been heard of for longer than its lease."""
     record = book.transaction.find("host", host)
-    metrics = NULL_REF if record is None else Ref(str(record["metrics"]))
+    metrics = NULL_REF if record is None else record.one("metrics")
     if metrics != NULL_REF:
         book.transaction.set("host_metrics", metrics, {"live": False})
 
@@ -81,9 +80,8 @@ def _cpu_info(told: host_service_pb2.Host) -> FrozenMap:
     )
 
 
-def _put_cpus(book: Book, host: Ref, told: host_service_pb2.Host, known: Value) -> None:
-    assert isinstance(known, tuple)
-    numbers = {book.get("host_cpu", Ref(ref))["number"]: Ref(ref) for ref in known}
+def _put_cpus(book: Book, host: Ref, told: host_service_pb2.Host, known: list[Ref]) -> None:
+    numbers = {book.get("host_cpu", ref)["number"]: ref for ref in known}
     for number, ref in numbers.items():
         if isinstance(number, int) and number >= told.cpus:
             book.transaction.delete("host_cpu", ref)

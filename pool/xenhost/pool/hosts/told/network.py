@@ -112,11 +112,9 @@ def put_bond(book: Book, told: network_pb2.Bond) -> Ref:
         },
         once={"other_config": text_map(told.other_config)},
     )
-    slaves = book.get("Bond", ref)["slaves"]
-    assert isinstance(slaves, tuple)
-    for slave in slaves:
+    for slave in book.get("Bond", ref).refs("slaves"):
         if slave not in members:
-            book.transaction.set("PIF", Ref(str(slave)), {"bond_slave_of": NULL_REF})
+            book.transaction.set("PIF", slave, {"bond_slave_of": NULL_REF})
     for member in members:
         book.transaction.set("PIF", member, {"bond_slave_of": ref})
     return ref
@@ -176,7 +174,7 @@ def drop_pif(book: Book, uuid: str) -> None:
     """A PIF is gone, its metrics too."""
     ref = book.find("PIF", uuid)
     if ref != NULL_REF:
-        metrics = Ref(str(book.get("PIF", ref)["metrics"]))
+        metrics = book.get("PIF", ref).one("metrics")
         book.transaction.delete("PIF", ref)
         if metrics != NULL_REF:
             book.transaction.delete("PIF_metrics", metrics)

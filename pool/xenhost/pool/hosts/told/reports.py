@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from xenhost.api.host.v1 import event_service_pb2, storage_pb2
 from xenhost.api.link.v1 import link_service_pb2
-from xenhost.pool.call import Ref, Value
 from xenhost.pool.hosts.told import network, storage, vm
 from xenhost.pool.hosts.told.book import Book
 
@@ -110,18 +109,18 @@ def _in_order(name: str, items: Sequence[Any]) -> Sequence[Any]:
 def of_host(book: Book, cls: str) -> list[str]:
     """UUIDs of the objects of a class that the pool believes this host to have."""
     host = book.get("host", book.host)
-    pifs, pbds = _refs(host["PIFs"]), _refs(host["PBDs"])
-    srs = [Ref(str(book.get("PBD", pbd)["SR"])) for pbd in pbds]
+    pifs, pbds = host.refs("PIFs"), host.refs("PBDs")
+    srs = [book.get("PBD", pbd).one("SR") for pbd in pbds]
     match cls:
         case "VM":
-            refs = _refs(host["resident_VMs"])
+            refs = host.refs("resident_VMs")
         case "PIF":
             refs = pifs
         case "SR":
             refs = srs
         case "VDI":
-            shared_by_none = [sr for sr in srs if len(_refs(book.get("SR", sr)["PBDs"])) == 1]
-            refs = [vdi for sr in shared_by_none for vdi in _refs(book.get("SR", sr)["VDIs"])]
+            shared_by_none = [sr for sr in srs if len(book.get("SR", sr).refs("PBDs")) == 1]
+            refs = [vdi for sr in shared_by_none for vdi in book.get("SR", sr).refs("VDIs")]
         case _:
             field = {
                 "Bond": "bond_master_of",
@@ -129,10 +128,5 @@ def of_host(book: Book, cls: str) -> list[str]:
                 "tunnel": "tunnel_access_PIF_of",
                 "network_sriov": "sriov_physical_PIF_of",
             }[cls]
-            refs = [each for pif in pifs for each in _refs(book.get("PIF", pif)[field])]
+            refs = [each for pif in pifs for each in book.get("PIF", pif).refs(field)]
     return [str(book.get(cls, ref)["uuid"]) for ref in refs]
-
-
-def _refs(value: Value) -> list[Ref]:
-    assert isinstance(value, tuple)
-    return [Ref(str(each)) for each in value]

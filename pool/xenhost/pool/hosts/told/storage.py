@@ -53,9 +53,8 @@ def put_sr(book: Book, told: storage_pb2.Sr) -> Ref:
 
 def find_pbd(book: Book, sr: Ref) -> Ref:
     """This host's PBD of an SR, or NULL_REF."""
-    pbds = book.get("SR", sr)["PBDs"]
-    assert isinstance(pbds, tuple)
-    return next((Ref(str(pbd)) for pbd in pbds if book.get("PBD", Ref(str(pbd)))["host"] == book.host), NULL_REF)
+    pbds = book.get("SR", sr).refs("PBDs")
+    return next((pbd for pbd in pbds if book.get("PBD", pbd)["host"] == book.host), NULL_REF)
 
 
 def drop_sr(book: Book, uuid: str) -> None:
@@ -83,13 +82,10 @@ def remove_sr(transaction: Transaction, sr: Ref) -> None:
     """With its PBDs and VDIs; disks of VMs that were in it have no VDI then. No-op if there is none."""
     if (record := transaction.find("SR", sr)) is None:
         return
-    pbds, vdis = record["PBDs"], record["VDIs"]
-    assert isinstance(pbds, tuple)
-    assert isinstance(vdis, tuple)
-    for pbd in pbds:
-        transaction.delete("PBD", Ref(str(pbd)))
-    for vdi in vdis:
-        remove_vdi(transaction, Ref(str(vdi)))
+    for pbd in record.refs("PBDs"):
+        transaction.delete("PBD", pbd)
+    for vdi in record.refs("VDIs"):
+        remove_vdi(transaction, vdi)
     transaction.delete("SR", sr)
 
 
@@ -97,12 +93,9 @@ def remove_vdi(transaction: Transaction, vdi: Ref) -> None:
     """CD drives that it was in are empty; disks of VMs have no VDI. No-op if there is none."""
     if (record := transaction.find("VDI", vdi)) is None:
         return
-    vbds = record["VBDs"]
-    assert isinstance(vbds, tuple)
-    for vbd in vbds:
-        ref = Ref(str(vbd))
-        if transaction.get("VBD", ref)["type"] == "CD":
-            transaction.set("VBD", ref, {"VDI": NULL_REF, "empty": True})
+    for vbd in record.refs("VBDs"):
+        if transaction.get("VBD", vbd)["type"] == "CD":
+            transaction.set("VBD", vbd, {"VDI": NULL_REF, "empty": True})
     transaction.delete("VDI", vdi)
 
 
@@ -114,10 +107,8 @@ def drop_vdi(book: Book, uuid: str) -> None:
     ref = book.find("VDI", uuid)
     if ref == NULL_REF:
         return
-    record = book.get("SR", Ref(str(book.get("VDI", ref)["SR"])))
-    pbds = record["PBDs"]
-    assert isinstance(pbds, tuple)
-    if not _leaving(record) and [book.get("PBD", Ref(str(pbd)))["host"] for pbd in pbds] == [book.host]:
+    record = book.get("SR", book.get("VDI", ref).one("SR"))
+    if not _leaving(record) and [book.get("PBD", pbd)["host"] for pbd in record.refs("PBDs")] == [book.host]:
         remove_vdi(book.transaction, ref)
 
 

@@ -61,10 +61,7 @@ def _put_devices(book: Book, vm: Ref, told: vm_pb2.Vm) -> None:
     disks = {each.device: each.state in attached for each in told.vbds}
     cards = {str(each.index): each.state in attached for each in told.vifs}
     for cls, plugged in (("VBD", disks), ("VIF", cards)):
-        members = record[f"{cls}s"]
-        assert isinstance(members, tuple)
-        for member in members:
-            ref = Ref(str(member))
+        for ref in record.refs(f"{cls}s"):
             device = str(book.get(cls, ref)["device"])
             book.transaction.set(cls, ref, {"currently_attached": plugged.get(device, False)})
 
@@ -87,11 +84,9 @@ def halt(transaction: Transaction, vm: Ref) -> None:
     }
     transaction.set("VM", vm, fields)
     for cls in ("VBD", "VIF"):
-        members = record[f"{cls}s"]
-        assert isinstance(members, tuple)
-        for member in members:
-            transaction.set(cls, Ref(str(member)), {"currently_attached": False})
-    guest = Ref(str(record["guest_metrics"]))
+        for ref in record.refs(f"{cls}s"):
+            transaction.set(cls, ref, {"currently_attached": False})
+    guest = record.one("guest_metrics")
     if guest != NULL_REF:
         transaction.set("VM_guest_metrics", guest, {"live": False})
 
