@@ -4,6 +4,7 @@ from xenhost.core.clock import Clock
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.tasks import Tasks
+from xenhost.pool.hosts.administration import administration
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.answers import HostAnswers
 from xenhost.pool.metrics.sources import DataSources
@@ -24,6 +25,8 @@ def register_host_parts(
     implementations: Implementations, database: Database, agents: Agents, tasks: Tasks, clock: Clock
 ) -> None:
     """VMs, their devices, storage, networks and metrics."""
+    for each in administration(database, agents, clock):
+        implementations.register_all(each.answers())
     busy = Busy(database)
     making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, tasks)
     for part in (

@@ -1,0 +1,29 @@
+"""What administers hosts and the pool: the parts that answer for it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from xenhost.core.clock import Clock
+from xenhost.pool.call import Implementation
+from xenhost.pool.database.database import Database
+from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.host_settings import HostSettings
+from xenhost.pool.hosts.pool_services import PoolServices
+from xenhost.pool.hosts.pool_settings import PoolSettings
+
+
+class Part(Protocol):
+    """Answers messages."""
+
+    def answers(self) -> Mapping[str, Implementation]:
+        """By method."""
+        ...
+
+
+def administration(database: Database, agents: Agents, clock: Clock) -> Sequence[Part]:
+    """All of them."""
+    return (
+        HostSettings(database, agents),
+        PoolServices(database, agents),
+        PoolSettings(database, clock),
+    )

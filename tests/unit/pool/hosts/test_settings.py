@@ -1,0 +1,180 @@
+"""Settings and services of pool and hosts that need no agent."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.clock import START, FakeClock
+from kit.pool_heart import Heart, heart, items
+from xenhost.pool.call import NULL_REF, ApiError, Ref, Value
+from xenhost.pool.hosts.administration import administration
+from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.hosts import Hosts
+
+
+@asynccontextmanager
+async def pool(folder: Path) -> AsyncIterator[tuple[Heart, Ref]]:
+    clock = FakeClock(auto=False)
+    async with heart(folder, clock) as found:
+        for part in administration(found.database, Agents(Hosts(found.database, clock, 10.0)), clock):
+            found.implementations.register_all(part.answers())
+        yield found, await found.make("pool")
+
+
+async def refused(found: Heart, method: str, *params: Value) -> list[str]:
+    with pytest.raises(ApiError) as caught:
+        await found.call(method, *params)
+    return caught.value.as_xenapi()
+
+
+async def test_settings_of_the_pool_have_bounds(tmp_path: Path) -> None:
+    async with pool(tmp_path) as (found, ref):
+        for name, good, bad, error in (
+            ("ext_auth_cache_size", 7, -1, ["INVALID_VALUE", "size", "-1"]),
+            ("ext_auth_cache_expiry", 60, 0, ["INVALID_VALUE", "expiry", "0"]),
+            ("ext_auth_cache_enabled", True, None, None),
+            ("local_auth_max_threads", 3, 0, ["VALUE_NOT_SUPPORTED"]),
+            ("ext_auth_max_threads", 3, 101, ["VALUE_NOT_SUPPORTED"]),
+        ):
+            await found.call(f"pool.set_{name}", ref, good)
+            assert await found.call(f"pool.get_{name}", ref) == good
+            if error is not None:
+                assert (await refused(found, f"pool.set_{name}", ref, bad))[: len(error)] == error
+                assert await found.call(f"pool.get_{name}", ref) == good
+
+
+async def test_guest_agents_are_configured_by_two_keys(tmp_path: Path) -> None:
+    async with pool(tmp_path) as (found, ref):
+        await found.call("pool.add_to_guest_agent_config", ref, "auto_update_enabled", "true")
+        await found.call("pool.add_to_guest_agent_config", ref, "auto_update_url", "https://example.net/")
+        for key, value in (("auto_update_enabled", "yes"), ("auto_update_url", "ftp://x"), ("colour", "red")):
+            error = await refused(found, "pool.add_to_guest_agent_config", ref, key, value)
+            assert error == ["INVALID_VALUE", "guest_agent_config", f"{key} = {value}"]
+        await found.call("pool.remove_from_guest_agent_config", ref, "auto_update_enabled")
+        assert await found.call("pool.get_guest_agent_config", ref) == {"auto_update_url": "https://example.net/"}
+
+
+async def test_telemetry_is_collected_before_twice_its_interval(tmp_path: Path) -> None:
+    async with pool(tmp_path) as (found, ref):
+        soon = datetime.fromtimestamp(START, UTC) + timedelta(days=13)
+        await found.call("pool.set_telemetry_next_collection", ref, soon)
+        assert await found.call("pool.get_telemetry_next_collection", ref) == soon
+        late = await refused(found, "pool.set_telemetry_next_collection", ref, soon + timedelta(days=2))
+        assert late[0] == "TELEMETRY_NEXT_COLLECTION_TOO_LATE"
+        await found.call("pool.reset_telemetry_uuid", ref)
+        first = await found.call("pool.get_telemetry_uuid", ref)
+        await found.call("pool.reset_telemetry_uuid", ref)
+        second = await found.call("pool.get_telemetry_uuid", ref)
+        assert await found.call("secret.get_all") == (second,) != (first,)
+
+
+async def test_the_proxy_of_repositories_keeps_its_password_as_a_secret(tmp_path: Path) -> None:
+    async with pool(tmp_path) as (found, ref):
+        for url, user, password, code in (
+            ("ftp://proxy", "", "", "INVALID_REPOSITORY_PROXY_URL"),
+            ("http://proxy", "me", "", "INVALID_REPOSITORY_PROXY_CREDENTIAL"),
+            ("http://proxy", "", "secret", "INVALID_REPOSITORY_PROXY_CREDENTIAL"),
+            ("http://proxy", "me", "sec\nret", "INVALID_REPOSITORY_PROXY_CREDENTIAL"),
+        ):
+            assert (await refused(found, "pool.configure_repository_proxy", ref, url, user, password))[0] == code
+        await found.call("pool.configure_repository_proxy", ref, "http://proxy:3128", "me", "pass")
+        record: Any = await found.call("pool.get_record", ref)
+        assert (record["repository_proxy_url"], record["repository_proxy_username"]) == ("http://proxy:3128", "me")
+        assert await found.call("secret.get_value", record["repository_proxy_password"]) == "pass"
+        await found.call("pool.disable_repository_proxy", ref)
+        record = await found.call("pool.get_record", ref)
+        assert (record["repository_proxy_url"], record["repository_proxy_password"]) == ("", NULL_REF)
+        assert await found.call("secret.get_all") == ()
+
+
+async def test_what_has_no_meaning_here_is_answered_as_xapi_does_in_that_state(tmp_path: Path) -> None:
+    async with pool(tmp_path) as (found, ref):
+        host, sr = await found.make("host", edition="free"), await found.make("SR")
+        for error, method, *params in (
+            (["HA_NOT_ENABLED"], "pool.disable_ha"),
+            (["HA_NOT_ENABLED"], "pool.ha_prevent_restarts_for", 60),
+            (["HA_NOT_ENABLED"], "host.emergency_ha_disable", False),
+            (["LICENCE_RESTRICTION", "WLB"], "pool.retrieve_wlb_recommendations"),
+            (["LICENCE_RESTRICTION", "WLB"], "host.retrieve_wlb_evacuate_recommendations", host),
+            (["WLB_NOT_INITIALIZED"], "pool.deconfigure_wlb"),
+            (["INVALID_EDITION", "enterprise"], "host.apply_edition", host, "enterprise"),
+            (["INVALID_EDITION", "enterprise"], "pool.apply_edition", ref, "enterprise"),
+            (["LICENSE_PROCESSING_ERROR"], "host.license_add", host, "bGljZW5jZQ=="),
+            (["CANNOT_ENABLE_REDO_LOG"], "pool.enable_redo_log", sr),
+            (["VALUE_NOT_SUPPORTED"], "pool.enable_ssl_legacy", ref),
+            (["VALUE_NOT_SUPPORTED"], "host.set_ssl_legacy", host, True),
+            (["OPERATION_NOT_ALLOWED"], "pool.set_uefi_certificates", ref, ""),
+            (["OPERATION_NOT_ALLOWED"], "host.set_uefi_certificates", host, ""),
+            (["MESSAGE_REMOVED"], "host.set_cpu_features", host, ""),
+            (["CANNOT_CONTACT_HOST", host], "pool.rotate_secret"),
+            (["HOST_OFFLINE", host], "host.refresh_pack_info", host),
+        ):
+            answer = await refused(found, str(method), *params)
+            assert answer[: len(error)] == error, method
+        await found.call("host.emergency_ha_disable", True)
+        await found.call("pool.disable_redo_log")
+        await found.call("pool.sync_database")
+        await found.call("pool.apply_edition", ref, "free")
+        await found.call("host.license_remove", host)
+        await found.call("host.set_ssl_legacy", host, False)
+        await found.call("pool.disable_ssl_legacy", ref)
+        assert await found.call("pool.get_license_state", ref) == {"edition": "free", "expiry": "never"}
+        assert await found.call("pool.check_update_readiness", ref, False) == (("HOST_OFFLINE", host),)
+        assert "VM.start" in items(await found.call("host.list_methods"))
+
+
+async def test_hosts_that_ask_different_directories_are_found(tmp_path: Path) -> None:
+    async with pool(tmp_path) as (found, ref):
+        await found.make("host", external_auth_type="PAM", external_auth_service_name="a")
+        await found.call("pool.detect_nonhomogeneous_external_auth", ref)
+        await found.make("host")
+        error = await refused(found, "pool.detect_nonhomogeneous_external_auth", ref)
+        assert error == ["POOL_JOINING_EXTERNAL_AUTH_MISMATCH"]
+
+
+async def test_a_screen_is_given_up_and_taken_back_with_the_next_boot(tmp_path: Path) -> None:
+    async with pool(tmp_path) as (found, _):
+        host = await found.make("host", display="enabled")
+        assert await found.call("host.disable_display", host) == "disable_on_reboot"
+        assert await found.call("host.enable_display", host) == "enabled"
+        await found.database.change(lambda t: t.set("host", host, {"display": "disabled"}))
+        assert await found.call("host.enable_display", host) == "enable_on_reboot"
+        assert await found.call("host.get_display", host) == "enable_on_reboot"
+
+
+async def test_iscsi_name_and_multipathing_are_in_other_config_too(tmp_path: Path) -> None:
+    async with pool(tmp_path) as (found, _):
+        host = await found.make("host", other_config={"k": "v"})
+        assert await refused(found, "host.set_iscsi_iqn", host, "") == ["INVALID_VALUE", "value", ""]
+        await found.call("host.set_iscsi_iqn", host, "iqn.2026-11.net.example:a")
+        await found.call("host.set_multipathing", host, True)
+        record: Any = await found.call("host.get_record", host)
+        assert (record["iscsi_iqn"], record["multipathing"]) == ("iqn.2026-11.net.example:a", True)
+        assert record["other_config"] == {"k": "v", "iscsi_iqn": "iqn.2026-11.net.example:a", "multipathing": "true"}
+
+
+async def test_a_host_caches_disks_in_an_sr_of_its_own_while_it_is_disabled(tmp_path: Path) -> None:
+    async with pool(tmp_path) as (found, ref):
+        host = await found.make("host", enabled=True)
+        sr = await found.make("SR", type="ext", shared=False)
+        await found.make("PBD", SR=sr, host=host)
+        assert await refused(found, "host.enable_local_storage_caching", host, sr) == ["HOST_NOT_DISABLED"]
+        await found.database.change(lambda t: t.set("host", host, {"enabled": False}))
+        error = await refused(found, "host.enable_local_storage_caching", host, sr)
+        assert error == ["SR_OPERATION_NOT_SUPPORTED", sr]
+        error = await refused(found, "pool.enable_local_storage_caching", ref)
+        assert error == ["HOSTS_FAILED_TO_ENABLE_CACHING", host]
+        await found.make("SM", type="ext", features={"SR_SUPPORTS_LOCAL_CACHING": 1})
+        await found.call("pool.enable_local_storage_caching", ref)
+        assert await found.call("host.get_local_cache_sr", host) == sr
+        assert await found.call("SR.get_local_cache_enabled", sr) is True
+        vm = await found.make("VM", resident_on=host)
+        assert await refused(found, "host.disable_local_storage_caching", host) == ["HOST_IN_USE", host, "vm", vm]
+        await found.database.change(lambda t: t.delete("VM", vm))
+        await found.call("pool.disable_local_storage_caching", ref)
+        assert await found.call("host.get_local_cache_sr", host) == NULL_REF
+        assert await found.call("SR.get_local_cache_enabled", sr) is False
