@@ -1,5 +1,6 @@
 """The simulated network outlives the processes that work on it."""
 
+import asyncio
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from pathlib import Path
 
@@ -42,6 +43,18 @@ PLAN = IpPlan(
     "xenbr0",
     DnsWish((IPv4Address("192.0.2.1"),)),
 )
+
+
+async def test_many_changes_at_once_are_all_kept(tmp_path: Path) -> None:
+    store = NetworkStore(tmp_path / "network" / "sim.json")
+    switch = SimSwitch(NetworkLife(NetworkWorld(store=store)))
+    await switch.open()
+    await switch.apply(TOPOLOGY)
+    ports = [VifPort(f"vif{number}.0", "xapi4", "52:54:00:00:00:01") for number in range(40)]
+    await asyncio.gather(*(switch.connect_vif(port) for port in ports))
+    kept = store.load()
+    assert kept is not None
+    assert set(kept.vifs) == {port.interface for port in ports}
 
 
 async def test_a_new_process_finds_bridges_addresses_and_vifs(tmp_path: Path) -> None:

@@ -111,6 +111,8 @@ class NetworkWorld:
         self.on_bond: Final[list[Callable[[], None]]] = []
         self._store: Final = store
         self._loaded = store is None
+        self._saving: Final = asyncio.Lock()
+        self._write: asyncio.Future[None] | None = None
 
     # What is kept
 
@@ -133,11 +135,15 @@ class NetworkWorld:
 
     async def sync(self) -> None:
         """Write the store, if there is one."""
-        if self._store is not None:
-            await asyncio.to_thread(
-                self._store.write,
-                StoredWorld(Topology(self.topology(), self.controllers, self.proxies), self.plan, self.vif_bridges()),
-            )
+        if self._store is None:
+            return
+        async with self._saving:
+            if self._write is not None:  # whoever began it may have been cancelled
+                await asyncio.wait([self._write])
+            topology = Topology(self.topology(), self.controllers, self.proxies)
+            world = StoredWorld(topology, self.plan, self.vif_bridges())
+            self._write = asyncio.ensure_future(asyncio.to_thread(self._store.write, world))
+            await asyncio.shield(self._write)
 
     # What there is
 
