@@ -1,1 +1,1 @@
-"""Serial consoles: one reader for each terminal, and any number of people in front of it (`relay`)."""
+"""Consoles: serial ones, with one reader and any number of people in front of it (`relay`), and screens (`screen`)."""

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Final
 
+from xenhost.agent.console.screen import Screens
 from xenhost.core.errors import HypervisorUnavailable, TooBusy
 
 READ_BYTES: Final = 16 * 1024
@@ -165,11 +166,37 @@ class Relay:
         self._writing = bool(self._input)
 
 
+class SerialViewer:
+    """One attached client, with hands to type."""
+
+    def __init__(self, relay: Relay) -> None:
+        """Raises TooBusy."""
+        self._relay: Final = relay
+        self._viewer: Final = relay.attach()
+
+    def output(self) -> AsyncIterator[bytes]:
+        """See Viewer."""
+        return self._viewer.output()
+
+    async def write(self, data: bytes) -> None:
+        """See Relay."""
+        await self._relay.write(data)
+
+    def end(self) -> None:
+        """`output` ends."""
+        self._viewer.end()
+
+    def detach(self) -> None:
+        """See Relay."""
+        self._relay.detach(self._viewer)
+
+
 class Consoles:
-    """The terminals that are open, by path."""
+    """The terminals that are open, by path, and the screens."""
 
     def __init__(self) -> None:
         self._relays: dict[str, Relay] = {}
+        self.screens: Final = Screens()
 
     def relay(self, path: str) -> Relay:
         """The open relay of a terminal; opened if it is not. Attach to it at once. Raises HypervisorUnavailable."""

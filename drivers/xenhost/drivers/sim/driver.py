@@ -28,6 +28,7 @@ from xenhost.drivers.sim.domain import SimDomain
 from xenhost.drivers.sim.faults import Killed, When
 from xenhost.drivers.sim.guest_data import guest_data
 from xenhost.drivers.sim.life import Life, exists
+from xenhost.drivers.sim.screens import SimScreens
 from xenhost.drivers.sim.subscriptions import Subscriptions
 from xenhost.drivers.sim.world import World
 
@@ -40,6 +41,7 @@ class SimHypervisor:
         self._owns_world: Final = owns_world
         self._events: Final = Subscriptions()
         self._consoles: dict[DomId, SimConsole] = {}
+        self._screens: Final = SimScreens(world.screens)
         self._life: Final = Life(world, self._let_go)
         self._devices: Final = SimDevices(self._life)
 
@@ -60,6 +62,7 @@ class SimHypervisor:
     async def close(self) -> None:
         """End subscriptions and consoles; the world stays, unless it was made for this driver alone."""
         self._let_go()
+        await self._screens.close()
         if self._owns_world:
             await self._world.close()
 
@@ -326,7 +329,7 @@ class SimHypervisor:
     # Consoles and events
 
     async def console(self, domid: DomId) -> Console:
-        """A terminal is made when first asked for: thousands of guests do not need thousands of them."""
+        """Made when first asked for: thousands of guests do not need thousands of terminals."""
         await self._life.reach("console", When.BEFORE)
         domain = self._life.managed(domid)
         if not domain.built or domain.dying:
@@ -335,7 +338,7 @@ class SimHypervisor:
         if console is None:
             console = self._consoles[domid] = self._world.guest(domid).console()
             console.open()
-        return Console(console.path, "")
+        return Console(console.path, await self._screens.of(domain) if domain.emulator else "")
 
     async def guest_data(self, domid: DomId) -> AsyncIterator[GuestData]:
         """As soon as the domain changes."""
@@ -365,6 +368,8 @@ class SimHypervisor:
 
     def _heard(self, event: Event) -> None:
         self._events.publish(event)
+        if event.kind in {DomainEventKind.GONE, DomainEventKind.STOPPED, DomainEventKind.EMULATOR_LOST}:
+            self._screens.hang_up(event.domid)
         if event.kind in {DomainEventKind.GONE, DomainEventKind.STOPPED}:
             console = self._consoles.pop(event.domid, None)
             if console is not None:
@@ -376,3 +381,4 @@ class SimHypervisor:
         for console in self._consoles.values():
             console.close()
         self._consoles.clear()
+        self._screens.hang_up_all()

@@ -18,6 +18,8 @@ class WorldStore:
 
     def __init__(self, directory: Path) -> None:
         self._directory: Final = directory
+        self.screens: Final = directory / "screens"
+        """Where sockets of screens lie."""
 
     def load(self) -> tuple[int, list[SimDomain]]:
         """The last domid given, and every domain. Raises HypervisorUnavailable if a file is damaged."""

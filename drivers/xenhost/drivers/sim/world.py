@@ -36,6 +36,8 @@ class World:
         self.listeners: Final[set[Callable[[DomainEvent], None]]] = set()
         self.memory_free = self.config.memory_total - self.config.memory_dom0
         self._store = store
+        self.screens: Final = store.screens if store is not None else None
+        """Where sockets of screens lie; None: anywhere."""
         self._write: asyncio.Future[None] | None = None
         self._loaded = store is None
         self._last_domid = 0

@@ -15,7 +15,8 @@ CAPABILITIES: Final = (
     *sorted(REQUESTS),
     *sorted(STORAGE_REQUESTS),
     *sorted(request.kind for request in get_args(NetworkRequest)),
-    *("console.serial", "events.resume", "metrics", "vdi.export", "vdi.import", "vdi.nbd", "vm.update"),
+    *("console.screen", "console.serial", "events.resume", "metrics"),
+    *("vdi.export", "vdi.import", "vdi.nbd", "vm.update"),
 )
 """What this agent can do, by name: the kinds of its operations, and what is not one."""
 

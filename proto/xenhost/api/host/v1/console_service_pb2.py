@@ -13,21 +13,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)xenhost/api/host/v1/console_service.proto\x12\x13xenhost.api.host.v1\"\"\n\x11GetConsoleRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\"1\n\x07\x43onsole\x12\x12\n\nserial_tty\x18\x01 \x01(\t\x12\x12\n\nvnc_socket\x18\x02 \x01(\t\"4\n\x14\x41ttachConsoleRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12\r\n\x05input\x18\x02 \x01(\x0c\"\'\n\x15\x41ttachConsoleResponse\x12\x0e\n\x06output\x18\x01 \x01(\x0c\x32\xd0\x01\n\x0e\x43onsoleService\x12R\n\nGetConsole\x12&.xenhost.api.host.v1.GetConsoleRequest\x1a\x1c.xenhost.api.host.v1.Console\x12j\n\rAttachConsole\x12).xenhost.api.host.v1.AttachConsoleRequest\x1a*.xenhost.api.host.v1.AttachConsoleResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)xenhost/api/host/v1/console_service.proto\x12\x13xenhost.api.host.v1\"\"\n\x11GetConsoleRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\"1\n\x07\x43onsole\x12\x12\n\nserial_tty\x18\x01 \x01(\t\x12\x12\n\nvnc_socket\x18\x02 \x01(\t\"l\n\x14\x41ttachConsoleRequest\x12\r\n\x05vm_id\x18\x01 \x01(\t\x12\r\n\x05input\x18\x02 \x01(\x0c\x12\x36\n\x08protocol\x18\x03 \x01(\x0e\x32$.xenhost.api.host.v1.ConsoleProtocol\"\'\n\x15\x41ttachConsoleResponse\x12\x0e\n\x06output\x18\x01 \x01(\x0c*i\n\x0f\x43onsoleProtocol\x12 \n\x1c\x43ONSOLE_PROTOCOL_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43ONSOLE_PROTOCOL_VT100\x10\x01\x12\x18\n\x14\x43ONSOLE_PROTOCOL_RFB\x10\x02\x32\xd0\x01\n\x0e\x43onsoleService\x12R\n\nGetConsole\x12&.xenhost.api.host.v1.GetConsoleRequest\x1a\x1c.xenhost.api.host.v1.Console\x12j\n\rAttachConsole\x12).xenhost.api.host.v1.AttachConsoleRequest\x1a*.xenhost.api.host.v1.AttachConsoleResponse(\x01\x30\x01\x62\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xenhost.api.host.v1.console_service_pb2', globals())
 if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
+  _CONSOLEPROTOCOL._serialized_start=304
+  _CONSOLEPROTOCOL._serialized_end=409
   _GETCONSOLEREQUEST._serialized_start=66
   _GETCONSOLEREQUEST._serialized_end=100
   _CONSOLE._serialized_start=102
   _CONSOLE._serialized_end=151
   _ATTACHCONSOLEREQUEST._serialized_start=153
-  _ATTACHCONSOLEREQUEST._serialized_end=205
-  _ATTACHCONSOLERESPONSE._serialized_start=207
-  _ATTACHCONSOLERESPONSE._serialized_end=246
-  _CONSOLESERVICE._serialized_start=249
-  _CONSOLESERVICE._serialized_end=457
+  _ATTACHCONSOLEREQUEST._serialized_end=261
+  _ATTACHCONSOLERESPONSE._serialized_start=263
+  _ATTACHCONSOLERESPONSE._serialized_end=302
+  _CONSOLESERVICE._serialized_start=412
+  _CONSOLESERVICE._serialized_end=620
 # @@protoc_insertion_point(module_scope)

@@ -1,16 +1,22 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from typing import ClassVar as _ClassVar, Optional as _Optional
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
+CONSOLE_PROTOCOL_RFB: ConsoleProtocol
+CONSOLE_PROTOCOL_UNSPECIFIED: ConsoleProtocol
+CONSOLE_PROTOCOL_VT100: ConsoleProtocol
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AttachConsoleRequest(_message.Message):
-    __slots__ = ["input", "vm_id"]
+    __slots__ = ["input", "protocol", "vm_id"]
     INPUT_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     VM_ID_FIELD_NUMBER: _ClassVar[int]
     input: bytes
+    protocol: ConsoleProtocol
     vm_id: str
-    def __init__(self, vm_id: _Optional[str] = ..., input: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, vm_id: _Optional[str] = ..., input: _Optional[bytes] = ..., protocol: _Optional[_Union[ConsoleProtocol, str]] = ...) -> None: ...
 
 class AttachConsoleResponse(_message.Message):
     __slots__ = ["output"]
@@ -31,3 +37,6 @@ class GetConsoleRequest(_message.Message):
     VM_ID_FIELD_NUMBER: _ClassVar[int]
     vm_id: str
     def __init__(self, vm_id: _Optional[str] = ...) -> None: ...
+
+class ConsoleProtocol(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []

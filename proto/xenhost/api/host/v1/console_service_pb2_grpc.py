@@ -37,8 +37,11 @@ class ConsoleServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def AttachConsole(self, request_iterator, context):
-        """Speak with the serial console. The first message names the VM. Ends when the domain does. Several may attach.
-        FAILED_PRECONDITION  VM_BAD_POWER_STATE  the VM is halted
+        """Speak with the serial console, or with the screen. The first message names the VM; the first answer is empty, and
+        says that the client is attached. Ends when the domain does. Several may attach: those of a serial console see the
+        same, and whoever is slow loses the oldest; each one at the screen has a connection of RFB of their own.
+        FAILED_PRECONDITION  VM_BAD_POWER_STATE     the VM is halted
+        FAILED_PRECONDITION  OPERATION_NOT_ALLOWED  it has no such console
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
