@@ -12,6 +12,7 @@ from xenhost.pool.networks.networks import Networks
 from xenhost.pool.networks.pifs import Pifs
 from xenhost.pool.storage.pbds import Pbds
 from xenhost.pool.storage.srs import Srs
+from xenhost.pool.storage.streams import VdiStreams
 from xenhost.pool.storage.vdis import Vdis
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.copies import VmCopies
@@ -23,11 +24,12 @@ from xenhost.pool.vms.sizes import VmSizes
 
 def register_host_parts(
     implementations: Implementations, database: Database, agents: Agents, tasks: Tasks, clock: Clock
-) -> None:
-    """VMs, their devices, storage, networks and metrics."""
+) -> VdiStreams:
+    """VMs, their devices, storage, networks and metrics. What reads and writes VDIs, for others."""
     for each in administration(database, agents, clock):
         implementations.register_all(each.answers())
     busy = Busy(database)
+    streams = VdiStreams(database, agents, tasks, Busy(database, "VDI"))
     making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, tasks)
     for part in (
         making,
@@ -44,3 +46,4 @@ def register_host_parts(
         Pifs(database, agents),
     ):
         implementations.register_all(part.answers())
+    return streams

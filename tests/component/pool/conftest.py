@@ -47,7 +47,7 @@ class Master:
         answers = Implementations(MODEL)
         register_records(answers, self.database, clock)
         answers.register_all(TaskCalls(self.database, self.tasks).answers())
-        register_host_parts(answers, self.database, self.agents, self.tasks, clock)
+        self.streams = register_host_parts(answers, self.database, self.agents, self.tasks, clock)
         self.dispatcher = ModelDispatcher(self.database, self.tasks, answers, clock)
         self.root = Context(user="root", superuser=True)
 

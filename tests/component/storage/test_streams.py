@@ -15,6 +15,7 @@ from component.harness.client import Client, refused
 from xenhost.api.host.v1 import storage_pb2, vm_pb2
 from xenhost.api.host.v1.sr_service_pb2 import ListDatapathsRequest
 from xenhost.api.host.v1.vdi_service_pb2 import (
+    CloneVdiRequest,
     EnableCbtRequest,
     ExportVdiRequest,
     ImportVdiRequest,
@@ -135,6 +136,78 @@ async def test_an_import_that_is_broken_off_leaves_no_vdi(client: Client, sr: st
         while await names(client):
             await asyncio.sleep(0.02)
     assert [path.name for path in place.iterdir() if path.suffix in {".qcow2", ".vdi"}] == []
+
+
+async def test_an_import_that_is_broken_off_at_once_leaves_no_vdi(client: Client, sr: storage_pb2.Sr) -> None:
+    for delay in (0.0, 0.0, 0.002, 0.005, 0.01, 0.02):
+        call = client.vdis.ImportVdi()
+        await call.write(ImportVdiRequest(spec=spec("raw"), data=bytes(256 * KIB)))
+        await asyncio.sleep(delay)
+        call.cancel()
+    await asyncio.sleep(0.5)
+    async with asyncio.timeout(10):
+        while await names(client):
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+async def test_an_image_goes_into_a_vdi_and_takes_the_place_of_what_it_held(
+    client: Client, sr: storage_pb2.Sr, image: dict[str, bytes], content: bytes, format: str
+) -> None:
+    made = await client.vdis.ImportVdi(messages(spec("raw"), b"old" * (SIZE // 3) + b"ol"))
+    vdi = await client.vdis.ImportVdi(messages(ImportVdiSpec(into_id="disk", format=FORMATS[format]), image[format]))
+    assert (vdi.id, vdi.name) == (made.id, "disk")
+    assert await exported(client, "disk", "raw") == content
+    first = ImportVdiSpec(into_id="disk", format=FORMATS["raw"], image_bytes=4)
+    await client.vdis.ImportVdi(messages(first, b"next"))
+    assert await exported(client, "disk", "raw") == b"next" + bytes(SIZE - 4)
+
+
+async def test_only_what_differs_goes_over_a_clone(client: Client, sr: storage_pb2.Sr, content: bytes) -> None:
+    await client.vdis.ImportVdi(messages(spec("raw"), content))
+    await client.vdi_done(client.vdis.EnableCbt(EnableCbtRequest(id="disk")))
+    first = await client.vdi_done(client.vdis.SnapshotVdi(SnapshotVdiRequest(id="disk", name="one")))
+    changed = content[: 4 * MIB] + b"new" * 1000 + content[4 * MIB + 3000 :]
+    await client.vdis.ImportVdi(messages(ImportVdiSpec(into_id="disk", format=FORMATS["raw"]), changed))
+    second = await client.vdi_done(client.vdis.SnapshotVdi(SnapshotVdiRequest(id="disk", name="two")))
+    difference = await exported(client, second.id, "vhd", first.id)
+    await client.vdi_done(client.vdis.CloneVdi(CloneVdiRequest(id=first.id, name="back")))
+    await client.vdis.ImportVdi(messages(ImportVdiSpec(into_id="back", format=FORMATS["vhd"]), difference))
+    assert await exported(client, "back", "raw") == changed
+
+
+async def test_what_goes_into_a_vdi_must_fit_and_be_whole(
+    client: Client, sr: storage_pb2.Sr, image: dict[str, bytes]
+) -> None:
+    await client.create_vdi("local", "small", MIB)
+    into = [ImportVdiSpec(into_id="small", format=number) for number in FORMATS.values()]
+    for first, data in zip(into[1:], (image["vhd"], image["qcow2"]), strict=True):
+        await refused(client.vdis.ImportVdi(messages(first, data)), "VDI_TOO_SMALL", Code.INVALID_ARGUMENT)
+    for data in (bytes(MIB + 1), bytes(MIB - 1), b""):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.vdis.ImportVdi(messages(into[0], data))
+        assert caught.value.code() is Code.FAILED_PRECONDITION
+    snapshot = await client.vdi_done(client.vdis.SnapshotVdi(SnapshotVdiRequest(id="small", name="s")))
+    call = client.vdis.ImportVdi(messages(ImportVdiSpec(into_id=snapshot.id, format=FORMATS["raw"]), bytes(MIB)))
+    await refused(call, "VDI_READONLY", Code.FAILED_PRECONDITION)
+    assert sorted(await names(client)) == ["s", "small"]
+
+
+async def test_a_write_that_is_broken_off_lets_go_of_the_vdi(agent: Agent, client: Client, sr: storage_pb2.Sr) -> None:
+    await client.create_vdi("local", "disk", SIZE)
+    call = client.vdis.ImportVdi()
+    await call.write(ImportVdiRequest(spec=ImportVdiSpec(into_id="disk", format=FORMATS["raw"]), data=b"x" * 100 * KIB))
+    async with asyncio.timeout(10):
+        while not agent.storage.datapath_views():
+            await asyncio.sleep(0.02)
+    second = ImportVdiSpec(into_id="disk", format=FORMATS["raw"])
+    await refused(client.vdis.ImportVdi(messages(second, bytes(SIZE))), "VDI_IN_USE", Code.FAILED_PRECONDITION)
+    call.cancel()
+    async with asyncio.timeout(10):
+        while agent.storage.datapath_views():
+            await asyncio.sleep(0.02)
+    await client.vdis.ImportVdi(messages(second, b"y" * SIZE))
+    assert await exported(client, "disk", "raw") == b"y" * SIZE
 
 
 async def test_there_are_only_so_many_streams_at_once(

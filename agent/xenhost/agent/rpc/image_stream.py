@@ -1,5 +1,6 @@
 """Images as streams: into a new VDI, and out of one. In bounded memory, at the speed of the slower end."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import replace
@@ -44,7 +45,7 @@ class ImageStreams:
         self._streams = 0
 
     async def take(self, requests: AsyncIterator[vdi_service_pb2.ImportVdiRequest]) -> storage_pb2.Vdi:
-        """A VDI made of a stream; if that fails or is cancelled, there is none. Raises as a creation, BadImage."""
+        """The VDI of a stream; one that was to be made is not there if that fails. Raises as a creation, BadImage."""
         with self._one_more():
             return await self._take(requests)
 
@@ -72,12 +73,28 @@ class ImageStreams:
         if first is None or not first.HasField("spec"):
             raise InvalidValue("the first message must say in spec what is to be made", field="spec", value="")
         spec = first.spec
+        if spec.into_id:
+            return await self._take_into(vdi_named(self._storage, spec.into_id, "spec.into_id"), first, requests)
         sr = sr_named(self._storage, spec.vdi.sr_id, "spec.vdi.sr_id")
         format = IMAGE_FORMAT.from_wire(spec.format, "spec.format")
         size = bounds.optional_size(spec.vdi.virtual_size_bytes, "spec.vdi.virtual_size_bytes")
         length = bounds.optional_size(spec.image_bytes, "spec.image_bytes")
         incoming = await self._importer.begin(_data(first, requests), format.value, length=length, size=size)
         return await self._load(sr, _new(spec.vdi, incoming, size), incoming, spec.vdi.read_only)
+
+    async def _take_into(
+        self,
+        vdi: VdiId,
+        first: vdi_service_pb2.ImportVdiRequest,
+        requests: AsyncIterator[vdi_service_pb2.ImportVdiRequest],
+    ) -> storage_pb2.Vdi:
+        format = IMAGE_FORMAT.from_wire(first.spec.format, "spec.format")
+        length = bounds.optional_size(first.spec.image_bytes, "spec.image_bytes")
+        size = self._storage.vdi(vdi).vdi.virtual_size
+        async with self._storage.open_for_transfer(vdi, AttachMode.RW) as backend:
+            incoming = await self._importer.begin(_data(first, requests), format.value, length=length, size=size)
+            await incoming.load(Target(backend, vdi))
+        return vdi_to_proto(self._storage.vdi(vdi))
 
     async def _give(
         self, request: vdi_service_pb2.ExportVdiRequest
@@ -115,10 +132,10 @@ class ImageStreams:
     async def _load(self, sr: SrId, new: NewVdi, incoming: Incoming, read_only: bool) -> storage_pb2.Vdi:
         late = self._is_renamed(sr)
         early = replace(new, name=(UNFINISHED + new.name)[: bounds.MAX_NAME]) if late else new
-        creation = await self._storage.submit(CreateVdi(sr, early), str(uuid4()))
+        submitted = asyncio.ensure_future(self._storage.submit(CreateVdi(sr, early), str(uuid4())))
         whole = False
         try:
-            made = VdiId((await self._ended(creation)).result)
+            made = VdiId((await self._ended(await asyncio.shield(submitted))).result)
             async with self._storage.open_for_transfer(made, AttachMode.RW) as backend:
                 await incoming.load(Target(backend, made, is_zero=True))
             if late or read_only:
@@ -127,7 +144,7 @@ class ImageStreams:
             whole = True
         finally:
             if not whole:
-                await self._undone(creation)
+                await self._undone(submitted)
         return vdi_to_proto(self._storage.vdi(made))
 
     async def _ended(self, operation: Operation) -> Operation:
@@ -138,10 +155,11 @@ class ImageStreams:
             raise operation.error
         return operation
 
-    async def _undone(self, creation: Operation) -> None:
-        with contextlib.suppress(OperationNotAllowed):
-            await self._engine.cancel(creation.id)
+    async def _undone(self, submitted: "asyncio.Future[Operation]") -> None:
         try:
+            creation = await submitted
+            with contextlib.suppress(OperationNotAllowed):
+                await self._engine.cancel(creation.id)
             made = VdiId((await self._ended(creation)).result)
         except XenhostError:
             return  # it was never made

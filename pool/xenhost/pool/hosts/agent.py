@@ -1,7 +1,8 @@
 """Calls of the agents: one channel for each host that has registered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any, Final
 from uuid import uuid4
 
@@ -86,13 +87,45 @@ class Agent:
         except grpc.aio.AioRpcError as error:
             raise self._failed(error) from error
 
-    async def stream(self, method: Any, request: Any) -> AsyncIterator[Any]:
-        """What a call answers piece by piece. Raises as `call` does."""
+    async def stream(
+        self, method: Any, request: Any, seconds: float | None = STREAM_SECONDS
+    ) -> AsyncGenerator[Any, None]:
+        """What a call answers piece by piece. Raises as `call` does. Without `seconds`: as long as pieces come."""
+        call = method(request, timeout=seconds)
         try:
-            async for piece in method(request, timeout=STREAM_SECONDS):
+            pieces = aiter(call)
+            while True:
+                async with asyncio.timeout(STREAM_SECONDS):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    return
                 yield piece
         except grpc.aio.AioRpcError as error:
             raise self._failed(error) from error
+        except TimeoutError as error:
+            raise ApiError("HOST_OFFLINE", self.host) from error
+        finally:
+            call.cancel()
+
+    async def send(self, method: Any, requests: AsyncGenerator[Any, None]) -> Any:
+        """What a call answers that is asked piece by piece. Raises as `call` does, and what `requests` raises.
+
+        Cancelled, or if `requests` raises, the agent undoes it.
+        """
+        call = method()
+        try:
+            async with aclosing(requests):
+                async for request in requests:
+                    async with asyncio.timeout(STREAM_SECONDS):
+                        await call.write(request)
+            await call.done_writing()
+            return await call
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            raise self._failed(await _ended(call, error)) from error
+        except TimeoutError as error:
+            raise ApiError("HOST_OFFLINE", self.host) from error
+        finally:
+            call.cancel()
 
     async def carry_out(self, method: Any, request: Any, progress: Progress = lambda fraction: None) -> AnyMessage:
         """Begin an operation and see it through; what it answers with. Raises XenhostError, ApiError HOST_OFFLINE.
@@ -189,6 +222,17 @@ class Agents:
         self._agents.clear()
         for closing in tuple(self._closing):
             closing.cancel()
+
+
+async def _ended(call: Any, error: Exception) -> grpc.aio.AioRpcError:
+    """How a call has ended; a write to one that has says no more than that."""
+    if isinstance(error, grpc.aio.AioRpcError):
+        return error
+    try:
+        await call
+    except grpc.aio.AioRpcError as real:
+        return real
+    raise error
 
 
 def progress_of(operation: Any) -> float:

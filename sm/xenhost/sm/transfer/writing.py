@@ -10,7 +10,7 @@ _ZEROS: Final = bytes(2 * MIB)
 
 
 class Writer:
-    """Writes to a disk. What is zero is not stored where the disk is zero already."""
+    """Writes to a disk. What is zero takes no space, where the disk can do that."""
 
     def __init__(self, disk: Disk, pace: Pace, *, is_zero: bool) -> None:
         self._disk = disk
@@ -21,9 +21,12 @@ class Writer:
         """Put it there; what lies behind the end (padding of the last block) is dropped."""
         data = data[: max(0, self._disk.size - offset)]
         await self._pace.spend(len(data))
-        if not data or (self._is_zero and data == _ZEROS[: len(data)]):
+        if not data:
             return
-        await self._disk.write(offset, data)
+        if data == _ZEROS[: len(data)]:
+            await self.zeros(offset, len(data))
+        else:
+            await self._disk.write(offset, data)
 
     async def zeros(self, offset: int, length: int) -> None:
         """Make a range zeros."""

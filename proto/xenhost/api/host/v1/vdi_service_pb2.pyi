@@ -166,14 +166,16 @@ class ImportVdiRequest(_message.Message):
     def __init__(self, spec: _Optional[_Union[ImportVdiSpec, _Mapping]] = ..., data: _Optional[bytes] = ..., zeros_bytes: _Optional[int] = ...) -> None: ...
 
 class ImportVdiSpec(_message.Message):
-    __slots__ = ["format", "image_bytes", "vdi"]
+    __slots__ = ["format", "image_bytes", "into_id", "vdi"]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     IMAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    INTO_ID_FIELD_NUMBER: _ClassVar[int]
     VDI_FIELD_NUMBER: _ClassVar[int]
     format: _storage_pb2.ImageFormat
     image_bytes: int
+    into_id: str
     vdi: _storage_pb2.Vdi
-    def __init__(self, vdi: _Optional[_Union[_storage_pb2.Vdi, _Mapping]] = ..., format: _Optional[_Union[_storage_pb2.ImageFormat, str]] = ..., image_bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, vdi: _Optional[_Union[_storage_pb2.Vdi, _Mapping]] = ..., format: _Optional[_Union[_storage_pb2.ImageFormat, str]] = ..., image_bytes: _Optional[int] = ..., into_id: _Optional[str] = ...) -> None: ...
 
 class IntroduceVdiRequest(_message.Message):
     __slots__ = ["description", "id", "location", "name", "request_id", "sm_config", "sr_id"]

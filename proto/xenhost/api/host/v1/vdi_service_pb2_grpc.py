@@ -270,8 +270,8 @@ class VdiServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ImportVdi(self, request_iterator, context):
-        """Make a VDI of an image. The first message says what is to be made, the others carry the image as it is. Answers
-        when all is on disk. A stream that is broken off leaves no VDI.
+        """Make a VDI of an image, or write one into a VDI (into_id). The first message says what is to be made, the others
+        carry the image as it is. Answers when all is on disk. A stream that is broken off leaves no VDI.
         INVALID_ARGUMENT  INVALID_VALUE  the image is broken, or ends too early
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

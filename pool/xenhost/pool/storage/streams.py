@@ -1,0 +1,143 @@
+"""The content of VDIs, from and to a host that has their SR attached: in some MiB, at the speed of the slower end."""
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from xenhost.api.host.v1 import storage_pb2, vdi_service_pb2
+from xenhost.core.units import KIB
+from xenhost.pool.call import NULL_REF, Context, Ref
+from xenhost.pool.database.database import Database
+from xenhost.pool.engine.tasks import Tasks
+from xenhost.pool.hosts.agent import Agent, Agents
+from xenhost.pool.hosts.told.book import Book
+from xenhost.pool.hosts.told.storage import put_vdi
+from xenhost.pool.storage.reach import agent_of_sr
+from xenhost.pool.vms.busy import Busy
+
+RAW: Final = storage_pb2.IMAGE_FORMAT_RAW
+VHD: Final = storage_pb2.IMAGE_FORMAT_VHD
+QCOW2: Final = storage_pb2.IMAGE_FORMAT_QCOW2
+_MAX_DATA: Final = 512 * KIB
+"""In one message to an agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some bytes of an image, and how many zeros follow them."""
+
+    data: bytes = b""
+    zeros: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An image that is being read. Of a raw one, all pieces together have `virtual_size` bytes."""
+
+    virtual_size: int
+    pieces: AsyncIterator[Piece]
+    """In order; any size up to a few MiB of data."""
+
+
+class VdiStreams:
+    """Reads and writes them. The VDI is shown as busy meanwhile, and the context's task as far as that is."""
+
+    def __init__(self, database: Database, agents: Agents, tasks: Tasks, busy: Busy) -> None:
+        self._database: Final = database
+        self._agents: Final = agents
+        self._tasks: Final = tasks
+        self._busy: Final = busy
+
+    @asynccontextmanager
+    async def reading(
+        self, context: Context, vdi: Ref, format: storage_pb2.ImageFormat = RAW, base: Ref = NULL_REF
+    ) -> AsyncIterator[Outgoing]:
+        """An image of a VDI that nobody writes to; with `base`, an older snapshot, only of what differs.
+
+        Raises XenhostError, ApiError SR_HAS_NO_PBDS, HOST_OFFLINE, OTHER_OPERATION_IN_PROGRESS; so do the pieces.
+        """
+        agent = self._agent(vdi)
+        request = vdi_service_pb2.ExportVdiRequest(
+            id=self._uuid("VDI", vdi), format=format, base_id="" if base == NULL_REF else self._uuid("VDI", base)
+        )
+        with self._busy.doing(context, vdi, "copy"):
+            async with aclosing(agent.stream(agent.vdis.ExportVdi, request, None)) as responses:
+                first = await anext(responses)
+                async with aclosing(self._pieces(context, responses)) as pieces:
+                    yield Outgoing(first.virtual_size_bytes, pieces)
+
+    async def write(
+        self,
+        context: Context,
+        vdi: Ref,
+        pieces: AsyncIterable[Piece],
+        format: storage_pb2.ImageFormat = RAW,
+        length: int = 0,
+    ) -> None:
+        """An image into a VDI that nobody uses; what it held is gone. `length` is that of the image, if known.
+
+        A raw image of unknown length fills the VDI; what a shorter one leaves becomes zeros. A differencing VHD goes
+        over what is there. Cancelled, or if `pieces` raises, part of it is in the VDI. Raises as `reading` does.
+        """
+        agent = self._agent(vdi)
+        spec = vdi_service_pb2.ImportVdiSpec(into_id=self._uuid("VDI", vdi), format=format, image_bytes=length)
+        with self._busy.doing(context, vdi, "blocked"):
+            await self._send(context, agent, spec, pieces)
+
+    async def make(
+        self,
+        context: Context,
+        sr: Ref,
+        vdi: storage_pb2.Vdi,
+        pieces: AsyncIterable[Piece],
+        format: storage_pb2.ImageFormat = RAW,
+        length: int = 0,
+    ) -> Ref:
+        """A VDI of an image; `vdi` says what it shall be. Cancelled, or if `pieces` raises, there is none.
+
+        A raw image is as long as the VDI, or of `length`, and zeros fill the VDI up. Raises as `reading` does.
+        """
+        agent = agent_of_sr(self._database, self._agents, sr)
+        wanted = storage_pb2.Vdi()
+        wanted.CopyFrom(vdi)
+        wanted.sr_id = self._uuid("SR", sr)
+        spec = vdi_service_pb2.ImportVdiSpec(vdi=wanted, format=format, image_bytes=length)
+        return await self._send(context, agent, spec, pieces)
+
+    async def _send(
+        self, context: Context, agent: Agent, spec: vdi_service_pb2.ImportVdiSpec, pieces: AsyncIterable[Piece]
+    ) -> Ref:
+        async def requests() -> AsyncGenerator[vdi_service_pb2.ImportVdiRequest, None]:
+            yield vdi_service_pb2.ImportVdiRequest(spec=spec)
+            sent, whole = 0, spec.image_bytes or spec.vdi.virtual_size_bytes
+            async for piece in pieces:
+                for part in _parts(piece):
+                    yield part
+                sent += len(piece.data) + piece.zeros
+                if whole:
+                    self._tasks.progress(context.task, sent / whole)
+
+        now = await agent.send(agent.vdis.ImportVdi, requests())
+        return await self._database.change(lambda t: put_vdi(Book(t, agent.host), now))
+
+    async def _pieces(
+        self, context: Context, responses: AsyncIterator[vdi_service_pb2.ExportVdiResponse]
+    ) -> AsyncGenerator[Piece, None]:
+        async for response in responses:
+            if response.data or response.zeros_bytes:
+                yield Piece(response.data, response.zeros_bytes)
+            self._tasks.progress(context.task, response.progress)
+
+    def _agent(self, vdi: Ref) -> Agent:
+        return agent_of_sr(self._database, self._agents, self._database.get("VDI", vdi).one("SR"))
+
+    def _uuid(self, cls: str, ref: Ref) -> str:
+        return str(self._database.get(cls, ref)["uuid"])
+
+
+def _parts(piece: Piece) -> Iterator[vdi_service_pb2.ImportVdiRequest]:
+    last = max(0, len(piece.data) - 1) // _MAX_DATA * _MAX_DATA
+    for start in range(0, last, _MAX_DATA):
+        yield vdi_service_pb2.ImportVdiRequest(data=piece.data[start : start + _MAX_DATA])
+    yield vdi_service_pb2.ImportVdiRequest(data=piece.data[last:], zeros_bytes=piece.zeros)
