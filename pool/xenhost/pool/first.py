@@ -7,7 +7,6 @@ from xenhost.core.units import GIB, MIB
 from xenhost.pool.call import FrozenMap, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
-from xenhost.pool.vms.allowed import halted_operations
 
 _MEMORY: Final = 2 * GIB
 _LEAST_MEMORY: Final = 256 * MIB
@@ -47,7 +46,6 @@ def _make_template(transaction: Transaction, name: str, label: str, fields: dict
             "actions_after_crash": "restart",
             "domid": -1,
             "recommendations": _RECOMMENDATIONS,
-            "allowed_operations": halted_operations(template=True),
             "other_config": FrozenMap({"default_template": "true", **({"disks": _disks(disk)} if disk else {})}),
             **fields,
         },

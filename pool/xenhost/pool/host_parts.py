@@ -14,6 +14,7 @@ from xenhost.pool.storage.pbds import Pbds
 from xenhost.pool.storage.srs import Srs
 from xenhost.pool.storage.streams import VdiStreams
 from xenhost.pool.storage.vdis import Vdis
+from xenhost.pool.vms.advice import Advice
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.copies import VmCopies
 from xenhost.pool.vms.devices import VmDevices
@@ -28,7 +29,7 @@ def register_host_parts(
     """VMs, their devices, storage, networks and metrics. What reads and writes VDIs, for others."""
     for each in administration(database, agents, clock):
         implementations.register_all(each.answers())
-    busy = Busy(database)
+    busy, advice = Busy(database), Advice(database, implementations)
     streams = VdiStreams(database, agents, tasks, Busy(database, "VDI"))
     making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, tasks)
     for part in (
@@ -38,6 +39,7 @@ def register_host_parts(
         VmDevices(database, agents),
         VmPower(database, agents, tasks, busy),
         VmSizes(database),
+        advice,
         Srs(database, agents, tasks),
         Pbds(database, agents, tasks),
         HostAnswers(database, agents, clock),
@@ -46,4 +48,5 @@ def register_host_parts(
         Pifs(database, agents),
     ):
         implementations.register_all(part.answers())
+    advice.begin()
     return streams

@@ -270,7 +270,7 @@ async def test_a_snapshot_of_a_running_vm_and_the_way_back(master: Master, vm: R
     kept = (await master.call("VBD.get_record", record["VBDs"][0]))["VDI"]
     assert await master.call("VDI.get_snapshot_of", kept) == vdi
     await master.refused("VM_BAD_POWER_STATE", "VM.revert", snapshot)
-    await master.refused("VM_IS_TEMPLATE", "VM.start", snapshot, False, False)
+    await master.refused("VM_IS_SNAPSHOT", "VM.start", snapshot, False, False)
     await master.call("VM.hard_shutdown", vm)
     await master.call("VM.set_VCPUs_params", vm, {"weight": "1"})
     await master.call("VM.revert", snapshot)

@@ -39,6 +39,7 @@ class Database:
         self._tables: Final = Tables(model)
         self._store: Final = store
         self._listeners: Final[list[Listener]] = []
+        self._followers: Final[list[Callable[[Transaction], None]]] = []
         self._untold: Final[deque[_Untold]] = deque()
         self._lasting: Final = frozenset(name for name, cls in model.stored.items() if cls.lasting)
         self._inside = False
@@ -135,12 +136,18 @@ class Database:
         """Tell it of every transaction from now on, when it is on disk."""
         self._listeners.append(listener)
 
+    def follow(self, follower: Callable[[Transaction], None]) -> None:
+        """At the end of every transaction from now on it puts right, in the same, what follows from other fields."""
+        self._followers.append(follower)
+
     def _act(self, act: Callable[[Transaction], T]) -> tuple[T, list[Row], _Untold]:
         assert not self._inside, "a transaction inside a transaction"
         self._inside = True
         transaction = Transaction(self._tables)
         try:
             result = act(transaction)
+            for follower in self._followers:
+                follower(transaction)
         except BaseException:
             transaction.roll_back()
             raise

@@ -34,6 +34,10 @@ class Transaction:
         """The object with that UUID, if there is one."""
         return self._tables.by_uuid(cls, uuid)
 
+    def referrers(self, ref: Ref) -> list[tuple[str, Ref]]:
+        """Class and reference of who refers to an object without its knowing."""
+        return self._tables.referrers(ref)
+
     def create(self, cls: str, fields: Mapping[str, Value], ref: Ref | None = None) -> Ref:
         """Make an object; without a UUID it gets one, its reference is new. Raises ApiError HANDLE_INVALID.
 

@@ -62,7 +62,7 @@ class Hosts:
         def begin(transaction: Transaction) -> None:
             for host in transaction.rows("host"):
                 put_lost(Book(transaction, host), host)
-            for cls in ("VM", "SR", "VDI"):
+            for cls in ("VM", "VBD", "VIF", "SR", "VDI", "VM_appliance"):
                 for ref, record in tuple(transaction.rows(cls).items()):
                     if record["current_operations"]:
                         transaction.set(cls, ref, {"current_operations": NOTHING})

@@ -1,4 +1,4 @@
-"""What is being done to VMs and VDIs: one thing at a time, but for what does no harm beside it."""
+"""What is being done to VMs, their devices and VDIs: one thing at a time, but for what does no harm beside it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,14 +7,11 @@ from typing import Final
 
 from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Ref, Value
 from xenhost.pool.database.database import Database
+from xenhost.pool.vms.allowed import vm_error
+from xenhost.pool.vms.plugging import WORDS, plug_error
 
-_OVER_ALL: Final = frozenset({"hard_shutdown", "hard_reboot"})
-"""They end what hangs."""
-_BESIDE_EACH_OTHER: Final = {
-    "VM": frozenset({"clone", "copy"}),
-    "VDI": frozenset({"clone", "copy", "snapshot", "list_changed_blocks"}),
-}
-"""They only read: many at once."""
+_READS: Final = frozenset({"clone", "copy", "snapshot", "list_changed_blocks"})
+"""Of a VDI, many at once."""
 
 
 @dataclass(eq=False, slots=True)
@@ -27,19 +24,15 @@ class Busy:
     """Shared by all who change objects of a class. It is shown as their current operations."""
 
     def __init__(self, database: Database, cls: str = "VM") -> None:
-        """`cls`: VM or VDI."""
+        """`cls`: VM, VBD, VIF or VDI."""
         self._database: Final = database
         self._cls: Final = cls
         self._doing: Final[dict[Ref, list[_Doing]]] = {}
 
     @contextmanager
     def doing(self, context: Context, ref: Ref, word: str) -> Iterator[None]:
-        """`word` is that of vm_operations, or vdi_operations. Raises ApiError OTHER_OPERATION_IN_PROGRESS."""
-        others = self._doing.get(ref, [])
-        if word not in _OVER_ALL:
-            for other in others:
-                if not {word, other.word} <= _BESIDE_EACH_OTHER[self._cls]:
-                    raise ApiError("OTHER_OPERATION_IN_PROGRESS", self._cls, ref, other.word, other.task)
+        """`word` is one of the class's operations. Raises ApiError: why it may not be done."""
+        self.check(ref, word)
         mine = _Doing(word, context.task)
         self._doing.setdefault(ref, []).append(mine)
         self._show(ref)
@@ -52,6 +45,21 @@ class Busy:
             else:
                 del self._doing[ref]
             self._show(ref)
+
+    def check(self, ref: Ref, word: str) -> None:
+        """Could it be begun now? Raises ApiError: why not."""
+        doing = [(each.task, each.word) for each in self._doing.get(ref, ())]
+        record, error = self._database.get(self._cls, ref), None
+        if self._cls == "VM":
+            error = vm_error(self._database, record, word, doing, strict=False)
+        else:
+            for task, other in doing:
+                if not {word, other} <= _READS:
+                    error = ApiError("OTHER_OPERATION_IN_PROGRESS", self._cls, ref, other, task)
+            if error is None and self._cls in WORDS:
+                error = plug_error(self._database, record, word)
+        if error is not None:
+            raise error
 
     def _show(self, ref: Ref) -> None:
         if self._database.find(self._cls, ref) is None:

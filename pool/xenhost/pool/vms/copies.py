@@ -17,7 +17,7 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.storage.vdis import Vdis
-from xenhost.pool.vms.allowed import halted_operations
+from xenhost.pool.vms.allowed import bad_state
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.making import VmMaking, new_mac
 
@@ -62,14 +62,12 @@ class VmCopies:
 
     async def clone(self, context: Context, vm: Ref, new_name: str) -> Ref:
         """Its disks share what they can with the old ones. Raises ApiError VM_BAD_POWER_STATE."""
-        self._check_halted(vm)
         with self._busy.doing(context, vm, "clone"):
             copy = partial(self._vdis.clone, context, driver_params={})
             return await self._make(context, vm, {"name_label": new_name}, copy)
 
     async def copy(self, context: Context, vm: Ref, new_name: str, sr: Ref) -> Ref:
         """Its disks are full copies, in that SR, or each where it was."""
-        self._check_halted(vm)
         with self._busy.doing(context, vm, "copy"):
             copy = partial(self._vdis.copy, context, sr=sr, base_vdi=NULL_REF, into_vdi=NULL_REF)
             return await self._make(context, vm, {"name_label": new_name}, copy)
@@ -98,10 +96,12 @@ class VmCopies:
         """
         record = self._database.get("VM", snapshot)
         vm = record.one("snapshot_of")
-        if not record["is_a_snapshot"] or vm == NULL_REF:
+        self._busy.check(snapshot, "revert")
+        if vm == NULL_REF:
             raise ApiError("VM_REVERT_FAILED", snapshot, str(vm))
-        self._check_halted(vm)
-        with self._busy.doing(context, vm, "revert"):
+        if self._database.get("VM", vm)["power_state"] != "Halted":
+            raise bad_state(self._database.get("VM", vm), "Halted")
+        with self._busy.doing(context, vm, "reverting"):
             its_own = {vbd.one("VDI") for vbd in self._disks(self._database.get("VM", vm))}
             kept = [self._database.get("VDI", vbd.one("VDI")) for vbd in self._disks(record)]
             if any(vdi["snapshot_of"] not in its_own for vdi in kept):
@@ -113,7 +113,6 @@ class VmCopies:
 
     async def provision(self, context: Context, vm: Ref) -> None:
         """A clone of a template becomes a VM: the disks that it describes are made. Raises ApiError."""
-        self._check_halted(vm)
         with self._busy.doing(context, vm, "provision"):
             record = self._database.get("VM", vm)
             vdis: list[Ref] = []
@@ -172,9 +171,7 @@ class VmCopies:
         known = {field.name for field in self._database.model.classes["VM"].fields}
         copied = {name: value for name, value in old.items() if name in known - set(_NOT_COPIED.split())}
         new = transaction.create("VM", {**copied, **fields, "power_state": "Halted", "domid": NO_DOMAIN})
-        template = bool(transaction.get("VM", new)["is_a_template"])
-        metrics = transaction.create("VM_metrics", {})
-        transaction.set("VM", new, {"metrics": metrics, "allowed_operations": halted_operations(template)})
+        transaction.set("VM", new, {"metrics": transaction.create("VM_metrics", {})})
         for vbd in self._parts(old, "VBD"):
             vdi = vbd.one("VDI")
             if vdi not in ignored:
@@ -192,11 +189,6 @@ class VmCopies:
 
     def _parts(self, vm: Record, cls: str) -> list[Record]:
         return [self._database.get(cls, ref) for ref in vm.refs(f"{cls}s")]
-
-    def _check_halted(self, vm: Ref) -> None:
-        state = self._database.get("VM", vm)["power_state"]
-        if state != "Halted":
-            raise ApiError("VM_BAD_POWER_STATE", vm, "halted", str(state).lower())
 
     def _sr(self, uuid: str) -> Ref:
         if uuid:
@@ -219,7 +211,6 @@ def _provisioned(transaction: Transaction, vm: Ref) -> None:
     fields: dict[str, Value] = {
         "other_config": FrozenMap({k: v for k, v in config.items() if k not in ("disks", "default_template")}),
         "is_a_template": False,
-        "allowed_operations": halted_operations(template=False),
     }
     transaction.set("VM", vm, fields)
 
@@ -244,7 +235,15 @@ def parse_disks(untrusted_text: str) -> list[dict[str, str]]:
 
 def _taken(record: Record, cls: str, database: Database) -> dict[str, Value]:
     """What a copy of a VBD or VIF has of the old one."""
-    left = {"uuid", "metrics", "current_operations", "status_code", "status_detail", "runtime_properties"}
+    left = {
+        "uuid",
+        "metrics",
+        "allowed_operations",
+        "current_operations",
+        "status_code",
+        "status_detail",
+        "runtime_properties",
+    }
     known = {field.name for field in database.model.classes[cls].fields}
     return {name: value for name, value in record.items() if name in known - left}
 

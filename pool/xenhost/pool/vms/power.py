@@ -45,24 +45,22 @@ class VmPower:
 
     async def start(self, context: Context, vm: Ref, start_paused: bool, force: bool) -> None:
         """On the host that suits it best."""
-        self._check(vm, "Halted")
+        self._busy.check(vm, "start")
         await self._start(context, vm, choose(self._database, self._agents, vm), start_paused, "start")
 
     async def start_on(self, context: Context, vm: Ref, host: Ref, start_paused: bool, force: bool) -> None:
         """On that host, or nowhere."""
-        self._check(vm, "Halted")
+        self._busy.check(vm, "start_on")
         self._database.get("host", host)
         await self._start(context, vm, choose(self._database, self._agents, vm, only=host), start_paused, "start_on")
 
     async def clean_shutdown(self, context: Context, vm: Ref) -> None:
         """The guest is asked."""
-        self._check(vm, "Running")
         with self._busy.doing(context, vm, "clean_shutdown"):
             await self._stop(context, vm, hard=False)
 
     async def shutdown(self, context: Context, vm: Ref) -> None:
         """The guest is asked; if it does not obey, it is not asked again."""
-        self._check(vm, "Running", "Paused")
         with self._busy.doing(context, vm, "shutdown"):
             try:
                 await self._stop(context, vm, hard=self._database.get("VM", vm)["power_state"] == "Paused")
@@ -73,23 +71,19 @@ class VmPower:
 
     async def hard_shutdown(self, context: Context, vm: Ref) -> None:
         """The guest is not asked."""
-        self._check(vm, "Running", "Paused")
         with self._busy.doing(context, vm, "hard_shutdown"):
             await self._stop(context, vm, hard=True)
 
     async def clean_reboot(self, context: Context, vm: Ref) -> None:
         """The guest is asked."""
-        self._check(vm, "Running")
         await self._reboot(context, vm, False, "clean_reboot")
 
     async def hard_reboot(self, context: Context, vm: Ref) -> None:
         """The guest is not asked."""
-        self._check(vm, "Running", "Paused")
         await self._reboot(context, vm, True, "hard_reboot")
 
     async def pause(self, context: Context, vm: Ref) -> None:
         """Its vCPUs stand still."""
-        self._check(vm, "Running")
         request = vm_service_pb2.PauseVmRequest(id=self._uuid(vm))
         with self._busy.doing(context, vm, "pause"):
             agent = self._agent(vm)
@@ -97,7 +91,6 @@ class VmPower:
 
     async def unpause(self, context: Context, vm: Ref) -> None:
         """Its vCPUs run again."""
-        self._check(vm, "Paused")
         request = vm_service_pb2.UnpauseVmRequest(id=self._uuid(vm))
         with self._busy.doing(context, vm, "unpause"):
             agent = self._agent(vm)
@@ -148,16 +141,6 @@ class VmPower:
         now = vm_pb2.Vm()
         answer.Unpack(now)
         await self._database.change(lambda t: put_vm(Book(t, agent.host), now))
-
-    def _check(self, vm: Ref, *states: str) -> None:
-        """Raises ApiError VM_IS_TEMPLATE, VM_IS_SNAPSHOT, VM_BAD_POWER_STATE."""
-        record = self._database.get("VM", vm)
-        if record["is_a_template"]:
-            raise ApiError("VM_IS_TEMPLATE", vm)
-        if record["is_a_snapshot"]:
-            raise ApiError("VM_IS_SNAPSHOT", vm)
-        if record["power_state"] not in states:
-            raise ApiError("VM_BAD_POWER_STATE", vm, " or ".join(states).lower(), str(record["power_state"]).lower())
 
     def _agent(self, vm: Ref) -> Agent:
         return self._agents.agent(self._database.get("VM", vm).one("resident_on"))

@@ -7,7 +7,6 @@ from xenhost.api.host.v1 import vm_pb2
 from xenhost.pool.call import NULL_REF, Ref, Value
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.told.book import Book, moment, text_map
-from xenhost.pool.vms.allowed import halted_operations, running_operations
 
 POWER_STATE: Final = {
     vm_pb2.POWER_STATE_RUNNING: "Running",
@@ -40,7 +39,6 @@ def put_vm(book: Book, told: vm_pb2.Vm) -> Ref:
             "power_state": state,
             "resident_on": book.host,
             "domid": status.domid,
-            "allowed_operations": running_operations(tuple(status.allowed_operations)),
         },
     )
     metrics: dict[str, Value] = {
@@ -74,13 +72,12 @@ def lose_vm(book: Book, uuid: str) -> None:
 
 
 def halt(transaction: Transaction, vm: Ref) -> None:
-    """It runs nowhere: nothing is plugged, and what may be done with it is what may be with any halted one."""
+    """It runs nowhere: nothing is plugged."""
     record = transaction.get("VM", vm)
     fields: dict[str, Value] = {
         "power_state": "Halted",
         "resident_on": NULL_REF,
         "domid": _NO_DOMAIN,
-        "allowed_operations": halted_operations(bool(record["is_a_template"])),
     }
     transaction.set("VM", vm, fields)
     for cls in ("VBD", "VIF"):
