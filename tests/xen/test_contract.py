@@ -25,13 +25,13 @@ from xenhost.native.xenstore_errors import NoEntry
 from xenhost.system.clock import SystemClock
 
 GUEST_UP: Final = b"GUESTUP"
-PATIENCE: Final = 90.0
+PATIENCE: Final = 150.0
 
 
 async def command(*words: str) -> str:
     """Run a tool of the dom0."""
     process = await asyncio.create_subprocess_exec(*words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    output, _ = await asyncio.wait_for(process.communicate(), 150)
     if process.returncode:
         raise AssertionError(f"{words} failed: {output.decode()}")
     return output.decode()
@@ -125,9 +125,9 @@ def block(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with backing.open("wb") as content:
         content.truncate(16 * MIB)
     tool = ("losetup", "-f", "--show", str(backing))
-    device = subprocess.run(tool, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    device = subprocess.run(tool, capture_output=True, text=True, timeout=150, check=True).stdout.strip()
     yield device
-    subprocess.run(("losetup", "-d", device), timeout=60, check=True)
+    subprocess.run(("losetup", "-d", device), timeout=150, check=True)
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ async def ground(tmp_path: Path, guests: Path, block: str) -> AsyncIterator[Grou
             await command("xl", "destroy", str(domid))
 
     async def leaks() -> list[str]:
-        deadline = time.monotonic() + 10  # the kernel lets go of a loop device or interface a moment later
+        deadline = time.monotonic() + 150  # the kernel lets go of a loop device or interface a moment later
         while True:
             living = {str(domain.domid) for domain in await drivers[0].domains()}
             left = sorted(each for each in await leftovers(store) - before if each.rpartition("/")[2] not in living)

@@ -18,15 +18,17 @@ from xenhost.drivers.network import bridge
 from xenhost.drivers.network.plain import PlainBridges
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices.plugs import Devices
+from xenhost.drivers.xen.devices.wiring import Patience
 from xenhost.native.xenstore import Xenstore
 
 XVDA, XVDB, XVDC = (parse_device(name)[0] for name in ("xvda", "xvdb", "xvdc"))
 MIB = 1024 * 1024
+PATIENT = Patience(attach=120, detach=120)
 LOG = Path("/var/log/xen/console/guest-devices.log")
 
 
 def run(*argv: str, check: bool = True) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=150, check=False)
     assert not check or done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
     return done.stdout
 
@@ -37,12 +39,12 @@ def domid(guests: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Do
     LOG.unlink(missing_ok=True)
     config = tmp_path_factory.mktemp("guest") / "cfg"
     config.write_text(
-        f"name='devices'\ntype='pv'\nmemory=96\nvcpus=1\nkernel='{guests}/vmlinux'\n"
+        f"name='devices'\ntype='pv'\nmemory=192\nvcpus=1\nkernel='{guests}/vmlinux'\n"
         f"ramdisk='{guests}/initrd.gz'\nextra='console=hvc0 quiet ip4=10.0.0.7'\n"
     )
     run("xl", "create", str(config))
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 150
         while "GUESTUP" not in (LOG.read_text(errors="replace") if LOG.exists() else ""):
             assert time.monotonic() < deadline, "the guest did not come up"
             time.sleep(0.1)
@@ -63,7 +65,7 @@ async def xs() -> AsyncIterator[Xenstore]:
 @pytest.fixture
 async def devices(xs: Xenstore, domid: DomId) -> AsyncIterator[Devices]:
     """The driver; afterwards nothing of any device may be left."""
-    driver = Devices(xs, PlainBridges())
+    driver = Devices(xs, PlainBridges(), patience=PATIENT)
     await driver.open()
     try:
         yield driver
@@ -121,7 +123,7 @@ async def shown(devices: Devices, domid: DomId, cls: DeviceClass, devid: int) ->
 
 
 async def in_state(devices: Devices, domid: DomId, cls: DeviceClass, devid: int, state: DeviceState) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(150):
         while True:
             each = await shown(devices, domid, cls, devid)
             if each is not None and each.state is state:
@@ -136,7 +138,7 @@ async def in_guest(command: str) -> None:
     fd = os.open(tty, os.O_RDWR | os.O_NOCTTY)
     try:
         os.write(fd, f"{command}; echo DONE''-IT\n".encode())
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while LOG.read_text(errors="replace").count("DONE-IT") == before:
                 await asyncio.sleep(0.05)
     finally:
@@ -148,7 +150,7 @@ async def test_what_the_guest_writes_arrives_in_the_file(devices: Devices, domid
     assert str(file) in run("losetup", "-a")
     await in_state(devices, domid, DeviceClass.VBD, XVDB, DeviceState.ATTACHED)
     await in_guest("echo written by the guest | dd of=/dev/xvdb bs=512 seek=8 conv=sync; sync")
-    await devices.unplug_vbd(domid, XVDB, False, 30)
+    await devices.unplug_vbd(domid, XVDB, False, 120)
     assert file.read_bytes()[4096:4116] == b"written by the guest"
     assert str(file) not in run("losetup", "-a")
 
@@ -159,7 +161,7 @@ async def test_the_guest_cannot_write_to_a_read_only_disk(devices: Devices, domi
     await in_state(devices, domid, DeviceClass.VBD, XVDB, DeviceState.ATTACHED)
     await in_guest("dd if=/dev/xvdb bs=512 count=1 | tr a-z A-Z; echo no | dd of=/dev/xvdb bs=512 conv=sync; sync")
     assert "READ ME" in LOG.read_text(errors="replace")
-    await devices.unplug_vbd(domid, XVDB, False, 30)
+    await devices.unplug_vbd(domid, XVDB, False, 120)
     assert file.read_bytes().startswith(b"read me")
 
 
@@ -169,7 +171,7 @@ async def test_a_block_device_is_plugged_as_it_is(devices: Devices, domid: DomId
         await devices.plug_vbd(domid, Vbd(XVDB, Source(SourceKind.BLOCK, loop)))
         await in_state(devices, domid, DeviceClass.VBD, XVDB, DeviceState.ATTACHED)
         assert await devices.media(domid) == {XVDB: Source(SourceKind.BLOCK, loop)}
-        await devices.unplug_vbd(domid, XVDB, False, 30)
+        await devices.unplug_vbd(domid, XVDB, False, 120)
     finally:
         run("losetup", "-d", loop)
 
@@ -214,7 +216,7 @@ async def test_a_ping_goes_through_a_hot_plugged_card_with_its_mtu_and_rate(
     assert await xs.read(f"{paths.frontend(domid, 'vif', DevId(0))}/mtu") == b"1400"
     await in_guest("ip addr flush dev eth0; ip addr add 10.0.0.7/24 dev eth0; ip link set eth0 up")
     run("ping", "-c", "3", "-i", "0.3", "-W", "10", "10.0.0.7")
-    await devices.unplug_vif(domid, DevId(0), False, 30)
+    await devices.unplug_vif(domid, DevId(0), False, 120)
     assert bridge.find(f"vif{domid}.0") is None
 
 
@@ -226,7 +228,7 @@ async def test_a_guest_that_refuses_is_quoted_and_keeps_its_disk(
     await in_state(devices, domid, DeviceClass.VBD, XVDB, DeviceState.ATTACHED)
     run("xl", "pause", str(domid))
     try:
-        unplug = asyncio.create_task(devices.unplug_vbd(domid, XVDB, False, 30))
+        unplug = asyncio.create_task(devices.unplug_vbd(domid, XVDB, False, 120))
         await in_state(devices, domid, DeviceClass.VBD, XVDB, DeviceState.DETACHING)
         await xs.write(paths.device_error(domid, "vbd", XVDB), "16 Device in use; refusing to close")
         with pytest.raises(DeviceDetachRejected, match="Device in use; refusing to close"):
@@ -237,7 +239,7 @@ async def test_a_guest_that_refuses_is_quoted_and_keeps_its_disk(
     finally:
         run("xl", "unpause", str(domid))
     await in_guest("echo still writable | dd of=/dev/xvdb bs=512 conv=sync; sync")
-    await devices.unplug_vbd(domid, XVDB, False, 30)
+    await devices.unplug_vbd(domid, XVDB, False, 120)
     assert file.read_bytes().startswith(b"still writable")
 
 
@@ -248,8 +250,8 @@ async def test_devices_of_a_silent_guest_can_be_forced_out(devices: Devices, dom
     await in_state(devices, domid, DeviceClass.VIF, 0, DeviceState.ATTACHED)
     run("xl", "pause", str(domid))
     try:
-        await devices.unplug_vbd(domid, XVDB, True, 30)
-        await devices.unplug_vif(domid, DevId(0), True, 30)
+        await devices.unplug_vbd(domid, XVDB, True, 120)
+        await devices.unplug_vif(domid, DevId(0), True, 120)
         assert str(file) not in run("losetup", "-a")
         assert bridge.find(f"vif{domid}.0") is None
     finally:

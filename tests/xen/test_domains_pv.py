@@ -57,9 +57,9 @@ async def test_a_guest_lives_from_its_creation_to_its_clean_shutdown_and_leaves_
         domid = await made(hv, vm)
         await hv.unpause_domain(domid)
         await read_until(await tty_of(hv, domid), b"GUESTUP")
-        await hv.request_shutdown(domid, ShutdownReason.POWEROFF, 20)
+        await hv.request_shutdown(domid, ShutdownReason.POWEROFF, 120)
         kinds = []
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             async for event in events:
                 if event.domid == domid and event.kind is not DomainEventKind.CHANGED:
                     kinds.append((event.kind, event.reason))
@@ -111,7 +111,7 @@ async def test_a_helper_that_is_killed_in_the_middle_of_a_build_costs_that_build
 ) -> None:
     domid = await hv.create_domain(vm)
     building = asyncio.create_task(hv.build_domain(domid, vm))
-    async with Xenstore() as xs, asyncio.timeout(30):
+    async with Xenstore() as xs, asyncio.timeout(150):
         while await xs.read(paths.record_stage(domid)) == b"created":
             await asyncio.sleep(0)
     for process in Path("/proc").iterdir():
@@ -150,9 +150,9 @@ async def test_a_domain_of_xl_that_dies_is_told_and_ours_are_untouched(
         await hv.build_domain(theirs, vm)
     waiting = asyncio.create_task(hv.wait_stopped(theirs))
     await run("xl", "destroy", "theirs")
-    assert await asyncio.wait_for(waiting, 30) is None
+    assert await asyncio.wait_for(waiting, 150) is None
     kinds = set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(150):
         async for event in events:
             if event.domid == theirs:
                 kinds.add(event.kind)
@@ -166,7 +166,7 @@ async def test_what_xl_destroys_of_ours_is_cleaned_up_behind_it(hv: Hypervisor, 
     domid = await made(hv, vm)
     waiting = asyncio.create_task(hv.wait_stopped(domid))
     await run("xl", "destroy", str(domid))
-    assert await asyncio.wait_for(waiting, 30) is None
+    assert await asyncio.wait_for(waiting, 150) is None
     async with Xenstore() as xs:
         assert await xs.exists(paths.record(domid))
         # by the verb, or by the next agent at its start
@@ -182,6 +182,6 @@ async def test_the_watches_fire_for_a_domain_that_was_never_introduced_too(hv: H
         events = hv.events()
         domid = await hv.create_domain(vm)
         await hv.destroy_domain(domid)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(150):
             told = [(await anext(events)).kind for _ in range(2)]
         assert told == [DomainEventKind.APPEARED, DomainEventKind.GONE]

@@ -41,7 +41,7 @@ async def test_a_pvh_guest_boots_and_shuts_down_cleanly(hv: Hypervisor, vm: VmSp
     assert (domain.type, domain.built, domain.paused) == (VmType.PVH, True, True)
     await hv.unpause_domain(domid)
     await read_until(await tty_of(hv, domid), b"GUESTUP")
-    await hv.request_shutdown(domid, ShutdownReason.POWEROFF, 20)
+    await hv.request_shutdown(domid, ShutdownReason.POWEROFF, 120)
     assert await hv.wait_stopped(domid) is ShutdownReason.POWEROFF
     await hv.destroy_domain(domid)
     assert await hv.domain(domid) is None

@@ -31,12 +31,12 @@ class Listener:
 
     async def until(self, what: str) -> None:
         """Until its operating system is named so."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while what not in self.metrics.os_version.get("name", ""):
                 await asyncio.sleep(0.1)
 
     async def ended(self) -> None:
-        await asyncio.wait_for(self._task, 30)
+        await asyncio.wait_for(self._task, 150)
 
     async def _listen(self, hv: Hypervisor, domid: DomId) -> None:
         async for data in hv.guest_data(domid):

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +68,8 @@ async def a_guest(hv: Hypervisor, guests: Path, file: Path, work: str = "") -> A
     await hv.plug_vbd(domid, Vbd(XVDA, Source(SourceKind.FILE, str(file))))
     await hv.plug_vif(domid, Vif(DevId(0), "00:16:3e:5e:00:01", "xenbr0"))
     await hv.unpause_domain(domid)
-    await read_until(await tty_of(hv, domid), b"GUESTUP", 200)
-    async with asyncio.timeout(30):
+    await read_until(await tty_of(hv, domid), b"GUESTUP", 300)
+    async with asyncio.timeout(120):
         while {each.state for each in await hv.devices(domid)} != {DeviceState.ATTACHED}:
             await asyncio.sleep(0.1)
     clock = SystemClock()
@@ -77,7 +77,7 @@ async def a_guest(hv: Hypervisor, guests: Path, file: Path, work: str = "") -> A
 
     async def unplug_disk() -> None:
         await hv.unpause_domain(domid)
-        await hv.unplug_vbd(domid, XVDA, True, 30)
+        await hv.unplug_vbd(domid, XVDA, True, 120)
 
     with Xenctrl() as xen:
         cpus = xen.physinfo().cpus
@@ -209,60 +209,77 @@ def counters_lie_between_two_looks(ground: MeterGround, moment: Moment) -> None:
     assert loads[0] - 0.3 <= moment.values[HOST, "loadavg"] <= loads[1] + 0.3
 
 
+def least_and_most(first: Moment, second: Moment, of: Callable[[Seen], float]) -> tuple[float, float]:
+    """What a counter of the system grew by between two readings: each lies somewhere between its two looks."""
+    return of(second.before) - of(first.after), of(second.after) - of(first.before)
+
+
+def of_device(field: int) -> Callable[[Seen], float]:
+    """A field of its ``stat``."""
+    return lambda seen: seen.stat[field]
+
+
+def of_blkback(name: str) -> Callable[[Seen], float]:
+    """A counter of the backend."""
+    return lambda seen: seen.blkback[name]
+
+
 def disks_grow_as_the_kernel_says(ground: MeterGround, first: Moment, second: Moment) -> None:
-    """Bytes: between the least and the most that two looks allow; blkback's count and latency: within a quarter."""
+    """Bytes and requests: what two looks allow; blkback's count, which is of other moments, and latency: a half off."""
 
     def grew(name: str) -> float:
         name = f"vbd_xvda_{name}"
         return second.values[ground.owner, name] - first.values[ground.owner, name]
 
     for name, field in (("read", 2), ("write", 6)):
-        least = (second.before.stat[field] - first.after.stat[field]) * 512
-        most = (second.after.stat[field] - first.before.stat[field]) * 512
-        assert 0 < least <= grew(name) <= most, name
-        sectors = f"{name[0]}{'d' if name == 'read' else 'r'}_sect"
-        assert grew(name) == pytest.approx(
-            (second.after.blkback[sectors] - first.before.blkback[sectors]) * 512, rel=0.25
-        ), name
+        least, most = least_and_most(first, second, of_device(field))
+        assert 0 < least <= grew(name) / 512 <= most, name
+        least, most = least_and_most(first, second, of_blkback(f"{name[0]}{'d' if name == 'read' else 'r'}_sect"))
+        assert least / 2 <= grew(name) / 512 <= most * 2, name
     for name, requests, ticks in (("read", 0, 3), ("write", 4, 7)):
-        count = second.after.stat[requests] - first.before.stat[requests]
-        latency = (second.after.stat[ticks] - first.before.stat[ticks]) * 1000 / count
-        assert second.values[ground.owner, f"vbd_xvda_{name}_latency"] == pytest.approx(latency, rel=0.25, abs=1000)
-        iops = second.values[ground.owner, f"vbd_xvda_iops_{name}"]
-        assert iops == pytest.approx(count, rel=0.25), name
+        least, most = least_and_most(first, second, of_device(requests))
+        assert least / 2 <= second.values[ground.owner, f"vbd_xvda_iops_{name}"] <= most * 2, name
+        _, milliseconds = least_and_most(first, second, of_device(ticks))
+        latency = second.values[ground.owner, f"vbd_xvda_{name}_latency"]
+        assert latency == pytest.approx(milliseconds * 1000 / most, rel=0.5, abs=1000)
 
 
 def the_host_has_what_its_domains_use(ground: MeterGround, first: Moment, second: Moment) -> None:
     """Within a twentieth of a CPU: what is not idle is used by some domain."""
-    seconds = second.before.at - first.before.at
+    shortest, longest = least_and_most(first, second, lambda seen: seen.at)
+    least, most = least_and_most(first, second, lambda seen: seen.used)
     idle = sum(second.values[HOST, f"cpu{cpu}"] - first.values[HOST, f"cpu{cpu}"] for cpu in range(ground.cpus))
-    used = (second.before.used - first.before.used) / seconds
-    assert ground.cpus - idle / seconds == pytest.approx(used, abs=0.05 * ground.cpus)
-    average = (second.values[HOST, "cpu_avg"] - first.values[HOST, "cpu_avg"]) / seconds
-    assert average == pytest.approx(idle / seconds / ground.cpus, abs=1e-6)
+    slack = 0.05 * ground.cpus * longest
+    assert least - slack <= ground.cpus * longest - idle, "more was used than was not idle"
+    assert ground.cpus * shortest - idle <= most + slack, "more was not idle than was used"
+    average = second.values[HOST, "cpu_avg"] - first.values[HOST, "cpu_avg"]
+    assert average == pytest.approx(idle / ground.cpus, abs=1e-6)
 
 
 def xentop_says_the_same(
     ground: MeterGround, first: Moment, second: Moment, before: list[str], line: list[str]
 ) -> None:
-    """CPU within a tenth of a CPU, bytes within a quarter: its window is not quite ours. Memory exactly."""
-    seconds = second.before.at - first.before.at
+    """Counters: its first line, our first reading, its second line and our second one follow one another.
 
-    def rate(source: str) -> float:
-        return (second.values[ground.owner, source] - first.values[ground.owner, source]) / seconds
+    The disk's are blkback's, ours those of the device below it: a half off. Memory exactly.
+    """
 
-    used = float(line[3]) / 100
-    assert used > 0.3, "the guest did not work"
-    assert rate("cpu0") + rate("cpu1") == pytest.approx(used, abs=0.1)
-    assert rate("cpu_usage") == pytest.approx(used / 2, abs=0.05)
-    assert second.values[ground.owner, "memory"] == int(line[4]) * 1024
-    for column, source in ((10, "vif_0_rx"), (11, "vif_0_tx")):  # NETTX is what dom0 sends
-        grown = (int(line[column]) - int(before[column])) * 1024 / seconds
-        assert grown > 2_000, f"nothing was sent: {line}"
-        assert rate(source) == pytest.approx(grown, rel=0.25), source
-    for column, source in ((16, "vbd_xvda_read"), (17, "vbd_xvda_write")):
-        grown = (int(line[column]) - int(before[column])) * 512 / seconds
-        assert rate(source) == pytest.approx(grown, rel=0.35), source
+    def value(moment: Moment, *sources: str) -> float:
+        return sum(moment.values[ground.owner, source] for source in sources)
+
+    assert float(line[3]) > 10, "the guest did not work"
+    assert value(second, "memory") == int(line[4]) * 1024
+    for column, unit, slack, *sources in (
+        (2, 1, 1, "cpu0", "cpu1"),  # whole seconds of CPU
+        (10, 1024, 1, "vif_0_rx"),  # NETTX is what dom0 sends
+        (11, 1024, 1, "vif_0_tx"),
+        (16, 512, 2, "vbd_xvda_read"),
+        (17, 512, 2, "vbd_xvda_write"),
+    ):
+        earlier, later = int(before[column]) * unit, int(line[column]) * unit
+        assert earlier < later, f"nothing was done: {line}"
+        assert earlier / slack <= value(first, *sources) <= (later + unit) * slack, sources
+        assert later / slack <= value(second, *sources), sources
 
 
 def what_the_vcpus_do_adds_up(ground: MeterGround, first: Moment, second: Moment) -> None:
@@ -274,7 +291,8 @@ def what_the_vcpus_do_adds_up(ground: MeterGround, first: Moment, second: Moment
         if key[0] == ground.owner and name.startswith("runstate_")
     }
     assert len(states) == 6
-    assert sum(states.values()) == pytest.approx(second.before.at - first.before.at, abs=1.0)
+    shortest, longest = least_and_most(first, second, lambda seen: seen.at)
+    assert shortest - 1 <= sum(states.values()) <= longest + 1
     assert states["runstate_blocked"] == 0
     assert second.values[HOST, "running_vcpus"] >= 2, "dom0's and the guest's"
     assert second.values[HOST, "running_domains"] >= 2

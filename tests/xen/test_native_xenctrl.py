@@ -69,7 +69,7 @@ class Helper:
     async def reply(self) -> Reply:
         assert self.process.stdout is not None
         while not self._replies:
-            data = await asyncio.wait_for(self.process.stdout.read(65536), 15)
+            data = await asyncio.wait_for(self.process.stdout.read(65536), 150)
             assert data, "the helper ended"
             self._replies += self._reader.feed(data)
         return self._replies.pop(0)

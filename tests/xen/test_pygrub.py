@@ -38,8 +38,8 @@ async def test_a_guest_is_booted_from_the_kernel_on_its_disk(guests: Path, tmp_p
         domid = await made(hv, vm)
         await hv.unpause_domain(domid)
         await read_until(await tty_of(hv, domid), b"TINYUP", within=60)
-        await hv.request_shutdown(domid, ShutdownReason.POWEROFF, 20)
-        assert await asyncio.wait_for(hv.wait_stopped(domid), 30) is ShutdownReason.POWEROFF
+        await hv.request_shutdown(domid, ShutdownReason.POWEROFF, 120)
+        assert await asyncio.wait_for(hv.wait_stopped(domid), 150) is ShutdownReason.POWEROFF
 
 
 async def test_a_disk_without_a_kernel_is_a_clear_error(guests: Path, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ async def test_what_a_guest_writes_arrives_in_its_vdi(host: VdiHost, kind: str) 
         await shell.heard(re.compile(rb"GUESTDEV remove xvdb"), 120)
     assert host.host.storage.vdi(second).datapaths == ()
     assert (await host.content(second)).startswith(b"hello of xvdb\n")
-    await host.do(ShutdownVm(vm.id, timeout=60))
+    await host.do(ShutdownVm(vm.id, timeout=150))
     assert host.host.storage.vdi(first).datapaths == ()
     assert (await host.content(first)).startswith(b"hello of xvda\n")
 
@@ -164,7 +164,7 @@ async def test_a_restart_of_the_agent_leaves_a_guest_its_disk(host: VdiHost) -> 
         await host.restart()
         assert host.host.storage.vdi(vdi).datapaths != ()
         await shell.run("echo two | dd of=/dev/xvda conv=fsync")
-        await host.do(ShutdownVm(vm.id, timeout=60))
+        await host.do(ShutdownVm(vm.id, timeout=150))
         assert (await host.content(vdi)).startswith(b"two\n")
 
 

@@ -34,12 +34,12 @@ async def xs(request: pytest.FixtureRequest) -> AsyncIterator[Xenstore]:
 
 
 def tool(*argv: str) -> str:
-    return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True).stdout
+    return subprocess.run(argv, capture_output=True, text=True, timeout=150, check=True).stdout
 
 
 def running(name: str) -> bool:
     """Whether there is a process of that name."""
-    return subprocess.run(["pidof", name], capture_output=True, timeout=30, check=False).returncode == 0
+    return subprocess.run(["pidof", name], capture_output=True, timeout=150, check=False).returncode == 0
 
 
 def test_the_default_address_is_the_socket_here() -> None:

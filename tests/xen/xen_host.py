@@ -17,7 +17,7 @@ from xenhost.system.clock import SystemClock
 async def run(*words: str) -> str:
     """Run a tool of the dom0."""
     process = await asyncio.create_subprocess_exec(*words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    output, _ = await asyncio.wait_for(process.communicate(), 150)
     assert process.returncode == 0, f"{words}: {output.decode()}"
     return output.decode()
 
@@ -54,7 +54,7 @@ async def made(hv: Hypervisor, vm: VmSpec) -> DomId:
 
 async def tty_of(hv: Hypervisor, domid: DomId) -> str:
     """The domain's serial console, once it has one."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(150):
         while not (tty := (await hv.console(domid)).serial_tty):
             await asyncio.sleep(0.05)
     return tty

@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--logs", action="store_true", help="bring dom0's logs to build/xen as well")
     run.add_argument("--peer-run", default="", help="shell command for the peer, run first")
     test = commands.add_parser("test", parents=[machine], help="run tests; rest goes to pytest")
-    test.add_argument("--test-limit", type=float, default=240.0, help="seconds for one test (240)")
+    test.add_argument("--test-limit", type=float, default=420.0, help="seconds for one test (420)")
     test.add_argument("--junitxml", type=Path, help="a copy of the results, as JUnit XML")
     test.add_argument("--retries", type=int, default=4, help="retries after an emulator flake (4)")
     test.add_argument("--long", action="store_true", help="also the tests marked xen_long (bare: bare_long): hours")

@@ -26,6 +26,7 @@ class Result:
     seconds: float = 0.0
     text: str = ""
     flakes: int = 0  # attempts spoiled by the emulator
+    unsteady: str = ""  # what the first attempt failed with, if the second passed
 
 
 @dataclass(slots=True)
@@ -87,8 +88,18 @@ def _add(results: dict[str, Result], event: dict[str, Any]) -> None:
             result.text = "expected failure" if event["xfail"] else event["text"]
 
 
+def tried_again(first: Result, second: Result) -> Result:
+    """What counts of a test that failed and was tried once more."""
+    if second.outcome is Outcome.FAILED:
+        second.text = f"{first.text}\n--- and again, alone on a fresh machine:\n{second.text}"
+    else:
+        second.unsteady = first.text or "failed"
+    second.flakes += first.flakes
+    return second
+
+
 def summary(results: Iterable[Result]) -> str:
-    """``N passed, N failed, N skipped`` and, where there were any, the emulator's flakes."""
+    """``N passed, N failed, N skipped`` and, where there were any, what passed only when it was tried again."""
     every = list(results)
     counts = {o: sum(r.outcome is o for r in every) for o in Outcome}
     text = ", ".join(f"{counts[o]} {o}" for o in Outcome)
@@ -96,6 +107,8 @@ def summary(results: Iterable[Result]) -> str:
     if flakes:
         tests = sum(r.flakes > 0 for r in every)
         text += f" ({flakes} emulator flakes in {tests} tests, retried)"
+    if unsteady := sum(r.unsteady != "" for r in every):
+        text += f" ({unsteady} passed only at a second attempt)"
     return text
 
 
@@ -111,13 +124,18 @@ def write_junit(results: Iterable[Result], path: Path) -> None:
         classname = file.removesuffix(".py").replace("/", ".")
         case = Xml.SubElement(suite, "testcase", classname=classname, name=name or file)
         case.set("time", f"{result.seconds:.3f}")
-        text = "".join(c for c in result.text if c in "\n\t" or c >= " ")
+        text = _legal(result.text)
         if result.outcome is Outcome.FAILED:
             Xml.SubElement(case, "failure", message=text[:200]).text = text
         elif result.outcome is Outcome.SKIPPED:
             Xml.SubElement(case, "skipped", message=text[:200])
-        if result.flakes:
-            Xml.SubElement(case, "system-out").text = f"emulator flakes: {result.flakes}"
+        if result.flakes or result.unsteady:
+            Xml.SubElement(case, "system-out").text = f"emulator flakes: {result.flakes}\n{_legal(result.unsteady)}"
     root = Xml.Element("testsuites")
     root.append(suite)
     Xml.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _legal(text: str) -> str:
+    """Without what XML has no form for."""
+    return "".join(c for c in text if c in "\n\t" or c >= " ")

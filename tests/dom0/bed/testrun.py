@@ -28,8 +28,10 @@ class Limits:
     """Seconds, and how often a test spoiled by the emulator is tried again."""
 
     whole: float = 2400.0
-    test: float = 240.0
+    test: float = 420.0
     retries: int = 4
+    unsteady: int = 8
+    """Failed tests that are tried once more; if there are more, it is no accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,10 @@ class TestRun:
             every = dict(together.results)
             for number, node in enumerate(together.alone, start=1):
                 every[node] = self._alone(number, node, archive, deadline)
+            failed = [result for result in every.values() if result.outcome is Outcome.FAILED]
+            if together.status is not None and len(failed) <= self.limits.unsteady:
+                for number, first in enumerate(failed, start=len(together.alone) + 1):
+                    every[first.node] = results.tried_again(first, self._alone(number, first.node, archive, deadline))
         finally:
             archive.unlink(missing_ok=True)
         return self._conclude(together, list(every.values()))
@@ -140,6 +146,9 @@ class TestRun:
 
     def _conclude(self, together: Session, every: list[Result]) -> int:
         results.write_junit(every, self.files / "junit.xml")
+        for result in every:
+            if result.unsteady:
+                self.output(f"UNSTEADY {result.node}: failed, and passed alone on a fresh machine\n".encode())
         failed = [r for r in every if r.outcome is Outcome.FAILED]
         for result in failed:
             self.output(f"FAILED {result.node}\n".encode())

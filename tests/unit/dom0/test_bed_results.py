@@ -102,3 +102,20 @@ def test_an_ordinary_console_shows_no_flake(tmp_path: Path) -> None:
     log.write_text("(XEN) d1 crashed\nKernel panic\n")
     assert flake.signs(log) == []
     assert flake.signs(tmp_path / "none") == []
+
+
+def test_what_passes_only_at_a_second_attempt_is_said(tmp_path: Path) -> None:
+    first = Result("t.py::a", Outcome.FAILED, text="too slow")
+    once = results.tried_again(first, Result("t.py::a", Outcome.PASSED))
+    assert (once.outcome, once.unsteady) == (Outcome.PASSED, "too slow")
+    assert results.summary([once]) == "1 passed, 0 failed, 0 skipped (1 passed only at a second attempt)"
+    results.write_junit([once], tmp_path / "j.xml")
+    assert "too slow" in (Xml.parse(tmp_path / "j.xml").getroot().findtext(".//system-out") or "")
+
+
+def test_what_fails_twice_has_failed_with_both_reasons() -> None:
+    first = Result("t.py::a", Outcome.FAILED, text="too slow", flakes=1)
+    twice = results.tried_again(first, Result("t.py::a", Outcome.FAILED, text="broken"))
+    assert (twice.outcome, twice.unsteady, twice.flakes) == (Outcome.FAILED, "", 1)
+    assert "too slow" in twice.text
+    assert "broken" in twice.text
