@@ -8,8 +8,7 @@ from xenhost.pool.hosts.administration import administration
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.answers import HostAnswers
 from xenhost.pool.metrics.sources import DataSources
-from xenhost.pool.networks.networks import Networks
-from xenhost.pool.networks.pifs import Pifs
+from xenhost.pool.networks.networking import networking
 from xenhost.pool.storage.pbds import Pbds
 from xenhost.pool.storage.srs import Srs
 from xenhost.pool.storage.streams import VdiStreams
@@ -27,7 +26,7 @@ def register_host_parts(
     implementations: Implementations, database: Database, agents: Agents, tasks: Tasks, clock: Clock
 ) -> VdiStreams:
     """VMs, their devices, storage, networks and metrics. What reads and writes VDIs, for others."""
-    for each in administration(database, agents, clock):
+    for each in (*administration(database, agents, clock), *networking(database, agents)):
         implementations.register_all(each.answers())
     busy, advice = Busy(database), Advice(database, implementations)
     streams = VdiStreams(database, agents, tasks, Busy(database, "VDI"))
@@ -44,8 +43,6 @@ def register_host_parts(
         Pbds(database, agents, tasks),
         HostAnswers(database, agents, clock),
         DataSources(database, agents),
-        Networks(database, agents),
-        Pifs(database, agents),
     ):
         implementations.register_all(part.answers())
     advice.begin()

@@ -117,11 +117,13 @@ async def master(tmp_path: Path) -> AsyncIterator[Master]:
 
 
 @asynccontextmanager
-async def reporting(folder: Path, master: Master, delays: Delays | None = None) -> AsyncIterator[HostAgent]:
-    """An agent that the master knows and can call."""
+async def reporting(
+    folder: Path, master: Master, delays: Delays | None = None, *extra: str
+) -> AsyncIterator[HostAgent]:
+    """An agent that the master knows and can call. `extra`: more lines of its configuration."""
     socket = folder / "run/xenhost/xenhostd.sock"
     world = World(SystemClock(), SimConfig(bridges=frozenset({"xenbr0", "xapi0"}), delays=delays or Delays()))
-    async with running(folder, toml(master, f'endpoints = ["unix:{socket}"]'), world) as agent:
+    async with running(folder, toml(master, f'endpoints = ["unix:{socket}"]', *extra), world) as agent:
         await master.until(lambda: master.database.rows("PIF"))
         yield agent
 

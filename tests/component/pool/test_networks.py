@@ -117,3 +117,18 @@ async def test_a_network_that_one_host_cannot_make_is_on_none(master: Master, ag
         await master.until(lambda: master.database.get("task", task)["status"] == "failure")
         assert "trunk7" not in {view.network.bridge for view in agent.network.networks()}
         assert set(master.database.rows("network")) == before
+
+
+async def test_the_bridge_of_a_network_has_one_name_on_all_hosts(
+    master: Master, agent: HostAgent, tmp_path: Path
+) -> None:
+    (tmp_path / "b").mkdir()
+    async with reporting(tmp_path / "b", master) as other, other.client() as client:
+        await master.until(lambda: len(master.database.rows("host")) == 2)
+        await client.create_network("own", bridge="xapi1")
+        bridges = [(await master.call("network.get_record", await network(master, name)))["bridge"] for name in "ab"]
+        assert bridges == ["xapi2", "xapi3"]
+        for each in (agent, other):
+            assert each.network is not None
+            assert {"xapi2", "xapi3"} <= {view.network.bridge for view in each.network.networks()}
+    await master.refused("INVALID_VALUE", "network.create", {"name_label": "x", "other_config": {}, "bridge": "xapi7"})

@@ -13,14 +13,18 @@ MAX_NAME: Final = 15
 RESERVED: Final = ("xen", "xapi", "vif", "tap", "eth")
 """How names of bridges that users choose must not begin."""
 _BRIDGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", re.ASCII)
+_DEFAULT: Final = re.compile(r"xapi(0|[1-9][0-9]{0,8})", re.ASCII)
+"""What a host calls the bridge of a network that names none; a pool master gives the others of its hosts the same."""
 
 
 def check_bridge(untrusted_name: str) -> str:
-    """A name that a user chose for a bridge. Raises InvalidValue."""
+    """A name for a bridge, of a user's choice or `xapi<N>`. Raises InvalidValue."""
+    if _DEFAULT.fullmatch(untrusted_name):
+        return untrusted_name
     if not _BRIDGE.fullmatch(untrusted_name) or untrusted_name.startswith(RESERVED):
         raise InvalidValue(
             f"{untrusted_name!r:.80} cannot be the name of a bridge; use at most {MAX_NAME} of a-z, A-Z, 0-9, _ . -"
-            f", not beginning with {', '.join(RESERVED)}",
+            f", not beginning with {', '.join(RESERVED)}, or xapi<N>",
             field="bridge",
             value=untrusted_name[:80],
         )

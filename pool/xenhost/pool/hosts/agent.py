@@ -18,6 +18,7 @@ from xenhost.api.host.v1 import (
     network_service_pb2_grpc,
     pif_service_pb2_grpc,
     sr_service_pb2_grpc,
+    sriov_service_pb2_grpc,
     tunnel_service_pb2_grpc,
     vbd_service_pb2_grpc,
     vdi_service_pb2_grpc,
@@ -76,6 +77,7 @@ class Agent:
         self.bonds: Final[Any] = bond_service_pb2_grpc.BondServiceStub(channel)  # type: ignore[no-untyped-call]
         self.vlans: Final[Any] = vlan_service_pb2_grpc.VlanServiceStub(channel)  # type: ignore[no-untyped-call]
         self.tunnels: Final[Any] = tunnel_service_pb2_grpc.TunnelServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.sriovs: Final[Any] = sriov_service_pb2_grpc.NetworkSriovServiceStub(channel)  # type: ignore[no-untyped-call]
         self.metrics: Final[Any] = metrics_service_pb2_grpc.MetricsServiceStub(channel)  # type: ignore[no-untyped-call]
         self._operations: Final[Any] = operations_pb2_grpc.OperationsStub(channel)
         self._log: Final = structlog.get_logger("xenpoold.agent")

@@ -1,8 +1,9 @@
 """Networks: the pool's, and so every host's."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import count, islice
 from typing import Final
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from xenhost.api.host.v1 import network_pb2, network_service_pb2
 from xenhost.core.errors import HandleInvalid, XenhostError
+from xenhost.core.network_errors import BridgeNameExists
 from xenhost.core.network_settings import MAX_MTU, MIN_MTU
 from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
@@ -18,12 +20,14 @@ from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.network import put_network
+from xenhost.pool.networks.spec import LOCKING
 
 PURPOSES: Final = ("name_label", "name_description", "MTU", "other_config", "tags")
-_LOCKING: Final = {
-    "unlocked": network_pb2.EFFECTIVE_LOCKING_MODE_UNLOCKED,
-    "disabled": network_pb2.EFFECTIVE_LOCKING_MODE_DISABLED,
-}
+DEFAULT_MTU: Final = 1500
+RESERVED: Final = ("xen", "xapi", "vif", "tap", "eth")
+"""How names of bridges that clients choose must not begin: so begin those that hosts choose."""
+MAX_TRIES: Final = 64
+"""Names of bridges that are tried before a network cannot be made."""
 
 
 class Networks:
@@ -47,7 +51,8 @@ class Networks:
     async def create(self, context: Context, args: Mapping[str, Value]) -> Ref:
         """On every host that is alive; an internal one until a PIF is put on it. Raises ApiError NO_HOSTS_AVAILABLE.
 
-        If one host cannot make it, or the call is cancelled, it is destroyed on those that did.
+        If one host cannot make it, or the call is cancelled, it is destroyed on those that did. Its bridge has the same
+        name on all: if none is given, the first `xapi<N>` that is free everywhere.
         """
         given = self._accessors.given(self._database.model.classes["network"], args)
         other = given.get("other_config", {})
@@ -57,23 +62,39 @@ class Networks:
             name=str(given.get("name_label", "")),
             description=str(given.get("name_description", "")),
             bridge=str(given.get("bridge", "")),
-            mtu=int(str(given.get("MTU", 1500))),
+            mtu=max(0, int(str(given.get("MTU", 0)))) or DEFAULT_MTU,
             other_config={key: str(value) for key, value in other.items()},
         )
-        agents, made = self._alive(), list[Agent]()
+        if wanted.bridge.startswith(RESERVED):
+            raise ApiError("INVALID_VALUE", "bridge", wanted.bridge[:80])
+        agents = self._alive()
+        ref = await (self._make(agents, wanted) if wanted.bridge else self._make_named(agents, wanted))
+        fields = {name: given[name] for name in PURPOSES if name in given}
+        await self._database.change(lambda t: t.set("network", ref, fields))
+        return ref
+
+    async def _make_named(self, agents: Sequence[Agent], wanted: network_pb2.Network) -> Ref:
+        taken = {str(record["bridge"]) for record in self._database.rows("network").values()}
+        for name in islice((name for number in count() if (name := f"xapi{number}") not in taken), MAX_TRIES):
+            wanted.bridge = name
+            try:
+                return await self._make(agents, wanted)
+            except BridgeNameExists:
+                continue  # somebody else's interface on one of them
+        raise ApiError("BRIDGE_NAME_EXISTS", wanted.bridge)
+
+    async def _make(self, agents: Sequence[Agent], wanted: network_pb2.Network) -> Ref:
+        made = list[Agent]()
         try:
             for agent in agents:
                 request = network_service_pb2.CreateNetworkRequest(network=wanted)
                 now = network_pb2.Network()
                 (await agent.carry_out(agent.networks.CreateNetwork, request)).Unpack(now)
                 made.append(agent)
-                wanted.bridge = now.bridge  # the same on all hosts
                 ref = await self._told(agent, now)
         except BaseException:
             await asyncio.shield(self._undo(made, wanted.id))
             raise
-        fields = {name: given[name] for name in PURPOSES if name in given}
-        await self._database.change(lambda t: t.set("network", ref, fields))
         return ref
 
     async def destroy(self, context: Context, network: Ref) -> None:
@@ -103,7 +124,7 @@ class Networks:
             record = self._database.get("VIF", vif)
             if record["currently_attached"] and record["locking_mode"] == "network_default":
                 raise ApiError("VIF_IN_USE", network, vif)
-        await self._update(network, "default_locking_mode", network_pb2.Network(default_locking_mode=_LOCKING[mode]))
+        await self._update(network, "default_locking_mode", network_pb2.Network(default_locking_mode=LOCKING[mode]))
         await self._database.change(lambda t: t.set("network", network, {"default_locking_mode": mode}))
 
     async def _update(self, network: Ref, field: str, wanted: network_pb2.Network) -> None:

@@ -37,10 +37,18 @@ def test_names_of_others_are_not_taken() -> None:
         host.do(CreateNetwork(bridge="virbr0"))
 
 
-@pytest.mark.parametrize("name", ["xenbr7", "xapi9", "vif1.0", "tap1.0", "eth7", "a" * 16, "", "a b", "a/b", "..", "é"])
+@pytest.mark.parametrize(
+    "name", ["xenbr7", "xapi", "xapi09", "xapix", "vif1.0", "tap1.0", "eth7", "a" * 16, "", "a b", "a/b", "..", "é"]
+)
 def test_a_user_cannot_choose_a_name_that_may_be_ours(name: str) -> None:
     with pytest.raises(InvalidValue):
         check_bridge(name)
+
+
+def test_a_pool_master_can_give_the_name_that_another_host_has_given() -> None:
+    host = Wanted()
+    host.do(CreateNetwork(bridge="xapi9"))
+    assert list(host.intent.networks.values())[-1].bridge == "xapi9"
 
 
 @pytest.mark.parametrize("name", ["br0", "storage", "a" * 15, "lan.5", "0lan"])
