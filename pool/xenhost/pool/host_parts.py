@@ -14,11 +14,13 @@ from xenhost.pool.storage.srs import Srs
 from xenhost.pool.storage.streams import VdiStreams
 from xenhost.pool.storage.vdis import Vdis
 from xenhost.pool.vms.advice import Advice
+from xenhost.pool.vms.appliances import Appliances
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.copies import VmCopies
 from xenhost.pool.vms.devices import VmDevices
 from xenhost.pool.vms.making import VmMaking
 from xenhost.pool.vms.power import VmPower
+from xenhost.pool.vms.recovery import Recovery
 from xenhost.pool.vms.sizes import VmSizes
 
 
@@ -29,6 +31,7 @@ def register_host_parts(
     for each in (*administration(database, agents, clock), *networking(database, agents)):
         implementations.register_all(each.answers())
     busy, advice = Busy(database), Advice(database, implementations)
+    power = VmPower(database, agents, tasks, busy, clock)
     streams = VdiStreams(database, agents, tasks, Busy(database, "VDI"))
     making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, tasks)
     for part in (
@@ -36,7 +39,9 @@ def register_host_parts(
         vdis,
         VmCopies(database, making, vdis, busy, clock),
         VmDevices(database, agents),
-        VmPower(database, agents, tasks, busy),
+        power,
+        Appliances(database, tasks, power),
+        Recovery(database),
         VmSizes(database),
         advice,
         Srs(database, agents, tasks),

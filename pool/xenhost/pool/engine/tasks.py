@@ -93,6 +93,11 @@ class Tasks:
         job.add_done_callback(lambda job: self._done(ref, job))
         return ref
 
+    async def wait(self, ref: Ref) -> None:
+        """Until what was started has ended. Cancelling gives up the waiting alone."""
+        if (job := self._jobs.get(ref)) is not None:
+            await asyncio.wait([job])
+
     def progress(self, ref: Ref, fraction: float) -> None:
         """How far a running task is, between 0 and 1; of one that has ended or is gone, nothing happens."""
         record = self._database.find("task", ref)

@@ -7,7 +7,7 @@ from typing import Final
 
 from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Ref, Value
 from xenhost.pool.database.database import Database
-from xenhost.pool.vms.allowed import vm_error
+from xenhost.pool.vms.allowed import appliance_error, vm_error
 from xenhost.pool.vms.plugging import WORDS, plug_error
 
 _READS: Final = frozenset({"clone", "copy", "snapshot", "list_changed_blocks"})
@@ -24,7 +24,7 @@ class Busy:
     """Shared by all who change objects of a class. It is shown as their current operations."""
 
     def __init__(self, database: Database, cls: str = "VM") -> None:
-        """`cls`: VM, VBD, VIF or VDI."""
+        """`cls`: VM, VM_appliance, VBD, VIF or VDI."""
         self._database: Final = database
         self._cls: Final = cls
         self._doing: Final[dict[Ref, list[_Doing]]] = {}
@@ -52,6 +52,8 @@ class Busy:
         record, error = self._database.get(self._cls, ref), None
         if self._cls == "VM":
             error = vm_error(self._database, record, word, doing, strict=False)
+        elif self._cls == "VM_appliance":
+            error = appliance_error(self._database, record, word, doing)
         else:
             for task, other in doing:
                 if not {word, other} <= _READS:

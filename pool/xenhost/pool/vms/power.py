@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from xenhost.api.host.v1 import vm_pb2, vm_service_pb2
+from xenhost.core.clock import Clock
 from xenhost.core.errors import HandleInvalid, XenhostError
 from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
@@ -16,15 +17,19 @@ from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.placement import choose, why_not
 from xenhost.pool.vms.spec import vm_spec
 
+MAX_DELAY: Final = 24 * 3600
+"""Seconds: nothing waits longer for the next VM of a group."""
+
 
 class VmPower:
     """Answers the messages about the power state of VMs."""
 
-    def __init__(self, database: Database, agents: Agents, tasks: Tasks, busy: Busy) -> None:
+    def __init__(self, database: Database, agents: Agents, tasks: Tasks, busy: Busy, clock: Clock) -> None:
         self._database: Final = database
         self._agents: Final = agents
         self._tasks: Final = tasks
         self._busy: Final = busy
+        self._clock: Final = clock
 
     def answers(self) -> Mapping[str, Implementation]:
         """By method."""
@@ -44,9 +49,10 @@ class VmPower:
         }
 
     async def start(self, context: Context, vm: Ref, start_paused: bool, force: bool) -> None:
-        """On the host that suits it best."""
+        """On the host that suits it best. It returns when its start_delay has passed, too."""
         self._busy.check(vm, "start")
         await self._start(context, vm, choose(self._database, self._agents, vm), start_paused, "start")
+        await self._rest(vm, "start_delay")
 
     async def start_on(self, context: Context, vm: Ref, host: Ref, start_paused: bool, force: bool) -> None:
         """On that host, or nowhere."""
@@ -60,10 +66,11 @@ class VmPower:
             await self._stop(context, vm, hard=False)
 
     async def shutdown(self, context: Context, vm: Ref) -> None:
-        """The guest is asked; if it does not obey, it is not asked again."""
+        """The guest is asked; if it does not obey, within its shutdown_delay if it has one, it is not asked again."""
         with self._busy.doing(context, vm, "shutdown"):
             try:
-                await self._stop(context, vm, hard=self._database.get("VM", vm)["power_state"] == "Paused")
+                seconds = self._delay(vm, "shutdown_delay")
+                await self._stop(context, vm, self._database.get("VM", vm)["power_state"] == "Paused", seconds)
             except XenhostError as error:
                 if error.reason not in ("VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT", "VM_SHUTDOWN_TIMEOUT"):
                     raise
@@ -124,10 +131,21 @@ class VmPower:
             request = vm_service_pb2.StartVmRequest(id=spec.id, paused=paused)
             await self._run(context, vm, agent, agent.vms.StartVm, request)
 
-    async def _stop(self, context: Context, vm: Ref, hard: bool) -> None:
+    async def _stop(self, context: Context, vm: Ref, hard: bool, seconds: int = 0) -> None:
+        """It rests for its shutdown_delay then. `seconds` for the guest to be gone; 0: as the agent says."""
         agent = self._agent(vm)
-        request = vm_service_pb2.ShutdownVmRequest(id=self._uuid(vm), hard=hard)
+        request = vm_service_pb2.ShutdownVmRequest(id=self._uuid(vm), hard=hard, timeout_seconds=seconds)
         await self._run(context, vm, agent, agent.vms.ShutdownVm, request)
+        await self._rest(vm, "shutdown_delay")
+
+    async def _rest(self, vm: Ref, name: str) -> None:
+        if self._database.find("VM", vm) is not None:
+            await self._clock.sleep(self._delay(vm, name))
+
+    def _delay(self, vm: Ref, name: str) -> int:
+        seconds = self._database.get("VM", vm)[name]
+        assert isinstance(seconds, int)
+        return min(seconds, MAX_DELAY)
 
     async def _reboot(self, context: Context, vm: Ref, hard: bool, word: str) -> None:
         with self._busy.doing(context, vm, word):
