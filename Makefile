@@ -26,11 +26,12 @@ help:
 
 # --- set-up: each step runs again only when what it depends on has changed
 
-setup: $(STAMPS)/debs $(STAMPS)/venv native
+setup: $(STAMPS)/debs $(STAMPS)/venv native $(STAMPS)/clients
 
 $(STAMPS)/debs: packaging/build-packages.txt
 	@mkdir -p $(STAMPS)
-	@missing=$$(for deb in $(DEBS); do dpkg-query -W -f '$${db:Status-Abbrev}' $$deb 2>/dev/null | grep -q ^ii || echo $$deb; done); \
+	@there=$$(dpkg-query -W -f '$${db:Status-Abbrev} $${Package}, $${Provides}\n' | sed -n 's/([^)]*)//g; s/^ii *//p' | tr -d ' ' | tr , '\n'); \
+	missing=$$(for deb in $(DEBS); do echo "$$there" | grep -qxF $$deb || echo $$deb; done); \
 	if [ -n "$$missing" ]; then \
 	    echo "installing Debian packages:" $$missing; \
 	    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; } \
@@ -49,6 +50,11 @@ $(STAMPS)/venv: pyproject.toml packaging/constraints.txt | $(STAMPS)/debs
 native: $(STAMPS)/native
 $(STAMPS)/native: $(NATIVE) $(STAMPS)/venv
 	@$(PYTHON) native/hatch_build.py
+	@touch $@
+
+$(STAMPS)/clients: packaging/ci/clients.py tests/component/pool/clients/package-lock.json | $(STAMPS)/venv
+	@echo 'installing clients for the tests'
+	@$(PYTHON) packaging/ci/clients.py > build/clients.log 2>&1 || { tail -20 build/clients.log; echo 'see build/clients.log'; exit 1; }
 	@touch $@
 
 gen: setup

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import XenAPI
 
-from component.pool.test_try import eventually, free_port
+from component.harness.trial import free_port
+from component.pool.test_try import eventually
 from component.pool.test_vms import RECORD
 
 pytestmark = pytest.mark.timeout(240)

@@ -1,16 +1,10 @@
 """`xenhost try`: both daemons as processes, and the XenAPI module of PyPI, which drives a VM through its life."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -19,50 +13,17 @@ from xmlrpc.client import ServerProxy
 import pytest
 import XenAPI
 
+from component.harness.trial import trial
 from xenhost.core.units import MIB
 
 pytestmark = pytest.mark.timeout(240)
-READY_SECONDS = 90.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[str, Path]]:
     """URL, and the folder of both daemons."""
-    with TemporaryDirectory(prefix="xt-") as folder:
-        port = free_port()
-        words = ("try", "--http", f"127.0.0.1:{port}", "--user", "root", "--password", "secret", "--dir", folder)
-        command = [sys.executable, "-m", "xenhost.agent.cli.main", *words]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        try:
-            assert first.startswith("ready after"), first + process.stdout.read()
-            yield f"http://127.0.0.1:{port}", Path(folder)
-        finally:
-            process.send_signal(signal.SIGINT)
-            rest = process.communicate(timeout=60)[0]
-        assert process.returncode == 0, rest
-        assert running_below(folder) == []
-
-
-def running_below(folder: str) -> list[str]:
-    """Command lines of processes that were started with that folder."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                words = Path(f"/proc/{entry}/cmdline").read_bytes().decode(errors="replace")
-            except OSError:
-                continue
-            if folder in words and int(entry) != os.getpid():
-                found.append(words)
-    return found
+    with trial() as (address, folder):
+        yield f"http://{address}", folder
 
 
 @contextmanager
@@ -154,7 +115,7 @@ def test_errors_have_the_form_that_clients_know(api: Any) -> None:
     template = api.VM.get_by_name_label("Other install media")[0]
     with pytest.raises(XenAPI.Failure) as caught:
         api.VM.start(template, False, False)
-    assert caught.value.details == ["VM_IS_TEMPLATE", template]
+    assert caught.value.details == ["VM_IS_TEMPLATE", template, "start"]
 
 
 def test_a_wrong_password_is_refused(served: tuple[str, Path]) -> None:
