@@ -52,12 +52,25 @@ class AddressType(click.ParamType):
 )
 @click.option("--http", type=AddressType(), multiple=True, help="Serve the API without TLS here; may be repeated.")
 @click.option("--https", type=AddressType(), multiple=True, help="Serve the API with TLS here; may be repeated.")
+@click.option(
+    "--socket",
+    "sockets",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Serve the API to root on this unix socket, too; may be repeated.",
+)
 @click.option("--https-only", is_flag=True, help="Answer plain HTTP with nothing but where HTTPS is.")
 @click.option("--user", default="", help="Instead of the system's users, one user; the password is read from stdin.")
 @click.option("--log-level", type=click.Choice([str(level) for level in LogLevel]), default="info", show_default=True)
 @click.version_option(VERSION, prog_name="xenpoold")
 def main(
-    root: Path, http: tuple[Address, ...], https: tuple[Address, ...], https_only: bool, user: str, log_level: str
+    root: Path,
+    http: tuple[Address, ...],
+    https: tuple[Address, ...],
+    sockets: tuple[Path, ...],
+    https_only: bool,
+    user: str,
+    log_level: str,
 ) -> None:
     """Pool master of xenhost: serves the XenServer Management API over the agents of a pool's hosts.
 
@@ -73,7 +86,9 @@ def main(
         state_dir=state,
         link=f"unix:{run}/xenpoold-link.sock",
         front=FrontSettings(
-            listen=ListenSettings(http, https, (run / "xapi",), root / "etc/xenhost/pool-tls", https_only=https_only),
+            listen=ListenSettings(
+                http, https, (run / "xapi", *sockets), root / "etc/xenhost/pool-tls", https_only=https_only
+            ),
             audit=root / "var/log/xenhost/audit.log",
             version=VERSION,
             sessions=SessionLimits(),
