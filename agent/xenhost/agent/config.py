@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from xenhost.agent.dom0.config import PluginSettings, read_plugins
 from xenhost.agent.metrics.config import MetricsSettings, read_metrics
 from xenhost.agent.network_settings import NetworkSettings, read_network
 from xenhost.agent.storage_settings import StorageSettings, read_storage
@@ -93,6 +94,7 @@ class Config:
     storage: StorageSettings
     network: NetworkSettings
     metrics: MetricsSettings
+    plugins: PluginSettings
     driver_options: dict[str, Any]
     """The table of the driver in use; the driver checks it."""
 
@@ -118,6 +120,7 @@ def read_config(places: Places, file: Path | None, hypervisor: str | None) -> Co
         storage=read_storage(top.table("storage"), places.root, places.state_dir),
         network=read_network(top.table("network"), hypervisor or chosen, places.tls_dir),
         metrics=_metrics(top.table("metrics"), places),
+        plugins=read_plugins(top.table("plugins"), places.root),
         driver_options=drivers.get(hypervisor or chosen, {}),
     )
     if config.hypervisor not in HYPERVISORS:

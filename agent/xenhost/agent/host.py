@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from xenhost.agent.dom0.dom0 import Dom0
 from xenhost.agent.engine.engine import Engine
 from xenhost.agent.metrics.engine import MetricsEngine
 from xenhost.agent.metrics.http.servers import MetricsServers
@@ -24,6 +25,7 @@ class Host:
     storage: StorageEngine
     importer: Importer
     engine: Engine
+    dom0: Dom0
     network: NetworkEngine | None = None
     """None: the networks of this host are somebody else's."""
     metrics: MetricsEngine | None = None

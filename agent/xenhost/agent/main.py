@@ -13,6 +13,7 @@ import structlog
 from xenhost.agent.config import Config, Places, read_config
 from xenhost.agent.console.relay import Consoles
 from xenhost.agent.daemon import Daemon
+from xenhost.agent.dom0.dom0 import make_dom0
 from xenhost.agent.engine.config import EngineConfig
 from xenhost.agent.engine.engine import Engine, operation_table
 from xenhost.agent.engine.operations import OperationTable
@@ -115,6 +116,7 @@ def _build(
         *(config.api, host.engine, host.storage, host.importer, Consoles(), edge, health, clock, log),
         network=host.network,
         metrics=host.metrics,
+        dom0=host.dom0,
     )
     link = None
     if config.master is not None:
@@ -196,7 +198,8 @@ def build_host(config: Config, identity: Identity, clock: Clock, hypervisor: Hyp
     metrics, servers = None, None
     if config.metrics.enabled:
         metrics, servers = _metrics(config, identity.host_id, hypervisor, engine, storage, network, clock)
-    return Host(hypervisor, drivers, images, storage, importer, engine, network, metrics, servers)
+    dom0 = make_dom0(config.hypervisor == "xen", places.root, config.plugins, commands, clock)
+    return Host(hypervisor, drivers, images, storage, importer, engine, dom0, network, metrics, servers)
 
 
 def _network(

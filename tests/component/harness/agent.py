@@ -63,6 +63,7 @@ class Agent:
             *(self.clock, self.log, checkpoint),
             network=self.host.network,
             metrics=self.host.metrics,
+            dom0=self.host.dom0,
         )
         self._tasks = tasks
 
@@ -115,8 +116,8 @@ async def running(
             await agent.host.open_network()
             await agent.host.open_storage()
             await agent.engine.start()
-            await agent.host.open_metrics()
             agent.server.serve()
+            await agent.host.open_metrics()
         linked: list[asyncio.Task[None]] = []
         if config.master is not None and serve:
             linked.append(agent.link())

@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from xenhost.agent.config import ApiConfig
 from xenhost.agent.console.relay import Consoles
+from xenhost.agent.dom0.dom0 import Dom0
 from xenhost.agent.engine.engine import Engine
 from xenhost.agent.metrics.engine import MetricsEngine
 from xenhost.agent.rpc.bond import BondServicer
@@ -120,12 +121,15 @@ class ApiServer:
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
         network: Networking | None = None,
         metrics: MetricsEngine | None = None,
+        dom0: Dom0 | None = None,
     ) -> None:
+        """Without `dom0`, what is asked of it is answered UNIMPLEMENTED."""
         self._config = config
         self._engine = engine
         self._storage = storage
         self._network = network or UnmanagedNetworks()
         self._metrics = metrics
+        self._dom0 = dom0
         self._importer = importer
         self._consoles = consoles
         self._edge = edge
@@ -184,7 +188,7 @@ class ApiServer:
             (sriov_service_pb2_grpc.add_NetworkSriovServiceServicer_to_server, NetworkSriovServicer(network)),
             (sdn_service_pb2_grpc.add_SdnControllerServiceServicer_to_server, SdnControllerServicer(network)),
             (pvs_service_pb2_grpc.add_PvsServiceServicer_to_server, PvsServicer(network, engine)),
-            (host_service_pb2_grpc.add_HostServiceServicer_to_server, HostServicer(engine)),
+            (host_service_pb2_grpc.add_HostServiceServicer_to_server, HostServicer(engine, self._dom0)),
             (event_service_pb2_grpc.add_EventServiceServicer_to_server, events),
             (
                 metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server,

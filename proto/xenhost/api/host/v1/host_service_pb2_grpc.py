@@ -24,6 +24,56 @@ class HostServiceStub(object):
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListDomainsRequest.SerializeToString,
                 response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListDomainsResponse.FromString,
                 )
+        self.CallPlugin = channel.unary_stream(
+                '/xenhost.api.host.v1.HostService/CallPlugin',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.CallPluginRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.CallPluginResponse.FromString,
+                )
+        self.CallExtension = channel.unary_stream(
+                '/xenhost.api.host.v1.HostService/CallExtension',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.CallExtensionRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.CallPluginResponse.FromString,
+                )
+        self.HasExtension = channel.unary_unary(
+                '/xenhost.api.host.v1.HostService/HasExtension',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.HasExtensionRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.HasExtensionResponse.FromString,
+                )
+        self.GetMachine = channel.unary_unary(
+                '/xenhost.api.host.v1.HostService/GetMachine',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.GetMachineRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.Machine.FromString,
+                )
+        self.ListTimezones = channel.unary_unary(
+                '/xenhost.api.host.v1.HostService/ListTimezones',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListTimezonesRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListTimezonesResponse.FromString,
+                )
+        self.ConfigureHost = channel.unary_unary(
+                '/xenhost.api.host.v1.HostService/ConfigureHost',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ConfigureHostRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ConfigureHostResponse.FromString,
+                )
+        self.ReadHostLog = channel.unary_unary(
+                '/xenhost.api.host.v1.HostService/ReadHostLog',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ReadHostLogRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ReadHostLogResponse.FromString,
+                )
+        self.SendDebugKeys = channel.unary_unary(
+                '/xenhost.api.host.v1.HostService/SendDebugKeys',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.SendDebugKeysRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.SendDebugKeysResponse.FromString,
+                )
+        self.StopHost = channel.unary_unary(
+                '/xenhost.api.host.v1.HostService/StopHost',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.StopHostRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.StopHostResponse.FromString,
+                )
+        self.ReadStatusReport = channel.unary_stream(
+                '/xenhost.api.host.v1.HostService/ReadStatusReport',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ReadStatusReportRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ReadStatusReportResponse.FromString,
+                )
 
 
 class HostServiceServicer(object):
@@ -42,6 +92,79 @@ class HostServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CallPlugin(self, request, context):
+        """Run a plugin of the Management API, as xapi does. One answer, when it has ended: a stream only because that may
+        take minutes. Who hangs up ends the plugin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CallExtension(self, request, context):
+        """The same for an extension of the API.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HasExtension(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMachine(self, request, context):
+        """Dom0's clock and time servers, and what Xen was booted with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTimezones(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfigureHost(self, request, context):
+        """Change one setting of dom0 or Xen.
+        INVALID_ARGUMENT     INVALID_VALUE        it cannot be that
+        INVALID_ARGUMENT     VALUE_NOT_SUPPORTED  it cannot be that here
+        INTERNAL             INTERNAL_ERROR       the tool that does it is not there, or failed
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadHostLog(self, request, context):
+        """Xen's messages, or the agent's log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SendDebugKeys(self, request, context):
+        """Press keys of Xen's debugger.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopHost(self, request, context):
+        """Switch the host off, reboot it, or restart the agent; it is answered before that happens.
+        FAILED_PRECONDITION  OPERATION_NOT_ALLOWED  VMs run on it
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadStatusReport(self, request, context):
+        """What a status report holds of this host: files, one after another, each in pieces.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HostServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -54,6 +177,56 @@ def add_HostServiceServicer_to_server(servicer, server):
                     servicer.ListDomains,
                     request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListDomainsRequest.FromString,
                     response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListDomainsResponse.SerializeToString,
+            ),
+            'CallPlugin': grpc.unary_stream_rpc_method_handler(
+                    servicer.CallPlugin,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.CallPluginRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.CallPluginResponse.SerializeToString,
+            ),
+            'CallExtension': grpc.unary_stream_rpc_method_handler(
+                    servicer.CallExtension,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.CallExtensionRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.CallPluginResponse.SerializeToString,
+            ),
+            'HasExtension': grpc.unary_unary_rpc_method_handler(
+                    servicer.HasExtension,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.HasExtensionRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.HasExtensionResponse.SerializeToString,
+            ),
+            'GetMachine': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMachine,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.GetMachineRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.Machine.SerializeToString,
+            ),
+            'ListTimezones': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTimezones,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListTimezonesRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListTimezonesResponse.SerializeToString,
+            ),
+            'ConfigureHost': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfigureHost,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ConfigureHostRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ConfigureHostResponse.SerializeToString,
+            ),
+            'ReadHostLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadHostLog,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ReadHostLogRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ReadHostLogResponse.SerializeToString,
+            ),
+            'SendDebugKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendDebugKeys,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.SendDebugKeysRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.SendDebugKeysResponse.SerializeToString,
+            ),
+            'StopHost': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopHost,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.StopHostRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.StopHostResponse.SerializeToString,
+            ),
+            'ReadStatusReport': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadStatusReport,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ReadStatusReportRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ReadStatusReportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -96,5 +269,175 @@ class HostService(object):
         return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.HostService/ListDomains',
             xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListDomainsRequest.SerializeToString,
             xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListDomainsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def CallPlugin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/xenhost.api.host.v1.HostService/CallPlugin',
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.CallPluginRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.CallPluginResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def CallExtension(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/xenhost.api.host.v1.HostService/CallExtension',
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.CallExtensionRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.CallPluginResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def HasExtension(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.HostService/HasExtension',
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.HasExtensionRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.HasExtensionResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetMachine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.HostService/GetMachine',
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.GetMachineRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.Machine.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListTimezones(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.HostService/ListTimezones',
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListTimezonesRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListTimezonesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ConfigureHost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.HostService/ConfigureHost',
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ConfigureHostRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ConfigureHostResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ReadHostLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.HostService/ReadHostLog',
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ReadHostLogRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ReadHostLogResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def SendDebugKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.HostService/SendDebugKeys',
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.SendDebugKeysRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.SendDebugKeysResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def StopHost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.HostService/StopHost',
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.StopHostRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.StopHostResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ReadStatusReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/xenhost.api.host.v1.HostService/ReadStatusReport',
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ReadStatusReportRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ReadStatusReportResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
