@@ -131,6 +131,14 @@ def load_response(untrusted: bytes | str) -> Value | Fault:
     return params[0]
 
 
+def load_value(untrusted: bytes | str) -> Value:
+    """Read a document that is one `<value>`. Raises CodecError."""
+    root = tree.parse(untrusted)
+    if root.name != "value":
+        raise CodecError("not a value")
+    return _value(root)
+
+
 def _params(element: Element) -> tuple[Value, ...]:
     if element.name != "params" or any(child.name != "param" for child in element.children):
         raise CodecError("params expected")

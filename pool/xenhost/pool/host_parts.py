@@ -1,5 +1,7 @@
 """Who answers what, of the parts that need hosts."""
 
+from dataclasses import dataclass
+
 from xenhost.core.clock import Clock
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.registry import Implementations
@@ -24,10 +26,19 @@ from xenhost.pool.vms.recovery import Recovery
 from xenhost.pool.vms.sizes import VmSizes
 
 
+@dataclass(frozen=True, slots=True)
+class HostParts:
+    """Those that others need."""
+
+    streams: VdiStreams
+    busy: Busy
+    making: VmMaking
+
+
 def register_host_parts(
     implementations: Implementations, database: Database, agents: Agents, tasks: Tasks, clock: Clock
-) -> VdiStreams:
-    """VMs, their devices, storage, networks and metrics. What reads and writes VDIs, for others."""
+) -> HostParts:
+    """VMs, their devices, storage, networks and metrics."""
     for each in (*administration(database, agents, clock), *networking(database, agents)):
         implementations.register_all(each.answers())
     busy, advice = Busy(database), Advice(database, implementations)
@@ -51,4 +62,4 @@ def register_host_parts(
     ):
         implementations.register_all(part.answers())
     advice.begin()
-    return streams
+    return HostParts(streams, busy, making)

@@ -47,7 +47,8 @@ class Master:
         answers = Implementations(MODEL)
         register_records(answers, self.database, clock)
         answers.register_all(TaskCalls(self.database, self.tasks).answers())
-        self.streams = register_host_parts(answers, self.database, self.agents, self.tasks, clock)
+        self.parts = register_host_parts(answers, self.database, self.agents, self.tasks, clock)
+        self.streams = self.parts.streams
         self.dispatcher = ModelDispatcher(self.database, self.tasks, answers, clock)
         self.root = Context(user="root", superuser=True)
 

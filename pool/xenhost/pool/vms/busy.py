@@ -33,6 +33,12 @@ class Busy:
     def doing(self, context: Context, ref: Ref, word: str) -> Iterator[None]:
         """`word` is one of the class's operations. Raises ApiError: why it may not be done."""
         self.check(ref, word)
+        with self.held(context, ref, word):
+            yield
+
+    @contextmanager
+    def held(self, context: Context, ref: Ref, word: str) -> Iterator[None]:
+        """As `doing`, whether or not it may be done: of what is just being made, or taken away again."""
         mine = _Doing(word, context.task)
         self._doing.setdefault(ref, []).append(mine)
         self._show(ref)

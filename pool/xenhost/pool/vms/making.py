@@ -8,7 +8,7 @@ from typing import Final
 from xenhost.api.host.v1.vm_service_pb2 import DeleteVmRequest
 from xenhost.core.errors import HandleInvalid, XenhostError
 from xenhost.core.ids import parse_device, parse_mac
-from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref, Value
+from xenhost.pool.call import NOTHING, NULL_REF, ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.accessors import Accessors
@@ -44,12 +44,12 @@ class VmMaking:
             "VIF.destroy": self.destroy_vif,
         }
 
-    async def create_vm(self, context: Context, args: Mapping[str, Value]) -> Ref:
-        """A halted VM. Raises ApiError for memory or vCPUs that make no sense."""
+    async def create_vm(self, context: Context, args: Mapping[str, Value], more: Mapping[str, Value] = NOTHING) -> Ref:
+        """A halted VM. Raises ApiError for memory or vCPUs that make no sense. `more` is what clients do not say."""
         fields = dict(self._accessors.given(self._database.model.classes["VM"], args))
         _check_memory(fields)
         _check_vcpus(fields)
-        fields |= {"power_state": "Halted", "domid": -1}
+        fields |= {**more, "power_state": "Halted", "domid": -1}
 
         def make(transaction: Transaction) -> Ref:
             vm = transaction.create("VM", fields)
@@ -61,10 +61,10 @@ class VmMaking:
     async def destroy_vm(self, context: Context, vm: Ref) -> None:
         """A halted VM goes with its VBDs, VIFs, consoles and metrics; VDIs stay. Raises ApiError."""
         with self._busy.doing(context, vm, "destroy"):
-            await self._forget(str(self._database.get("VM", vm)["uuid"]))
-            await self._database.change(lambda t: _destroy(t, vm))
+            await self.forget_vm(str(self._database.get("VM", vm)["uuid"]))
+            await self._database.change(lambda t: remove_vm(t, vm))
 
-    async def _forget(self, uuid: str) -> None:
+    async def forget_vm(self, uuid: str) -> None:
         """Hosts that ran it remember it; those that are lost are told when the VM is not in the pool any more."""
         for host in tuple(self._database.rows("host")):
             if self._agents.alive(host):
@@ -196,7 +196,8 @@ def new_mac() -> str:
     return ":".join(f"{byte:02x}" for byte in ((first & 0xFC) | 2, *rest))
 
 
-def _destroy(transaction: Transaction, vm: Ref) -> None:
+def remove_vm(transaction: Transaction, vm: Ref) -> None:
+    """With its VBDs, VIFs, consoles and metrics."""
     record = transaction.get("VM", vm)
     for cls, field in (("VBD", "VBDs"), ("VIF", "VIFs"), ("console", "consoles")):
         for part in record.refs(field):
