@@ -23,7 +23,7 @@ from xenhost.pool.engine.dispatcher import ModelDispatcher
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.task_calls import TaskCalls
 from xenhost.pool.engine.tasks import Tasks
-from xenhost.pool.host_parts import register_host_parts
+from xenhost.pool.host_parts import register_host_parts, register_schedules
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.hosts import Hosts
 from xenhost.pool.hosts.link import OPTIONS, LinkServicer
@@ -49,6 +49,7 @@ class Master:
         answers.register_all(TaskCalls(self.database, self.tasks).answers())
         self.parts = register_host_parts(answers, self.database, self.agents, self.tasks, clock)
         self.streams = self.parts.streams
+        self.scheduler = register_schedules(answers, self.database, self.tasks, clock)
         self.dispatcher = ModelDispatcher(self.database, self.tasks, answers, clock)
         self.root = Context(user="root", superuser=True)
 
@@ -123,7 +124,8 @@ async def reporting(
 ) -> AsyncIterator[HostAgent]:
     """An agent that the master knows and can call. `extra`: more lines of its configuration."""
     socket = folder / "run/xenhost/xenhostd.sock"
-    world = World(SystemClock(), SimConfig(bridges=frozenset({"xenbr0", "xapi0"}), delays=delays or Delays()))
+    bridges = frozenset({"xenbr0", *(f"xapi{number}" for number in range(8))})
+    world = World(SystemClock(), SimConfig(bridges=bridges, delays=delays or Delays()))
     async with running(folder, toml(master, f'endpoints = ["unix:{socket}"]', *extra), world) as agent:
         await master.until(lambda: master.database.rows("PIF"))
         yield agent

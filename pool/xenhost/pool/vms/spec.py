@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from xenhost.api.host.v1 import vm_pb2
-from xenhost.pool.call import NULL_REF, ApiError, Ref, Value
+from xenhost.pool.call import NOTHING, NULL_REF, ApiError, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 
@@ -67,9 +67,9 @@ def vbd_spec(database: Database, vbd: Ref) -> vm_pb2.Vbd:
     )
 
 
-def vif_spec(database: Database, vif: Ref) -> vm_pb2.Vif:
-    """A VIF and the network it is on."""
-    record = database.get("VIF", vif)
+def vif_spec(database: Database, vif: Ref, changed: Mapping[str, Value] = NOTHING) -> vm_pb2.Vif:
+    """A VIF and the network it is on; as it will be with those fields changed."""
+    record = {**database.get("VIF", vif), **changed}
     params = _strings(record["qos_algorithm_params"])
     limited = record["qos_algorithm_type"] == "ratelimit" and params.get("kbps", "").isdigit()
     return vm_pb2.Vif(
@@ -81,7 +81,18 @@ def vif_spec(database: Database, vif: Ref) -> vm_pb2.Vif:
         locking=_LOCKING.get(_text(record["locking_mode"]), vm_pb2.VIF_LOCKING_NETWORK_DEFAULT),
         ipv4_allowed=_texts(record["ipv4_allowed"]),
         ipv6_allowed=_texts(record["ipv6_allowed"]),
+        trunks=[int(tag) for tag in _texts(record["trunks"])],
+        ipv4=_guest_ip(record, "ipv4"),
+        ipv6=_guest_ip(record, "ipv6"),
     )
+
+
+def _guest_ip(vif: Mapping[str, Value], family: str) -> vm_pb2.GuestIp | None:
+    """What the guest is to give its card; None: what it likes."""
+    addresses = _texts(vif[f"{family}_addresses"])
+    if vif[f"{family}_configuration_mode"] != "Static" or not addresses:
+        return None
+    return vm_pb2.GuestIp(address=addresses[0], gateway=_text(vif[f"{family}_gateway"]))
 
 
 def domain_type(record: Record) -> str:
