@@ -10,6 +10,7 @@ from xenhost.pool.networks.networks import Networks
 from xenhost.pool.networks.pifs import Pifs
 from xenhost.pool.networks.sriovs import Sriovs
 from xenhost.pool.networks.tunnels import Tunnels
+from xenhost.pool.networks.vifs import Vifs
 from xenhost.pool.networks.vlans import Vlans
 
 
@@ -22,4 +23,5 @@ def networking(database: Database, agents: Agents) -> Sequence[Part]:
         Bonds(database, agents),
         Tunnels(database, agents),
         Sriovs(database, agents),
+        Vifs(database, agents),
     )
