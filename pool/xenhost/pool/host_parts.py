@@ -14,6 +14,7 @@ from xenhost.pool.networks.networking import networking
 from xenhost.pool.storage.pbds import Pbds
 from xenhost.pool.storage.srs import Srs
 from xenhost.pool.storage.streams import VdiStreams
+from xenhost.pool.storage.vdi_work import VdiWork
 from xenhost.pool.storage.vdis import Vdis
 from xenhost.pool.vms.advice import Advice
 from xenhost.pool.vms.appliances import Appliances
@@ -43,8 +44,9 @@ def register_host_parts(
         implementations.register_all(each.answers())
     busy, advice = Busy(database), Advice(database, implementations)
     power = VmPower(database, agents, tasks, busy, clock)
-    streams = VdiStreams(database, agents, tasks, Busy(database, "VDI"))
-    making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, tasks)
+    vdi_busy = Busy(database, "VDI")
+    streams, vdi_work = VdiStreams(database, agents, tasks, vdi_busy), VdiWork(database, agents, tasks, vdi_busy)
+    making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, vdi_work, streams)
     for part in (
         making,
         vdis,

@@ -29,6 +29,7 @@ from xenhost.pool.implementations import register_engine, register_records
 from xenhost.pool.metrics.handlers import MetricsHandlers
 from xenhost.pool.model.catalogue import MODEL
 from xenhost.pool.session.authenticator import Authenticator
+from xenhost.pool.storage.raw_vdis import RawVdis
 
 LEASE_SECONDS: Final = 15.0
 STORE: Final = "pool.db"
@@ -79,12 +80,15 @@ async def running(
         answers = Implementations(MODEL)
         register_records(answers, database, clock)
         events = register_engine(answers, database, changelog, tasks, clock)
-        register_host_parts(answers, database, agents, tasks, clock)
+        parts = register_host_parts(answers, database, agents, tasks, clock)
         dispatcher = ModelDispatcher(database, tasks, answers, clock)
         front = build_front(
             *(database, dispatcher, answers, superusers, everybody),
             *(lambda: master_host(database), settings.front, clock, log),
-            more=MetricsHandlers(database, agents, lambda: master_host(database)).routes,
+            more=lambda gate: {
+                **MetricsHandlers(database, agents, lambda: master_host(database)).routes(gate),
+                **RawVdis(database, tasks, parts.streams).routes(gate),
+            },
             tasks=tasks,
         )
         front.book.listeners.append(events.forget)

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from xenhost.core.clock import Clock
+from xenhost.core.errors import XenhostError
 from xenhost.pool.call import NOTHING, NULL_REF, ApiError, Context, FrozenMap, Ref, Role, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Change, Operation
@@ -45,7 +46,7 @@ class Tasks:
         self._clock: Final = clock
         self._host: Final = host
         self._group: Final = asyncio.TaskGroup()
-        self._jobs: Final[dict[Ref, asyncio.Task[None]]] = {}
+        self._jobs: Final[dict[Ref, asyncio.Future[Any]]] = {}
         self._owners: Final[dict[Ref, _Owner]] = {}
         self._ended: Final[OrderedDict[Ref, float]] = OrderedDict()
         database.listen(self._forget)
@@ -92,6 +93,37 @@ class Tasks:
         self._jobs[ref] = job
         job.add_done_callback(lambda job: self._done(ref, job))
         return ref
+
+    async def attend(self, context: Context, label: str, work: Work) -> Value:
+        """Run it as the context's task, or one that is made for it, while the caller waits: it ends when he goes.
+
+        The task ends as it does. Raises ApiError: what it raises, TASK_CANCELLED if the task was cancelled.
+        """
+        named = self._database.find("task", context.task)
+        runs = named is not None and named["status"] in _RUNNING
+        ref = context.task if runs else self.create(context, label)
+        job = asyncio.ensure_future(work(replace(context, task=ref)))
+        self._jobs[ref] = job
+        try:
+            result = await job
+        except (ApiError, XenhostError) as error:
+            failed = error if isinstance(error, ApiError) else ApiError(*error.as_xenapi())
+            self.fail(ref, failed)
+            raise failed from error
+        except asyncio.CancelledError:
+            waiting = asyncio.current_task()
+            if waiting is not None and waiting.cancelling():
+                self.fail(ref, ApiError("INTERNAL_ERROR", "the client has gone"))
+                raise
+            self.fail(ref, ApiError("TASK_CANCELLED", ref))
+            raise ApiError("TASK_CANCELLED", ref) from None
+        except Exception as error:
+            self.fail(ref, ApiError("INTERNAL_ERROR", f"{type(error).__name__}: {error}"[:500]))
+            raise
+        finally:
+            del self._jobs[ref]
+        self.succeed(ref, result)
+        return result
 
     async def wait(self, ref: Ref) -> None:
         """Until what was started has ended. Cancelling gives up the waiting alone."""

@@ -49,6 +49,10 @@ class VdiStreams:
         self._tasks: Final = tasks
         self._busy: Final = busy
 
+    def check(self, vdi: Ref, sr: Ref = NULL_REF) -> None:
+        """Is there a host that could do it? Of a VDI, or of one that is to be made in `sr`. Raises ApiError."""
+        agent_of_sr(self._database, self._agents, sr if vdi == NULL_REF else self._database.get("VDI", vdi).one("SR"))
+
     @asynccontextmanager
     async def reading(
         self, context: Context, vdi: Ref, format: storage_pb2.ImageFormat = RAW, base: Ref = NULL_REF
@@ -82,8 +86,10 @@ class VdiStreams:
         """
         agent = self._agent(vdi)
         spec = vdi_service_pb2.ImportVdiSpec(into_id=self._uuid("VDI", vdi), format=format, image_bytes=length)
+        size = self._database.get("VDI", vdi)["virtual_size"]
+        assert isinstance(size, int)
         with self._busy.doing(context, vdi, "blocked"):
-            await self._send(context, agent, spec, pieces)
+            await self._send(context, agent, spec, pieces, length or size)
 
     async def make(
         self,
@@ -103,20 +109,24 @@ class VdiStreams:
         wanted.CopyFrom(vdi)
         wanted.sr_id = self._uuid("SR", sr)
         spec = vdi_service_pb2.ImportVdiSpec(vdi=wanted, format=format, image_bytes=length)
-        return await self._send(context, agent, spec, pieces)
+        return await self._send(context, agent, spec, pieces, length or vdi.virtual_size_bytes)
 
     async def _send(
-        self, context: Context, agent: Agent, spec: vdi_service_pb2.ImportVdiSpec, pieces: AsyncIterable[Piece]
+        self,
+        context: Context,
+        agent: Agent,
+        spec: vdi_service_pb2.ImportVdiSpec,
+        pieces: AsyncIterable[Piece],
+        whole: int,
     ) -> Ref:
         async def requests() -> AsyncGenerator[vdi_service_pb2.ImportVdiRequest, None]:
             yield vdi_service_pb2.ImportVdiRequest(spec=spec)
-            sent, whole = 0, spec.image_bytes or spec.vdi.virtual_size_bytes
+            sent = 0
             async for piece in pieces:
                 for part in _parts(piece):
                     yield part
                 sent += len(piece.data) + piece.zeros
-                if whole:
-                    self._tasks.progress(context.task, sent / whole)
+                self._tasks.progress(context.task, sent / max(1, whole))
 
         now = await agent.send(agent.vdis.ImportVdi, requests())
         return await self._database.change(lambda t: put_vdi(Book(t, agent.host), now))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -14,11 +14,11 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.accessors import Accessors
-from xenhost.pool.engine.tasks import Tasks
-from xenhost.pool.hosts.agent import Agent, Agents
-from xenhost.pool.hosts.told.book import Book
-from xenhost.pool.hosts.told.storage import put_vdi, remove_vdi
-from xenhost.pool.storage.reach import agent_of_sr, live_agents_of_sr, pbds_of
+from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.told.storage import remove_vdi
+from xenhost.pool.storage.reach import agent_of_sr, agent_of_srs, live_agents_of_sr, pbds_of
+from xenhost.pool.storage.streams import RAW, VHD, VdiStreams
+from xenhost.pool.storage.vdi_work import VdiWork
 
 _ON_BOOT: Final = {"persist": storage_pb2.ON_BOOT_PERSIST, "reset": storage_pb2.ON_BOOT_RESET}
 
@@ -26,10 +26,11 @@ _ON_BOOT: Final = {"persist": storage_pb2.ON_BOOT_PERSIST, "reset": storage_pb2.
 class Vdis:
     """Answers the messages of VDIs."""
 
-    def __init__(self, database: Database, agents: Agents, tasks: Tasks) -> None:
+    def __init__(self, database: Database, agents: Agents, work: VdiWork, streams: VdiStreams) -> None:
         self._database: Final = database
         self._agents: Final = agents
-        self._tasks: Final = tasks
+        self._work: Final = work
+        self._streams: Final = streams
         self._accessors: Final = Accessors(database)
 
     def answers(self) -> Mapping[str, Implementation]:
@@ -39,9 +40,12 @@ class Vdis:
             "VDI.destroy": self.destroy,
             "VDI.forget": self.forget,
             "VDI.resize": self.resize,
+            "VDI.resize_online": self.resize,
+            "VDI.update": self.update,
             "VDI.snapshot": self.snapshot,
             "VDI.clone": self.clone,
             "VDI.copy": self.copy,
+            "VDI.revert": self.revert,
             "VDI.set_name_label": self.set_name_label,
             "VDI.set_name_description": self.set_name_description,
             "VDI.set_sharable": self.set_sharable,
@@ -69,7 +73,8 @@ class Vdis:
             read_only=bool(given["read_only"]),
             sm_config={key: str(value) for key, value in sm_config.items()},
         )
-        ref = await self._made(context, agent, agent.vdis.CreateVdi, vdi_service_pb2.CreateVdiRequest(vdi=wanted))
+        request = vdi_service_pb2.CreateVdiRequest(vdi=wanted)
+        ref = await self._work.carried_out(context, agent, agent.vdis.CreateVdi, request)
         names = ("other_config", "xenstore_data", "tags")
         rest = {name: given[name] for name in names if given.get(name)}
         if rest:
@@ -79,9 +84,10 @@ class Vdis:
     async def destroy(self, context: Context, vdi: Ref) -> None:
         """With its data and the disks of VMs that it was; CD drives are empty then. Raises ApiError VDI_IN_USE."""
         vbds = self._unused(vdi, "destroy")
-        agent = self._agent(vdi)
-        request = vdi_service_pb2.DestroyVdiRequest(id=self._uuid(vdi))
-        await self._run(context, agent, agent.vdis.DestroyVdi, request)
+        agent = self._work.agent(vdi)
+        request = vdi_service_pb2.DestroyVdiRequest(id=self._work.uuid(vdi))
+        with self._work.doing(context, vdi, "destroy"):
+            await self._work.run(context, agent, agent.vdis.DestroyVdi, request)
 
         def gone(transaction: Transaction) -> None:
             for vbd in vbds:
@@ -102,86 +108,113 @@ class Vdis:
         agents = live_agents_of_sr(self._database, self._agents, sr, attached=False)
         if not agents and (pbds := pbds_of(self._database, sr)):
             raise ApiError("HOST_OFFLINE", str(pbds[0]["host"]))
-        request = vdi_service_pb2.ForgetVdiRequest(id=self._uuid(vdi))
-        for agent in agents:
-            with suppress(HandleInvalid):  # it never heard of it
-                await agent.call(agent.vdis.ForgetVdi, request)
+        request = vdi_service_pb2.ForgetVdiRequest(id=self._work.uuid(vdi))
+        with self._work.doing(context, vdi, "forget"):
+            for agent in agents:
+                with suppress(HandleInvalid):  # it never heard of it
+                    await agent.call(agent.vdis.ForgetVdi, request)
         await self._database.change(lambda t: remove_vdi(t, vdi))
 
     async def resize(self, context: Context, vdi: Ref, size: int) -> None:
-        """Bigger; also while it is in use."""
-        agent = self._agent(vdi)
-        request = vdi_service_pb2.ResizeVdiRequest(id=self._uuid(vdi), virtual_size_bytes=size)
-        await self._made(context, agent, agent.vdis.ResizeVdi, request)
+        """Bigger; also while it is in use. Raises ApiError INVALID_VALUE, VDI_TOO_SMALL: it never shrinks."""
+        if size <= 0:
+            raise ApiError("INVALID_VALUE", "size", str(size))
+        request = vdi_service_pb2.ResizeVdiRequest(id=self._work.uuid(vdi), virtual_size_bytes=size)
+        await self._work.made(context, vdi, "resize", lambda agent: agent.vdis.ResizeVdi, request)
 
     async def snapshot(self, context: Context, vdi: Ref, driver_params: Mapping[str, Value]) -> Ref:
         """What it is now, kept."""
-        agent = self._agent(vdi)
         request = vdi_service_pb2.SnapshotVdiRequest(
-            id=self._uuid(vdi), new_id=str(uuid4()), driver_params=_strings(driver_params)
+            id=self._work.uuid(vdi), new_id=str(uuid4()), driver_params=_strings(driver_params)
         )
-        return await self._made(context, agent, agent.vdis.SnapshotVdi, request)
+        return await self._work.made(context, vdi, "snapshot", lambda agent: agent.vdis.SnapshotVdi, request)
 
     async def clone(self, context: Context, vdi: Ref, driver_params: Mapping[str, Value]) -> Ref:
         """Another VDI with the same contents, sharing what it can."""
-        agent = self._agent(vdi)
         request = vdi_service_pb2.CloneVdiRequest(
-            id=self._uuid(vdi), new_id=str(uuid4()), driver_params=_strings(driver_params)
+            id=self._work.uuid(vdi), new_id=str(uuid4()), driver_params=_strings(driver_params)
         )
-        return await self._made(context, agent, agent.vdis.CloneVdi, request)
+        return await self._work.made(context, vdi, "clone", lambda agent: agent.vdis.CloneVdi, request)
 
-    async def copy(self, context: Context, vdi: Ref, sr: Ref, base_vdi: Ref, into_vdi: Ref) -> Ref:
-        """Another VDI with the same contents, in any SR, sharing nothing."""
-        if base_vdi != NULL_REF or into_vdi != NULL_REF:
-            raise ApiError("NOT_IMPLEMENTED", "VDI.copy with base_vdi or into_vdi")
-        agent = self._agent(vdi)
-        target = str(self._database.get("SR", sr)["uuid"]) if sr != NULL_REF else ""
-        request = vdi_service_pb2.CopyVdiRequest(id=self._uuid(vdi), sr_id=target, new_id=str(uuid4()))
-        return await self._made(context, agent, agent.vdis.CopyVdi, request)
+    async def copy(
+        self,
+        context: Context,
+        vdi: Ref,
+        sr: Ref = NULL_REF,
+        base_vdi: Ref = NULL_REF,
+        into_vdi: Ref = NULL_REF,
+    ) -> Ref:
+        """Another VDI with the same contents, in any SR, sharing nothing; or `into_vdi`, which has them then.
+
+        With `base_vdi`, an older snapshot whose contents `into_vdi` has, only what differs is written. Goes through
+        the pool master if no host has both SRs attached. Raises ApiError VDI_READONLY, VDI_TOO_SMALL, VDI_IN_USE.
+        """
+        if into_vdi != NULL_REF:
+            async with self._streams.reading(context, vdi, RAW if base_vdi == NULL_REF else VHD, base_vdi) as image:
+                if base_vdi == NULL_REF:
+                    await self._streams.write(context, into_vdi, image.pieces, RAW, image.virtual_size)
+                else:
+                    await self._streams.write(context, into_vdi, image.pieces, VHD)
+            return into_vdi
+        if base_vdi != NULL_REF:
+            raise ApiError("NOT_IMPLEMENTED", "VDI.copy with base_vdi and without into_vdi")
+        origin = self._database.get("VDI", vdi)
+        target = origin.one("SR") if sr == NULL_REF else sr
+        agent = agent_of_srs(self._database, self._agents, (origin.one("SR"), target))
+        if agent is not None:
+            request = vdi_service_pb2.CopyVdiRequest(
+                id=self._work.uuid(vdi), sr_id=str(self._database.get("SR", target)["uuid"]), new_id=str(uuid4())
+            )
+            with self._work.doing(context, vdi, "copy"):
+                return await self._work.carried_out(context, agent, agent.vdis.CopyVdi, request)
+        async with self._streams.reading(context, vdi) as image:
+            wanted = storage_pb2.Vdi(
+                name=str(origin["name_label"]),
+                description=str(origin["name_description"]),
+                virtual_size_bytes=image.virtual_size,
+            )
+            return await self._streams.make(context, target, wanted, image.pieces)
 
     async def revert(self, context: Context, snapshot: Ref) -> None:
-        """The VDI that it is a snapshot of has its contents again, and keeps its UUID."""
-        agent = self._agent(snapshot)
-        request = vdi_service_pb2.RevertVdiRequest(snapshot_id=self._uuid(snapshot))
-        await self._made(context, agent, agent.vdis.RevertVdi, request)
+        """The VDI that it is a snapshot of has its contents again, and keeps its UUID. Raises ApiError VDI_IN_USE."""
+        origin = self._database.get("VDI", snapshot).one("snapshot_of")
+        if origin == NULL_REF:
+            raise ApiError("OPERATION_NOT_ALLOWED", "it is no snapshot of a VDI that there is")
+        request = vdi_service_pb2.RevertVdiRequest(snapshot_id=self._work.uuid(snapshot))
+        with self._work.doing(context, snapshot, "revert_from"):
+            await self._work.made(context, origin, "revert_to", lambda agent: agent.vdis.RevertVdi, request)
 
     async def set_name_label(self, context: Context, vdi: Ref, value: str) -> None:
         """What it is called, on the SR too."""
-        await self._update(context, vdi, "name", storage_pb2.Vdi(id=self._uuid(vdi), name=value))
+        await self.change(context, vdi, storage_pb2.Vdi(name=value), "name")
 
     async def set_name_description(self, context: Context, vdi: Ref, value: str) -> None:
         """What it is for, on the SR too."""
-        await self._update(context, vdi, "description", storage_pb2.Vdi(id=self._uuid(vdi), description=value))
+        await self.change(context, vdi, storage_pb2.Vdi(description=value), "description")
 
     async def set_sharable(self, context: Context, vdi: Ref, value: bool) -> None:
         """May several VMs write it at once?"""
-        await self._update(context, vdi, "sharable", storage_pb2.Vdi(id=self._uuid(vdi), sharable=value))
+        await self.change(context, vdi, storage_pb2.Vdi(sharable=value), "sharable")
 
     async def set_read_only(self, context: Context, vdi: Ref, value: bool) -> None:
         """May nobody write it?"""
-        await self._update(context, vdi, "read_only", storage_pb2.Vdi(id=self._uuid(vdi), read_only=value))
+        await self.change(context, vdi, storage_pb2.Vdi(read_only=value), "read_only")
 
     async def set_on_boot(self, context: Context, vdi: Ref, value: str) -> None:
         """Does a start of the VM keep its content?"""
-        wanted = storage_pb2.Vdi(id=self._uuid(vdi), on_boot=_ON_BOOT[value])
-        await self._update(context, vdi, "on_boot", wanted)
+        await self.change(context, vdi, storage_pb2.Vdi(on_boot=_ON_BOOT[value]), "on_boot")
 
-    async def _update(self, context: Context, vdi: Ref, field: str, wanted: storage_pb2.Vdi) -> None:
-        agent = self._agent(vdi)
-        request = vdi_service_pb2.UpdateVdiRequest(vdi=wanted, update_mask=FieldMask(paths=[field]))
-        await self._made(context, agent, agent.vdis.UpdateVdi, request)
+    async def update(self, context: Context, vdi: Ref) -> None:
+        """What the pool has of its name and its notes is written to the SR."""
+        record = self._database.get("VDI", vdi)
+        wanted = storage_pb2.Vdi(name=str(record["name_label"]), description=str(record["name_description"]))
+        await self.change(context, vdi, wanted, "name", "description")
 
-    async def _made(self, context: Context, agent: Agent, method: Any, request: Any) -> Ref:
-        """See it through; the VDI that came of it, which the pool knows before the caller does."""
-        now = storage_pb2.Vdi()
-        (await self._run(context, agent, method, request)).Unpack(now)
-        return await self._database.change(lambda t: put_vdi(Book(t, agent.host), now))
-
-    async def _run(self, context: Context, agent: Agent, method: Any, request: Any) -> Any:
-        return await agent.carry_out(method, request, lambda done: self._tasks.progress(context.task, done))
-
-    def _agent(self, vdi: Ref) -> Agent:
-        return agent_of_sr(self._database, self._agents, self._database.get("VDI", vdi).one("SR"))
+    async def change(self, context: Context, vdi: Ref, wanted: storage_pb2.Vdi, *fields: str) -> None:
+        """Of what the host keeps: `fields` are set to what `wanted` has."""
+        wanted.id = self._work.uuid(vdi)
+        request = vdi_service_pb2.UpdateVdiRequest(vdi=wanted, update_mask=FieldMask(paths=fields))
+        await self._work.made(context, vdi, "update", lambda agent: agent.vdis.UpdateVdi, request)
 
     def _unused(self, vdi: Ref, operation: str) -> list[Record]:
         """Its VBDs, none of which is plugged. Raises ApiError VDI_IN_USE."""
@@ -189,9 +222,6 @@ class Vdis:
         if any(record["currently_attached"] for record in records):
             raise ApiError("VDI_IN_USE", vdi, operation)
         return records
-
-    def _uuid(self, vdi: Ref) -> str:
-        return str(self._database.get("VDI", vdi)["uuid"])
 
 
 def _strings(values: Mapping[str, Value]) -> dict[str, str]:
