@@ -78,8 +78,9 @@ class Daemon:
         await self._host.open_storage()
         self._notifier.status("recovering")
         await self._host.engine.start()
-        await self._host.open_metrics()
         self._server.serve()
+        self._notifier.status("loading metrics")  # of many VMs it takes seconds: they can be worked with meanwhile
+        await self._host.open_metrics()
         vms = len(self._host.engine.vms())
         self._notifier.ready(f"{vms} VMs")
         self._log.info("ready", vms=vms, seconds=round(self._clock.monotonic() - begun, 3))

@@ -7,7 +7,9 @@ import pytest
 
 from component.harness.agent import Agent as HostAgent
 from component.pool.conftest import Master, reporting
+from xenhost.core.errors import HandleInvalid
 from xenhost.core.ids import DomId
+from xenhost.core.metrics import Owner, OwnerKind
 from xenhost.core.units import MIB
 from xenhost.drivers.sim.config import Delays
 from xenhost.pool.call import NULL_REF, Ref
@@ -330,6 +332,22 @@ async def test_a_vm_that_is_destroyed_is_forgotten_by_its_host(master: Master, a
     assert len(agent.engine.vms()) == 1
     await master.call("VM.destroy", vm)
     assert agent.engine.vms() == []
+
+
+async def test_what_was_measured_of_a_vm_is_gone_with_it(master: Master, tmp_path: Path) -> None:
+    async with reporting(tmp_path, master, None, "[metrics]", "enabled = true") as agent:
+        assert agent.host.metrics is not None
+        metrics = agent.host.metrics
+        vm = await master.ref("VM.create", RECORD)
+        owner = Owner(OwnerKind.VM, str(await master.call("VM.get_uuid", vm)))
+        await master.call("VM.start", vm, False, False)
+        await master.until(lambda: metrics.known(owner) and metrics.sources(owner))
+        await master.call("VM.hard_shutdown", vm)
+        await master.until(lambda: not metrics.known(owner))
+        await metrics.document(owner)
+        await master.call("VM.destroy", vm)
+        with pytest.raises(HandleInvalid):
+            await metrics.document(owner)
 
 
 async def test_a_snapshot_whose_disk_is_gone_is_not_reverted_to(

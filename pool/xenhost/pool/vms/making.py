@@ -13,6 +13,7 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.metrics.databases import delete_database
 from xenhost.pool.vms.allowed import bad_state
 from xenhost.pool.vms.busy import Busy
 
@@ -71,6 +72,7 @@ class VmMaking:
                 agent = self._agents.agent(host)
                 with suppress(HandleInvalid):
                     await agent.call(agent.vms.DeleteVm, DeleteVmRequest(id=uuid))
+                await delete_database(agent, uuid)
 
     async def set_is_a_template(self, context: Context, vm: Ref, value: bool) -> None:
         """A halted VM becomes a template, or a template a VM. Raises ApiError VM_BAD_POWER_STATE."""
