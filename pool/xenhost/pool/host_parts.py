@@ -24,6 +24,7 @@ from xenhost.pool.vms.devices import VmDevices
 from xenhost.pool.vms.making import VmMaking
 from xenhost.pool.vms.power import VmPower
 from xenhost.pool.vms.recovery import Recovery
+from xenhost.pool.vms.scheduler import Scheduler
 from xenhost.pool.vms.sizes import VmSizes
 
 
@@ -34,6 +35,13 @@ class HostParts:
     streams: VdiStreams
     busy: Busy
     making: VmMaking
+
+
+def register_schedules(implementations: Implementations, database: Database, tasks: Tasks, clock: Clock) -> Scheduler:
+    """Snapshots by schedule; somebody has to let it run."""
+    scheduler = Scheduler(database, implementations, tasks, clock)
+    implementations.register_all(scheduler.answers())
+    return scheduler
 
 
 def register_host_parts(

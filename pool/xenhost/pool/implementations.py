@@ -13,6 +13,7 @@ from xenhost.pool.records.messages import Messages
 from xenhost.pool.records.setters import PlainSetters
 from xenhost.pool.records.vgpus import Vgpus
 from xenhost.pool.records.vm_fields import VmFields
+from xenhost.pool.vms.vmss import SnapshotSchedules
 
 
 def register_records(implementations: Implementations, database: Database, clock: Clock) -> None:
@@ -24,6 +25,7 @@ def register_records(implementations: Implementations, database: Database, clock
         Messages(database, clock),
         Blobs(database, clock),
         Vgpus(database),
+        SnapshotSchedules(database),
     ):
         implementations.register_all(part.answers())
 

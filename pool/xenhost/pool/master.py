@@ -21,7 +21,7 @@ from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.first import ensure_first
 from xenhost.pool.front import Front, FrontSettings, build_front
-from xenhost.pool.host_parts import register_host_parts
+from xenhost.pool.host_parts import register_host_parts, register_schedules
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.hosts import Hosts
 from xenhost.pool.hosts.link import OPTIONS, LinkServicer
@@ -81,6 +81,7 @@ async def running(
         register_records(answers, database, clock)
         events = register_engine(answers, database, changelog, tasks, clock)
         parts = register_host_parts(answers, database, agents, tasks, clock)
+        scheduler = register_schedules(answers, database, tasks, clock)
         dispatcher = ModelDispatcher(database, tasks, answers, clock)
         front = build_front(
             *(database, dispatcher, answers, superusers, everybody),
@@ -95,6 +96,7 @@ async def running(
         background = [
             asyncio.create_task(hosts.watch(), name="leases"),
             asyncio.create_task(database.watch(), name="database"),
+            asyncio.create_task(scheduler.run(), name="schedules"),
         ]
         stack.push_async_callback(_end, background)
         server = grpc.aio.server(options=OPTIONS)

@@ -21,7 +21,7 @@ from xenhost.pool.engine.dispatcher import ModelDispatcher
 from xenhost.pool.engine.registry import Answer, Implementations
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.front import FrontSettings, build_front
-from xenhost.pool.host_parts import register_host_parts
+from xenhost.pool.host_parts import register_host_parts, register_schedules
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.hosts import Hosts
 from xenhost.pool.implementations import register_engine, register_records
@@ -129,6 +129,7 @@ def registered(database: Database, clock: Clock, folder: Path) -> Implementation
     register_records(implementations, database, clock)
     register_engine(implementations, database, Changelog(database, 0), tasks, clock)
     register_host_parts(implementations, database, Agents(Hosts(database, clock, 1.0)), tasks, clock)
+    register_schedules(implementations, database, tasks, clock)
     dispatcher = ModelDispatcher(database, tasks, implementations, clock)
     listen = ListenSettings((), (), (), folder)
     settings = FrontSettings(listen, folder / "audit.log", "", SessionLimits())

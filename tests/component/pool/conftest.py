@@ -13,6 +13,7 @@ import pytest
 from component.harness.agent import Agent as HostAgent
 from component.harness.agent import running
 from xenhost.api.link.v1 import link_service_pb2_grpc
+from xenhost.core.clock import Clock
 from xenhost.drivers.sim.config import Delays, SimConfig
 from xenhost.drivers.sim.world import World
 from xenhost.pool.call import ApiError, Context, Ref, Value
@@ -37,11 +38,10 @@ LEASE_SECONDS = 2.0
 class Master:
     """A database, the link that fills it, and what answers calls."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock) -> None:
         self.address = f"unix:{folder}/master.sock"
         self.database = Database(MODEL, SqliteStore(folder / "pool.db"))
-        clock = SystemClock()
-        self.hosts = Hosts(self.database, clock, LEASE_SECONDS)
+        self.hosts = Hosts(self.database, SystemClock(), LEASE_SECONDS)
         self.agents = Agents(self.hosts)
         self.tasks = Tasks(self.database, clock)
         answers = Implementations(MODEL)
@@ -81,10 +81,10 @@ class Master:
 
 
 @asynccontextmanager
-async def listening(folder: Path) -> AsyncIterator[Master]:
-    """A master that agents can dial."""
+async def listening(folder: Path, clock: Clock | None = None) -> AsyncIterator[Master]:
+    """A master that agents can dial. `clock`: of all but the leases of hosts."""
     async with AsyncExitStack() as stack:
-        master = Master(folder)
+        master = Master(folder, clock or SystemClock())
         await master.database.open()
         stack.push_async_callback(master.database.close)
         await stack.enter_async_context(master.tasks)

@@ -13,14 +13,12 @@ from xenhost.pool.schema.declarations import Kind, Message
 PLAIN: Final = """
     VM.set_appliance VM.set_actions_after_crash VM.set_platform VM.add_to_platform VM.remove_from_platform
     VM.set_other_config VM.add_to_other_config VM.remove_from_other_config VM.set_blocked_operations
-    VM.add_to_blocked_operations VM.remove_from_blocked_operations VM.set_groups VM.set_snapshot_schedule
+    VM.add_to_blocked_operations VM.remove_from_blocked_operations VM.set_groups
     network.add_purpose network.remove_purpose
     SR.set_physical_size SR.set_virtual_allocation SR.set_physical_utilisation
     VDI.set_managed VDI.set_missing VDI.set_virtual_size
     VDI.set_physical_utilisation VDI.set_is_a_snapshot VDI.set_snapshot_of VDI.set_snapshot_time
     VDI.set_metadata_of_pool VDI.set_allow_caching VDI.set_cbt_enabled
-    VMSS.set_type VMSS.set_last_run_time VMSS.set_schedule VMSS.add_to_schedule VMSS.remove_from_schedule
-    VMSS.set_frequency
 """
 
 _SHAPE: Final = re.compile(r"(set|add_to|remove_from|add|remove)_(\w+)")
@@ -42,7 +40,6 @@ class PlainSetters:
             "host.set_power_on_mode": self._set_power_on_mode,
             "host.get_uncooperative_resident_VMs": self._nobody,
             "host.get_management_interface": self._management_interface,
-            "VMSS.set_retained_snapshots": self._set_retained,
             "SR.get_supported_types": self._supported_types,
             "host_patch.destroy": self._destroy_patch,
         }
@@ -81,11 +78,6 @@ class PlainSetters:
 
     async def _destroy_patch(self, context: Context, patch: Ref) -> None:
         await self._database.change(lambda t: t.delete("host_patch", patch))
-
-    async def _set_retained(self, context: Context, schedule: Ref, number: int) -> None:
-        if not 1 <= number <= 10:
-            raise ApiError("INVALID_VALUE", "retained_snapshots", str(number))
-        await self._database.change(lambda t: t.set("VMSS", schedule, {"retained_snapshots": number}))
 
 
 def as_accessor(message: Message) -> Message:

@@ -24,11 +24,15 @@ from xenhost.pool.vms.making import VmMaking, new_mac
 MAX_DISKS_TEXT: Final = 16 * 1024
 """Characters of the description of a template's disks."""
 NO_DOMAIN: Final = -1
+SCHEDULER: Final = "__dom0__vmss"
+"""Who makes snapshots by schedule; nobody logs in under that name as a superuser."""
 
 _NOT_COPIED: Final = """
     uuid allowed_operations current_operations power_state resident_on scheduled_to_be_resident_on domid metrics
     guest_metrics consoles VIFs VBDs crash_dumps VTPMs snapshots children blobs VUSBs VGPUs attached_PCIs groups
-    is_default_template reference_label snapshot_of snapshot_time is_a_snapshot parent bios_strings pending_guidances
+    appliance start_delay shutdown_delay order protection_policy is_snapshot_from_vmpp snapshot_schedule
+    is_vmss_snapshot suspend_SR version is_default_template
+    reference_label snapshot_of snapshot_time is_a_snapshot parent bios_strings pending_guidances
 """
 _REVERTED: Final = (
     *("name_description", "memory_static_min", "memory_dynamic_min", "memory_dynamic_max", "memory_static_max"),
@@ -80,6 +84,7 @@ class VmCopies:
             "is_a_snapshot": True,
             "is_a_template": True,
             "snapshot_of": vm,
+            "is_vmss_snapshot": context.superuser and context.user == SCHEDULER,
             "snapshot_time": datetime.fromtimestamp(self._clock.now(), UTC),
         }
         with self._busy.doing(context, vm, "snapshot"):
