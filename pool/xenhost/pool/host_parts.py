@@ -67,7 +67,7 @@ def register_host_parts(
         advice,
         Srs(database, agents, tasks),
         Pbds(database, agents, tasks),
-        HostAnswers(database, agents, clock),
+        HostAnswers(database, agents),
         DataSources(database, agents),
     ):
         implementations.register_all(part.answers())

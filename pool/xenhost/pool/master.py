@@ -25,6 +25,7 @@ from xenhost.pool.host_parts import register_host_parts, register_schedules
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.hosts import Hosts
 from xenhost.pool.hosts.link import OPTIONS, LinkServicer
+from xenhost.pool.hosts.ssh import HostSsh
 from xenhost.pool.implementations import register_engine, register_records
 from xenhost.pool.metrics.handlers import MetricsHandlers
 from xenhost.pool.model.catalogue import MODEL
@@ -96,6 +97,7 @@ async def running(
         background = [
             asyncio.create_task(hosts.watch(), name="leases"),
             asyncio.create_task(database.watch(), name="database"),
+            asyncio.create_task(HostSsh(database, agents, clock).watch(), name="ssh"),
             asyncio.create_task(scheduler.run(), name="schedules"),
         ]
         stack.push_async_callback(_end, background)

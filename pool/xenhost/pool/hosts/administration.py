@@ -8,8 +8,12 @@ from xenhost.pool.call import Implementation
 from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.host_settings import HostSettings
+from xenhost.pool.hosts.machine import HostMachine
+from xenhost.pool.hosts.plugins import HostPlugins
 from xenhost.pool.hosts.pool_services import PoolServices
 from xenhost.pool.hosts.pool_settings import PoolSettings
+from xenhost.pool.hosts.power import HostPower
+from xenhost.pool.hosts.ssh import HostSsh
 
 
 class Part(Protocol):
@@ -22,8 +26,13 @@ class Part(Protocol):
 
 def administration(database: Database, agents: Agents, clock: Clock) -> Sequence[Part]:
     """All of them."""
+    settings = HostSettings(database, agents)
     return (
-        HostSettings(database, agents),
+        settings,
+        HostMachine(database, agents),
+        HostPlugins(database, agents),
+        HostPower(database, agents, settings),
+        HostSsh(database, agents, clock),
         PoolServices(database, agents),
         PoolSettings(database, clock),
     )

@@ -14,6 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from xenhost.api.host.v1 import (
     bond_service_pb2_grpc,
+    host_service_pb2_grpc,
     metrics_service_pb2_grpc,
     network_service_pb2_grpc,
     pif_service_pb2_grpc,
@@ -79,6 +80,7 @@ class Agent:
         self.tunnels: Final[Any] = tunnel_service_pb2_grpc.TunnelServiceStub(channel)  # type: ignore[no-untyped-call]
         self.sriovs: Final[Any] = sriov_service_pb2_grpc.NetworkSriovServiceStub(channel)  # type: ignore[no-untyped-call]
         self.metrics: Final[Any] = metrics_service_pb2_grpc.MetricsServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.hosts: Final[Any] = host_service_pb2_grpc.HostServiceStub(channel)  # type: ignore[no-untyped-call]
         self._operations: Final[Any] = operations_pb2_grpc.OperationsStub(channel)
         self._log: Final = structlog.get_logger("xenpoold.agent")
 
@@ -97,7 +99,7 @@ class Agent:
         try:
             pieces = aiter(call)
             while True:
-                async with asyncio.timeout(STREAM_SECONDS):
+                async with asyncio.timeout(max(STREAM_SECONDS, seconds or 0.0)):
                     piece = await anext(pieces, None)
                 if piece is None:
                     return

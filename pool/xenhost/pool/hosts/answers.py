@@ -1,10 +1,8 @@
 """Messages of hosts that the pool answers by itself: which may be used, what they could run."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final
 
-from xenhost.core.clock import Clock
 from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementation, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
@@ -20,10 +18,9 @@ NO_MIGRATION: Final = "VM_LACKS_FEATURE"
 class HostAnswers:
     """Answers them."""
 
-    def __init__(self, database: Database, agents: Agents, clock: Clock) -> None:
+    def __init__(self, database: Database, agents: Agents) -> None:
         self._database: Final = database
         self._agents: Final = agents
-        self._clock: Final = clock
 
     def answers(self) -> Mapping[str, Implementation]:
         """By method."""
@@ -36,7 +33,6 @@ class HostAnswers:
             "host.evacuate": self.evacuate,
             "host.get_vms_which_prevent_evacuation": self.staying,
             "host.compute_free_memory": self.free_memory,
-            "host.get_servertime": self.time,
         }
 
     async def enable(self, context: Context, host: Ref) -> None:
@@ -83,11 +79,6 @@ class HostAnswers:
         free = self._database.get("host_metrics", metrics)["memory_free"]
         assert isinstance(free, int)
         return free
-
-    async def time(self, context: Context, host: Ref) -> datetime:
-        """That of the pool. Raises ApiError HOST_OFFLINE."""
-        self._agents.agent(host)
-        return datetime.fromtimestamp(int(self._clock.now()), UTC)
 
     def _residents(self, host: Ref) -> list[Ref]:
         vms = self._database.get("host", host).refs("resident_VMs")

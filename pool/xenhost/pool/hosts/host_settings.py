@@ -34,7 +34,6 @@ class HostSettings:
         return {
             "host.enable_display": self._display(True),
             "host.disable_display": self._display(False),
-            "host.set_iscsi_iqn": self._set_iqn,
             "host.set_multipathing": self._set_multipathing,
             "host.set_numa_affinity_policy": self._set_numa,
             "host.emergency_clear_mandatory_guidance": self._clear_guidance,
@@ -57,23 +56,12 @@ class HostSettings:
 
         return change
 
-    async def _set_iqn(self, context: Context, host: Ref, value: str) -> None:
-        if not value or not value.isprintable():
-            raise ApiError("INVALID_VALUE", "value", value[:200])
-        await self._set_both(host, "iscsi_iqn", value, value)
-
     async def _set_multipathing(self, context: Context, host: Ref, value: bool) -> None:
-        await self._set_both(host, "multipathing", value, str(value).lower())
-
-    async def _set_both(self, host: Ref, name: str, value: Value, text: str) -> None:
-        """The field, and the key of other_config that old clients and storage plugins read."""
-
-        def write(transaction: Transaction) -> None:
-            other = transaction.get("host", host)["other_config"]
-            assert isinstance(other, dict)
-            transaction.set("host", host, {name: value, "other_config": FrozenMap({**other, name: text})})
-
-        await self._database.change(write)
+        """The field, and the key of other_config that storage plugins read."""
+        other = self._database.get("host", host)["other_config"]
+        assert isinstance(other, dict)
+        both = FrozenMap({**other, "multipathing": str(value).lower()})
+        await self._set(host, {"multipathing": value, "other_config": both})
 
     async def _set_numa(self, context: Context, host: Ref, value: str) -> None:
         await self._set(host, {"numa_affinity_policy": value})

@@ -146,15 +146,12 @@ async def test_a_screen_is_given_up_and_taken_back_with_the_next_boot(tmp_path: 
         assert await found.call("host.get_display", host) == "enable_on_reboot"
 
 
-async def test_iscsi_name_and_multipathing_are_in_other_config_too(tmp_path: Path) -> None:
+async def test_multipathing_is_in_other_config_too(tmp_path: Path) -> None:
     async with pool(tmp_path) as (found, _):
         host = await found.make("host", other_config={"k": "v"})
-        assert await refused(found, "host.set_iscsi_iqn", host, "") == ["INVALID_VALUE", "value", ""]
-        await found.call("host.set_iscsi_iqn", host, "iqn.2026-11.net.example:a")
         await found.call("host.set_multipathing", host, True)
-        record: Any = await found.call("host.get_record", host)
-        assert (record["iscsi_iqn"], record["multipathing"]) == ("iqn.2026-11.net.example:a", True)
-        assert record["other_config"] == {"k": "v", "iscsi_iqn": "iqn.2026-11.net.example:a", "multipathing": "true"}
+        assert await found.call("host.get_multipathing", host) is True
+        assert await found.call("host.get_other_config", host) == {"k": "v", "multipathing": "true"}
 
 
 async def test_a_host_caches_disks_in_an_sr_of_its_own_while_it_is_disabled(tmp_path: Path) -> None:
