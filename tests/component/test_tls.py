@@ -8,9 +8,9 @@ import pytest
 from component.harness.agent import Agent, running
 from component.harness.client import Client, refused
 from component.harness.pki import Authority
-from xenhost.agent.tls_files import TlsFiles
-from xenhost.agent.toml_table import ConfigError
 from xenhost.api.host.v1 import event_service_pb2, host_service_pb2
+from xenhost.api.tls_files import TlsFiles
+from xenhost.core.config_error import ConfigError
 
 CODE = grpc.StatusCode
 HOST = host_service_pb2.GetHostRequest()

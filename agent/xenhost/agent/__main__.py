@@ -42,7 +42,7 @@ def main() -> int:
     options = parser().parse_args()
     _lean()
     from xenhost.agent.main import check, run
-    from xenhost.agent.toml_table import ConfigError
+    from xenhost.core.config_error import ConfigError
     from xenhost.core.errors import HypervisorUnavailable, XenhostError
     from xenhost.system.lifecycle import AlreadyRunning
 

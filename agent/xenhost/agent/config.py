@@ -9,8 +9,8 @@ from xenhost.agent.dom0.config import PluginSettings, read_plugins
 from xenhost.agent.metrics.config import MetricsSettings, read_metrics
 from xenhost.agent.network_settings import NetworkSettings, read_network
 from xenhost.agent.storage_settings import StorageSettings, read_storage
-from xenhost.agent.tls_files import TlsFiles
 from xenhost.agent.toml_table import Table, load
+from xenhost.api.tls_files import TlsFiles
 from xenhost.drivers.registry import HYPERVISORS
 from xenhost.system.logging import LogFormat, LogLevel
 

@@ -44,9 +44,9 @@ from xenhost.agent.rpc.interceptors import Edge
 from xenhost.agent.rpc.server import ApiServer
 from xenhost.agent.storage.config import StorageConfig
 from xenhost.agent.storage.engine import StorageEngine
-from xenhost.agent.toml_table import ConfigError
 from xenhost.agent.version import VERSION
 from xenhost.core.clock import Clock
+from xenhost.core.config_error import ConfigError
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ports.hypervisor import Hypervisor
 from xenhost.core.ports.network import VifSwitch

@@ -7,15 +7,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from xenhost.core.config_error import ConfigError
+
 MAX_FILE: Final = 1024 * 1024
 MAX_TEXT: Final = 1024
 MAX_LIST: Final = 64
 
 E = TypeVar("E", bound=StrEnum)
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used. The message names file and key, and says what would be right."""
 
 
 def load(path: Path, required: bool) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from xenhost.agent.main import build_host
 from xenhost.agent.rpc.health import Health
 from xenhost.agent.rpc.interceptors import Edge
 from xenhost.agent.rpc.server import ApiServer
-from xenhost.agent.tls_files import TlsFiles
+from xenhost.api.tls_files import TlsFiles
 from xenhost.drivers.sim.config import Delays, SimConfig
 from xenhost.drivers.sim.driver import SimHypervisor
 from xenhost.drivers.sim.world import World

@@ -12,7 +12,6 @@ from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from xenhost.agent.tls_files import TlsFiles
 from xenhost.api.host.v1 import (
     bond_service_pb2_grpc,
     console_service_pb2_grpc,
@@ -38,6 +37,7 @@ from xenhost.api.host.v1 import (
     vm_service_pb2_grpc,
 )
 from xenhost.api.status import error_of, error_of_call
+from xenhost.api.tls_files import TlsFiles
 from xenhost.core.errors import XenhostError
 from xenhost.core.units import MIB
 

@@ -7,8 +7,8 @@ from typing import Any
 import grpc
 from google.protobuf.duration_pb2 import Duration
 
-from xenhost.agent.tls_files import TlsFiles
 from xenhost.api.link.v1 import link_service_pb2, link_service_pb2_grpc
+from xenhost.api.tls_files import TlsFiles
 
 
 class RecordingMaster(link_service_pb2_grpc.LinkServiceServicer):

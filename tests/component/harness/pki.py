@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from xenhost.agent.tls_files import TlsFiles
+from xenhost.api.tls_files import TlsFiles
 
 
 class Authority:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from component.harness.client import Client
-from xenhost.agent.tls_files import TlsFiles
+from xenhost.api.tls_files import TlsFiles
 
 START_SECONDS = 60.0
 

@@ -15,9 +15,9 @@ from component.harness.client import Client
 from component.harness.pki import Authority
 from component.harness.process import AgentProcess
 from component.metrics.ground import asked, asked_by, measured, owned
-from xenhost.agent.tls_files import TlsFiles
 from xenhost.api.host.v1 import metrics_pb2
 from xenhost.api.host.v1.vm_service_pb2 import ShutdownVmRequest, StartVmRequest
+from xenhost.api.tls_files import TlsFiles
 
 NOBODY = "00000000-0000-0000-0000-000000000001"
 XML = {"Accept": "text/xml"}

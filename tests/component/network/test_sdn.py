@@ -16,7 +16,7 @@ from component.harness.pki import Authority
 from contract.switch_ground import DEADLINE
 from contract.switch_ovs import OvsGround, standing
 from kit.openvswitch import OvsDaemons
-from xenhost.agent.tls_files import TlsFiles
+from xenhost.api.tls_files import TlsFiles
 from xenhost.core.network import CONTROLLERS, Bridge, SslFiles, Topology
 from xenhost.drivers.network.ovs.switch import OvsSwitch
 

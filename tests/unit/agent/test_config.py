@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xenhost.agent.config import Config, Places, read_config
-from xenhost.agent.toml_table import ConfigError
+from xenhost.core.config_error import ConfigError
 from xenhost.core.network import SwitchKind
 from xenhost.system.logging import LogFormat
 

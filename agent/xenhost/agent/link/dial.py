@@ -6,6 +6,7 @@ from typing import Final
 import grpc
 
 from xenhost.agent.config import MasterConfig
+from xenhost.api.credentials import channel_credentials
 from xenhost.core.units import MIB
 
 OPTIONS: Final = (
@@ -21,7 +22,6 @@ async def open_channel(config: MasterConfig) -> grpc.aio.Channel:
     """An unconnected channel. Reads the certificates anew. Raises ConfigError."""
     if config.address.startswith("unix:"):
         return grpc.aio.insecure_channel(config.address, options=OPTIONS)
-    cert, key, ca = await asyncio.to_thread(config.tls.read)
-    credentials = grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=cert)
+    credentials = await asyncio.to_thread(channel_credentials, config.tls)
     names = (("grpc.ssl_target_name_override", config.server_name),) if config.server_name else ()
     return grpc.aio.secure_channel(config.address, credentials, options=(*OPTIONS, *names))

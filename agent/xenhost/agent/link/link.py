@@ -20,9 +20,9 @@ from xenhost.agent.rpc.health import Health
 from xenhost.agent.rpc.networking import Networking
 from xenhost.agent.steps.patience import before
 from xenhost.agent.storage.engine import StorageEngine
-from xenhost.agent.toml_table import ConfigError
 from xenhost.api.link.v1 import link_service_pb2, link_service_pb2_grpc
 from xenhost.core.clock import Clock
+from xenhost.core.config_error import ConfigError
 from xenhost.core.errors import ResumeTokenExpired, XenhostError
 
 Log = structlog.typing.FilteringBoundLogger

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from xenhost.agent.tls_files import TlsFiles
 from xenhost.agent.toml_table import Table
+from xenhost.api.tls_files import TlsFiles
 
 FOLDER: Final = "dev/shm/metrics"
 RPC_SOCKETS: Final = ("var/lib/xcp/xcp-rrdd", "var/xapi/xcp-rrdd")

@@ -18,7 +18,6 @@ from xenhost.agent.engine.engine import Engine
 from xenhost.agent.metrics.engine import MetricsEngine
 from xenhost.agent.rpc.bond import BondServicer
 from xenhost.agent.rpc.console import ConsoleServicer
-from xenhost.agent.rpc.credentials import server_credentials
 from xenhost.agent.rpc.events import CHECKPOINT_SECONDS, EventServicer
 from xenhost.agent.rpc.health import AGENT, Health
 from xenhost.agent.rpc.host import HostServicer
@@ -41,7 +40,7 @@ from xenhost.agent.rpc.vif import VifServicer
 from xenhost.agent.rpc.vlan import VlanServicer
 from xenhost.agent.rpc.vm import VmServicer
 from xenhost.agent.storage.engine import StorageEngine
-from xenhost.agent.toml_table import ConfigError
+from xenhost.api.credentials import server_credentials
 from xenhost.api.host.v1 import (
     bond_service_pb2_grpc,
     console_service_pb2_grpc,
@@ -62,6 +61,7 @@ from xenhost.api.host.v1 import (
     vm_service_pb2_grpc,
 )
 from xenhost.core.clock import Clock
+from xenhost.core.config_error import ConfigError
 from xenhost.core.units import KIB, MIB
 from xenhost.sm.transfer.importing import Importer
 

@@ -14,8 +14,8 @@ from xenhost.agent.metrics.http.calls import registration_routes
 from xenhost.agent.metrics.http.handlers import MetricsHttp
 from xenhost.agent.metrics.http.tls import MutualTls
 from xenhost.agent.metrics.registration import Registration
-from xenhost.agent.toml_table import ConfigError
 from xenhost.core.clock import Clock
+from xenhost.core.config_error import ConfigError
 from xenhost.system.http.limits import Limits
 from xenhost.system.http.server import HttpServer, Listener
 from xenhost.system.http.sockets import SocketInUse, tcp_socket, unix_socket

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import structlog
 
-from xenhost.agent.tls_files import Stamp, TlsFiles
-from xenhost.agent.toml_table import ConfigError
+from xenhost.api.tls_files import Stamp, TlsFiles
 from xenhost.core.clock import Clock
+from xenhost.core.config_error import ConfigError
 from xenhost.system.http.tls import server_context
 
 Log = structlog.typing.FilteringBoundLogger

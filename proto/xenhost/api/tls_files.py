@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from xenhost.agent.toml_table import ConfigError
+from xenhost.core.config_error import ConfigError
 
 MAX_PEM: Final = 256 * 1024
 

@@ -1,4 +1,4 @@
-"""TLS of the listeners: our certificate and the pool's CA, exchanged while we run when their files are."""
+"""TLS of both ends of a connection: our certificate and the pool's CA, exchanged while we run when their files are."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,8 +6,8 @@ from typing import Final
 import grpc
 import structlog
 
-from xenhost.agent.tls_files import Stamp, TlsFiles
-from xenhost.agent.toml_table import ConfigError
+from xenhost.api.tls_files import Stamp, TlsFiles
+from xenhost.core.config_error import ConfigError
 
 Log = structlog.typing.FilteringBoundLogger
 
@@ -24,6 +24,12 @@ def server_credentials(files: TlsFiles, log: Log) -> grpc.ServerCredentials:
     first = _configuration(files)
     make: Callable[..., grpc.ServerCredentials] = grpc.dynamic_ssl_server_credentials
     return make(first, _Reloader(files, stamp, log).latest, REQUIRE_CLIENT)
+
+
+def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
+    """Credentials of one connection: our certificate, and the CA of the other end's. Raises ConfigError."""
+    cert, key, ca = files.read()
+    return grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=cert)
 
 
 class _Reloader:
