@@ -11,7 +11,7 @@ NATIVE  := $(shell find native -name '*.[ch]' -o -name '*.cdef' -o -name hatch_b
 .PHONY: help setup native gen demo demo-xen test test-quick test-xen test-bare xen-shell check bench clean clean-bed
 
 help:
-	@echo 'make demo        set up, then run the main job on the simulated hypervisor'
+	@echo 'make demo        set up, then run the main job on the simulated hypervisor (ARGS=--agent: without a pool master)'
 	@echo 'make demo-xen    the same job on real Xen in an emulated machine, with the console of the guest'
 	@echo 'make test        set up, then run every test, those on real Xen included'
 	@echo 'make test-quick  only the tests that need no emulated machine   (ARGS="-k word" for pytest)'
@@ -63,10 +63,10 @@ gen: setup
 # --- running it
 
 demo: setup
-	@$(PYTHON) -m xenhost.agent.demo --hypervisor sim
+	@$(PYTHON) -m xenhost.agent.demo --hypervisor sim $(ARGS)
 
 demo-xen: setup
-	@$(BED) demo
+	@$(BED) demo $(ARGS)
 
 xen-shell: setup
 	@$(BED) shell $(ARGS)

@@ -1,4 +1,7 @@
-"""`python -m xenhost.agent.demo`: the main job, done by a real xenhostd in a throw-away directory, and checked."""
+"""`python -m xenhost.agent.demo`: the main job, done by the real daemons in a throw-away directory, and checked.
+
+A client of the Management API does it, through the pool master; with --agent it is the agent's own API.
+"""
 
 import argparse
 import os
@@ -6,8 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from xenhost.agent.cli.demo.daemon import Daemon, DaemonFailed
+from xenhost.agent.cli.demo.daemon import Daemon
 from xenhost.agent.cli.demo.guest import GuestFiles
+from xenhost.agent.cli.demo.pool_story import PoolStory
+from xenhost.agent.cli.demo.process import DaemonFailed
 from xenhost.agent.cli.demo.stage import Stage, Unexpected
 from xenhost.agent.cli.demo.story import Story
 from xenhost.agent.cli.failure import Failure
@@ -18,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     env = os.environ.get
     options = argparse.ArgumentParser(prog="python -m xenhost.agent.demo", description=__doc__)
     options.add_argument("--hypervisor", choices=("sim", "xen"), default="sim")
+    options.add_argument("--agent", action="store_true", help="without a pool master: the agent's own gRPC API")
     options.add_argument("--type", choices=("pv", "pvh", "hvm"), default=env("XENHOST_DEMO_TYPE", "pv"))
     options.add_argument("--kernel", default=env("XENHOST_DEMO_KERNEL", "/opt/xenhost/guests/vmlinux"))
     options.add_argument("--ramdisk", default=env("XENHOST_DEMO_RAMDISK", "/opt/xenhost/guests/initrd.gz"))
@@ -44,12 +50,17 @@ def main() -> int:
             simulated=options.hypervisor == "sim",
         )
         daemon = Daemon(Path(root), options.hypervisor)
-        story = Story(stage, daemon, files)
+        try:
+            story = Story(stage, daemon, files) if options.agent else PoolStory(stage, daemon, files)
+        except Failure as error:  # a module is missing
+            stage.failed(str(error), [])
+            return 1
+        expected: tuple[type[Exception], ...] = (Unexpected, Failure, DaemonFailed, OSError, *story.failures)
         try:
             files.prepare()
             story.tell()
-        except (Unexpected, Failure, DaemonFailed, OSError) as error:
-            stage.failed(str(error), daemon.log_tail())
+        except expected as error:
+            stage.failed(str(error), story.log_tail())
         except KeyboardInterrupt:
             stage.failed("interrupted", [])
         finally:

@@ -70,7 +70,7 @@ class Stage:
         self._failed = True
         self._console.print(f"[bold red]not as expected:[/bold red] {escape(message)}")
         for line in log:
-            self._console.print(f"  [dim]xenhostd | {escape(line[:200])}[/dim]", soft_wrap=True)
+            self._console.print(f"  [dim]log | {escape(line[:200])}[/dim]", soft_wrap=True)
 
     def summary(self) -> int:
         """The table; the exit status of the demo."""

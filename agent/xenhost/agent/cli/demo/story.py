@@ -38,6 +38,9 @@ class Story:
         self._domid = 0
         self._done = False
 
+    failures: Final[tuple[type[Exception], ...]] = ()
+    """What else goes wrong."""
+
     def tell(self) -> None:
         """All of it. Raises Unexpected, Failure, DaemonFailed, OSError where it goes wrong."""
         self._start_agent()
@@ -80,6 +83,10 @@ class Story:
                     self._run(client.vms.ShutdownVm, vm_service_pb2.ShutdownVmRequest(id=VM, hard=True))
                 client.call(client.vms.DeleteVm, vm_service_pb2.DeleteVmRequest(id=VM))
         self._daemon.kill()
+
+    def log_tail(self) -> list[str]:
+        """The end of the daemon's log."""
+        return self._daemon.log_tail()
 
     # The steps
 
