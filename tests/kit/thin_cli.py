@@ -7,6 +7,9 @@ from pathlib import Path
 
 from xenhost.pool.cli_server.protocol import GREETING
 
+OK = struct.pack("<iii", 8, 10, 5)
+WAIT = struct.pack("<iii", 8, 10, 18)
+
 
 @dataclass(slots=True)
 class Ran:
@@ -16,6 +19,8 @@ class Ran:
     err: str = ""
     error: tuple[str, ...] = ()
     status: int | None = None
+    connected: list[str] = field(default_factory=list)
+    """Where it was told to make a CONNECT."""
 
 
 async def xe(at: int | Path, *args: str, greeting: bytes = GREETING) -> Ran:
@@ -34,14 +39,16 @@ async def xe(at: int | Path, *args: str, greeting: bytes = GREETING) -> Ran:
             writer.write(greeting)
             while ran.status is None:
                 (length,) = struct.unpack("<i", await reader.readexactly(4))
-                _take(ran, await reader.readexactly(length))
+                if _take(ran, await reader.readexactly(length)):
+                    writer.write(WAIT + OK)
             assert await reader.read() == b""
     finally:
         writer.close()
     return ran
 
 
-def _take(ran: Ran, frame: bytes) -> None:
+def _take(ran: Ran, frame: bytes) -> bool:
+    """Says whether it wants a response."""
     kind, tag = struct.unpack_from("<ii", frame)
     assert kind == 9
     rest = frame[8:]
@@ -60,8 +67,12 @@ def _take(ran: Ran, frame: bytes) -> None:
             ran.error = (code, *params)
         case 16:
             ran.err += _text(rest)[0]
+        case 17:
+            ran.connected.append(_text(rest)[0])
+            return True
         case _:
             raise AssertionError(f"command {tag}")
+    return False
 
 
 def _text(rest: bytes) -> tuple[str, bytes]:

@@ -13,6 +13,8 @@ import structlog
 from xenhost.api.link.v1 import link_service_pb2_grpc
 from xenhost.core.clock import Clock
 from xenhost.pool.call import NULL_REF, Ref
+from xenhost.pool.consoles.handlers import ConsoleHandlers
+from xenhost.pool.consoles.records import ConsoleRecords
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.sqlite import SqliteStore
 from xenhost.pool.engine.changelog import Changelog, first_id
@@ -84,16 +86,19 @@ async def running(
         parts = register_host_parts(answers, database, agents, tasks, clock)
         scheduler = register_schedules(answers, database, tasks, clock)
         dispatcher = ModelDispatcher(database, tasks, answers, clock)
+        consoles = ConsoleHandlers(database, agents, clock)
         front = build_front(
             *(database, dispatcher, answers, superusers, everybody),
             *(lambda: master_host(database), settings.front, clock, log),
             more=lambda gate: {
                 **MetricsHandlers(database, agents, lambda: master_host(database)).routes(gate),
                 **RawVdis(database, tasks, parts.streams).routes(gate),
+                **consoles.routes(gate),
             },
             tasks=tasks,
         )
-        front.book.listeners.append(events.forget)
+        front.book.listeners.extend((events.forget, consoles.session_ended))
+        ConsoleRecords(database, lambda: front.listener.door(master_address(database))).begin()
         background = [
             asyncio.create_task(hosts.watch(), name="leases"),
             asyncio.create_task(database.watch(), name="database"),
@@ -120,6 +125,12 @@ def master_host(database: Database) -> Ref:
     if pool is not None and pool["master"] != NULL_REF:
         return pool.one("master")
     return next(iter(database.rows("host")), NULL_REF)
+
+
+def master_address(database: Database) -> str:
+    """That of the host that the master runs on; of this machine, until it is known."""
+    host = database.find("host", master_host(database))
+    return str(host["address"] if host is not None else "") or "127.0.0.1"
 
 
 async def _end(background: Sequence[asyncio.Task[None]]) -> None:

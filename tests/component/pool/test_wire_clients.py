@@ -222,9 +222,9 @@ async def test_a_console_is_also_a_web_socket(tmp_path: Path) -> None:
         writer.close()
 
 
-async def test_a_get_of_a_console_that_is_no_web_socket_is_refused(tmp_path: Path) -> None:
+async def test_a_head_of_a_console_is_refused(tmp_path: Path) -> None:
     async with wire(tmp_path, streams([])) as at:
-        request = f"GET /console?session_id={await session_of(at)} HTTP/1.0\r\n\r\n"
+        request = f"HEAD /console?session_id={await session_of(at)} HTTP/1.0\r\n\r\n"
         assert (await exchange(at.http, request.encode())).startswith(b"HTTP/1.1 400")
 
 

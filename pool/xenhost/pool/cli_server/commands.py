@@ -318,6 +318,20 @@ async def uninstall(shell: Shell) -> None:
             await shell.call("VDI.destroy", vdi)
 
 
+async def console(shell: Shell) -> None:
+    """The serial console of a VM. Raises ApiError, CliError."""
+    vm, *others = await shell.selected_vms()
+    if others:
+        raise CliError("Multiple VMs found: please narrow your request to one VM.")
+    for each in _refs(await shell.call("VM.get_consoles", vm)):
+        if await shell.call("console.get_protocol", each) == "vt100":
+            name = await shell.call("VM.get_name_label", vm)
+            await shell.print(f"Connecting to console on VM {name}. Press Ctrl + ']' to quit.")
+            await shell.connect(f"{await shell.call('console.get_location', each)}&session_id={shell.session.ref}")
+            return
+    raise CliError("No text console available")
+
+
 async def _own_disk(shell: Shell, vbd: Ref) -> Ref | None:
     vdi = Ref(str(await shell.call("VBD.get_VDI", vbd)))
     if await shell.call("VBD.get_type", vbd) != "Disk" or shell.database.find("VDI", vdi) is None:
@@ -330,6 +344,7 @@ def _refs(value: Value) -> list[Ref]:
 
 
 MORE: Final[Mapping[str, tuple[Callable[[Shell], Awaitable[None]], str]]] = {
+    "console": (console, "<vm-selectors>"),
     "vm-install": (install, "template= new-name-label="),
     "vm-uninstall": (uninstall, "<vm-selectors> --force"),
 }

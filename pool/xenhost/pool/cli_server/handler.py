@@ -37,9 +37,9 @@ class CliHandler:
         await stream.write(protocol.GREETING)
         try:
             protocol.check_greeting(await stream.read_exactly(len(protocol.GREETING), _READ_SECONDS))
+            await self._run(stream, caller, request.connection, untrusted)
         except CliProtocolError:
             return TAKEN_OVER
-        await self._run(stream, caller, request.connection, untrusted)
         await stream.end()
         return TAKEN_OVER
 

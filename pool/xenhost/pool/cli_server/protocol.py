@@ -15,7 +15,8 @@ MAX_FRAME: Final = 1 << 20
 
 _COMMAND, _RESPONSE, _BLOB = 9, 10, 11
 _PRINT, _PROMPT, _EXIT, _ERROR, _STDERR = 0, 3, 4, 14, 16
-_HTTP_GET, _HTTP_PUT = 12, 13
+_HTTP_GET, _HTTP_PUT, _HTTP_CONNECT = 12, 13, 17
+_OK, _WAIT = 5, 18
 
 
 class CliProtocolError(Exception):
@@ -52,6 +53,11 @@ def send(filename: str, url: str) -> bytes:
     return _command(_HTTP_PUT, _text(filename) + _text(url))
 
 
+def connect(url: str) -> bytes:
+    """Make a CONNECT to the URL, and let the user talk there; a response tells of its end."""
+    return _command(_HTTP_CONNECT, _text(url))
+
+
 def check_greeting(untrusted: bytes) -> None:
     """Whether that is what a client says first. Raises CliProtocolError."""
     if len(untrusted) != len(GREETING) or not untrusted.startswith(PREFIX):
@@ -71,7 +77,12 @@ def frame_length(untrusted: bytes) -> int:
 
 def is_ok(untrusted_frame: bytes) -> bool:
     """Whether a response is OK; a frame that is none is not."""
-    return untrusted_frame == _int(_RESPONSE) + _int(5)
+    return untrusted_frame == _int(_RESPONSE) + _int(_OK)
+
+
+def is_wait(untrusted_frame: bytes) -> bool:
+    """Whether the client says that it is still at it."""
+    return untrusted_frame == _int(_RESPONSE) + _int(_WAIT)
 
 
 def _command(tag: int, rest: bytes) -> bytes:

@@ -24,6 +24,10 @@ class Out(Protocol):
         """Send. Raises StreamEnded."""
         ...
 
+    async def read_exactly(self, size: int) -> bytes:
+        """What the client says. Raises StreamEnded."""
+        ...
+
 
 class Shell:
     """One run of one command."""
@@ -34,7 +38,7 @@ class Shell:
         self._endpoint = endpoint
         self.database: Final = database
         self._context = context
-        self._session = session
+        self.session: Final = session
         self.args: Final = args
         self._out = out
         self.texts: Final = Texts(database)
@@ -44,11 +48,21 @@ class Shell:
         found = self._endpoint.dispatcher.find(method)
         if found is None:
             raise ApiError("MESSAGE_METHOD_UNKNOWN", method)
-        return await self._endpoint.call_as(self._context, self._session, found, method, params)
+        return await self._endpoint.call_as(self._context, self.session, found, method, params)
 
     async def print(self, text: str) -> None:
         """A line for the user."""
         await self._out.write(protocol.print_out(text))
+
+    async def connect(self, url: str) -> None:
+        """Let the user talk to whoever answers a CONNECT there, until either ends. Raises CliError."""
+        await self._out.write(protocol.connect(url))
+        while True:
+            untrusted = await self._out.read_exactly(protocol.frame_length(await self._out.read_exactly(4)))
+            if not protocol.is_wait(untrusted):
+                break
+        if not protocol.is_ok(untrusted):
+            raise CliError("Error: the connection has failed")
 
     async def print_uuid(self, cls: str, ref: Value) -> None:
         """The UUID of what was made."""

@@ -14,6 +14,8 @@ from google.protobuf.duration_pb2 import Duration
 
 from xenhost.api.host.v1 import (
     bond_service_pb2_grpc,
+    console_service_pb2,
+    console_service_pb2_grpc,
     host_service_pb2_grpc,
     metrics_service_pb2_grpc,
     network_service_pb2_grpc,
@@ -31,6 +33,7 @@ from xenhost.api.status import error_of, error_of_call
 from xenhost.core.errors import XenhostError
 from xenhost.core.units import MIB
 from xenhost.pool.call import ApiError, Ref
+from xenhost.pool.hosts.attached import Attached
 from xenhost.pool.hosts.hosts import Hosts
 
 CALL_SECONDS: Final = 60.0
@@ -81,6 +84,7 @@ class Agent:
         self.sriovs: Final[Any] = sriov_service_pb2_grpc.NetworkSriovServiceStub(channel)  # type: ignore[no-untyped-call]
         self.metrics: Final[Any] = metrics_service_pb2_grpc.MetricsServiceStub(channel)  # type: ignore[no-untyped-call]
         self.hosts: Final[Any] = host_service_pb2_grpc.HostServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._consoles: Final[Any] = console_service_pb2_grpc.ConsoleServiceStub(channel)  # type: ignore[no-untyped-call]
         self._operations: Final[Any] = operations_pb2_grpc.OperationsStub(channel)
         self._log: Final = structlog.get_logger("xenpoold.agent")
 
@@ -150,6 +154,16 @@ class Agent:
             raise error_of(operation.error)
         answer: AnyMessage = operation.response
         return answer
+
+    async def attach(self, vm: str, protocol: console_service_pb2.ConsoleProtocol) -> Attached:
+        """Speak with the console of the VM with that UUID. Raises as `call` does."""
+        attached = Attached(self._consoles.AttachConsole(), self._failed)
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await attached.begin(console_service_pb2.AttachConsoleRequest(vm_id=vm, protocol=protocol))
+        except TimeoutError as error:
+            raise ApiError("HOST_OFFLINE", self.host) from error
+        return attached
 
     async def close(self, grace: float | None = None) -> None:
         """Drop the channel; calls under way get `grace` seconds."""

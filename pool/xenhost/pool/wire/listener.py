@@ -14,6 +14,7 @@ import structlog
 
 from xenhost.core.clock import Clock
 from xenhost.pool.wire.certificate import ensure_certificate
+from xenhost.pool.wire.door import door
 from xenhost.system.http.connection import Handler
 from xenhost.system.http.limits import Limits
 from xenhost.system.http.message import Request, Response, text_response
@@ -92,6 +93,12 @@ class PoolListener:
         self.http_ports = [_port(each.socket) for each in made if each.name == HTTP]
         self.https_ports = [_port(each.socket) for each in made if each.name == HTTPS]
         self._server.open(made)
+
+    def door(self, address: str) -> str:
+        """The beginning of our URLs at an address of this machine, also before it is open."""
+        settings = self._settings
+        https = self.https_ports or [each.port for each in settings.https]
+        return door(address, https, self.http_ports or [each.port for each in settings.http])
 
     async def reload_certificate(self) -> None:
         """Show the certificate that is in the files now to those who connect from now on. Raises CannotListen."""
