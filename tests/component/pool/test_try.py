@@ -1,6 +1,7 @@
 """`xenhost try`: both daemons as processes, and the XenAPI module of PyPI, which drives a VM through its life."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -152,3 +153,37 @@ def test_metrics_are_passed_on_by_the_master(served: tuple[str, Path]) -> None:
         client.logout()
     with pytest.raises(HTTPError, match="401"):
         urlopen(f"{served[0]}/rrd_updates?start=-60")
+
+
+def test_consoles_are_where_they_say(served: tuple[str, Path]) -> None:
+    with session(served[0]) as client:
+        client.login_with_password("root", "secret", "1.0", "tests")
+        api, ref = client.xenapi, client._session
+        vm = api.VM.clone(api.VM.get_by_name_label("Other install media")[0], "seen")
+        api.VM.provision(vm)
+        api.VM.start(vm, False, False)
+        found = {each["protocol"]: each["location"] for each in map(api.console.get_record, api.VM.get_consoles(vm))}
+        assert sorted(found) == ["rfb", "vt100"]
+        with talking(served[0], found["rfb"], ref) as screen, talking(served[0], found["vt100"], ref) as serial:
+            assert screen.read(12) == b"RFB 003.008\n"
+            serial.write(b"echo here\r")
+            serial.flush()
+            while serial.readline() != b"here\r\n":
+                pass
+            client.logout()
+            for line in (screen, serial):
+                line.read()  # until it ends, which it does with its session
+
+
+@contextmanager
+def talking(url: str, location: str, ref: str) -> Iterator[Any]:
+    """Both ways of a console, after the head of the answer."""
+    assert location.startswith(f"{url}/console?uuid=")
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as made, made.makefile("rwb") as line:
+        line.write(f"CONNECT {location.removeprefix(url)} HTTP/1.0\r\nCookie: session_id={ref}\r\n\r\n".encode())
+        line.flush()
+        assert line.readline() == b"HTTP/1.1 200 OK\r\n"
+        while line.readline() != b"\r\n":
+            pass
+        yield line
