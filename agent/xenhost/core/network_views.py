@@ -117,3 +117,4 @@ class HostNetwork:
     pvs_sites: tuple[PvsSiteView, ...]
     management: ManagementView
     foreign_bridges: tuple[str, ...]
+    igmp_snooping: bool = False

@@ -10,6 +10,7 @@ from xenhost.pool.hosts.administration import administration
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.answers import HostAnswers
 from xenhost.pool.metrics.sources import DataSources
+from xenhost.pool.networks.keeper import NetworkKeeper
 from xenhost.pool.networks.networking import networking
 from xenhost.pool.storage.pbds import Pbds
 from xenhost.pool.storage.srs import Srs
@@ -35,6 +36,7 @@ class HostParts:
     streams: VdiStreams
     busy: Busy
     making: VmMaking
+    networks: NetworkKeeper
 
 
 def register_schedules(implementations: Implementations, database: Database, tasks: Tasks, clock: Clock) -> Scheduler:
@@ -48,7 +50,8 @@ def register_host_parts(
     implementations: Implementations, database: Database, agents: Agents, tasks: Tasks, clock: Clock
 ) -> HostParts:
     """VMs, their devices, storage, networks and metrics."""
-    for each in (*administration(database, agents, clock), *networking(database, agents)):
+    networks = networking(database, agents, clock)
+    for each in (*administration(database, agents, clock), *networks.parts):
         implementations.register_all(each.answers())
     busy, advice = Busy(database), Advice(database, implementations)
     power = VmPower(database, agents, tasks, busy, clock)
@@ -72,4 +75,4 @@ def register_host_parts(
     ):
         implementations.register_all(part.answers())
     advice.begin()
-    return HostParts(streams, busy, making)
+    return HostParts(streams, busy, making, networks.keeper)

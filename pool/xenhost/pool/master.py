@@ -102,6 +102,7 @@ async def running(
         background = [
             asyncio.create_task(hosts.watch(), name="leases"),
             asyncio.create_task(database.watch(), name="database"),
+            asyncio.create_task(parts.networks.run(), name="networks"),
             asyncio.create_task(HostSsh(database, agents, clock).watch(), name="ssh"),
             asyncio.create_task(scheduler.run(), name="schedules"),
         ]

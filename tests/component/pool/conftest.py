@@ -95,8 +95,8 @@ async def listening(folder: Path, clock: Clock | None = None) -> AsyncIterator[M
         server.add_insecure_port(master.address)
         await server.start()
         stack.push_async_callback(server.stop, None)
-        watching = asyncio.create_task(master.hosts.watch())
-        stack.callback(watching.cancel)
+        for each in (master.hosts.watch(), master.parts.networks.run()):
+            stack.callback(asyncio.create_task(each).cancel)
         yield master
 
 

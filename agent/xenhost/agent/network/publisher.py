@@ -61,7 +61,10 @@ class Publisher:
                 self._revisions.pop(gone.id, None)
                 self._times.pop(gone.id, None)
             changed = True
-        host = (found.switch, found.management, found.foreign_bridges, found.controllers, found.pvs_sites)
+        host = (
+            *(found.switch, found.management, found.foreign_bridges, found.controllers, found.pvs_sites),
+            found.igmp_snooping,
+        )
         if self._host is not None and self._host != host:
             self._hub.publish(ObjectRef(ObjectKind.HOST, ""), ChangeKind.MODIFIED)
             changed = True

@@ -62,6 +62,7 @@ def host_network(known: Known, management: ManagementView) -> HostNetwork:
         pvs_sites=tuple(_pvs_site(known, each) for each in intent.pvs_sites.values()),
         management=management,
         foreign_bridges=tuple(sorted(name for name, bridge in known.bridges.items() if not bridge.network)),
+        igmp_snooping=bool(intent.igmp_snooping),
     )
 
 

@@ -20,6 +20,8 @@ from xenhost.api.host.v1 import (
     metrics_service_pb2_grpc,
     network_service_pb2_grpc,
     pif_service_pb2_grpc,
+    pvs_service_pb2_grpc,
+    sdn_service_pb2_grpc,
     sr_service_pb2_grpc,
     sriov_service_pb2_grpc,
     tunnel_service_pb2_grpc,
@@ -82,6 +84,8 @@ class Agent:
         self.vlans: Final[Any] = vlan_service_pb2_grpc.VlanServiceStub(channel)  # type: ignore[no-untyped-call]
         self.tunnels: Final[Any] = tunnel_service_pb2_grpc.TunnelServiceStub(channel)  # type: ignore[no-untyped-call]
         self.sriovs: Final[Any] = sriov_service_pb2_grpc.NetworkSriovServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.controllers: Final[Any] = sdn_service_pb2_grpc.SdnControllerServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.pvs: Final[Any] = pvs_service_pb2_grpc.PvsServiceStub(channel)  # type: ignore[no-untyped-call]
         self.metrics: Final[Any] = metrics_service_pb2_grpc.MetricsServiceStub(channel)  # type: ignore[no-untyped-call]
         self.hosts: Final[Any] = host_service_pb2_grpc.HostServiceStub(channel)  # type: ignore[no-untyped-call]
         self._consoles: Final[Any] = console_service_pb2_grpc.ConsoleServiceStub(channel)  # type: ignore[no-untyped-call]
@@ -228,6 +232,10 @@ class Agents:
     def forget(self, host: Ref) -> None:
         """The host is no member any more."""
         self._hosts.forget(host)
+
+    def on_returned(self, listener: Callable[[Ref], None]) -> None:
+        """Tell it of each host that has come back, or is new, when all it has is known."""
+        self._hosts.on_returned.append(listener)
 
     def alive(self, host: Ref) -> bool:
         """Has it been heard of within its lease?"""

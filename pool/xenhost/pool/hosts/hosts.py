@@ -55,6 +55,8 @@ class Hosts:
         self._log: Final = structlog.get_logger("xenpoold.hosts")
         self.admits: Callable[[str], bool] = lambda uuid: True
         """May the host with that UUID be a member?"""
+        self.on_returned: Final[list[Callable[[Ref], None]]] = []
+        """Told of each host when its first snapshot is whole."""
 
     def open(self) -> None:
         """The master has just begun: no host is alive before it has registered, and nothing is being done."""
@@ -118,6 +120,9 @@ class Hosts:
         self._database.note(lambda transaction: write(Book(transaction, member.ref)))
         member.heard = self._clock.monotonic()
         member.live = True
+        if told.WhichOneof("report") == "snapshot" and member.seen is None:
+            for listener in self.on_returned:
+                listener(member.ref)
 
     async def watch(self) -> None:
         """Until cancelled: a host that is not heard of within its lease is shown as lost."""

@@ -8,19 +8,16 @@ from typing import Final
 from uuid import uuid4
 
 import structlog
-from google.protobuf.field_mask_pb2 import FieldMask
 
 from xenhost.api.host.v1 import network_pb2, network_service_pb2
 from xenhost.core.errors import HandleInvalid, XenhostError
 from xenhost.core.network_errors import BridgeNameExists
-from xenhost.core.network_settings import MAX_MTU, MIN_MTU
 from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.network import put_network
-from xenhost.pool.networks.spec import LOCKING
 
 PURPOSES: Final = ("name_label", "name_description", "MTU", "other_config", "tags")
 DEFAULT_MTU: Final = 1500
@@ -44,8 +41,6 @@ class Networks:
         return {
             "network.create": self.create,
             "network.destroy": self.destroy,
-            "network.set_MTU": self.set_mtu,
-            "network.set_default_locking_mode": self.set_default_locking_mode,
         }
 
     async def create(self, context: Context, args: Mapping[str, Value]) -> Ref:
@@ -107,32 +102,6 @@ class Networks:
             with suppress(HandleInvalid):  # it never heard of it
                 await self._destroy_on(agent, str(record["uuid"]))
         await self._database.change(lambda t: t.delete("network", network))
-
-    async def set_mtu(self, context: Context, network: Ref, value: int) -> None:
-        """Bytes of the largest frame, on every live host. Raises ApiError NO_HOSTS_AVAILABLE, INVALID_VALUE."""
-        if not MIN_MTU <= value <= MAX_MTU:
-            raise ApiError("INVALID_VALUE", "MTU", str(value))
-        await self._update(network, "mtu", network_pb2.Network(mtu=value))
-        await self._database.change(lambda t: t.set("network", network, {"MTU": value}))
-
-    async def set_default_locking_mode(self, context: Context, network: Ref, mode: str) -> None:
-        """What VIFs may send that do not say, on every host that is alive. Raises ApiError VIF_IN_USE.
-
-        If a host cannot, those before it have it all the same, and it is to be set again.
-        """
-        for vif in self._database.get("network", network).refs("VIFs"):
-            record = self._database.get("VIF", vif)
-            if record["currently_attached"] and record["locking_mode"] == "network_default":
-                raise ApiError("VIF_IN_USE", network, vif)
-        await self._update(network, "default_locking_mode", network_pb2.Network(default_locking_mode=LOCKING[mode]))
-        await self._database.change(lambda t: t.set("network", network, {"default_locking_mode": mode}))
-
-    async def _update(self, network: Ref, field: str, wanted: network_pb2.Network) -> None:
-        wanted.id = str(self._database.get("network", network)["uuid"])
-        request = network_service_pb2.UpdateNetworkRequest(network=wanted, update_mask=FieldMask(paths=[field]))
-        for agent in self._alive():
-            with suppress(HandleInvalid):  # it never heard of it
-                await agent.carry_out(agent.networks.UpdateNetwork, request)
 
     async def _told(self, agent: Agent, now: network_pb2.Network) -> Ref:
         return await self._database.change(lambda t: put_network(Book(t, agent.host), now))

@@ -8,7 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from xenhost.api.host.v1 import network_pb2, network_service_pb2
 from xenhost.pool.database.record import Record
 
-LOCKING: Final = {
+_LOCKING: Final = {
     "unlocked": network_pb2.EFFECTIVE_LOCKING_MODE_UNLOCKED,
     "disabled": network_pb2.EFFECTIVE_LOCKING_MODE_DISABLED,
 }
@@ -31,7 +31,7 @@ def network_spec(record: Record) -> network_pb2.Network:
 def network_update(record: Record, told: network_pb2.Network) -> network_service_pb2.UpdateNetworkRequest | None:
     """What makes a host's network as the pool's is; None: it is."""
     wanted = network_pb2.Network(
-        id=told.id, mtu=int(str(record["MTU"])), default_locking_mode=LOCKING[str(record["default_locking_mode"])]
+        id=told.id, mtu=int(str(record["MTU"])), default_locking_mode=_LOCKING[str(record["default_locking_mode"])]
     )
     paths: Sequence[str] = [
         *(["mtu"] if told.mtu != wanted.mtu else []),

@@ -165,7 +165,20 @@ def test_everything_of_a_host_is_shown_in_parts() -> None:
     controller = Controller(ControllerId(ID), ControllerProtocol.SSL, IPv4Address("192.0.2.9"), 6632)
     sdn = ControllerView(controller, connected=True, problem="")
     host = HostNetwork(
-        *("openvswitch", networks, (VIEW,), (bond,), (vlan,), (tunnel,), (sriov,), (sdn,), (), management, ("docker0",))
+        *(
+            "openvswitch",
+            networks,
+            (VIEW,),
+            (bond,),
+            (vlan,),
+            (tunnel,),
+            (sriov,),
+            (sdn,),
+            (),
+            management,
+            ("docker0",),
+        ),
+        igmp_snooping=True,
     )
     parts = list(host_network_to_proto(host))
     assert [len(part.networks) for part in parts] == [PART, PART, 1]
@@ -178,6 +191,7 @@ def test_everything_of_a_host_is_shown_in_parts() -> None:
     assert (list(whole.sriovs), list(whole.foreign_bridges)) == ([sriov_to_proto(sriov)], ["docker0"])
     assert (whole.switch, whole.management.pif_id) == (network_pb2.SWITCH_KIND_OPENVSWITCH, ID)
     assert whole.management.unconfirmed_until.ToDatetime(UTC) == NOW
+    assert whole.igmp_snooping
     assert list(whole.sdn_controllers) == [controller_to_proto(sdn)]
     assert (whole.sdn_controllers[0].address, whole.sdn_controllers[0].status.connected) == ("192.0.2.9", True)
     nothing = HostNetwork("sim", (), (), (), (), (), (), (), (), ManagementView(None, None), ())

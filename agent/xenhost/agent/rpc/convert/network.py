@@ -184,6 +184,7 @@ def host_network_to_proto(host: HostNetwork) -> Iterator[network_pb2.HostNetwork
         foreign_bridges=host.foreign_bridges,
         sdn_controllers=map(controller_to_proto, host.controllers),
         pvs_sites=map(site_to_proto, host.pvs_sites),
+        igmp_snooping=host.igmp_snooping,
     )
     lists = (host.networks, host.pifs, host.bonds, host.vlans, host.tunnels, host.sriovs)
     for start in range(0, max(1, *map(len, lists)), PART):

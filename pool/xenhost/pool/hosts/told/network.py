@@ -23,13 +23,14 @@ _SRIOV_MODE: Final = {
 
 
 def put_network(book: Book, told: network_pb2.Network) -> Ref:
-    """A network. What it is called is the pool's business once it is there."""
+    """A network. What it is called, and its settings, are the pool's business once it is there."""
     disabled = told.default_locking_mode == network_pb2.EFFECTIVE_LOCKING_MODE_DISABLED
     return book.put(
         "network",
         told.id,
-        {"bridge": told.bridge, "default_locking_mode": "disabled" if disabled else "unlocked"},
+        {"bridge": told.bridge},
         once={
+            "default_locking_mode": "disabled" if disabled else "unlocked",
             "name_label": told.name,
             "name_description": told.description,
             "MTU": told.mtu,
@@ -74,9 +75,25 @@ def put_pif(book: Book, told: network_pb2.Pif) -> Ref:
         },
         once={"other_config": text_map(told.other_config)},
     )
+    _put_snooping(book, ref)
     if status.HasField("metrics"):
         book.put_part("PIF_metrics", book.get("PIF", ref), "metrics", _metrics(status.metrics))
     return ref
+
+
+def put_snooping(book: Book) -> None:
+    """The bridges of this host follow IGMP as the pool's record says."""
+    for pif in book.get("host", book.host).refs("PIFs"):
+        _put_snooping(book, pif)
+
+
+def _put_snooping(book: Book, pif: Ref) -> None:
+    """Only a bridge of its own has it: not what is in a bond, or a VLAN, whose frames another PIF brings."""
+    record, pools = book.get("PIF", pif), book.transaction.rows("pool").values()
+    status = "unknown"
+    if pools and record["currently_attached"] and record["VLAN"] == NO_VLAN and record["bond_slave_of"] == NULL_REF:
+        status = "enabled" if any(pool["igmp_snooping_enabled"] for pool in pools) else "disabled"
+    book.transaction.set("PIF", pif, {"igmp_snooping_status": status})
 
 
 def _metrics(told: network_pb2.PifMetrics) -> dict[str, Value]:

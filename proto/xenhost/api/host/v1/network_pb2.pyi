@@ -106,9 +106,10 @@ class BondStatus(_message.Message):
     def __init__(self, links_up: _Optional[int] = ..., members: _Optional[_Iterable[_Union[BondMember, _Mapping]]] = ...) -> None: ...
 
 class HostNetwork(_message.Message):
-    __slots__ = ["bonds", "foreign_bridges", "management", "networks", "pifs", "pvs_sites", "sdn_controllers", "sriovs", "switch", "tunnels", "vlans"]
+    __slots__ = ["bonds", "foreign_bridges", "igmp_snooping", "management", "networks", "pifs", "pvs_sites", "sdn_controllers", "sriovs", "switch", "tunnels", "vlans"]
     BONDS_FIELD_NUMBER: _ClassVar[int]
     FOREIGN_BRIDGES_FIELD_NUMBER: _ClassVar[int]
+    IGMP_SNOOPING_FIELD_NUMBER: _ClassVar[int]
     MANAGEMENT_FIELD_NUMBER: _ClassVar[int]
     NETWORKS_FIELD_NUMBER: _ClassVar[int]
     PIFS_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +121,7 @@ class HostNetwork(_message.Message):
     VLANS_FIELD_NUMBER: _ClassVar[int]
     bonds: _containers.RepeatedCompositeFieldContainer[Bond]
     foreign_bridges: _containers.RepeatedScalarFieldContainer[str]
+    igmp_snooping: bool
     management: ManagementInterface
     networks: _containers.RepeatedCompositeFieldContainer[Network]
     pifs: _containers.RepeatedCompositeFieldContainer[Pif]
@@ -129,7 +131,7 @@ class HostNetwork(_message.Message):
     switch: SwitchKind
     tunnels: _containers.RepeatedCompositeFieldContainer[Tunnel]
     vlans: _containers.RepeatedCompositeFieldContainer[Vlan]
-    def __init__(self, switch: _Optional[_Union[SwitchKind, str]] = ..., management: _Optional[_Union[ManagementInterface, _Mapping]] = ..., networks: _Optional[_Iterable[_Union[Network, _Mapping]]] = ..., pifs: _Optional[_Iterable[_Union[Pif, _Mapping]]] = ..., bonds: _Optional[_Iterable[_Union[Bond, _Mapping]]] = ..., vlans: _Optional[_Iterable[_Union[Vlan, _Mapping]]] = ..., tunnels: _Optional[_Iterable[_Union[Tunnel, _Mapping]]] = ..., sriovs: _Optional[_Iterable[_Union[NetworkSriov, _Mapping]]] = ..., foreign_bridges: _Optional[_Iterable[str]] = ..., sdn_controllers: _Optional[_Iterable[_Union[SdnController, _Mapping]]] = ..., pvs_sites: _Optional[_Iterable[_Union[PvsSite, _Mapping]]] = ...) -> None: ...
+    def __init__(self, switch: _Optional[_Union[SwitchKind, str]] = ..., management: _Optional[_Union[ManagementInterface, _Mapping]] = ..., networks: _Optional[_Iterable[_Union[Network, _Mapping]]] = ..., pifs: _Optional[_Iterable[_Union[Pif, _Mapping]]] = ..., bonds: _Optional[_Iterable[_Union[Bond, _Mapping]]] = ..., vlans: _Optional[_Iterable[_Union[Vlan, _Mapping]]] = ..., tunnels: _Optional[_Iterable[_Union[Tunnel, _Mapping]]] = ..., sriovs: _Optional[_Iterable[_Union[NetworkSriov, _Mapping]]] = ..., foreign_bridges: _Optional[_Iterable[str]] = ..., sdn_controllers: _Optional[_Iterable[_Union[SdnController, _Mapping]]] = ..., pvs_sites: _Optional[_Iterable[_Union[PvsSite, _Mapping]]] = ..., igmp_snooping: bool = ...) -> None: ...
 
 class Ipv4Config(_message.Message):
     __slots__ = ["address", "dns", "gateway", "mode"]

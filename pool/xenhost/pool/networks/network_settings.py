@@ -1,0 +1,60 @@
+"""Settings of networks, which every host of the pool follows."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from xenhost.api.host.v1 import network_pb2
+from xenhost.core.network_settings import MAX_MTU, MIN_MTU
+from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.hosts.agent import Agent
+from xenhost.pool.networks.keeper import NetworkKeeper
+from xenhost.pool.networks.spec import network_update
+
+
+class NetworkSettings:
+    """Answers the messages that change them."""
+
+    def __init__(self, database: Database, keeper: NetworkKeeper) -> None:
+        self._database: Final = database
+        self._keeper: Final = keeper
+        keeper.add(self.follow)
+
+    def answers(self) -> Mapping[str, Implementation]:
+        """By method."""
+        return {
+            "network.set_MTU": self.set_mtu,
+            "network.set_default_locking_mode": self.set_default_locking_mode,
+        }
+
+    async def set_mtu(self, context: Context, network: Ref, value: int) -> None:
+        """Bytes of the largest frame, on all hosts, or as it was. Raises ApiError NO_HOSTS_AVAILABLE, INVALID_VALUE."""
+        if not MIN_MTU <= value <= MAX_MTU:
+            raise ApiError("INVALID_VALUE", "MTU", str(value))
+        await self._set(network, "MTU", value)
+
+    async def set_default_locking_mode(self, context: Context, network: Ref, mode: str) -> None:
+        """What VIFs may send that do not say, on all hosts, or as it was. Raises ApiError VIF_IN_USE."""
+        for vif in self._database.get("network", network).refs("VIFs"):
+            record = self._database.get("VIF", vif)
+            if record["currently_attached"] and record["locking_mode"] == "network_default":
+                raise ApiError("VIF_IN_USE", network, vif)
+        await self._set(network, "default_locking_mode", mode)
+
+    async def follow(self, agent: Agent, told: network_pb2.HostNetwork) -> None:
+        """See Part."""
+        records = {str(record["uuid"]): record for record in self._database.rows("network").values()}
+        for network in told.networks:
+            record = records.get(network.id)
+            if record is not None and (update := network_update(record, network)) is not None:
+                await agent.carry_out(agent.networks.UpdateNetwork, update)
+
+    async def _set(self, network: Ref, field: str, value: Value) -> None:
+        if not self._keeper.live():
+            raise ApiError("NO_HOSTS_AVAILABLE")
+        before = self._database.get("network", network)[field]
+        await self._keeper.change(
+            self.follow,
+            lambda t: t.set("network", network, {field: value}),
+            lambda t, _: t.set("network", network, {field: before}),
+        )

@@ -1,0 +1,197 @@
+"""Settings of networks that all hosts follow, through the Management API: at once, when they return, or not at all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from component.harness.agent import Agent as HostAgent
+from component.pool.conftest import Master, reporting
+from component.pool.test_networks import network, pif
+from xenhost.api.host.v1 import vif_service_pb2, vm_pb2, vm_service_pb2
+from xenhost.core.network import LockingMode, SwitchFeature
+from xenhost.core.network_records import Network
+from xenhost.drivers.sim.network.switch import SimSwitch
+from xenhost.pool.call import Ref
+
+
+@pytest.fixture
+async def pool(master: Master) -> Ref:
+    """The pool's record."""
+    return await master.database.change(lambda t: t.create("pool", {"igmp_snooping_enabled": False}))
+
+
+@asynccontextmanager
+async def two(master: Master, folder: Path) -> AsyncIterator[tuple[HostAgent, HostAgent]]:
+    """Hosts, which the master knows."""
+    (folder / "b").mkdir(exist_ok=True)
+    async with reporting(folder, master) as first, reporting(folder / "b", master) as second:
+        await master.until(lambda: len(master.database.rows("PIF")) == 8 and len(alive(master)) == 2)
+        yield first, second
+
+
+def alive(master: Master) -> list[Ref]:
+    return [host for host in master.database.rows("host") if master.agents.alive(host)]
+
+
+def own(agent: HostAgent, uuid: str) -> Network:
+    """A network as a host has it."""
+    assert agent.network is not None
+    (found,) = [view.network for view in agent.network.networks() if view.network.id == uuid]
+    return found
+
+
+def without(monkeypatch: pytest.MonkeyPatch, feature: SwitchFeature) -> None:
+    """Switches that cannot do that."""
+    features = property(lambda switch: frozenset(SwitchFeature) - {feature})
+    monkeypatch.setattr(SimSwitch, "features", features)
+
+
+async def test_a_host_that_was_away_is_told_when_it_returns(master: Master, tmp_path: Path) -> None:
+    async with two(master, tmp_path):
+        ref = await network(master, "LAN")
+    await master.until(lambda: not alive(master))
+    (uuid, bridge) = [await master.call(f"network.get_{field}", ref) for field in ("uuid", "bridge")]
+    async with reporting(tmp_path / "b", master) as here:
+        await master.until(lambda: alive(master))
+        await master.call("network.set_default_locking_mode", ref, "disabled")
+        await master.call("network.set_MTU", ref, 9000)
+        assert own(here, uuid).default_locking is LockingMode.DISABLED
+        async with reporting(tmp_path, master) as back:
+            assert own(back, uuid).bridge == bridge
+            await master.until(lambda: own(back, uuid).default_locking is LockingMode.DISABLED)
+            await master.until(lambda: own(back, uuid).mtu == 9000)
+            record = await master.call("network.get_record", ref)
+            assert (record["default_locking_mode"], record["MTU"]) == ("disabled", 9000)
+
+
+async def test_what_one_host_cannot_be_is_none(master: Master, tmp_path: Path) -> None:
+    async with two(master, tmp_path) as agents, agents[1].client() as client:
+        ref = await network(master, "LAN")
+        uuid = await master.call("network.get_uuid", ref)
+        vm = await client.create()
+        await client.done(client.vms.StartVm(vm_service_pb2.StartVmRequest(id=vm.id)))
+        plug = vif_service_pb2.PlugVifRequest(vm_id=vm.id, vif=vm_pb2.Vif(index=7, network=uuid))
+        await client.done(client.vifs.PlugVif(plug))  # the pool knows nothing of it
+        await master.refused("VIF_IN_USE", "network.set_default_locking_mode", ref, "disabled")
+        assert await master.call("network.get_default_locking_mode", ref) == "unlocked"
+        await master.until(lambda: all(own(each, uuid).default_locking is LockingMode.UNLOCKED for each in agents))
+
+
+async def test_igmp_is_followed_by_all_hosts(master: Master, pool: Ref, tmp_path: Path) -> None:
+    async with two(master, tmp_path):
+        eth0 = pif(master, "eth0")
+        await master.call("PIF.plug", eth0)
+        assert await master.call("PIF.get_igmp_snooping_status", eth0) == "disabled"
+    await master.until(lambda: not alive(master))
+    async with reporting(tmp_path / "b", master) as here:
+        await master.until(lambda: alive(master))
+        await master.call("pool.set_igmp_snooping_enabled", pool, True)
+        assert await master.call("pool.get_igmp_snooping_enabled", pool) is True
+        assert snoops(here)
+        async with reporting(tmp_path, master) as back:
+            await master.until(lambda: snoops(back))
+            await master.until(lambda: master.database.get("PIF", eth0)["igmp_snooping_status"] == "enabled")
+            await master.call("pool.set_igmp_snooping_enabled", pool, False)
+            assert not snoops(back)
+            assert not snoops(here)
+            assert await master.call("PIF.get_igmp_snooping_status", eth0) == "disabled"
+            await master.call("PIF.unplug", eth0)
+            assert await master.call("PIF.get_igmp_snooping_status", eth0) == "unknown"
+
+
+def snoops(agent: HostAgent) -> bool:
+    assert agent.network is not None
+    return agent.network.host_network().igmp_snooping
+
+
+async def test_igmp_that_a_switch_cannot_follow(
+    master: Master, pool: Ref, agent: HostAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, SwitchFeature.IGMP_SNOOPING)
+    code = "COULD_NOT_UPDATE_IGMP_SNOOPING_EVERYWHERE"
+    assert await master.refused(code, "pool.set_igmp_snooping_enabled", pool, True) == [code]
+    assert await master.call("pool.get_igmp_snooping_enabled", pool) is False
+
+
+def targets(agent: HostAgent) -> list[tuple[str, int]]:
+    """The SDN controllers of a host."""
+    assert agent.network is not None
+    return [(str(view.controller.address), view.controller.port) for view in agent.network.controllers()]
+
+
+async def test_an_sdn_controller_of_all_hosts(master: Master, tmp_path: Path) -> None:
+    async with two(master, tmp_path) as (first, _):
+        controller = await master.ref("SDN_controller.introduce", "ssl", "192.0.2.9", 0)
+        record = await master.call("SDN_controller.get_record", controller)
+        assert (record["protocol"], record["address"], record["port"]) == ("ssl", "192.0.2.9", 6632)
+        assert targets(first) == [("192.0.2.9", 6632)]
+        assert await master.refused("OPERATION_NOT_ALLOWED", "SDN_controller.introduce", "pssl") == [
+            "OPERATION_NOT_ALLOWED",
+            "SDN controller has been configured. Please forget it first.",
+        ]
+        vif = await master.database.change(
+            lambda t: t.create("VIF", {"VM": t.create("VM", {}), "network": next(iter(t.rows("network")))})
+        )
+        await master.refused("OPERATION_NOT_ALLOWED", "VIF.set_locking_mode", vif, "locked")
+        await master.call("VIF.set_locking_mode", vif, "disabled")
+    await master.until(lambda: not alive(master))
+    async with reporting(tmp_path / "b", master) as here:
+        await master.until(lambda: alive(master))
+        await master.call("SDN_controller.forget", controller)
+        assert targets(here) == []
+        assert not master.database.rows("SDN_controller")
+        async with reporting(tmp_path, master) as back:
+            await master.until(lambda: not targets(back))
+
+
+@pytest.mark.parametrize(
+    ("params", "failure"),
+    [
+        (("pssl", "192.0.2.9", 0), ["INVALID_VALUE", "address", "192.0.2.9"]),
+        (("pssl", "", 6640), ["INVALID_VALUE", "port", "6640"]),
+        (("ssl", "", 0), ["INVALID_VALUE", "address", ""]),
+        (("ssl", "somewhere", 0), ["INVALID_IP_ADDRESS_SPECIFIED", "address"]),
+        (("ssl", "2001:db8::9", 0), ["INVALID_IP_ADDRESS_SPECIFIED", "address"]),
+        (("ssl", "192.0.2.9", 65536), ["VALUE_NOT_SUPPORTED", "port", "65536", "Port out of range"]),
+    ],
+)
+async def test_an_sdn_controller_is_somewhere(master: Master, params: tuple[str, str, int], failure: list[str]) -> None:
+    assert await master.refused(failure[0], "SDN_controller.introduce", *params) == failure
+    assert not master.database.rows("SDN_controller")
+
+
+async def test_an_sdn_controller_that_a_switch_cannot_have(
+    master: Master, agent: HostAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, SwitchFeature.CONTROLLER)
+    await master.refused("OPENVSWITCH_NOT_ACTIVE", "SDN_controller.introduce", "ssl", "192.0.2.9", 0)
+    assert not master.database.rows("SDN_controller")
+
+
+async def test_a_controller_in_the_form_of_old_releases(master: Master, pool: Ref, agent: HostAgent) -> None:
+    await master.refused("INVALID_IP_ADDRESS_SPECIFIED", "pool.set_vswitch_controller", "somewhere")
+    await master.ref("SDN_controller.introduce", "pssl")
+    await master.call("pool.set_vswitch_controller", "192.0.2.9")
+    assert targets(agent) == [("192.0.2.9", 6632)]
+    assert master.only("SDN_controller")["address"] == "192.0.2.9"
+    assert await master.call("pool.get_vswitch_controller", pool) == "192.0.2.9"
+    await master.call("pool.set_vswitch_controller", "192.0.2.10")
+    assert targets(agent) == [("192.0.2.10", 6632)]
+    await master.call("pool.set_vswitch_controller", "")
+    assert targets(agent) == []
+    assert not master.database.rows("SDN_controller")
+
+
+async def test_a_setting_is_as_it_was_if_its_call_is_cancelled(master: Master, pool: Ref, agent: HostAgent) -> None:
+    ref = await network(master, "LAN")
+    uuid = await master.call("network.get_uuid", ref)
+    call = asyncio.create_task(master.call("network.set_default_locking_mode", ref, "disabled"))
+    await master.until(lambda: master.database.get("network", ref)["default_locking_mode"] == "disabled")
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert await master.call("network.get_default_locking_mode", ref) == "unlocked"
+    await master.until(lambda: own(agent, uuid).default_locking is LockingMode.UNLOCKED)
