@@ -7,12 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import grpc
 import pytest
 
 from component.harness.agent import Agent as HostAgent
 from component.harness.agent import running
-from xenhost.api.link.v1 import link_service_pb2_grpc
+from xenhost.api.tls_files import TlsFiles
 from xenhost.core.clock import Clock
 from xenhost.drivers.sim.config import Delays, SimConfig
 from xenhost.drivers.sim.world import World
@@ -26,8 +25,9 @@ from xenhost.pool.engine.task_calls import TaskCalls
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.host_parts import register_host_parts, register_schedules
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.dial import dialler
 from xenhost.pool.hosts.hosts import Hosts
-from xenhost.pool.hosts.link import OPTIONS, LinkServicer
+from xenhost.pool.hosts.link import listen
 from xenhost.pool.implementations import register_records
 from xenhost.pool.model.catalogue import MODEL
 from xenhost.system.clock import SystemClock
@@ -38,11 +38,12 @@ LEASE_SECONDS = 2.0
 class Master:
     """A database, the link that fills it, and what answers calls."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, tls: TlsFiles | None = None) -> None:
         self.address = f"unix:{folder}/master.sock"
         self.database = Database(MODEL, SqliteStore(folder / "pool.db"))
         self.hosts = Hosts(self.database, SystemClock(), LEASE_SECONDS)
-        self.agents = Agents(self.hosts)
+        self.agents = Agents(self.hosts, dialler(tls))
+        self.ports: tuple[int, ...] = ()
         self.tasks = Tasks(self.database, clock)
         answers = Implementations(MODEL)
         register_records(answers, self.database, clock)
@@ -81,20 +82,17 @@ class Master:
 
 
 @asynccontextmanager
-async def listening(folder: Path, clock: Clock | None = None) -> AsyncIterator[Master]:
-    """A master that agents can dial. `clock`: of all but the leases of hosts."""
+async def listening(folder: Path, clock: Clock | None = None, tls: TlsFiles | None = None) -> AsyncIterator[Master]:
+    """A master that agents can dial, with `tls` over TCP, too. `clock`: of all but the leases of hosts."""
     async with AsyncExitStack() as stack:
-        master = Master(folder, clock or SystemClock())
+        master = Master(folder, clock or SystemClock(), tls)
         await master.database.open()
         stack.push_async_callback(master.database.close)
         await stack.enter_async_context(master.tasks)
         stack.push_async_callback(master.agents.close)
-        server = grpc.aio.server(options=OPTIONS)
-        add: Any = link_service_pb2_grpc.add_LinkServiceServicer_to_server
-        add(LinkServicer(master.hosts), server)
-        server.add_insecure_port(master.address)
-        await server.start()
-        stack.push_async_callback(server.stop, None)
+        link = await listen(master.hosts, master.address, ["127.0.0.1:0"] if tls else [], tls)
+        stack.push_async_callback(link.close, None)
+        master.ports = link.ports
         for each in (master.hosts.watch(), master.parts.networks.run()):
             stack.callback(asyncio.create_task(each).cancel)
         yield master

@@ -32,10 +32,11 @@ from xenhost.api.host.v1 import (
     vm_service_pb2_grpc,
 )
 from xenhost.api.status import error_of, error_of_call
+from xenhost.core.config_error import ConfigError
 from xenhost.core.errors import XenhostError
-from xenhost.core.units import MIB
 from xenhost.pool.call import ApiError, Ref
 from xenhost.pool.hosts.attached import Attached
+from xenhost.pool.hosts.dial import DIAL_HERE, Dial
 from xenhost.pool.hosts.hosts import Hosts
 
 CALL_SECONDS: Final = 60.0
@@ -46,23 +47,7 @@ LOOK_SECONDS: Final = 0.5
 """Between two looks at an operation's progress; its end is seen at once."""
 CANCEL_SECONDS: Final = 30.0
 """How long an operation that was cancelled may take to undo itself before it is left alone."""
-_OPTIONS: Final = (
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
-    ("grpc.max_receive_message_length", 16 * MIB),
-)
-
 Progress = Callable[[float], None]
-Dial = Callable[[str], grpc.aio.Channel]
-"""Makes the channel to an endpoint, with the pool's certificates."""
-
-
-def dial_plainly(endpoint: str) -> grpc.aio.Channel:
-    """Without TLS: for unix sockets. Raises ValueError for anything else."""
-    if not endpoint.startswith("unix:"):
-        raise ValueError(f"{endpoint} is no unix socket; agents elsewhere are called over TLS")
-    return grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
 
 
 class Agent:
@@ -87,8 +72,8 @@ class Agent:
         self.controllers: Final[Any] = sdn_service_pb2_grpc.SdnControllerServiceStub(channel)  # type: ignore[no-untyped-call]
         self.pvs: Final[Any] = pvs_service_pb2_grpc.PvsServiceStub(channel)  # type: ignore[no-untyped-call]
         self.metrics: Final[Any] = metrics_service_pb2_grpc.MetricsServiceStub(channel)  # type: ignore[no-untyped-call]
-        self.hosts: Final[Any] = host_service_pb2_grpc.HostServiceStub(channel)  # type: ignore[no-untyped-call]
         self._consoles: Final[Any] = console_service_pb2_grpc.ConsoleServiceStub(channel)  # type: ignore[no-untyped-call]
+        self.hosts: Final[Any] = host_service_pb2_grpc.HostServiceStub(channel)  # type: ignore[no-untyped-call]
         self._operations: Final[Any] = operations_pb2_grpc.OperationsStub(channel)
         self._log: Final = structlog.get_logger("xenpoold.agent")
 
@@ -208,7 +193,7 @@ class Agent:
 class Agents:
     """The agents of the hosts that are alive."""
 
-    def __init__(self, hosts: Hosts, dial: Dial = dial_plainly) -> None:
+    def __init__(self, hosts: Hosts, dial: Dial = DIAL_HERE) -> None:
         self._hosts: Final = hosts
         self._dial: Final = dial
         self._agents: Final[dict[str, tuple[str, Agent]]] = {}
@@ -225,7 +210,12 @@ class Agents:
             if agent is not None:
                 self._closing.add(closing := asyncio.ensure_future(agent.close(CALL_SECONDS)))
                 closing.add_done_callback(self._closing.discard)
-            agent = Agent(host, self._dial(member.endpoints[0]), lambda: self.alive(host))
+            try:
+                channel = self._dial(member.endpoints[0])
+            except ConfigError as error:
+                structlog.get_logger("xenpoold.agent").error("an agent cannot be called", host=host, reason=str(error))
+                raise ApiError("HOST_OFFLINE", host) from error
+            agent = Agent(host, channel, lambda: self.alive(host))
             self._agents[member.uuid] = member.session, agent
         return agent
 

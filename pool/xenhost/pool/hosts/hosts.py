@@ -80,9 +80,22 @@ class Hosts:
         """The host whose current session that is."""
         return self._sessions.get(name)
 
-    async def register(self, told: host_service_pb2.Host, endpoints: Iterable[str], address: str) -> str:
-        """A host introduces itself; the name of its session. An older session of it ends. Raises ApiError."""
-        ref = await self._database.change(lambda t: put_host(Book(t, NULL_REF), told, address, self._now()))
+    async def register(
+        self, told: host_service_pb2.Host, endpoints: Iterable[str], address: str, here: bool = False
+    ) -> str:
+        """A host introduces itself; the name of its session. An older session of it ends. Raises ApiError.
+
+        `here`: it is the one that we run on, and so the pool's master.
+        """
+
+        def put(transaction: Transaction) -> Ref:
+            host = put_host(Book(transaction, NULL_REF), told, address, self._now())
+            if here:
+                for pool in tuple(transaction.rows("pool")):
+                    transaction.set("pool", pool, {"master": host})
+            return host
+
+        ref = await self._database.change(put)
         self._forget(told.id)
         member = Member(told.id, ref, address, str(uuid4()), tuple(endpoints), self._clock.monotonic())
         member.known = self._known(ref)

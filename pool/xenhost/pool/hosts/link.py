@@ -1,6 +1,8 @@
 """LinkService, which each agent dials: it registers and reports, and is told until when it is trusted."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import unquote
@@ -9,7 +11,11 @@ import grpc
 import structlog
 from google.protobuf.duration_pb2 import Duration
 
+from xenhost.api.credentials import server_credentials
 from xenhost.api.link.v1 import link_service_pb2, link_service_pb2_grpc
+from xenhost.api.tls_files import TlsFiles
+from xenhost.core.config_error import ConfigError
+from xenhost.core.ids import is_uuid
 from xenhost.core.units import MIB
 from xenhost.pool.call import ApiError
 from xenhost.pool.hosts.hosts import Hosts, Member
@@ -37,11 +43,14 @@ class LinkServicer(link_service_pb2_grpc.LinkServiceServicer):
         self, request: link_service_pb2.RegisterRequest, context: Any
     ) -> link_service_pb2.RegisterResponse:
         """Introduce a host."""
-        if not request.host.id or len(request.endpoints) > MAX_ENDPOINTS:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a host has an id, and no more than 16 endpoints")
+        if not is_uuid(request.host.id) or len(request.endpoints) > MAX_ENDPOINTS:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a host has a UUID, and no more than 16 endpoints")
         if not self._hosts.admits(request.host.id):
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"host {request.host.id} is no member of this pool")
-        session = await self._hosts.register(request.host, request.endpoints, address_of(context.peer()))
+        here = context.peer().startswith("unix:")
+        # a unix socket that another machine names would be one of ours
+        endpoints = [each for each in request.endpoints if here or not each.startswith("unix:")]
+        session = await self._hosts.register(request.host, endpoints, address_of(context.peer()), here)
         lease = self._hosts.lease_seconds
         return link_service_pb2.RegisterResponse(
             session=session, heartbeat_interval=_duration(lease / HEARTBEATS_PER_LEASE), lease=_duration(lease)
@@ -65,6 +74,42 @@ class LinkServicer(link_service_pb2_grpc.LinkServiceServicer):
                 self._log.error("a report cannot be written down", host=member.uuid, error=error.as_xenapi())
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "the master's database failed")
             yield link_service_pb2.ReportResponse(acknowledged=request.sequence)
+
+
+async def listen(hosts: Hosts, socket: str, addresses: Sequence[str], files: TlsFiles | None) -> "Listening":
+    """Answer agents: that of this machine at a unix socket, and with `files` others at `host:port`.
+
+    Only who shows a certificate of the pool's CA is answered there. Raises ConfigError.
+    """
+    server = grpc.aio.server(options=OPTIONS)
+    add: Any = link_service_pb2_grpc.add_LinkServiceServicer_to_server
+    add(LinkServicer(hosts), server)
+    server.add_insecure_port(socket)
+    ports = []
+    if addresses and files is None:
+        raise ConfigError("agents of other machines are answered with TLS alone, which is not set up")
+    for address in addresses:
+        assert files is not None
+        credentials = await asyncio.to_thread(server_credentials, files, structlog.get_logger("xenpoold.link"))
+        try:
+            ports.append(server.add_secure_port(address, credentials))
+        except RuntimeError as error:
+            raise ConfigError(f"{address} cannot be listened on; is another process there?") from error
+    await server.start()
+    return Listening(server, tuple(ports))
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What agents dial."""
+
+    server: grpc.aio.Server
+    ports: tuple[int, ...]
+    """Of the addresses, in their order."""
+
+    async def close(self, grace: float | None) -> None:
+        """Calls under way get so many seconds."""
+        await self.server.stop(grace)
 
 
 def address_of(peer: str) -> str:
