@@ -12,7 +12,6 @@ import structlog
 
 from xenhost.api.link.v1 import link_service_pb2_grpc
 from xenhost.core.clock import Clock
-from xenhost.pool.call import NULL_REF, Ref
 from xenhost.pool.consoles.handlers import ConsoleHandlers
 from xenhost.pool.consoles.records import ConsoleRecords
 from xenhost.pool.database.database import Database
@@ -25,6 +24,10 @@ from xenhost.pool.first import ensure_first
 from xenhost.pool.front import Front, FrontSettings, build_front
 from xenhost.pool.host_parts import register_host_parts, register_schedules
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.certificates.server import ServerCertificates
+from xenhost.pool.hosts.certificates.store import TrustStore
+from xenhost.pool.hosts.certificates.trusted import TrustedCertificates
+from xenhost.pool.hosts.coordinator import master_host
 from xenhost.pool.hosts.hosts import Hosts
 from xenhost.pool.hosts.link import OPTIONS, LinkServicer
 from xenhost.pool.hosts.ssh import HostSsh
@@ -97,6 +100,10 @@ async def running(
             },
             tasks=tasks,
         )
+        certificates = ServerCertificates(database, front.listener, settings.front.listen.tls_folder, clock)
+        trust = TrustedCertificates(database, TrustStore(settings.state_dir / "trust"), clock)
+        for each in (certificates, trust):
+            answers.register_all(each.answers())
         front.book.listeners.extend((events.forget, consoles.session_ended))
         ConsoleRecords(database, lambda: front.listener.door(master_address(database))).begin()
         background = [
@@ -116,16 +123,10 @@ async def running(
         await front.open()
         stack.push_async_callback(front.close, 1.0)
         background.append(asyncio.create_task(front.run(), name="sessions"))
+        beginning = asyncio.create_task(certificates.begin(), name="certificates")
+        stack.push_async_callback(_end, [beginning])
         log.info("ready", objects=objects, http=front.listener.http_ports, https=front.listener.https_ports)
         yield Master(database, hosts, agents, tasks, dispatcher, front, background)
-
-
-def master_host(database: Database) -> Ref:
-    """The host that the master runs on: that of the pool's record, once it is known."""
-    pool = next(iter(database.rows("pool").values()), None)
-    if pool is not None and pool["master"] != NULL_REF:
-        return pool.one("master")
-    return next(iter(database.rows("host")), NULL_REF)
 
 
 def master_address(database: Database) -> str:

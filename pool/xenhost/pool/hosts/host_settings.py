@@ -7,6 +7,7 @@ from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementa
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.coordinator import master_host
 
 _DISPLAY: Final = {
     ("enabled", True): "enabled",
@@ -67,8 +68,7 @@ class HostSettings:
         await self._set(host, {"numa_affinity_policy": value})
 
     async def _clear_guidance(self, context: Context) -> None:
-        pool = next(iter(self._database.rows("pool").values()))
-        await self._set(pool.one("master"), {"pending_guidances": ()})
+        await self._set(master_host(self._database), {"pending_guidances": ()})
 
     async def _removed(self, context: Context, *_: Value) -> None:
         raise ApiError("MESSAGE_REMOVED")

@@ -9,6 +9,7 @@ from xenhost.api.host.v1 import host_service_pb2 as pb
 from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.coordinator import master_host
 
 PATIENCE: Final = 2 * 86_400.0
 """Seconds: longer than any agent lets one run."""
@@ -73,9 +74,8 @@ class HostPlugins:
             raise ApiError("HOST_IS_LIVE", host)
         if not record["power_on_mode"]:
             raise ApiError("HOST_POWER_ON_MODE_DISABLED")
-        pool = next(iter(self._database.rows("pool").values()))
         args = {"remote_host_uuid": str(record["uuid"])}
-        if await self.call_plugin(context, pool.one("master"), *POWER_ON, args) != _SUCCEEDED:
+        if await self.call_plugin(context, master_host(self._database), *POWER_ON, args) != _SUCCEEDED:
             raise ApiError("INTERNAL_ERROR", "The host failed to power on.")
 
 

@@ -7,6 +7,7 @@ from xenhost.api.host.v1 import host_service_pb2 as pb
 from xenhost.pool.call import ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.coordinator import master_host
 from xenhost.pool.hosts.host_settings import HostSettings
 
 
@@ -42,8 +43,7 @@ class HostPower:
 
     async def _stop_agent(self, context: Context) -> None:
         """Of the master's host; VMs run on."""
-        pool = next(iter(self._database.rows("pool").values()))
-        await self._send(pool.one("master"), pb.STOP_ACTION_STOP_AGENT)
+        await self._send(master_host(self._database), pb.STOP_ACTION_STOP_AGENT)
 
     async def _refuse_emergency(self, context: Context, interface: str) -> None:
         raise ApiError("NOT_IN_EMERGENCY_MODE")

@@ -1,5 +1,7 @@
 """The certificate that clients see: made at the first start, replaced by whatever an administrator puts there.
 
+What the API installs is one file with key and certificates, so that they change together; it goes before the others.
+
 RSA, as the cipher suites of xapi's peers want (tls_policy.ml).
 """
 
@@ -17,6 +19,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 CERTIFICATE: Final = "xenpoold.crt"
 KEY: Final = "xenpoold.key"
+INSTALLED: Final = "xenpoold.pem"
+_BEGIN: Final = "-----BEGIN CERTIFICATE-----"
+_END: Final = "-----END CERTIFICATE-----"
 _BITS: Final = 2048
 _DAYS: Final = 3650
 _MAX_COMMON_NAME: Final = 64
@@ -27,16 +32,40 @@ def ensure_certificate(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:
 
     Raises OSError.
     """
+    if (installed := folder / INSTALLED).exists():
+        return installed, installed
     certificate, key = folder / CERTIFICATE, folder / KEY
     if not (certificate.exists() and key.exists()):
         folder.mkdir(parents=True, exist_ok=True, mode=0o755)
-        made = rsa.generate_private_key(public_exponent=65537, key_size=_BITS)
+        made, signed = make_certificate(names)
         pem = made.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         _write(key, pem, 0o600)  # first: a key without certificate is made anew, a certificate without key is useless
-        _write(certificate, _self_signed(made, names).public_bytes(serialization.Encoding.PEM), 0o644)
+        _write(certificate, signed.public_bytes(serialization.Encoding.PEM), 0o644)
     return certificate, key
+
+
+def make_certificate(names: Sequence[str]) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
+    """A new key, and a certificate that it signs itself. Blocks for a second."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_BITS)
+    return key, _self_signed(key, names)
+
+
+def install_certificate(folder: Path, content: bytes) -> None:
+    """Key, certificate and chain, from now on. Blocks. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+    _write(folder / INSTALLED, content, 0o600)
+
+
+def shown_certificate(folder: Path) -> str:
+    """The certificate alone, as PEM; empty if there is none. Blocks. Raises OSError."""
+    path = folder / (INSTALLED if (folder / INSTALLED).exists() else CERTIFICATE)
+    if not path.exists():
+        return ""
+    _, begin, rest = path.read_text("ascii").partition(_BEGIN)
+    body, end, _ = rest.partition(_END)
+    return f"{begin}{body}{end}\n" if end else ""
 
 
 def _self_signed(key: rsa.RSAPrivateKey, names: Sequence[str]) -> x509.Certificate:

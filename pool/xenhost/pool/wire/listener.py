@@ -71,6 +71,7 @@ class PoolListener:
         self._routes = Routes(routes)
         self._server = HttpServer(self._handle, settings.limits, clock, log)
         self._context: ssl.SSLContext | None = None
+        self.https_only = settings.https_only
         self.http_ports: Sequence[int] = ()
         self.https_ports: Sequence[int] = ()
 
@@ -117,7 +118,7 @@ class PoolListener:
 
     async def _handle(self, request: Request) -> Response:
         settings = self._settings
-        if settings.https_only and request.peer.listener == HTTP:
+        if self.https_only and request.peer.listener == HTTP:
             return self._elsewhere(request)
         response = await self._routes(request)
         if settings.hsts_seconds > 0 and request.peer.tls:

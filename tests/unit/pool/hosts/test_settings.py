@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from kit.clock import START, FakeClock
@@ -16,11 +17,15 @@ from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.hosts import Hosts
 
 
+def nobody(endpoint: str) -> grpc.aio.Channel:
+    raise AssertionError(f"{endpoint} is called, though no host has registered")
+
+
 @asynccontextmanager
 async def pool(folder: Path) -> AsyncIterator[tuple[Heart, Ref]]:
     clock = FakeClock(auto=False)
     async with heart(folder, clock) as found:
-        for part in administration(found.database, Agents(Hosts(found.database, clock, 10.0)), clock):
+        for part in administration(found.database, Agents(Hosts(found.database, clock, 10.0), nobody), clock):
             found.implementations.register_all(part.answers())
         yield found, await found.make("pool")
 

@@ -1,0 +1,1 @@
+"""Certificates: the one that clients see, and those that the pool trusts."""
