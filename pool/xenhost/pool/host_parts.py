@@ -12,9 +12,12 @@ from xenhost.pool.hosts.answers import HostAnswers
 from xenhost.pool.metrics.sources import DataSources
 from xenhost.pool.networks.keeper import NetworkKeeper
 from xenhost.pool.networks.networking import networking
+from xenhost.pool.storage.moving import VdiMoves
 from xenhost.pool.storage.pbds import Pbds
+from xenhost.pool.storage.probes import Probes
 from xenhost.pool.storage.srs import Srs
 from xenhost.pool.storage.streams import VdiStreams
+from xenhost.pool.storage.tracking import VdiTracking
 from xenhost.pool.storage.vdi_work import VdiWork
 from xenhost.pool.storage.vdis import Vdis
 from xenhost.pool.vms.advice import Advice
@@ -34,6 +37,7 @@ class HostParts:
     """Those that others need."""
 
     streams: VdiStreams
+    tracking: VdiTracking
     busy: Busy
     making: VmMaking
     networks: NetworkKeeper
@@ -57,7 +61,8 @@ def register_host_parts(
     power = VmPower(database, agents, tasks, busy, clock)
     vdi_busy = Busy(database, "VDI")
     streams, vdi_work = VdiStreams(database, agents, tasks, vdi_busy), VdiWork(database, agents, tasks, vdi_busy)
-    making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, vdi_work, streams)
+    tracking = VdiTracking(database, vdi_work)
+    making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, vdi_work, streams, tracking)
     for part in (
         making,
         vdis,
@@ -68,6 +73,9 @@ def register_host_parts(
         Recovery(database),
         VmSizes(database),
         advice,
+        VdiMoves(database, agents, vdi_work, vdis),
+        tracking,
+        Probes(database, agents),
         Srs(database, agents, tasks),
         Pbds(database, agents, tasks),
         HostAnswers(database, agents),
@@ -75,4 +83,4 @@ def register_host_parts(
     ):
         implementations.register_all(part.answers())
     advice.begin()
-    return HostParts(streams, busy, making, networks.keeper)
+    return HostParts(streams, tracking, busy, making, networks.keeper)

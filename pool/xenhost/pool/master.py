@@ -104,7 +104,7 @@ async def running(
         trust = TrustedCertificates(database, TrustStore(settings.state_dir / "trust"), clock)
         for each in (certificates, trust):
             answers.register_all(each.answers())
-        front.book.listeners.extend((events.forget, consoles.session_ended))
+        front.book.listeners.extend((events.forget, consoles.session_ended, parts.tracking.session_ended))
         ConsoleRecords(database, lambda: front.listener.door(master_address(database))).begin()
         background = [
             asyncio.create_task(hosts.watch(), name="leases"),

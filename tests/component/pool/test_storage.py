@@ -258,7 +258,6 @@ async def test_an_sr_is_renamed_on_its_host(master: Master, agent: HostAgent, tm
     assert await master.call("SR.get_name_label", repository) == "disks"
     assert await master.call("SR.get_name_description", repository) == "of guests"
     await master.refused("INVALID_VALUE", "SR.set_name_label", repository, "")
-    await master.refused("NOT_IMPLEMENTED", "SR.set_shared", repository, True)
 
 
 async def test_what_a_lost_host_has_is_not_forgotten_behind_its_back(master: Master, tmp_path: Path) -> None:

@@ -139,6 +139,7 @@ class VdiServicer(vdi_service_pb2_grpc.VdiServiceServicer):
             0,
             bounds.name(request.name, "name") or origin.vdi.name,
             bounds.text(request.description, "description"),
+            origin.vdi.type,
             sm_config=bounds.pairs(request.sm_config, "sm_config"),
         )
         return await self._submit(CopyVdi(vdi, sr, new, bounds.rate(request.bytes_per_second)), request.request_id)

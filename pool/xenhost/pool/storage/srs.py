@@ -15,6 +15,7 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.storage import remove_sr
+from xenhost.pool.storage.pbds import Pbds
 from xenhost.pool.storage.reach import agent_of_sr, live_agents_of_sr, pbds_of
 from xenhost.pool.storage.sr_work import SrWork
 
@@ -22,9 +23,10 @@ from xenhost.pool.storage.sr_work import SrWork
 class Srs:
     """Answers the messages of SRs."""
 
-    def __init__(self, database: Database, agents: Agents, tasks: Tasks) -> None:
+    def __init__(self, database: Database, agents: Agents, tasks: Tasks, pbds: Pbds) -> None:
         self._database: Final = database
         self._agents: Final = agents
+        self._pbds: Final = pbds
         self._work: Final = SrWork(database, tasks)
         self._log: Final = structlog.get_logger("xenpoold.storage")
 
@@ -35,6 +37,12 @@ class Srs:
             "SR.destroy": self.destroy,
             "SR.forget": self.forget,
             "SR.scan": self.scan,
+            "SR.update": self.scan,
+            "SR.set_shared": self.set_shared,
+            "SR.assert_can_host_ha_statefile": self.no_database,
+            "SR.assert_supports_database_replication": self.no_database,
+            "SR.enable_database_replication": self.no_database,
+            "SR.disable_database_replication": self.keep_no_database,
             "SR.set_name_label": self.set_name_label,
             "SR.set_name_description": self.set_name_description,
         }
@@ -52,7 +60,10 @@ class Srs:
         shared: bool,
         sm_config: Mapping[str, Value],
     ) -> Ref:
-        """A new SR, attached to that host. Raises ApiError: what its driver says."""
+        """A new SR, attached to that host; a shared one to all hosts that are alive, and the log says if one could not.
+
+        Raises ApiError: what its driver says.
+        """
         agent = self._agents.agent(host)
         wanted = storage_pb2.Sr(
             id=str(uuid4()),
@@ -65,7 +76,15 @@ class Srs:
             sm_config={key: str(value) for key, value in sm_config.items()},
         )
         request = sr_service_pb2.CreateSrRequest(sr=wanted, size_bytes=max(0, physical_size))
-        return await self._work.made(context, agent, agent.srs.CreateSr, request)
+        sr = await self._work.made(context, agent, agent.srs.CreateSr, request)
+        others = [each for each in tuple(self._database.rows("host")) if each != host] if shared else []
+        for other in filter(self._agents.alive, others):
+            try:
+                pbd = await self._pbds.create(context, {"host": other, "SR": sr, "device_config": device_config})
+                await self._pbds.plug(context, pbd)
+            except (XenhostError, ApiError) as error:
+                self._log.warning("an SR is not attached to a host", sr=wanted.id, host=other, reason=str(error))
+        return sr
 
     async def destroy(self, context: Context, sr: Ref) -> None:
         """It holds no VDI and is plugged nowhere; one host destroys it, the others forget it.
@@ -100,10 +119,30 @@ class Srs:
             await self._database.change(lambda t: remove_sr(t, sr))
 
     async def scan(self, context: Context, sr: Ref) -> None:
-        """Find what is new in it, and what is gone."""
+        """Find what is new in it, and what is gone, and how full it is."""
         agent = agent_of_sr(self._database, self._agents, sr)
         request = sr_service_pb2.ScanSrRequest(id=str(self._database.get("SR", sr)["uuid"]))
         await self._work.made(context, agent, agent.srs.ScanSr, request)
+
+    async def set_shared(self, context: Context, sr: Ref, value: bool) -> None:
+        """May several hosts have PBDs of it? Raises ApiError SR_HAS_MULTIPLE_PBDS."""
+        pbds = self._database.get("SR", sr).refs("PBDs")
+        if not value and len(pbds) > 1:
+            raise ApiError("SR_HAS_MULTIPLE_PBDS", *pbds)
+        await self._database.change(lambda t: t.set("SR", sr, {"shared": value}))
+
+    async def no_database(self, context: Context, sr: Ref) -> None:
+        """Raises ApiError SR_NO_PBDS unless all hosts have it plugged, else SR_OPERATION_NOT_SUPPORTED.
+
+        There is neither high availability nor a database on an SR.
+        """
+        plugged = {pbd.one("host") for pbd in pbds_of(self._database, sr) if pbd["currently_attached"]}
+        if not plugged.issuperset(self._database.rows("host")):
+            raise ApiError("SR_NO_PBDS", sr)
+        raise ApiError("SR_OPERATION_NOT_SUPPORTED", sr)
+
+    async def keep_no_database(self, context: Context, sr: Ref) -> None:
+        """No-op: there never is one."""
 
     async def set_name_label(self, context: Context, sr: Ref, value: str) -> None:
         """What it is called, on the SR too if it is attached. Raises ApiError INVALID_VALUE for none."""

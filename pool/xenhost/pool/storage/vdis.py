@@ -18,19 +18,23 @@ from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.told.storage import remove_vdi
 from xenhost.pool.storage.reach import agent_of_sr, agent_of_srs, live_agents_of_sr, pbds_of
 from xenhost.pool.storage.streams import RAW, VHD, VdiStreams
+from xenhost.pool.storage.tracking import VdiTracking
 from xenhost.pool.storage.vdi_work import VdiWork
 
-_ON_BOOT: Final = {"persist": storage_pb2.ON_BOOT_PERSIST, "reset": storage_pb2.ON_BOOT_RESET}
+ON_BOOT: Final = {"persist": storage_pb2.ON_BOOT_PERSIST, "reset": storage_pb2.ON_BOOT_RESET}
 
 
 class Vdis:
     """Answers the messages of VDIs."""
 
-    def __init__(self, database: Database, agents: Agents, work: VdiWork, streams: VdiStreams) -> None:
+    def __init__(
+        self, database: Database, agents: Agents, work: VdiWork, streams: VdiStreams, tracking: VdiTracking
+    ) -> None:
         self._database: Final = database
         self._agents: Final = agents
         self._work: Final = work
         self._streams: Final = streams
+        self._tracking: Final = tracking
         self._accessors: Final = Accessors(database)
 
     def answers(self) -> Mapping[str, Implementation]:
@@ -86,6 +90,7 @@ class Vdis:
         vbds = self._unused(vdi, "destroy")
         agent = self._work.agent(vdi)
         request = vdi_service_pb2.DestroyVdiRequest(id=self._work.uuid(vdi))
+        await self._tracking.withdraw(vdi)
         with self._work.doing(context, vdi, "destroy"):
             await self._work.run(context, agent, agent.vdis.DestroyVdi, request)
 
@@ -171,6 +176,7 @@ class Vdis:
             wanted = storage_pb2.Vdi(
                 name=str(origin["name_label"]),
                 description=str(origin["name_description"]),
+                type=f"VDI_TYPE_{str(origin['type']).upper()}",
                 virtual_size_bytes=image.virtual_size,
             )
             return await self._streams.make(context, target, wanted, image.pieces)
@@ -202,7 +208,7 @@ class Vdis:
 
     async def set_on_boot(self, context: Context, vdi: Ref, value: str) -> None:
         """Does a start of the VM keep its content?"""
-        await self.change(context, vdi, storage_pb2.Vdi(on_boot=_ON_BOOT[value]), "on_boot")
+        await self.change(context, vdi, storage_pb2.Vdi(on_boot=ON_BOOT[value]), "on_boot")
 
     async def update(self, context: Context, vdi: Ref) -> None:
         """What the pool has of its name and its notes is written to the SR."""

@@ -29,7 +29,6 @@ def put_sr(book: Book, told: storage_pb2.Sr) -> Ref:
         {
             "type": told.type,
             "content_type": told.content_type,
-            "shared": told.shared,
             "physical_size": status.physical_size_bytes,
             "physical_utilisation": status.physical_utilisation_bytes,
             "virtual_allocation": status.virtual_allocation_bytes,
@@ -39,6 +38,7 @@ def put_sr(book: Book, told: storage_pb2.Sr) -> Ref:
         once={
             "name_label": told.name,
             "name_description": told.description,
+            "shared": told.shared,
             "other_config": text_map(told.other_config),
         },
     )
