@@ -428,7 +428,6 @@ async def socket(pool: Pool, target: str, session: Ref, *subprotocols: str) -> A
         f"ws://127.0.0.1:{pool.port}{target}",
         subprotocols=list(subprotocols) or None,
         extra_headers={"Cookie": f"session_id={session}"},
-        compression=None,
     ) as made:
         yield made
 
@@ -556,6 +555,8 @@ async def test_xe_talks_at_the_serial_console(pool: Pool) -> None:
     session = pool.session()
     ran = await xe(pool.port, f"session_id={session}", "console", f"uuid={uuid}")
     (url,) = ran.connected
+    listed = await xe(pool.port, f"session_id={session}", "console-list", f"vm-uuid={uuid}", "protocol=VT100")
+    assert url.partition("&")[0] in listed.out[0]
     assert url == f"http://127.0.0.1:{pool.port}/console?uuid={pool.console(vm, 'vt100')}&session_id={session}"
     assert (ran.status, ran.out) == (0, ["Connecting to console on VM seen. Press Ctrl + ']' to quit."])
     head, line = await pool.opened(f"CONNECT {url.partition(str(pool.port))[2]} HTTP/1.0", "content-length: 0")
