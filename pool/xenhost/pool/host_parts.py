@@ -61,7 +61,7 @@ def register_host_parts(
     power = VmPower(database, agents, tasks, busy, clock)
     vdi_busy = Busy(database, "VDI")
     streams, vdi_work = VdiStreams(database, agents, tasks, vdi_busy), VdiWork(database, agents, tasks, vdi_busy)
-    tracking = VdiTracking(database, vdi_work)
+    tracking, pbds = VdiTracking(database, vdi_work), Pbds(database, agents, tasks)
     making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, vdi_work, streams, tracking)
     for part in (
         making,
@@ -76,8 +76,8 @@ def register_host_parts(
         VdiMoves(database, agents, vdi_work, vdis),
         tracking,
         Probes(database, agents),
-        Srs(database, agents, tasks),
-        Pbds(database, agents, tasks),
+        pbds,
+        Srs(database, agents, tasks, pbds),
         HostAnswers(database, agents),
         DataSources(database, agents),
     ):
