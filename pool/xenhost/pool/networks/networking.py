@@ -10,6 +10,7 @@ from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.networks.bonds import Bonds
 from xenhost.pool.networks.controllers import Controllers
 from xenhost.pool.networks.keeper import NetworkKeeper
+from xenhost.pool.networks.management import Management
 from xenhost.pool.networks.network_settings import NetworkSettings
 from xenhost.pool.networks.networks import Networks
 from xenhost.pool.networks.pifs import Pifs
@@ -42,5 +43,6 @@ def networking(database: Database, agents: Agents, clock: Clock) -> Networking:
         Tunnels(database, agents),
         Sriovs(database, agents),
         Vifs(database, agents),
+        Management(database, agents),
     )
     return Networking(parts, keeper)
