@@ -36,6 +36,7 @@ from xenhost.pool.metrics.handlers import MetricsHandlers
 from xenhost.pool.model.catalogue import MODEL
 from xenhost.pool.session.authenticator import Authenticator
 from xenhost.pool.storage.raw_vdis import RawVdis
+from xenhost.pool.xva.parts import register_xva
 
 LEASE_SECONDS: Final = 15.0
 STORE: Final = "pool.db"
@@ -88,6 +89,10 @@ async def running(
         events = register_engine(answers, database, changelog, tasks, clock)
         parts = register_host_parts(answers, database, agents, tasks, clock)
         scheduler = register_schedules(answers, database, tasks, clock)
+        xva = register_xva(
+            *(answers, database, agents, tasks, parts),
+            *(lambda: master_host(database), settings.front.version, clock),
+        )
         dispatcher = ModelDispatcher(database, tasks, answers, clock)
         consoles = ConsoleHandlers(database, agents, clock)
         front = build_front(
@@ -96,6 +101,7 @@ async def running(
             more=lambda gate: {
                 **MetricsHandlers(database, agents, lambda: master_host(database)).routes(gate),
                 **RawVdis(database, tasks, parts.streams).routes(gate),
+                **xva.handlers.routes(gate),
                 **consoles.routes(gate),
             },
             tasks=tasks,
@@ -112,6 +118,7 @@ async def running(
             asyncio.create_task(parts.networks.run(), name="networks"),
             asyncio.create_task(HostSsh(database, agents, clock).watch(), name="ssh"),
             asyncio.create_task(scheduler.run(), name="schedules"),
+            asyncio.create_task(xva.unfinished.run(), name="imports"),
         ]
         stack.push_async_callback(_end, background)
         server = grpc.aio.server(options=OPTIONS)

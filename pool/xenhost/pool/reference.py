@@ -31,6 +31,7 @@ from xenhost.pool.schema.model import Model
 from xenhost.pool.session.authenticator import FixedUsers
 from xenhost.pool.session.table import SessionLimits
 from xenhost.pool.wire.listener import ListenSettings
+from xenhost.pool.xva.parts import register_xva
 
 _WORDS: Final = {
     Answer.IMPLEMENTED: "works",
@@ -128,7 +129,9 @@ def registered(database: Database, clock: Clock, folder: Path) -> Implementation
     tasks = Tasks(database, clock)
     register_records(implementations, database, clock)
     register_engine(implementations, database, Changelog(database, 0), tasks, clock)
-    register_host_parts(implementations, database, Agents(Hosts(database, clock, 1.0)), tasks, clock)
+    agents = Agents(Hosts(database, clock, 1.0))
+    parts = register_host_parts(implementations, database, agents, tasks, clock)
+    register_xva(implementations, database, agents, tasks, parts, lambda: NULL_REF, "", clock)
     register_schedules(implementations, database, tasks, clock)
     dispatcher = ModelDispatcher(database, tasks, implementations, clock)
     listen = ListenSettings((), (), (), folder)

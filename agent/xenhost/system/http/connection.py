@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
-import struct
 from collections.abc import AsyncIterable, Awaitable, Callable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -15,13 +13,12 @@ from xenhost.core.clock import Clock
 from xenhost.system.http.body import Body, BodyCut, BodyTooLarge
 from xenhost.system.http.limits import Limits
 from xenhost.system.http.message import Headers, HttpError, Peer, Request, Response, text_response
-from xenhost.system.http.raw import READ_BYTES, RawStream, StreamEnded
+from xenhost.system.http.raw import READ_BYTES, RawStream, StreamEnded, reset
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 _SLICE: Final = 256 << 10
 _LINGER_SECONDS: Final = 2.0
-_RESET: Final = struct.pack("ii", 1, 0)
 _EVENTS: Final = 64
 """Pieces of what has come already that are worked through before others get their turn."""
 
@@ -264,15 +261,9 @@ class HttpConnection:
                     if piece:
                         await self._send(h11.Data(data=piece))
             except Exception:
-                self._cut()
+                reset(self._writer)
                 raise
         await self._send(h11.EndOfMessage())
-
-    def _cut(self) -> None:
-        """Reset the connection: one that is closed in order would look like the end of an answer without a length."""
-        with contextlib.suppress(OSError):
-            self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._writer.transport.abort()
 
     async def _send(self, *events: h11.Event) -> None:
         data = b"".join(self._http.send(event) or b"" for event in events)

@@ -1,12 +1,17 @@
 """The connection itself, after HTTP: tunnels, upgrades, uploads whose length nobody knows."""
 
 import asyncio
+import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from xenhost.system.http.limits import Limits
 
 READ_BYTES: Final = 256 << 10
+_RESET: Final = struct.pack("ii", 1, 0)
+"""Linger for no time."""
 
 
 class StreamEnded(Exception):
@@ -94,5 +99,12 @@ class RawStream:
             self._writer.write_eof()
 
     def abort(self) -> None:
-        """Close at once."""
-        self._writer.transport.abort()
+        """Reset the connection: one that is closed in order would look like the end of what was being sent."""
+        reset(self._writer)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close it at once, and let the other side see that it was not in order."""
+    with contextlib.suppress(OSError):
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    writer.transport.abort()

@@ -1,0 +1,196 @@
+"""VMs out of archives: made whole, or not at all."""
+
+import asyncio
+from collections.abc import AsyncIterator, Container, Coroutine, Mapping
+from contextlib import ExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any, Final
+
+from xenhost.api.host.v1 import storage_pb2
+from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Ref, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.transaction import Transaction
+from xenhost.pool.engine.tasks import Tasks
+from xenhost.pool.networks.networks import Networks
+from xenhost.pool.storage.streams import VdiStreams
+from xenhost.pool.vms.busy import Busy
+from xenhost.pool.vms.making import VmMaking, remove_vm
+from xenhost.pool.xva import document
+from xenhost.pool.xva.compression import decompressed
+from xenhost.pool.xva.disk_reader import DiskReader
+from xenhost.pool.xva.planning import IMPORT_TASK, NewDevice, NewDisk, Plan, Planner, Wanted
+from xenhost.pool.xva.tar import TarReader
+from xenhost.pool.xva.unfinished import FINISHED, Unfinished
+
+_VDI_TYPES: Final = frozenset(storage_pb2.VdiType.keys())
+
+
+class Importer:
+    """Makes them."""
+
+    def __init__(
+        self,
+        database: Database,
+        tasks: Tasks,
+        busy: Busy,
+        streams: VdiStreams,
+        making: VmMaking,
+        networks: Networks,
+        unfinished: Unfinished,
+    ) -> None:
+        self._database: Final = database
+        self._tasks: Final = tasks
+        self._busy: Final = busy
+        self._streams: Final = streams
+        self._making: Final = making
+        self._networks: Final = networks
+        self._unfinished: Final = unfinished
+
+    async def load(self, context: Context, wanted: Wanted, untrusted: AsyncIterator[bytes]) -> tuple[Ref, ...]:
+        """The VMs of an archive that comes in pieces, packed or not; what is behind it is not read.
+
+        If it fails, or is cancelled, nothing of it stays. Raises ApiError IMPORT_ERROR… or what stands against it.
+        """
+        tar = TarReader(decompressed(untrusted))
+        header = await tar.next()
+        if header is None or header.name != document.NAME:
+            found = header.name if header is not None else ""
+            raise ApiError("IMPORT_ERROR_UNEXPECTED_FILE", document.NAME, found[:200])
+        text = await tar.content(header, document.MAX_BYTES)
+        read = await asyncio.to_thread(document.read, text)
+        plan = Planner(self._database, read, wanted).plan()
+        if wanted.dry_run:
+            return ()
+        ignored = {thing.id for thing in read.of("VDI")} - {disk.id for disk in plan.disks}
+        async with self._begun(context, plan) as made:
+            await self._devices(context, plan, "VIF", made)
+            self._tell(context)
+            await self._disks(context, plan, tar, ignored, made)
+            await self._devices(context, plan, "VBD", made)
+            return await self._finish(plan, made)
+
+    @asynccontextmanager
+    async def _begun(self, context: Context, plan: Plan) -> AsyncIterator[dict[Ref, Ref]]:
+        """The VMs are there, and busy; what stands for what in the archive. If it goes wrong, all is taken away."""
+        made = dict(plan.there)
+        vms: list[Ref] = []
+        disks = FrozenMap({"": "", **{disk.uuid: plan.wanted.sr for disk in plan.disks}})
+        with ExitStack() as busy:
+            for vm in plan.vms:
+                if vm.replaces != NULL_REF:
+                    busy.enter_context(self._busy.doing(context, vm.replaces, "destroy"))
+            try:
+                for vm in plan.vms:
+                    args = _marked(vm.args, context)
+                    more = {**vm.more, "unfinished": disks if not vms else FrozenMap({"": ""})}
+                    made[vm.id] = await self._shielded(self._making.create_vm(context, args, more), vms)
+                    busy.enter_context(self._busy.held(context, made[vm.id], "import"))
+                for id, network in plan.networks.items():
+                    made[id] = await self._networks.create(context, _marked(network, context))
+                yield made
+            except BaseException:
+                await asyncio.shield(self._unfinished.undo(vms))
+                raise
+
+    async def _shielded(self, making: Coroutine[Any, Any, Ref], made: list[Ref]) -> Ref:
+        """What is made is in `made`, even if the waiting for it is cancelled."""
+        task = asyncio.ensure_future(making)
+        try:
+            await asyncio.shield(task)
+        finally:
+            await asyncio.wait([task])
+            if task.exception() is None:
+                made.append(task.result())
+        return task.result()
+
+    async def _devices(self, context: Context, plan: Plan, cls: str, made: dict[Ref, Ref]) -> None:
+        for device in plan.devices:
+            if device.cls == cls:
+                other = made.get(device.other, NULL_REF)
+                create, field = {
+                    "VBD": (self._making.create_vbd, "VDI"),
+                    "VIF": (self._making.create_vif, "network"),
+                }[cls]
+                ref = await create(context, {**device.args, "VM": made[device.vm], field: other})
+                if device.uuid:
+                    made[_key(device)] = ref
+
+    async def _disks(
+        self, context: Context, plan: Plan, tar: TarReader, ignored: Container[Ref], made: dict[Ref, Ref]
+    ) -> None:
+        whole, done = sum(disk.size for disk in plan.disks), 0
+
+        def progress(size: int) -> None:
+            nonlocal done
+            done += size
+            self._tasks.progress(context.task, done / whole)
+
+        reader = DiskReader(tar, ignored, plan.wanted.force, progress)
+        quiet = replace(context, task=NULL_REF)
+        for disk in plan.disks:
+            async with aclosing(reader.disk(disk.id, disk.size)) as pieces:
+                vdi = await self._streams.make(quiet, plan.wanted.sr, _vdi(disk), pieces)
+            kept = {name: disk.fields[name] for name in ("other_config", "xenstore_data", "tags")}
+            await self._database.change(lambda t, vdi=vdi, kept=kept: t.set("VDI", vdi, kept))  # type: ignore[misc] # bound now
+            made[disk.id] = vdi
+
+    async def _finish(self, plan: Plan, made: Mapping[Ref, Ref]) -> tuple[Ref, ...]:
+        """The VMs are as they shall be, in place of those that they replace. It cannot be cancelled any more."""
+        for vm in plan.vms:
+            if vm.replaces != NULL_REF:
+                await self._making.forget_vm(vm.uuid)
+
+        def finish(transaction: Transaction) -> None:
+            for vm in plan.vms:
+                ref = made[vm.id]
+                if vm.replaces != NULL_REF:
+                    remove_vm(transaction, vm.replaces)
+                links = {"snapshot_of": made.get(vm.snapshot_of), "parent": made.get(vm.parent)}
+                transaction.set("VM", ref, {**FINISHED, **{name: to for name, to in links.items() if to is not None}})
+                if vm.uuid:
+                    transaction.set("VM", ref, {"uuid": vm.uuid})
+            for device in plan.devices:
+                ref = made.get(_key(device), NULL_REF)
+                if ref != NULL_REF and transaction.by_uuid(device.cls, device.uuid) is None:
+                    transaction.set(device.cls, ref, {"uuid": device.uuid})
+
+        done = asyncio.ensure_future(self._database.change(finish))
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(done)
+        await done
+        vms = [made[vm.id] for vm in plan.vms]
+        return tuple(vm for vm in vms if not self._database.get("VM", vm)["is_a_snapshot"]) or tuple(vms)
+
+    def _tell(self, context: Context) -> None:
+        """Clients that want to change networks do it now."""
+        record = self._database.find("task", context.task)
+        if record is not None:
+            config = record["other_config"]
+            assert isinstance(config, dict)
+            told = FrozenMap({**config, "object_creation": "complete"})
+            self._database.note(lambda t: t.set("task", context.task, {"other_config": told}))
+
+
+def _marked(args: Mapping[str, Value], context: Context) -> dict[str, Value]:
+    """What is made says for which task."""
+    config = args["other_config"]
+    assert isinstance(config, dict)
+    return {**args, "other_config": FrozenMap({**config, IMPORT_TASK: context.task})}
+
+
+def _key(device: NewDevice) -> Ref:
+    """Under which a device that shall keep its UUID is remembered; no reference of an archive looks like it."""
+    return Ref(f"{device.cls} {device.uuid}")
+
+
+def _vdi(disk: NewDisk) -> storage_pb2.Vdi:
+    kind = f"VDI_TYPE_{str(disk.fields['type']).upper()}"
+    return storage_pb2.Vdi(
+        id=disk.uuid,
+        name=str(disk.fields["name_label"]),
+        description=str(disk.fields["name_description"]),
+        type=kind if kind in _VDI_TYPES else "VDI_TYPE_USER",
+        virtual_size_bytes=disk.size,
+        sharable=bool(disk.fields["sharable"]),
+        read_only=bool(disk.fields["read_only"]),
+    )

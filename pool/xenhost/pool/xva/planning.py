@@ -1,0 +1,308 @@
+"""What is to be made of an archive: decided before anything is. Nothing here changes or waits."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import uuid4
+
+from xenhost.core.units import TIB
+from xenhost.pool.call import NULL_REF, ApiError, FrozenMap, Ref, Value
+from xenhost.pool.database.codec import initial
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
+from xenhost.pool.engine.values import convert
+from xenhost.pool.xva.document import Document, Thing
+from xenhost.pool.xva.vm_record import bios_strings, vm_fields
+
+MAX_DISK: Final = 64 * TIB
+MAX_NAME: Final = 1000
+"""Characters."""
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_VBD: Final = (
+    *("userdevice", "bootable", "mode", "type", "unpluggable", "empty", "other_config"),
+    *("qos_algorithm_type", "qos_algorithm_params"),
+)
+_VIF: Final = (
+    *("device", "MAC", "MTU", "other_config", "qos_algorithm_type", "qos_algorithm_params"),
+    *("locking_mode", "ipv4_allowed", "ipv6_allowed"),
+)
+_NETWORK: Final = ("name_label", "name_description", "MTU", "other_config", "bridge", "tags")
+_VDI: Final = (
+    *("uuid", "name_label", "name_description", "virtual_size", "type", "sharable", "read_only", "location", "SR"),
+    *("other_config", "xenstore_data", "tags"),
+)
+MAC_SEED: Final = "mac_seed"
+IMPORT_TASK: Final = "import_task"
+"""In other_config: the task of the import that made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How an archive is to be imported."""
+
+    sr: Ref = NULL_REF
+    """For the disks; NULL_REF: there are none in it, and those it names are looked for."""
+    restore: bool = False
+    """They are the VMs that were exported, with their UUIDs and MAC addresses, in place of those that there are."""
+    force: bool = False
+    """Wrong checksums are passed over, and what is not newer replaces what is there."""
+    dry_run: bool = False
+    """It is only looked whether it could be."""
+    vdis: Mapping[str, str] = field(default_factory=dict)
+    """UUIDs of disks in the archive, and of those to take instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewVm:
+    """A VM to make."""
+
+    id: Ref
+    args: Mapping[str, Value]
+    """As its constructor takes them."""
+    more: Mapping[str, Value]
+    replaces: Ref = NULL_REF
+    uuid: str = ""
+    """That it shall have in the end; any, if empty."""
+    snapshot_of: Ref = NULL_REF
+    parent: Ref = NULL_REF
+
+
+@dataclass(frozen=True, slots=True)
+class NewDevice:
+    """A VBD or VIF to make."""
+
+    cls: str
+    vm: Ref
+    """In the archive; so is what it is connected to, NULL_REF: nothing."""
+    other: Ref
+    args: Mapping[str, Value]
+    uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewDisk:
+    """A VDI to make, with its content from the archive."""
+
+    id: Ref
+    uuid: str
+    size: int
+    fields: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All of it; `there` are objects of the pool that stand for those of the archive."""
+
+    wanted: Wanted
+    vms: Sequence[NewVm]
+    disks: Sequence[NewDisk]
+    networks: Mapping[Ref, Mapping[str, Value]]
+    """As their constructor takes them."""
+    devices: Sequence[NewDevice]
+    there: Mapping[Ref, Ref]
+
+
+class Planner:
+    """Looks at an archive and at the pool."""
+
+    def __init__(self, database: Database, document: Document, wanted: Wanted) -> None:
+        self._database: Final = database
+        self._document: Final = document
+        self._wanted: Final = wanted
+        self._there: Final[dict[Ref, Ref]] = {}
+        self._disks: Final[dict[Ref, NewDisk]] = {}
+        self._networks: Final[dict[Ref, Mapping[str, Value]]] = {}
+
+    def plan(self) -> Plan:
+        """Raises ApiError IMPORT_ERROR… and what else stands against it."""
+        vms = [made for thing in self._document.of("VM") if (made := self._vm(thing)) is not None]
+        mine = {vm.id for vm in vms}
+        vbds = [thing for thing in self._document.of("VBD") if self.ref(thing, "VM") in mine]
+        vifs = [thing for thing in self._document.of("VIF") if self.ref(thing, "VM") in mine]
+        for vbd in vbds:
+            if (vdi := self.ref(vbd, "VDI")) != NULL_REF:
+                self._vdi(self._document.get(vdi), is_cd=self.read(vbd, ("type",))["type"] == "CD")
+        for vif in vifs:
+            self._network(self._document.get(self.ref(vif, "network")))
+        devices = [device for vbd in vbds if (device := self._vbd(vbd)) is not None]
+        devices += [self._vif(vif) for vif in vifs]
+        disks = [self._disks[id] for id in sorted(self._disks)]
+        return Plan(self._wanted, vms, disks, self._networks, devices, self._there)
+
+    # Reading records, whose types are the model's
+
+    def read(self, thing: Thing, names: Sequence[str]) -> dict[str, Value]:
+        """Some fields; what is missing is as in a new object. Raises ApiError IMPORT_ERROR."""
+        found: dict[str, Value] = {}
+        for name in names:
+            of = self._database.model.field(thing.cls, name)
+            assert of is not None
+            try:
+                found[name] = (
+                    convert(self._database.model, name, of.type, thing.record[name])
+                    if name in thing.record
+                    else initial(of)
+                )
+            except ApiError as error:
+                raise ApiError("IMPORT_ERROR", f"{thing.cls} {thing.id}: {' '.join(error.as_xenapi())}") from error
+            if name == "name_label" and len(str(found[name])) > MAX_NAME:
+                raise ApiError("IMPORT_ERROR", f"{thing.cls} {thing.id}: its name is longer than {MAX_NAME}")
+        return found
+
+    def ref(self, thing: Thing, name: str) -> Ref:
+        """A field that is a reference, of the archive."""
+        return Ref(str(self.read(thing, (name,))[name]))
+
+    def uuid(self, thing: Thing) -> str:
+        """Raises ApiError IMPORT_ERROR."""
+        text = str(self.read(thing, ("uuid",))["uuid"])
+        if not _UUID.fullmatch(text):
+            raise ApiError("IMPORT_ERROR", f"{thing.cls} {thing.id}: {text[:60]!r} is no UUID")
+        return text
+
+    # Each kind of object
+
+    def _vm(self, thing: Thing) -> NewVm | None:
+        """None: it is there, as a template that came with the software, or it is not to be made."""
+        wanted, record = self._wanted, self.read(thing, ("name_label", "is_default_template", "is_control_domain"))
+        fields = vm_fields(self._database.model, self, thing)
+        config = fields["other_config"]
+        assert isinstance(config, dict)
+        if record["is_control_domain"]:
+            return None
+        from_the_software = record["is_default_template"] or config.get("default_template") == "true"
+        found = next(self._database.by_name("VM", str(record["name_label"])), None) if from_the_software else None
+        if found is not None:
+            self._there[thing.id] = found
+            return None
+        if thing.record.get("power_state") == "Suspended" and wanted.sr != NULL_REF and not wanted.force:
+            raise ApiError("IMPORT_ERROR", f"VM {thing.id} is suspended; with force it is imported without its memory")
+        uuid = self.uuid(thing) if wanted.restore else ""
+        old = self._replaced(uuid, thing) if uuid else None
+        if old is not None and old["power_state"] != "Halted":
+            if wanted.force:
+                return None
+            raise ApiError("VM_BAD_POWER_STATE", old.ref, "halted", str(old["power_state"]).lower())
+        self._check_seed(uuid, thing, str(config.get(MAC_SEED, "")))
+        if not wanted.restore:
+            config = {**config, MAC_SEED: str(uuid4())}
+        if not wanted.force:
+            config = {name: value for name, value in config.items() if name != "default_template"}
+        dropped = ("grant_guest_api_access", IMPORT_TASK)
+        config = FrozenMap({name: value for name, value in config.items() if name not in dropped})
+        version = fields["version"]
+        assert isinstance(version, int)
+        more: dict[str, Value] = {"bios_strings": bios_strings(self.read(thing, ("bios_strings",))["bios_strings"])}
+        is_snapshot = wanted.sr == NULL_REF and bool(self.read(thing, ("is_a_snapshot",))["is_a_snapshot"])
+        if is_snapshot:
+            more |= self.read(thing, ("is_a_snapshot", "snapshot_time", "snapshot_info", "transportable_snapshot_id"))
+        return NewVm(
+            thing.id,
+            {**fields, "other_config": config, "version": version + 1 if wanted.restore else 0},
+            more,
+            old.ref if old is not None else NULL_REF,
+            uuid,
+            self.ref(thing, "snapshot_of") if is_snapshot else NULL_REF,
+            self.ref(thing, "parent") if wanted.sr == NULL_REF else NULL_REF,
+        )
+
+    def _replaced(self, uuid: str, thing: Thing) -> Record | None:
+        """The VM that has this UUID. Raises ApiError VM_TO_IMPORT_IS_NOT_NEWER_VERSION."""
+        try:
+            old = self._database.get("VM", self._database.by_uuid("VM", uuid))
+        except ApiError:
+            return None
+        here, there = int(str(old["version"])), int(str(self.read(thing, ("version",))["version"]))
+        if old["power_state"] == "Halted" and here >= there and not self._wanted.force:
+            raise ApiError("VM_TO_IMPORT_IS_NOT_NEWER_VERSION", old.ref, str(here), str(there))
+        return old
+
+    def _check_seed(self, uuid: str, thing: Thing, seed: str) -> None:
+        """Two VMs with the same seed would have the same MAC addresses. Raises ApiError DUPLICATE_MAC_SEED."""
+        if not self._wanted.restore or not seed or self.read(thing, ("is_a_snapshot",))["is_a_snapshot"]:
+            return
+        for other in self._database.rows("VM").values():
+            config = other["other_config"]
+            assert isinstance(config, dict)
+            if config.get(MAC_SEED) == seed and other["uuid"] != uuid and not other["is_a_snapshot"]:
+                raise ApiError("DUPLICATE_MAC_SEED", seed[:100])
+
+    def _vdi(self, thing: Thing, is_cd: bool) -> None:
+        if thing.id in self._there or (thing.id in self._disks):
+            return
+        fields = self.read(thing, _VDI)
+        sr = self._document.get(Ref(str(fields["SR"])))
+        if self.read(sr, ("content_type",))["content_type"] == "iso":
+            self._found(thing, self._disc(str(fields["location"])))
+        elif self._wanted.sr == NULL_REF:
+            self._found(thing, self._existing(fields, sr))
+        elif not is_cd:
+            size = int(str(fields["virtual_size"]))
+            if not 0 < size <= MAX_DISK:
+                raise ApiError("IMPORT_ERROR", f"VDI {thing.id}: a size of {size} bytes")
+            self._disks[thing.id] = NewDisk(thing.id, str(uuid4()), size, fields)
+
+    def _found(self, thing: Thing, vdi: Ref) -> None:
+        if vdi != NULL_REF:
+            self._there[thing.id] = vdi
+
+    def _disc(self, location: str) -> Ref:
+        """A disc of that name in any library."""
+        for ref, vdi in self._database.rows("VDI").items():
+            sr = self._database.get("SR", vdi.one("SR"))
+            if vdi["location"] == location and sr["content_type"] == "iso" and sr["type"] != "udev":
+                return ref
+        return NULL_REF
+
+    def _existing(self, fields: Mapping[str, Value], sr: Thing) -> Ref:
+        """A disk whose content is not in the archive. Raises ApiError VDI_LOCATION_MISSING, VDI_CONTENT_ID_MISSING."""
+        rows = self._database.rows("VDI").items()
+        if (mapped := self._wanted.vdis.get(str(fields["uuid"]))) is not None:
+            found = next((ref for ref, vdi in rows if vdi["uuid"] == mapped), NULL_REF)
+            if found != NULL_REF:
+                return found
+        uuid = self.uuid(sr)
+        here = next((ref for ref, each in self._database.rows("SR").items() if each["uuid"] == uuid), NULL_REF)
+        place = (here, fields["location"])
+        found = next((ref for ref, vdi in rows if (vdi["SR"], vdi["location"]) == place), NULL_REF)
+        if found == NULL_REF and not self._wanted.force:
+            if here == NULL_REF:
+                raise ApiError("VDI_CONTENT_ID_MISSING")
+            raise ApiError("VDI_LOCATION_MISSING", here, str(fields["location"])[:200])
+        return found
+
+    def _network(self, thing: Thing) -> None:
+        """The one of that name, or with that bridge."""
+        if thing.id in self._there or thing.id in self._networks:
+            return
+        fields = self.read(thing, _NETWORK)
+        named = next(self._database.by_name("network", str(fields["name_label"])), None)
+        rows = self._database.rows("network").items()
+        bridge = fields["bridge"]
+        found = named or next((ref for ref, each in rows if bridge and each["bridge"] == bridge), None)
+        if found is not None:
+            self._there[thing.id] = found
+        else:
+            self._networks[thing.id] = {**fields, "bridge": ""}
+
+    def _vbd(self, thing: Thing) -> NewDevice | None:
+        """None for a disk that is nowhere. Raises ApiError IMPORT_ERROR_ATTACHED_DISKS_NOT_FOUND."""
+        fields = self.read(thing, (*_VBD, "currently_attached"))
+        vdi = self.ref(thing, "VDI")
+        is_there = vdi in self._there or vdi in self._disks
+        if not is_there and fields["type"] != "CD":
+            if fields["currently_attached"] and not self._wanted.force:
+                raise ApiError("IMPORT_ERROR_ATTACHED_DISKS_NOT_FOUND")
+            return None
+        del fields["currently_attached"]
+        fields["empty"] = not is_there
+        uuid = self.uuid(thing) if self._wanted.restore else ""
+        return NewDevice("VBD", self.ref(thing, "VM"), vdi if is_there else NULL_REF, fields, uuid)
+
+    def _vif(self, thing: Thing) -> NewDevice:
+        fields = self.read(thing, _VIF)
+        if not self._wanted.restore:
+            fields["MAC"] = ""
+        uuid = self.uuid(thing) if self._wanted.restore else ""
+        return NewDevice("VIF", self.ref(thing, "VM"), self.ref(thing, "network"), fields, uuid)

@@ -1,0 +1,118 @@
+"""What imports have begun and did not end: all of it is taken away again, also what a killed master has left.
+
+A VM is written down before anything is made for it, with the UUIDs of the disks that will be; it is what remembers them
+until the import has ended, or until they are gone.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from typing import Final
+
+import structlog
+
+from xenhost.api.host.v1.vdi_service_pb2 import DestroyVdiRequest
+from xenhost.core.clock import Clock
+from xenhost.core.errors import HandleInvalid, XenhostError
+from xenhost.pool.call import NOTHING, ApiError, Context, Ref
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.transaction import Transaction
+from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.told.storage import remove_vdi
+from xenhost.pool.networks.networks import Networks
+from xenhost.pool.storage.reach import agent_of_sr
+from xenhost.pool.vms.busy import Busy
+from xenhost.pool.vms.making import remove_vm
+from xenhost.pool.xva.planning import IMPORT_TASK
+
+RETRY_SECONDS: Final = 5.0
+TRIES: Final = 6
+"""Of a disk that its host is still busy with."""
+
+
+class Unfinished:
+    """Takes it away."""
+
+    def __init__(self, database: Database, agents: Agents, networks: Networks, busy: Busy, clock: Clock) -> None:
+        self._database: Final = database
+        self._agents: Final = agents
+        self._networks: Final = networks
+        self._busy: Final = busy
+        self._clock: Final = clock
+        self._left: Final[dict[Ref, ExitStack]] = {}
+        """VMs that could not be taken away yet. Nobody may do anything to them."""
+        self._log: Final = structlog.get_logger("xenpoold.xva")
+
+    async def run(self) -> None:
+        """Take away what an earlier life has left, and what could not be taken away since. Never returns."""
+        for ref, record in tuple(self._database.rows("VM").items()):
+            if record.value("unfinished"):
+                self._keep(ref)
+        while True:
+            for vm in tuple(self._left):
+                await self.undo([vm])
+            await self._clock.sleep(RETRY_SECONDS)
+
+    async def undo(self, vms: Iterable[Ref]) -> None:
+        """The VMs and what was made for them are gone; if a host cannot be reached, as soon as it can."""
+        for vm in vms:
+            record = self._database.find("VM", vm)
+            if record is not None and record.value("unfinished"):
+                try:
+                    await self._undo(vm)
+                except (ApiError, XenhostError) as error:
+                    self._log.warning("what an import has left cannot be removed yet", vm=vm, error=str(error))
+                    self._keep(vm)
+                    continue
+            if (held := self._left.pop(vm, None)) is not None:
+                held.close()
+
+    def _keep(self, vm: Ref) -> None:
+        if vm not in self._left:
+            self._left[vm] = ExitStack()
+            self._left[vm].enter_context(self._busy.held(Context(), vm, "destroy"))
+
+    async def _undo(self, vm: Ref) -> None:
+        record = self._database.get("VM", vm)
+        disks, config = record.value("unfinished"), record["other_config"]
+        assert isinstance(disks, dict)
+        assert isinstance(config, dict)
+
+        def without_cards(transaction: Transaction) -> None:
+            for vif in record.refs("VIFs"):
+                transaction.delete("VIF", vif)
+
+        await self._database.change(without_cards)
+        for network, each in tuple(self._database.rows("network").items()):
+            marks = each["other_config"]
+            if isinstance(marks, dict) and marks.get(IMPORT_TASK, "") == config.get(IMPORT_TASK, "none"):
+                with suppress(ApiError):  # somebody uses it by now
+                    await self._networks.destroy(Context(), network)
+        for uuid, sr in disks.items():
+            if self._database.find("SR", Ref(str(sr))) is not None:
+                await self._destroy(Ref(str(sr)), uuid)
+
+        def gone(transaction: Transaction) -> None:
+            for uuid in disks:
+                if (vdi := transaction.by_uuid("VDI", uuid)) is not None:
+                    remove_vdi(transaction, vdi)
+            remove_vm(transaction, vm)
+
+        await self._database.change(gone)
+
+    async def _destroy(self, sr: Ref, uuid: str) -> None:
+        """A disk that may be there, or may just be being undone by its host."""
+        agent = agent_of_sr(self._database, self._agents, sr)
+        for last in (*[False] * (TRIES - 1), True):
+            try:
+                await agent.carry_out(agent.vdis.DestroyVdi, DestroyVdiRequest(id=uuid))
+            except HandleInvalid:
+                return
+            except XenhostError:
+                if last:
+                    raise
+                await asyncio.sleep(1.0)
+
+
+FINISHED: Final = {"unfinished": NOTHING}
+"""Fields of a VM whose import has ended."""
