@@ -14,6 +14,7 @@ from xenhost.pool.networks.management import Management
 from xenhost.pool.networks.network_settings import NetworkSettings
 from xenhost.pool.networks.networks import Networks
 from xenhost.pool.networks.pifs import Pifs
+from xenhost.pool.networks.pvs import Pvs
 from xenhost.pool.networks.snooping import Snooping
 from xenhost.pool.networks.sriovs import Sriovs
 from xenhost.pool.networks.tunnels import Tunnels
@@ -37,6 +38,7 @@ def networking(database: Database, agents: Agents, clock: Clock) -> Networking:
         NetworkSettings(database, keeper),
         Snooping(database, agents, keeper),
         Controllers(database, agents, keeper),
+        Pvs(database, agents, keeper),
         Pifs(database, agents),
         Vlans(database, agents),
         Bonds(database, agents),
