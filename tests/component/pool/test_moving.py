@@ -234,11 +234,14 @@ async def test_an_import_that_takes_its_time_keeps_others_away(
         ("VDI.resize", 2 * SIZE),
         ("VDI.destroy",),
         ("VDI.forget",),
-        ("VDI.set_name_label", "x"),
+        ("VDI.update",),
+        ("VDI.set_on_boot", "reset"),
         ("VDI.enable_cbt",),
     ):
         error = await master.refused("OTHER_OPERATION_IN_PROGRESS", str(method), vdi, *params)
         assert error[1:4] == ["VDI", vdi, "blocked"]
+    await master.call("VDI.set_name_label", vdi, "meanwhile")
     go_on.set()
     await writing
-    await master.call("VDI.set_name_label", vdi, "x")
+    assert await master.call("VDI.get_name_label", vdi) == "meanwhile"
+    await master.call("VDI.update", vdi)

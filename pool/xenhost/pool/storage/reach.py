@@ -1,8 +1,10 @@
-"""Which hosts reach an SR."""
+"""Which hosts reach an SR, and which of them a VDI."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from xenhost.pool.call import ApiError, Ref
+from xenhost.api.host.v1 import sr_service_pb2, vdi_service_pb2
+from xenhost.core.errors import HandleInvalid
+from xenhost.pool.call import NULL_REF, ApiError, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.hosts.agent import Agent, Agents
@@ -31,3 +33,32 @@ def live_agents_of_sr(database: Database, agents: Agents, sr: Ref, attached: boo
     """Those that have a PBD of it, or have it attached, and are alive."""
     pbds = [pbd for pbd in pbds_of(database, sr) if pbd["currently_attached"] or not attached]
     return [agents.agent(host) for pbd in pbds if agents.alive(host := pbd.one("host"))]
+
+
+async def agent_with_vdi(database: Database, agents: Agents, vdi: Ref) -> Agent:
+    """That of the host where a VM has the VDI open, else one that has its SR attached; it knows the VDI.
+
+    Raises XenhostError, ApiError SR_HAS_NO_PBDS, HOST_OFFLINE.
+    """
+    vbds = [database.get("VBD", vbd) for vbd in database.get("VDI", vdi).refs("VBDs")]
+    hosts = [database.get("VM", vbd.one("VM")).one("resident_on") for vbd in vbds if vbd["currently_attached"]]
+    host = next((host for host in hosts if host != NULL_REF), NULL_REF)
+    sr = database.get("VDI", vdi).one("SR")
+    agent = agents.agent(host) if host != NULL_REF else agent_of_sr(database, agents, sr)
+    await make_known(database, agent, [vdi])
+    return agent
+
+
+async def make_known(database: Database, agent: Agent, vdis: Iterable[Ref]) -> None:
+    """What one host makes in an SR that several have, the others find when they look: have this one look.
+
+    Raises XenhostError, ApiError HOST_OFFLINE.
+    """
+    for vdi in vdis:
+        record = database.get("VDI", vdi)
+        sr = database.get("SR", record.one("SR"))
+        if len(sr.refs("PBDs")) > 1:
+            try:
+                await agent.call(agent.vdis.GetVdi, vdi_service_pb2.GetVdiRequest(id=str(record["uuid"])))
+            except HandleInvalid:
+                await agent.carry_out(agent.srs.ScanSr, sr_service_pb2.ScanSrRequest(id=str(sr["uuid"])))

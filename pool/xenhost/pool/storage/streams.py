@@ -13,7 +13,7 @@ from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.storage import put_vdi
-from xenhost.pool.storage.reach import agent_of_sr
+from xenhost.pool.storage.reach import agent_of_sr, agent_with_vdi
 from xenhost.pool.vms.busy import Busy
 
 RAW: Final = storage_pb2.IMAGE_FORMAT_RAW
@@ -61,7 +61,7 @@ class VdiStreams:
 
         Raises XenhostError, ApiError SR_HAS_NO_PBDS, HOST_OFFLINE, OTHER_OPERATION_IN_PROGRESS; so do the pieces.
         """
-        agent = self._agent(vdi)
+        agent = await agent_with_vdi(self._database, self._agents, vdi)
         request = vdi_service_pb2.ExportVdiRequest(
             id=self._uuid("VDI", vdi), format=format, base_id="" if base == NULL_REF else self._uuid("VDI", base)
         )
@@ -84,7 +84,7 @@ class VdiStreams:
         A raw image of unknown length fills the VDI; what a shorter one leaves becomes zeros. A differencing VHD goes
         over what is there. Cancelled, or if `pieces` raises, part of it is in the VDI. Raises as `reading` does.
         """
-        agent = self._agent(vdi)
+        agent = await agent_with_vdi(self._database, self._agents, vdi)
         spec = vdi_service_pb2.ImportVdiSpec(into_id=self._uuid("VDI", vdi), format=format, image_bytes=length)
         size = self._database.get("VDI", vdi)["virtual_size"]
         assert isinstance(size, int)
@@ -138,9 +138,6 @@ class VdiStreams:
             if response.data or response.zeros_bytes:
                 yield Piece(response.data, response.zeros_bytes)
             self._tasks.progress(context.task, response.progress)
-
-    def _agent(self, vdi: Ref) -> Agent:
-        return agent_of_sr(self._database, self._agents, self._database.get("VDI", vdi).one("SR"))
 
     def _uuid(self, cls: str, ref: Ref) -> str:
         return str(self._database.get(cls, ref)["uuid"])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
@@ -20,6 +21,15 @@ _PURPOSES: Final = frozenset({"nbd", "insecure_nbd"})
 """Of networks through which VDIs may be read."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A VDI, and who asked for it."""
+
+    host: Ref
+    uuid: str
+    sessions: set[Ref] = field(default_factory=set)
+
+
 class VdiTracking:
     """Answers their messages.
 
@@ -30,8 +40,8 @@ class VdiTracking:
     def __init__(self, database: Database, work: VdiWork) -> None:
         self._database: Final = database
         self._work: Final = work
-        self._served: Final[dict[Ref, set[Ref]]] = {}
-        """VDIs, and the sessions that asked for them."""
+        self._served: Final[dict[Ref, _Served]] = {}
+        """By VDI."""
         self._ending: Final[set[asyncio.Task[None]]] = set()
         self._log: Final = structlog.get_logger("xenpoold.storage")
 
@@ -74,7 +84,7 @@ class VdiTracking:
         Raises ApiError VDI_NO_CBT_METADATA, SR_BACKEND_FAILURE_459, SR_BACKEND_FAILURE_460.
         """
         self._database.get("VDI", vdi_to)
-        agent = self._work.agent(vdi_from)
+        agent = await self._work.agent(vdi_from)
         request = vdi_service_pb2.ListChangedBlocksRequest(
             older_id=self._work.uuid(vdi_from), newer_id=self._work.uuid(vdi_to)
         )
@@ -96,12 +106,13 @@ class VdiTracking:
             raise ApiError("VDI_INCOMPATIBLE_TYPE", vdi, "cbt_metadata")
         if not any(pbd["currently_attached"] for pbd in self._pbds(record)):
             return ()
-        agent = self._work.agent(vdi)
+        known = self._served.get(vdi)
+        agent = self._work.agent_of(known.host) if known is not None else await self._work.agent(vdi)
         addresses = self._addresses(agent.host)
         if not addresses:
             return ()
         served = await agent.call(agent.vdis.ExportNbd, vdi_service_pb2.ExportNbdRequest(id=self._work.uuid(vdi)))
-        self._served.setdefault(vdi, set()).add(context.session)
+        self._served.setdefault(vdi, _Served(agent.host, str(record["uuid"]))).sessions.add(context.session)
         info: dict[str, Value] = {
             "exportname": served.exportname,
             "port": served.port,
@@ -112,18 +123,18 @@ class VdiTracking:
 
     def session_ended(self, session: Ref) -> None:
         """What only it has asked for is served no more."""
-        for vdi, sessions in tuple(self._served.items()):
-            sessions.discard(session)
-            if not sessions:
+        for vdi, served in tuple(self._served.items()):
+            served.sessions.discard(session)
+            if not served.sessions:
                 self._begin(self.withdraw(vdi))
 
     async def withdraw(self, vdi: Ref) -> None:
         """It is served no more. No-op if it is not. Who reads it is cut off."""
-        if self._served.pop(vdi, None) is None or self._database.find("VDI", vdi) is None:
+        if (served := self._served.pop(vdi, None)) is None:
             return
         try:
-            agent = self._work.agent(vdi)
-            request = vdi_service_pb2.UnexportNbdRequest(id=self._work.uuid(vdi))
+            agent = self._work.agent_of(served.host)
+            request = vdi_service_pb2.UnexportNbdRequest(id=served.uuid)
             await agent.call(agent.vdis.UnexportNbd, request)
         except (ApiError, XenhostError) as error:
             self._log.warning("a VDI is still served over NBD", vdi=vdi, error=str(error))

@@ -11,7 +11,7 @@ from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.storage import put_vdi
-from xenhost.pool.storage.reach import agent_of_sr
+from xenhost.pool.storage.reach import agent_with_vdi
 from xenhost.pool.vms.busy import Busy
 
 MethodOf = Callable[[Agent], Any]
@@ -31,7 +31,7 @@ class VdiWork:
 
         `word` is that of vdi_operations. Raises XenhostError, ApiError. Cancelled, it is undone.
         """
-        agent = self.agent(vdi)
+        agent = await self.agent(vdi)
         with self.doing(context, vdi, word):
             return await self.carried_out(context, agent, method(agent), request)
 
@@ -49,9 +49,13 @@ class VdiWork:
         """The VDI is shown as busy. Raises ApiError OTHER_OPERATION_IN_PROGRESS."""
         return self._busy.doing(context, vdi, word)
 
-    def agent(self, vdi: Ref) -> Agent:
-        """One that has its SR attached. Raises ApiError SR_HAS_NO_PBDS, HOST_OFFLINE."""
-        return agent_of_sr(self._database, self._agents, self._database.get("VDI", vdi).one("SR"))
+    async def agent(self, vdi: Ref) -> Agent:
+        """One that can work on it. Raises XenhostError, ApiError SR_HAS_NO_PBDS, HOST_OFFLINE."""
+        return await agent_with_vdi(self._database, self._agents, vdi)
+
+    def agent_of(self, host: Ref) -> Agent:
+        """That of a host. Raises ApiError HOST_OFFLINE."""
+        return self._agents.agent(host)
 
     def uuid(self, vdi: Ref) -> str:
         """Raises ApiError HANDLE_INVALID."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -44,7 +45,7 @@ class Vdis:
             "VDI.destroy": self.destroy,
             "VDI.forget": self.forget,
             "VDI.resize": self.resize,
-            "VDI.resize_online": self.resize,
+            "VDI.resize_online": partial(self.resize, word="resize_online"),
             "VDI.update": self.update,
             "VDI.snapshot": self.snapshot,
             "VDI.clone": self.clone,
@@ -88,7 +89,7 @@ class Vdis:
     async def destroy(self, context: Context, vdi: Ref) -> None:
         """With its data and the disks of VMs that it was; CD drives are empty then. Raises ApiError VDI_IN_USE."""
         vbds = self._unused(vdi, "destroy")
-        agent = self._work.agent(vdi)
+        agent = await self._work.agent(vdi)
         request = vdi_service_pb2.DestroyVdiRequest(id=self._work.uuid(vdi))
         await self._tracking.withdraw(vdi)
         with self._work.doing(context, vdi, "destroy"):
@@ -120,12 +121,12 @@ class Vdis:
                     await agent.call(agent.vdis.ForgetVdi, request)
         await self._database.change(lambda t: remove_vdi(t, vdi))
 
-    async def resize(self, context: Context, vdi: Ref, size: int) -> None:
+    async def resize(self, context: Context, vdi: Ref, size: int, word: str = "resize") -> None:
         """Bigger; also while it is in use. Raises ApiError INVALID_VALUE, VDI_TOO_SMALL: it never shrinks."""
         if size <= 0:
             raise ApiError("INVALID_VALUE", "size", str(size))
         request = vdi_service_pb2.ResizeVdiRequest(id=self._work.uuid(vdi), virtual_size_bytes=size)
-        await self._work.made(context, vdi, "resize", lambda agent: agent.vdis.ResizeVdi, request)
+        await self._work.made(context, vdi, word, lambda agent: agent.vdis.ResizeVdi, request)
 
     async def snapshot(self, context: Context, vdi: Ref, driver_params: Mapping[str, Value]) -> Ref:
         """What it is now, kept."""
@@ -187,8 +188,8 @@ class Vdis:
         if origin == NULL_REF:
             raise ApiError("OPERATION_NOT_ALLOWED", "it is no snapshot of a VDI that there is")
         request = vdi_service_pb2.RevertVdiRequest(snapshot_id=self._work.uuid(snapshot))
-        with self._work.doing(context, snapshot, "revert_from"):
-            await self._work.made(context, origin, "revert_to", lambda agent: agent.vdis.RevertVdi, request)
+        with self._work.doing(context, snapshot, "revert_to"):
+            await self._work.made(context, origin, "revert_from", lambda agent: agent.vdis.RevertVdi, request)
 
     async def set_name_label(self, context: Context, vdi: Ref, value: str) -> None:
         """What it is called, on the SR too."""
@@ -208,19 +209,22 @@ class Vdis:
 
     async def set_on_boot(self, context: Context, vdi: Ref, value: str) -> None:
         """Does a start of the VM keep its content?"""
-        await self.change(context, vdi, storage_pb2.Vdi(on_boot=ON_BOOT[value]), "on_boot")
+        with self._work.doing(context, vdi, "set_on_boot"):
+            await self.change(context, vdi, storage_pb2.Vdi(on_boot=ON_BOOT[value]), "on_boot")
 
     async def update(self, context: Context, vdi: Ref) -> None:
         """What the pool has of its name and its notes is written to the SR."""
         record = self._database.get("VDI", vdi)
         wanted = storage_pb2.Vdi(name=str(record["name_label"]), description=str(record["name_description"]))
-        await self.change(context, vdi, wanted, "name", "description")
+        with self._work.doing(context, vdi, "update"):
+            await self.change(context, vdi, wanted, "name", "description")
 
     async def change(self, context: Context, vdi: Ref, wanted: storage_pb2.Vdi, *fields: str) -> None:
         """Of what the host keeps: `fields` are set to what `wanted` has."""
         wanted.id = self._work.uuid(vdi)
         request = vdi_service_pb2.UpdateVdiRequest(vdi=wanted, update_mask=FieldMask(paths=fields))
-        await self._work.made(context, vdi, "update", lambda agent: agent.vdis.UpdateVdi, request)
+        agent = await self._work.agent(vdi)
+        await self._work.carried_out(context, agent, agent.vdis.UpdateVdi, request)
 
     def _unused(self, vdi: Ref, operation: str) -> list[Record]:
         """Its VBDs, none of which is plugged. Raises ApiError VDI_IN_USE."""
