@@ -11,6 +11,8 @@ from typing import Final
 import click
 import structlog
 
+from xenhost.api.tls_files import TlsFiles
+from xenhost.core.config_error import ConfigError
 from xenhost.pool.database.port import StoreFailed
 from xenhost.pool.front import FrontSettings
 from xenhost.pool.master import MasterSettings, running
@@ -59,6 +61,12 @@ class AddressType(click.ParamType):
     multiple=True,
     help="Serve the API to root on this unix socket, too; may be repeated.",
 )
+@click.option(
+    "--agents",
+    type=AddressType(),
+    multiple=True,
+    help="Let agents of other hosts report here, with TLS; may be repeated. Certificates: those of this host's agent.",
+)
 @click.option("--https-only", is_flag=True, help="Answer plain HTTP with nothing but where HTTPS is.")
 @click.option("--user", default="", help="Instead of the system's users, one user; the password is read from stdin.")
 @click.option("--log-level", type=click.Choice([str(level) for level in LogLevel]), default="info", show_default=True)
@@ -68,6 +76,7 @@ def main(
     http: tuple[Address, ...],
     https: tuple[Address, ...],
     sockets: tuple[Path, ...],
+    agents: tuple[Address, ...],
     https_only: bool,
     user: str,
     log_level: str,
@@ -81,10 +90,14 @@ def main(
     everybody: Authenticator = Pam(None)
     if user:
         users = everybody = FixedUsers({user: sys.stdin.readline().rstrip("\n")})
-    state, run = root / "var/lib/xenhost/pool", root / "run/xenhost"
+    state, run, tls = root / "var/lib/xenhost/pool", root / "run/xenhost", root / "etc/xenhost/tls"
     settings = MasterSettings(
         state_dir=state,
         link=f"unix:{run}/xenpoold-link.sock",
+        agents=tuple(
+            f"[{each.host}]:{each.port}" if ":" in each.host else f"{each.host}:{each.port}" for each in agents
+        ),
+        tls=TlsFiles(tls / "agent.crt", tls / "agent.key", tls / "ca.crt") if agents else None,
         front=FrontSettings(
             listen=ListenSettings(
                 http, https, (run / "xapi", *sockets), root / "etc/xenhost/pool-tls", https_only=https_only
@@ -101,7 +114,7 @@ def main(
             asyncio.run(_run(settings, users, everybody))
     except AlreadyRunning as error:
         raise SystemExit(_fail(EXIT_RUNNING, str(error))) from None
-    except (StoreFailed, CannotListen, OSError) as error:
+    except (StoreFailed, CannotListen, ConfigError, OSError) as error:
         raise SystemExit(_fail(EXIT_FAILED, str(error))) from None
 
 

@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import grpc
 import structlog
 
-from xenhost.api.link.v1 import link_service_pb2_grpc
+from xenhost.api.tls_files import TlsFiles
 from xenhost.core.clock import Clock
 from xenhost.pool.consoles.handlers import ConsoleHandlers
 from xenhost.pool.consoles.records import ConsoleRecords
@@ -24,12 +23,12 @@ from xenhost.pool.first import ensure_first
 from xenhost.pool.front import Front, FrontSettings, build_front
 from xenhost.pool.host_parts import register_host_parts, register_schedules
 from xenhost.pool.hosts.agent import Agents
-from xenhost.pool.hosts.certificates.server import ServerCertificates
-from xenhost.pool.hosts.certificates.store import TrustStore
-from xenhost.pool.hosts.certificates.trusted import TrustedCertificates
 from xenhost.pool.hosts.coordinator import master_host
+from xenhost.pool.hosts.database_files import take_restored
+from xenhost.pool.hosts.dial import dialler
 from xenhost.pool.hosts.hosts import Hosts
-from xenhost.pool.hosts.link import OPTIONS, LinkServicer
+from xenhost.pool.hosts.link import listen
+from xenhost.pool.hosts.served import register_listener, register_served
 from xenhost.pool.hosts.ssh import HostSsh
 from xenhost.pool.implementations import register_engine, register_records
 from xenhost.pool.metrics.handlers import MetricsHandlers
@@ -50,6 +49,10 @@ class MasterSettings:
     link: str
     """Where agents dial us: a gRPC target, `unix:/path`."""
     front: FrontSettings
+    agents: tuple[str, ...] = ()
+    """Where agents of other hosts dial us, with TLS: `host:port`."""
+    tls: TlsFiles | None = None
+    """What we show to them, and whose certificates count."""
     lease_seconds: float = LEASE_SECONDS
 
 
@@ -71,9 +74,11 @@ class Master:
 async def running(
     settings: MasterSettings, superusers: Authenticator, everybody: Authenticator, clock: Clock
 ) -> AsyncIterator[Master]:
-    """From start to stop. Raises StoreFailed, CannotListen."""
+    """From start to stop. Raises StoreFailed, CannotListen, ConfigError."""
     log = structlog.get_logger("xenpoold")
     async with AsyncExitStack() as stack:
+        if await asyncio.to_thread(take_restored, settings.state_dir, STORE):
+            log.warning("begins with a database that was restored")
         database = Database(MODEL, SqliteStore(settings.state_dir / STORE))
         stack.push_async_callback(database.close)
         objects = await database.open()
@@ -81,7 +86,7 @@ async def running(
         await ensure_first(database)
         hosts = Hosts(database, clock, settings.lease_seconds)
         hosts.open()
-        agents = Agents(hosts)
+        agents = Agents(hosts, dialler(settings.tls))
         stack.push_async_callback(agents.close)
         tasks = await stack.enter_async_context(Tasks(database, clock, lambda: master_host(database)))
         answers = Implementations(MODEL)
@@ -95,6 +100,7 @@ async def running(
         )
         dispatcher = ModelDispatcher(database, tasks, answers, clock)
         consoles = ConsoleHandlers(database, agents, clock)
+        served = register_served(answers, database, agents, settings.state_dir, clock)
         front = build_front(
             *(database, dispatcher, answers, superusers, everybody),
             *(lambda: master_host(database), settings.front, clock, log),
@@ -103,30 +109,26 @@ async def running(
                 **RawVdis(database, tasks, parts.streams).routes(gate),
                 **xva.handlers.routes(gate),
                 **consoles.routes(gate),
+                **served.routes(gate),
             },
             tasks=tasks,
         )
-        certificates = ServerCertificates(database, front.listener, settings.front.listen.tls_folder, clock)
-        trust = TrustedCertificates(database, TrustStore(settings.state_dir / "trust"), clock)
-        for each in (certificates, trust):
-            answers.register_all(each.answers())
+        tls_folder = settings.front.listen.tls_folder
+        certificates = register_listener(answers, database, front.listener, tls_folder, clock)
+        await served.blobs.sweep()
         front.book.listeners.extend((events.forget, consoles.session_ended, parts.tracking.session_ended))
         ConsoleRecords(database, lambda: front.listener.door(master_address(database))).begin()
         background = [
             asyncio.create_task(hosts.watch(), name="leases"),
             asyncio.create_task(database.watch(), name="database"),
-            asyncio.create_task(parts.networks.run(), name="networks"),
             asyncio.create_task(HostSsh(database, agents, clock).watch(), name="ssh"),
+            asyncio.create_task(parts.networks.run(), name="networks"),
             asyncio.create_task(scheduler.run(), name="schedules"),
             asyncio.create_task(xva.unfinished.run(), name="imports"),
         ]
         stack.push_async_callback(_end, background)
-        server = grpc.aio.server(options=OPTIONS)
-        add: Any = link_service_pb2_grpc.add_LinkServiceServicer_to_server
-        add(LinkServicer(hosts), server)
-        server.add_insecure_port(settings.link)
-        await server.start()
-        stack.push_async_callback(server.stop, 1.0)
+        link = await listen(hosts, settings.link, settings.agents, settings.tls)
+        stack.push_async_callback(link.close, 1.0)
         await front.open()
         stack.push_async_callback(front.close, 1.0)
         background.append(asyncio.create_task(front.run(), name="sessions"))

@@ -10,11 +10,11 @@ import pytest
 from component.harness.agent import Agent, running
 from component.harness.pki import Authority
 from component.pool.conftest import Master, listening, reporting
-from component.pool.test_vms import RECORD
+from component.pool.test_vms import RECORD, vbd_record, vdi_record
 from xenhost.api.link.v1 import link_service_pb2, link_service_pb2_grpc
 from xenhost.api.tls_files import TlsFiles
 from xenhost.core.config_error import ConfigError
-from xenhost.pool.call import ApiError
+from xenhost.pool.call import ApiError, Ref
 from xenhost.pool.first import ensure_first
 from xenhost.pool.hosts.link import listen
 
@@ -62,6 +62,41 @@ async def test_a_vm_runs_on_a_host_elsewhere(master: Master, tmp_path: Path, poo
         await master.call("VM.hard_shutdown", vm)
         await master.call("VM.destroy", vm)
         assert two.engine.vms() == []
+
+
+async def test_an_sr_that_both_see_is_attached_by_both(master: Master, tmp_path: Path, pool: Authority) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    async with (
+        reporting(tmp_path / "one", master) as one,
+        member(tmp_path / "two", master, pool.issue("two")) as two,
+    ):
+        await master.until(lambda: len(master.database.rows("host")) == 2)
+        refs = {str(record["uuid"]): ref for ref, record in master.database.rows("host").items()}
+        first, second = refs[one.engine.host_id], refs[two.engine.host_id]
+        config = {"location": str(folder)}
+        sr = await master.ref("SR.create", first, config, 0, "shared", "", "file", "user", True, {})
+        pbds = {master.database.get("PBD", pbd)["host"]: pbd for pbd in master.database.get("SR", sr).refs("PBDs")}
+        assert set(pbds) == {first, second}, "a shared SR is given to all hosts"
+        vdi = await master.ref("VDI.create", vdi_record(sr))
+        vm = await master.ref("VM.create", RECORD)
+        await master.call("VBD.create", vbd_record(vm, vdi))
+        snapshots: list[Ref] = []
+        for host in (second, first):
+            await master.call("VM.start_on", vm, host, False, False)
+            assert await master.call("VM.get_resident_on", vm) == host
+            snapshots.append(await master.ref("VDI.snapshot", vdi, {}))
+            await master.call("VM.hard_shutdown", vm)
+        assert master.database.get("VDI", vdi).refs("snapshots") == snapshots
+        await master.call("VM.destroy", vm)
+        for each in (*snapshots, vdi):
+            await master.call("VDI.destroy", each)
+        await master.call("SR.scan", sr)
+        assert not master.database.rows("VDI")
+        for pbd in pbds.values():
+            await master.call("PBD.unplug", pbd)
+        await master.call("SR.forget", sr)
+        assert not (*one.storage.srs(), *two.storage.srs())
 
 
 async def test_a_lost_member_is_shown_and_the_others_go_on(master: Master, tmp_path: Path, pool: Authority) -> None:

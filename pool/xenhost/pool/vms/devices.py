@@ -10,6 +10,7 @@ from xenhost.pool.database.record import Record
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.vm import put_vm
+from xenhost.pool.storage.reach import make_known
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.spec import vbd_spec, vif_spec
 
@@ -41,6 +42,8 @@ class VmDevices:
         """Into its running VM."""
         with self._drives.doing(context, vbd, "plug"):
             vm, agent = self._running("VBD", vbd)
+            vdi = self._database.get("VBD", vbd).one("VDI")
+            await make_known(self._database, agent, [vdi] if vdi != NULL_REF else [])
             request = vbd_service_pb2.PlugVbdRequest(vm_id=_uuid(vm), vbd=vbd_spec(self._database, vbd))
             await self._run(agent, agent.vbds.PlugVbd, request)
 
@@ -63,6 +66,7 @@ class VmDevices:
             record = self._database.get("VBD", vbd)
             if record["currently_attached"]:
                 vm, agent = self._running("VBD", vbd)
+                await make_known(self._database, agent, [vdi])
                 request = vbd_service_pb2.InsertVbdRequest(vm_id=_uuid(vm), device=str(record["device"]), source=source)
                 await self._run(agent, agent.vbds.InsertVbd, request)
             await self._database.change(lambda t: t.set("VBD", vbd, {"VDI": vdi, "empty": False}))

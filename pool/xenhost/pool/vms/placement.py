@@ -60,11 +60,17 @@ def _free(database: Database, host: Ref) -> int:
     return free
 
 
-def _srs(database: Database, vm: Record) -> Iterator[Ref]:
+def vdis_of(database: Database, vm: Record) -> Iterator[Ref]:
+    """What its disks and drives have."""
     for vbd in vm.refs("VBDs"):
         record = database.get("VBD", vbd)
         if not record["empty"] and record["VDI"] != NULL_REF:
-            yield database.get("VDI", record.one("VDI")).one("SR")
+            yield record.one("VDI")
+
+
+def _srs(database: Database, vm: Record) -> Iterator[Ref]:
+    for vdi in vdis_of(database, vm):
+        yield database.get("VDI", vdi).one("SR")
 
 
 def _networks(database: Database, vm: Record) -> Iterator[Ref]:

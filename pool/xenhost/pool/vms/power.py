@@ -13,8 +13,9 @@ from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.vm import halt, put_vm
+from xenhost.pool.storage.reach import make_known
 from xenhost.pool.vms.busy import Busy
-from xenhost.pool.vms.placement import choose, why_not
+from xenhost.pool.vms.placement import choose, vdis_of, why_not
 from xenhost.pool.vms.spec import vm_spec
 
 MAX_DELAY: Final = 24 * 3600
@@ -127,16 +128,24 @@ class VmPower:
         with self._busy.doing(context, vm, word):
             agent = self._agents.agent(host)
             spec = vm_spec(self._database, vm)
+            await make_known(self._database, agent, vdis_of(self._database, self._database.get("VM", vm)))
             await _introduce(agent, spec)
             request = vm_service_pb2.StartVmRequest(id=spec.id, paused=paused)
             await self._run(context, vm, agent, agent.vms.StartVm, request)
+            await self._protect(vm, self._database.get("VM", vm)["ha_restart_priority"] == "restart")
 
     async def _stop(self, context: Context, vm: Ref, hard: bool, seconds: int = 0) -> None:
         """It rests for its shutdown_delay then. `seconds` for the guest to be gone; 0: as the agent says."""
         agent = self._agent(vm)
         request = vm_service_pb2.ShutdownVmRequest(id=self._uuid(vm), hard=hard, timeout_seconds=seconds)
         await self._run(context, vm, agent, agent.vms.ShutdownVm, request)
+        await self._protect(vm, False)
         await self._rest(vm, "shutdown_delay")
+
+    async def _protect(self, vm: Ref, always: bool) -> None:
+        """Should it run wherever it can? Who shuts it down means it."""
+        if self._database.find("VM", vm) is not None:
+            await self._database.change(lambda t: t.set("VM", vm, {"ha_always_run": always}))
 
     async def _rest(self, vm: Ref, name: str) -> None:
         if self._database.find("VM", vm) is not None:

@@ -27,7 +27,7 @@ NETWORKS: Final[Sequence[tuple[str, str, Put]]] = (
 """Name of the list in messages, class, and what writes one down; those come first that others refer to."""
 REST: Final[Sequence[tuple[str, str, Put]]] = (
     ("srs", "SR", storage.put_sr),
-    ("vdis", "VDI", storage.put_vdi),
+    ("vdis", "VDI", storage.hear_vdi),
     ("vms", "VM", vm.put_vm),
 )
 DROPS: Final[Mapping[str, Drop]] = {

@@ -118,6 +118,29 @@ def _leaving(sr: Record) -> bool:
     return not LEAVING.isdisjoint(words.values())
 
 
+def hear_vdi(book: Book, told: storage_pb2.Vdi) -> None:
+    """What a host reports of a VDI. Of an SR that several have attached, only one is believed, as the others may not
+    have looked for a while: the one where a VM has the VDI open, or else the first that is alive."""
+    sr = book.find("SR", told.sr_id)
+    if sr != NULL_REF and book.host in _believed(book, sr, book.find("VDI", told.id)):
+        put_vdi(book, told)
+
+
+def _believed(book: Book, sr: Ref, vdi: Ref) -> list[Ref]:
+    pbds = [book.get("PBD", pbd) for pbd in book.get("SR", sr).refs("PBDs")]
+    hosts = [pbd.one("host") for pbd in pbds if pbd["currently_attached"]]
+    if len(hosts) < 2:
+        return [book.host]
+    vbds = [book.get("VBD", vbd) for vbd in book.get("VDI", vdi).refs("VBDs")] if vdi != NULL_REF else []
+    open_at = [book.get("VM", vbd.one("VM")).one("resident_on") for vbd in vbds if vbd["currently_attached"]]
+    return open_at or [host for host in hosts if _lives(book, host)][:1]
+
+
+def _lives(book: Book, host: Ref) -> bool:
+    metrics = book.transaction.find("host_metrics", book.get("host", host).one("metrics"))
+    return metrics is not None and bool(metrics["live"])
+
+
 def put_vdi(book: Book, told: storage_pb2.Vdi) -> Ref:
     """A VDI; NULL_REF if its SR is not there."""
     status = told.status
