@@ -24,6 +24,7 @@ from xenhost.pool.front import FrontSettings, build_front
 from xenhost.pool.host_parts import register_host_parts, register_schedules
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.hosts import Hosts
+from xenhost.pool.hosts.served import register_listener, register_served
 from xenhost.pool.implementations import register_engine, register_records
 from xenhost.pool.model.catalogue import MODEL
 from xenhost.pool.schema.declarations import Class, Field, Kind, Message
@@ -137,7 +138,10 @@ def registered(database: Database, clock: Clock, folder: Path) -> Implementation
     listen = ListenSettings((), (), (), folder)
     settings = FrontSettings(listen, folder / "audit.log", "", SessionLimits())
     nobody, log = FixedUsers({}), structlog.get_logger("xenhost.pool")
-    build_front(database, dispatcher, implementations, nobody, nobody, lambda: NULL_REF, settings, clock, log)
+    parts_of_front = (nobody, nobody, lambda: NULL_REF, settings, clock, log)
+    front = build_front(database, dispatcher, implementations, *parts_of_front)
+    register_served(implementations, database, agents, folder, clock)
+    register_listener(implementations, database, front.listener, folder, clock)
     return implementations
 
 

@@ -1,0 +1,51 @@
+"""What needs the master's own disk and listener: certificates, status reports, blobs, dumps of the database."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from xenhost.core.clock import Clock
+from xenhost.pool.database.database import Database
+from xenhost.pool.engine.registry import Implementations
+from xenhost.pool.front import Routes
+from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.certificates.server import ServerCertificates
+from xenhost.pool.hosts.certificates.store import TrustStore
+from xenhost.pool.hosts.certificates.trusted import TrustedCertificates
+from xenhost.pool.hosts.database_files import DatabaseFiles
+from xenhost.pool.hosts.reports.reports import StatusReports
+from xenhost.pool.records.blob_contents import BlobContents
+from xenhost.pool.wire.gate import Gate
+from xenhost.pool.wire.listener import PoolListener
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Its parts."""
+
+    reports: StatusReports
+    blobs: BlobContents
+    dumps: DatabaseFiles
+
+    def routes(self, gate: Gate) -> Routes:
+        """All paths."""
+        return {**self.reports.routes(gate), **self.blobs.routes(gate), **self.dumps.routes(gate)}
+
+
+def register_served(
+    implementations: Implementations, database: Database, agents: Agents, folder: Path, clock: Clock
+) -> Served:
+    """`folder`: the master's state."""
+    trust = TrustedCertificates(database, TrustStore(folder / "trust"), clock)
+    reports = StatusReports(database, agents, clock, trust.tls)
+    implementations.register_all(trust.answers())
+    implementations.register_all(reports.answers())
+    return Served(reports, BlobContents(database, folder / "blobs", clock), DatabaseFiles(database, folder))
+
+
+def register_listener(
+    implementations: Implementations, database: Database, listener: PoolListener, tls: Path, clock: Clock
+) -> ServerCertificates:
+    """`tls`: where the listener's certificate is. Somebody has to let them begin."""
+    certificates = ServerCertificates(database, listener, tls, clock)
+    implementations.register_all(certificates.answers())
+    return certificates

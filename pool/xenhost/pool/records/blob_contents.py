@@ -1,0 +1,133 @@
+"""GET and PUT /blob: what is in binary blobs, a file for each on the master's disk."""
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO, Final
+
+from xenhost.core.clock import Clock
+from xenhost.pool.call import ApiError, Context, Ref, Role, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.wire.gate import Gate, HttpAction
+from xenhost.system.http.connection import Handler
+from xenhost.system.http.message import HttpError, Request, Response
+
+MAX_BLOB: Final = 64 << 20
+MAX_TOTAL: Final = 4 << 30
+"""Bytes of all of them."""
+_PIECE: Final = 256 << 10
+_EVERYBODY: Final = frozenset(Role)
+_WRITERS: Final = frozenset({Role.POOL_ADMIN, Role.POOL_OPERATOR, Role.VM_POWER_ADMIN})
+_UUID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
+_NO_PAGE: Final = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "sandbox"))
+"""Whoever wrote it, a browser runs nothing of it."""
+
+
+class BlobContents:
+    """Reads and writes them."""
+
+    def __init__(self, database: Database, folder: Path, clock: Clock) -> None:
+        self._database: Final = database
+        self._folder: Final = folder
+        self._clock: Final = clock
+        self._writing: Final = asyncio.Lock()
+
+    def routes(self, gate: Gate) -> Mapping[tuple[str, str], Handler]:
+        """A public one is read without session."""
+        guarded = gate.guarded(HttpAction("get_blob", _EVERYBODY, self._read, audited=False))
+
+        async def get(request: Request) -> Response:
+            found = self._find(request)
+            if found is not None and self._database.get("blob", found)["public"]:
+                return await self._read(Context(), request)
+            return await guarded(request)
+
+        return {
+            ("GET", "/blob"): get,
+            ("PUT", "/blob"): gate.guarded(HttpAction("put_blob", _WRITERS, self._write)),
+        }
+
+    async def sweep(self) -> None:
+        """Files whose blobs are gone go, and those that were never whole."""
+        known = {str(record["uuid"]) for record in self._database.rows("blob").values()}
+        await asyncio.to_thread(_sweep, self._folder, known)
+
+    async def _read(self, context: Context, request: Request) -> Response:
+        blob, path = self._named(request)
+        try:
+            file = await asyncio.to_thread(path.open, "rb")
+        except FileNotFoundError:
+            raise HttpError(HTTPStatus.NOT_FOUND, "nothing was put into it yet") from None
+        mime = str(self._database.get("blob", blob)["mime_type"])
+        kind = mime if mime.isprintable() and mime.isascii() else "application/octet-stream"
+        return Response(HTTPStatus.OK, (("Content-Type", kind), *_NO_PAGE), _pieces(file))
+
+    async def _write(self, context: Context, request: Request) -> Response:
+        blob, path = self._named(request)
+        length = request.body.length
+        if length is None:
+            raise HttpError(HTTPStatus.LENGTH_REQUIRED, "say how much it is: Content-Length")
+        if length > MAX_BLOB:
+            raise HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a blob has at most {MAX_BLOB} bytes")
+        content = await request.body.read(MAX_BLOB)
+        async with self._writing:
+            others = sum(_size(row["size"]) for ref, row in self._database.rows("blob").items() if ref != blob)
+            if others + len(content) > MAX_TOTAL:
+                raise HttpError(HTTPStatus.INSUFFICIENT_STORAGE, f"all blobs have at most {MAX_TOTAL} bytes")
+            await asyncio.to_thread(_replace, path, content)
+            now = datetime.fromtimestamp(int(self._clock.now()), UTC)
+            fields: dict[str, Value] = {"size": len(content), "last_updated": now}
+            await self._database.change(lambda t: t.set("blob", blob, fields))
+        return Response(HTTPStatus.OK, (("Access-Control-Allow-Origin", "*"),))
+
+    def _find(self, request: Request) -> Ref | None:
+        ref, uuid = Ref(request.arg("ref")), request.arg("uuid")
+        if ref:
+            return ref if self._database.find("blob", ref) is not None else None
+        try:
+            return self._database.by_uuid("blob", uuid) if uuid else None
+        except ApiError:
+            return None
+
+    def _named(self, request: Request) -> tuple[Ref, Path]:
+        if not request.arg("ref") and not request.arg("uuid"):
+            raise HttpError(HTTPStatus.BAD_REQUEST, "say which: ref= or uuid=")
+        blob = self._find(request)
+        uuid = "" if blob is None else str(self._database.get("blob", blob)["uuid"])
+        if blob is None or not _UUID.fullmatch(uuid):
+            raise HttpError(HTTPStatus.NOT_FOUND, "there is no such blob")
+        return blob, self._folder / uuid
+
+
+def _size(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.chmod(0o600)
+    part.replace(path)
+
+
+def _sweep(folder: Path, known: set[str]) -> None:
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.name not in known:
+                path.unlink(missing_ok=True)
+
+
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    try:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            yield piece
+    finally:
+        file.close()
