@@ -9,6 +9,9 @@ from xenhost.pool.cli_server.protocol import GREETING
 
 OK = struct.pack("<iii", 8, 10, 5)
 WAIT = struct.pack("<iii", 8, 10, 18)
+FAILED = struct.pack("<iii", 8, 10, 6)
+_GET = struct.pack("<i", 12)
+_PUT = struct.pack("<i", 13)
 
 
 @dataclass(slots=True)
@@ -24,7 +27,7 @@ class Ran:
 
 
 async def xe(at: int | Path, *args: str, greeting: bytes = GREETING) -> Ran:
-    """Run it over HTTP/1.0 on a port of this machine, or on a unix socket."""
+    """Run it over HTTP/1.0 on a port of this machine, or on a unix socket. Files are moved, as xe does it."""
     if isinstance(at, Path):
         reader, writer = await asyncio.open_unix_connection(at)
     else:
@@ -39,12 +42,41 @@ async def xe(at: int | Path, *args: str, greeting: bytes = GREETING) -> Ran:
             writer.write(greeting)
             while ran.status is None:
                 (length,) = struct.unpack("<i", await reader.readexactly(4))
-                if _take(ran, await reader.readexactly(length)):
+                frame = await reader.readexactly(length)
+                if frame[4:8] in (_GET, _PUT):
+                    writer.write(OK if await _moved(at, frame) else FAILED)
+                elif _take(ran, frame):
                     writer.write(WAIT + OK)
             assert await reader.read() == b""
     finally:
         writer.close()
     return ran
+
+
+async def _moved(at: int | Path, frame: bytes) -> bool:
+    """Do what HttpGet and HttpPut say. Says whether it was well."""
+    assert isinstance(at, int)
+    name, rest = _text(frame[8:])
+    path, _ = _text(rest)
+    is_put = frame[4:8] == _PUT
+    if is_put and not Path(name).exists():
+        return False
+    reader, writer = await asyncio.open_connection("127.0.0.1", at)
+    try:
+        body = Path(name).read_bytes() if is_put else b""
+        length = f"\r\nContent-length: {len(body)}" if is_put else ""
+        writer.write(f"{'PUT' if is_put else 'GET'} {path} HTTP/1.0{length}\r\n\r\n".encode())
+        if b" 200 " not in (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")[0]:
+            return False
+        writer.write(body)
+        await writer.drain()
+        if not is_put:
+            Path(name).write_bytes(await reader.read())
+    except OSError:
+        return False
+    finally:
+        writer.close()
+    return True
 
 
 def _take(ran: Ran, frame: bytes) -> bool:

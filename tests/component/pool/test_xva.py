@@ -5,6 +5,7 @@ import base64
 import gzip
 import os
 from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,11 +19,16 @@ from component.harness.agent import Agent as HostAgent
 from component.pool.conftest import Master
 from component.pool.test_vms import RECORD, sr, vbd_record, vdi_record, vif_record
 from kit import xva
-from kit.http import exchange
+from kit.http import exchange, serving
+from kit.thin_cli import Ran, xe
 from xenhost.core.units import MIB
-from xenhost.pool.call import NULL_REF, FrozenMap, Ref
+from xenhost.pool.call import NULL_REF, ApiError, FrozenMap, Ref
+from xenhost.pool.cli_server import transfers
+from xenhost.pool.engine.changelog import Changelog
+from xenhost.pool.engine.dispatcher import ModelDispatcher
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.front import Front, FrontSettings, build_front
+from xenhost.pool.implementations import register_engine
 from xenhost.pool.model.catalogue import MODEL
 from xenhost.pool.session.authenticator import FixedUsers
 from xenhost.pool.session.table import SessionLimits
@@ -30,6 +36,7 @@ from xenhost.pool.storage.streams import Piece
 from xenhost.pool.wire.listener import Address, ListenSettings
 from xenhost.pool.xva.parts import XvaParts, register_xva
 from xenhost.system.clock import SystemClock
+from xenhost.system.http.message import Request, Response, text_response
 
 SIZE = 5 * MIB + 512 * 1024
 CONTENT = os.urandom(MIB) + bytes(2 * MIB) + b"x" * MIB + bytes(MIB + 512 * 1024)
@@ -39,7 +46,10 @@ BASIC = "Authorization: Basic " + base64.b64encode(b"root:secret").decode() + "\
 class Pool:
     """A master, its front, and an SR."""
 
-    def __init__(self, master: Master, front: Front, parts: XvaParts, repository: Ref) -> None:
+    def __init__(
+        self, master: Master, front: Front, dispatcher: ModelDispatcher, parts: XvaParts, repository: Ref
+    ) -> None:
+        self.dispatcher = dispatcher
         self.master = master
         self.front = front
         self.parts = parts
@@ -127,19 +137,23 @@ class Pool:
 @pytest.fixture
 async def pool(master: Master, agent: HostAgent, tmp_path: Path) -> AsyncIterator[Pool]:
     listen = ListenSettings((Address("127.0.0.1", 0),), (), (), tmp_path / "tls")
+    answers = Implementations(MODEL)
+    clock = SystemClock()
     parts = register_xva(
-        *(Implementations(MODEL), master.database, master.agents, master.tasks, master.parts),
-        *(lambda: next(iter(master.database.rows("host")), NULL_REF), "1.2.3", SystemClock()),
+        *(answers, master.database, master.agents, master.tasks, master.parts),
+        *(lambda: next(iter(master.database.rows("host")), NULL_REF), "1.2.3", clock),
     )
+    register_engine(answers, master.database, Changelog(master.database, 1), master.tasks, clock)
+    dispatcher = ModelDispatcher(master.database, master.tasks, answers, clock)
     front = build_front(
-        *(master.database, master.dispatcher, Implementations(MODEL)),
-        *(FixedUsers({"root": "secret"}), FixedUsers({}), lambda: NULL_REF),
-        *(FrontSettings(listen, tmp_path / "audit.log", "1.0", SessionLimits()), SystemClock(), structlog.get_logger()),
+        *(master.database, dispatcher, answers, FixedUsers({"root": "secret"}), FixedUsers({}), lambda: NULL_REF),
+        *(FrontSettings(listen, tmp_path / "audit.log", "1.0", SessionLimits()), clock, structlog.get_logger()),
         more=parts.handlers.routes,
         tasks=master.tasks,
     )
+    await master.database.change(lambda t: t.create("pool", {}))
     await front.open()
-    yield Pool(master, front, parts, await sr(master, tmp_path / "sr"))
+    yield Pool(master, front, dispatcher, parts, await sr(master, tmp_path / "sr"))
     await front.close()
 
 
@@ -413,8 +427,9 @@ async def test_metadata_goes_where_the_disks_are(pool: Pool) -> None:
 async def test_an_sr_must_be_there(pool: Pool) -> None:
     head, _ = await pool.asked("PUT /import?sr_id=OpaqueRef:none", b"", "Content-Length: 0")
     assert head.startswith(b"HTTP/1.1 500")
-    head, _ = await pool.asked("PUT /import?x=", b"", "Content-Length: 0")
+    head, text = await pool.asked("PUT /import?x=", b"", "Content-Length: 0")
     assert head.startswith(b"HTTP/1.1 500")
+    assert text == b"DEFAULT_SR_NOT_FOUND OpaqueRef:NULL\n"
     head, _ = await pool.asked(f"GET /export?uuid={quote('no such')}")
     assert head.startswith(b"HTTP/1.1 500")
     head, _ = await pool.asked("GET /export?x=")
@@ -437,3 +452,86 @@ async def test_what_a_killed_master_has_left_is_removed_when_its_host_is_there(p
     await master.until(lambda: pool.counts() == before)
     running.cancel()
     assert master.database.find("VDI", disk) is None
+
+
+async def run(pool: Pool, *args: str) -> Ran:
+    return await xe(pool.front.listener.http_ports[0], *args, "username=root", "password=secret")
+
+
+@pytest.mark.parametrize("compress", ["false", "gzip", "zstd"])
+async def test_xe_moves_a_vm_through_a_file(pool: Pool, tmp_path: Path, compress: str) -> None:
+    vm, file = await pool.vm(), tmp_path / "web.xva"
+    uuid = str(pool.master.database.get("VM", vm)["uuid"])
+    ran = await run(pool, "vm-export", f"uuid={uuid}", f"filename={file}", f"compress={compress}")
+    assert (ran.out, ran.status, ran.err) == (["Export succeeded"], 0, "")
+    assert pool.master.database.rows("task") == {}
+    await pool.destroy(vm)
+    sr_uuid = pool.master.database.get("SR", pool.sr)["uuid"]
+    ran = await run(pool, "vm-import", f"filename={file}", f"sr-uuid={sr_uuid}", "preserve=true")
+    assert (ran.out, ran.status) == ([uuid], 0), ran
+    again = pool.master.database.by_uuid("VM", uuid)
+    assert await pool.content(pool.disks(again)[0]) == CONTENT
+    ran = await run(pool, "vm-export", f"uuid={uuid}", f"filename={file}", "metadata=true")
+    assert list(xva.members(file.read_bytes())) == ["ova.xml"]
+    ran = await run(pool, "vm-import", f"filename={file}", f"sr-uuid={sr_uuid}", "metadata=true")
+    assert (ran.status, len(pool.master.database.rows("VM"))) == (0, 2), ran
+
+
+async def test_xe_says_what_went_wrong(pool: Pool, tmp_path: Path) -> None:
+    file = tmp_path / "web.xva"
+    sr_uuid = f"sr-uuid={pool.master.database.get('SR', pool.sr)['uuid']}"
+    file.write_bytes(xva.archive(CONTENT)[:-600_000])
+    ran = await run(pool, "vm-import", f"filename={file}", sr_uuid)
+    assert (ran.error, ran.status) == (("IMPORT_ERROR_PREMATURE_EOF",), 1)
+    assert (await run(pool, "vm-import", "filename=x", "url=y", sr_uuid)).status == 1
+    assert (await run(pool, "vm-import", "filename=x", sr_uuid, "dry-run=true")).status == 1
+    assert (await run(pool, "vm-import", "filename=x")).err == "No SR specified and Pool default SR is null\n"
+    assert (await run(pool, "vm-export", "filename=x")).err == "Error: No matching VMs found\n"
+    vm = await pool.vm()
+    uuid = f"uuid={pool.master.database.get('VM', vm)['uuid']}"
+    assert (await run(pool, "vm-export", uuid, f"filename={file}", "compress=bzip2")).status == 1
+    await pool.master.call("VM.start", vm, False, False)
+    ran = await run(pool, "vm-export", uuid, f"filename={file}")
+    assert ran.error == ("VM_BAD_POWER_STATE", vm, "halted, suspended", "running")
+    snapshot = await pool.master.ref("VM.snapshot", vm, "before")
+    template = f"template-uuid={pool.master.database.get('VM', vm)['uuid']}"
+    assert (await run(pool, "template-export", template, f"filename={file}")).status == 1
+    of = f"snapshot-uuid={pool.master.database.get('VM', snapshot)['uuid']}"
+    assert (await run(pool, "snapshot-export-to-template", of, f"filename={file}")).out == ["Export succeeded"]
+    assert pool.master.database.rows("task") == {}
+
+
+async def test_a_file_that_is_not_there_ends_the_command(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfers, "FAILED_SECONDS", 0.2)
+    ran = await run(
+        pool, "vm-import", "filename=/nowhere", f"sr-uuid={pool.master.database.get('SR', pool.sr)['uuid']}"
+    )
+    assert (ran.status, ran.err) == (1, "VM import failed: the file could not be moved\n")
+    assert pool.master.database.rows("task") == {}
+
+
+async def test_the_master_gets_an_archive_from_a_web_server(pool: Pool, tmp_path: Path) -> None:
+    asked: list[Request] = []
+
+    async def answer(request: Request) -> Response:
+        asked.append(request)
+        if request.path == "/moved":
+            return text_response(HTTPStatus.FOUND, "", ("Location", "/web.xva"))
+        if request.path != "/web.xva":
+            return text_response(HTTPStatus.NOT_FOUND, "")
+        return Response(HTTPStatus.OK, (), gzip.compress(xva.archive(CONTENT)))
+
+    call = pool.dispatcher.call
+    async with serving(answer, tmp_path) as server:
+        place = f"127.0.0.1:{server.port}"
+        url = f"http://me:se%40cret@{place}/web.xva"
+        vms = await call(pool.master.root, "VM.import", (url, pool.sr, False, False))
+        assert isinstance(vms, tuple)
+        assert await pool.content(pool.disks(Ref(str(vms[0])))[0]) == CONTENT
+        assert asked[0].headers.get("authorization") == "Basic " + base64.b64encode(b"me:se@cret").decode()
+        for wrong in (f"http://{place}/none", f"http://{place}/moved", "http://127.0.0.1:1/"):
+            with pytest.raises(ApiError, match="IMPORT_ERROR"):
+                await call(pool.master.root, "VM.import", (wrong, pool.sr, False, False))
+        for wrong in ("file:///etc/passwd", "http://", "http://x:y/", "x"):
+            with pytest.raises(ApiError, match="INVALID_VALUE"):
+                await call(pool.master.root, "VM.import", (wrong, pool.sr, False, False))

@@ -7,6 +7,7 @@ from typing import Final
 from xenhost.pool.call import Ref, Value
 from xenhost.pool.cli_server.arguments import Arguments, CliError, to_bool, to_bytes
 from xenhost.pool.cli_server.shell import Shell
+from xenhost.pool.cli_server.transfers import TRANSFERS
 
 Take = Callable[[Shell], Awaitable[Value]]
 """One parameter of a call, from what was typed."""
@@ -347,6 +348,7 @@ MORE: Final[Mapping[str, tuple[Callable[[Shell], Awaitable[None]], str]]] = {
     "console": (console, "<vm-selectors>"),
     "vm-install": (install, "template= new-name-label="),
     "vm-uninstall": (uninstall, "<vm-selectors> --force"),
+    **TRANSFERS,
 }
 
 

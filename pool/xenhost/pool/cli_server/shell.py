@@ -56,13 +56,16 @@ class Shell:
 
     async def connect(self, url: str) -> None:
         """Let the user talk to whoever answers a CONNECT there, until either ends. Raises CliError."""
-        await self._out.write(protocol.connect(url))
+        if not await self.answered(protocol.connect(url)):
+            raise CliError("Error: the connection has failed")
+
+    async def answered(self, command: bytes) -> bool:
+        """Have the client do something that takes time; whether it could. Raises CliProtocolError, StreamEnded."""
+        await self._out.write(command)
         while True:
             untrusted = await self._out.read_exactly(protocol.frame_length(await self._out.read_exactly(4)))
             if not protocol.is_wait(untrusted):
-                break
-        if not protocol.is_ok(untrusted):
-            raise CliError("Error: the connection has failed")
+                return protocol.is_ok(untrusted)
 
     async def print_uuid(self, cls: str, ref: Value) -> None:
         """The UUID of what was made."""
