@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from bench import devices, disks, domains, many_networks, metrics, networks, pool, xenstore
+from bench import devices, disks, domains, many_networks, metrics, networks, pool, pool_wire, xenstore
 from bench.contest import Contest, prepare
 from bench.meter import Meter, is_xen, of_dom0, of_machine, of_this
 from bench.stats import Row, as_json, table
@@ -59,7 +59,15 @@ async def contest(options: argparse.Namespace) -> list[Row]:
                 }
             )
         )
-        await run(chosen({"metrics": lambda: metrics.store(rounds), "pool": lambda: pool.measure(rounds)}))
+        await run(
+            chosen(
+                {
+                    "metrics": lambda: metrics.store(rounds),
+                    "pool": lambda: pool.measure(rounds),
+                    "pool wire": lambda: pool_wire.measure(rounds),
+                }
+            )
+        )
         ring = Contest(work, meter, rounds)
         domain_jobs = chosen(
             {

@@ -69,7 +69,7 @@ class EventCalls:
             events = self._since(last, subscription)
         return FrozenMap(
             {
-                "events": tuple(self._event(event) for event in events),
+                "events": self._told(events),
                 "valid_ref_counts": FrozenMap(self._log.counts),
                 "token": _token(self._log.current),
             }
@@ -83,7 +83,7 @@ class EventCalls:
         except TimeoutError:
             pass
         last, registered.last = registered.last, self._log.current
-        return tuple(self._event(event) for event in self._since(last, registered.subscription))
+        return self._told(self._since(last, registered.subscription))
 
     async def _register(self, context: Context, classes: Sequence[str]) -> None:
         more = parse(classes)
@@ -122,18 +122,23 @@ class EventCalls:
         except LostEvents:
             raise ApiError("EVENTS_LOST") from None
 
-    def _event(self, event: Event) -> Value:
-        fields: dict[str, Value] = {
-            "id": event.id,
-            "timestamp": datetime.fromtimestamp(self._clock.now(), UTC).replace(microsecond=0),
-            "class": event.cls,
-            "operation": event.operation.value,
-            "ref": event.record.ref,
-            "obj_uuid": event.record["uuid"],
-        }
-        if event.operation is not Operation.DEL:
-            fields["snapshot"] = event.record
-        return FrozenMap(fields)
+    def _told(self, events: Sequence[Event]) -> Value:
+        now = datetime.fromtimestamp(self._clock.now(), UTC).replace(microsecond=0)
+        return tuple(_event(event, now) for event in events)
+
+
+def _event(event: Event, now: datetime) -> Value:
+    fields: dict[str, Value] = {
+        "id": event.id,
+        "timestamp": now,
+        "class": event.cls,
+        "operation": event.operation.value,
+        "ref": event.record.ref,
+        "obj_uuid": event.record["uuid"],
+    }
+    if event.operation is not Operation.DEL:
+        fields["snapshot"] = event.record
+    return FrozenMap(fields)
 
 
 def _token(last: int) -> str:

@@ -115,16 +115,36 @@ def pieces(value: Value) -> Iterator[str]:
         comma = "{"
         for name, member in value.items():
             yield f"{comma}{_dumps(name)}:"
-            yield from pieces(member) if _is_long(member) else (_dumps(member),)
+            yield from _parts(member)
             comma = ","
         yield "}"
     elif isinstance(value, list | tuple):
         comma = "["
-        for item in value:
-            yield comma
-            yield from pieces(item) if _is_long(item) else (_dumps(item),)
-            comma = ","
+        for start in range(0, len(value), LONG):
+            some = value[start : start + LONG]
+            if all(type(item) is str for item in some):  # references, by the thousand
+                yield f"{comma}{_encoded(some)[1:-1]}"
+                comma = ","
+                continue
+            for item in some:
+                yield comma
+                yield from _parts(item)
+                comma = ","
         yield "]"
+
+
+def _parts(value: Value) -> Iterable[str]:
+    if _is_long(value):
+        return pieces(value)
+    if isinstance(value, dict) and len(value) > 1 and isinstance(value.get("snapshot"), Record):
+        return (_event(value),)
+    return (_dumps(value),)
+
+
+def _event(value: dict[str, Value]) -> str:
+    """Its record may be written already."""
+    rest = {name: member for name, member in value.items() if name != "snapshot"}
+    return f'{_encoded(rest)[:-1]},"snapshot":{_dumps(value["snapshot"])}}}'
 
 
 def _is_nested(value: Value) -> bool:

@@ -66,8 +66,13 @@ def pieces(value: Value) -> Iterator[str]:
         yield "</struct></value>"
     elif isinstance(value, list | tuple) and value:
         yield "<value><array><data>"
-        for item in value:
-            yield from pieces(item) if _is_long(item) else (format_value(item),)
+        for start in range(0, len(value), LONG):
+            some = value[start : start + LONG]
+            if all(type(item) is str for item in some):  # references, by the thousand
+                yield "".join(map(_text, some))
+                continue
+            for item in some:
+                yield from pieces(item) if _is_long(item) else (format_value(item),)
         yield "</data></array></value>"
     else:
         yield format_value(value)

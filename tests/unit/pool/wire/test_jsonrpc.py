@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from xenhost.pool.call import Value
+from xenhost.pool.call import FrozenMap, Ref, Value
+from xenhost.pool.database.record import Record
 from xenhost.pool.wire import jsonrpc as module
 from xenhost.pool.wire.bounds import MAX_BATCH
 from xenhost.pool.wire.jsonrpc import Call, Malformed, parse
@@ -41,6 +42,22 @@ def test_long_answers_come_in_pieces_that_make_the_same_document() -> None:
     pieces = list(module.pieces(value))
     assert len(pieces) > 500
     assert json.loads("".join(pieces)) == value
+
+
+def test_long_sets_of_references_and_of_anything_make_the_same_document() -> None:
+    references: Value = [f"OpaqueRef:{index}ü" for index in range(500)]
+    mixed: Value = [*["a"] * 100, 1, *["b"] * 100, [], "c"]
+    for value in (references, mixed):
+        assert json.loads("".join(module.pieces(value))) == value
+
+
+def test_an_event_has_its_record_as_it_was_written() -> None:
+    record = Record("VM", Ref("OpaqueRef:1"), {"name_label": "a"}, FrozenMap())
+    events = tuple(FrozenMap({"id": index, "class": "vm", "snapshot": record}) for index in range(3))
+    wanted = [{"id": index, "class": "vm", "snapshot": {"name_label": "a"}} for index in range(3)]
+    assert json.loads("".join(module.pieces(events))) == wanted
+    assert record.forms["json"] == '{"name_label":"a"}'
+    assert json.loads("".join(module.pieces(({"snapshot": record},)))) == [{"snapshot": {"name_label": "a"}}]
 
 
 def test_numbers_that_are_none_become_null() -> None:

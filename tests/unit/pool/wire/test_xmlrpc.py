@@ -61,6 +61,12 @@ def test_what_xml_cannot_hold_is_replaced() -> None:
     assert module.format_value("a\0b\x1bc\ud800d\uffff") == "<value>a\ufffdb\ufffdc\ufffdd\ufffd</value>"
 
 
+def test_long_sets_of_references_and_of_anything_make_the_same_document() -> None:
+    values: tuple[Value, ...] = ([f"OpaqueRef:{index}<" for index in range(500)], [*["a"] * 100, True, *["b"] * 100])
+    for value in values:
+        assert loaded("".join(module.format_response(value))) == value
+
+
 def test_long_answers_come_in_pieces_that_make_the_same_document() -> None:
     value: Value = {"events": [{"id": index, "snapshot": {"name": str(index)}} for index in range(1000)], "token": "x"}
     pieces = list(module.pieces(value))
