@@ -171,6 +171,7 @@ async def verbs_on_a_domain_that_is_gone_say_so(g: Ground) -> None:
         hv.set_vcpus(NOBODY, 1),
         hv.set_scheduling(NOBODY, vm),
         hv.set_memory_target(NOBODY, 64 * MIB),
+        hv.set_vm_data(NOBODY, {"vm-data/a": "b"}),
         hv.plug_vbd(NOBODY, g.disk()),
         hv.plug_vif(NOBODY, g.nic()),
     ):
@@ -238,6 +239,12 @@ async def scheduling_can_be_set_and_set_again(g: Ground) -> None:
     await g.hypervisor.set_scheduling(domid, vm)
 
 
+async def what_a_guest_is_told_can_be_replaced_and_taken_away(g: Ground) -> None:
+    domid = await g.made(g.idle_spec())
+    for data in ({"vm-data/a": "1", "vm-data/b/c": "2"}, {"vm-data/a": "3"}, {"vm-data/a": "3"}, {}):
+        await g.hypervisor.set_vm_data(domid, data)
+
+
 async def a_device_model_is_only_for_hvm(g: Ground) -> None:
     vm = g.idle_spec()
     domid = await g.made(vm)
@@ -300,6 +307,7 @@ PROMISES = (
     dom0_is_never_destroyed,
     more_vcpus_than_the_maximum_are_refused,
     scheduling_can_be_set_and_set_again,
+    what_a_guest_is_told_can_be_replaced_and_taken_away,
     a_device_model_is_only_for_hvm,
     a_listener_that_never_reads_does_not_hold_the_others_up,
     closing_twice_and_opening_again_is_possible,

@@ -20,12 +20,16 @@ from xenhost.pool.storage.streams import VdiStreams
 from xenhost.pool.storage.tracking import VdiTracking
 from xenhost.pool.storage.vdi_work import VdiWork
 from xenhost.pool.storage.vdis import Vdis
+from xenhost.pool.vms import overhead
 from xenhost.pool.vms.advice import Advice
 from xenhost.pool.vms.appliances import Appliances
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.copies import VmCopies
 from xenhost.pool.vms.devices import VmDevices
+from xenhost.pool.vms.guest import GuestRequests
+from xenhost.pool.vms.live import Live
 from xenhost.pool.vms.making import VmMaking
+from xenhost.pool.vms.membership import VmMembership
 from xenhost.pool.vms.power import VmPower
 from xenhost.pool.vms.recovery import Recovery
 from xenhost.pool.vms.scheduler import Scheduler
@@ -58,6 +62,7 @@ def register_host_parts(
     for each in (*administration(database, agents, clock), *networks.parts):
         implementations.register_all(each.answers())
     busy, advice = Busy(database), Advice(database, implementations)
+    live = Live(database, agents, busy, clock)
     power = VmPower(database, agents, tasks, busy, clock)
     vdi_busy = Busy(database, "VDI")
     streams, vdi_work = VdiStreams(database, agents, tasks, vdi_busy), VdiWork(database, agents, tasks, vdi_busy)
@@ -71,7 +76,10 @@ def register_host_parts(
         power,
         Appliances(database, tasks, power),
         Recovery(database),
-        VmSizes(database),
+        live,
+        VmSizes(database, live, busy),
+        VmMembership(database),
+        GuestRequests(database, implementations, busy, clock),
         advice,
         VdiMoves(database, agents, vdi_work, vdis),
         tracking,
@@ -82,5 +90,6 @@ def register_host_parts(
         DataSources(database, agents),
     ):
         implementations.register_all(part.answers())
+    database.follow(overhead.follow)
     advice.begin()
     return HostParts(streams, tracking, busy, making, networks.keeper)

@@ -40,12 +40,11 @@ LIVE: Final = frozenset(
         "vcpus.affinity",
         "memory.dynamic_max",
         "memory.dynamic_min",
+        "xenstore_data",
     }
 )
 """Fields that may change, and take effect at once, while the VM runs."""
-HALTED: Final = frozenset(
-    {"type", "boot", "memory.static_max", "vcpus.maximum", "platform", "xenstore_data", "vbds", "vifs"}
-)
+HALTED: Final = frozenset({"type", "boot", "memory.static_max", "vcpus.maximum", "platform", "vbds", "vifs"})
 """Fields that need the VM halted."""
 
 
@@ -155,6 +154,8 @@ class Registrar:
             await hypervisor.set_scheduling(domid, new)
         if new.memory.dynamic_max != old.memory.dynamic_max:
             await hypervisor.set_memory_target(domid, new.memory.dynamic_max)
+        if new.xenstore_data != old.xenstore_data:
+            await hypervisor.set_vm_data(domid, new.xenstore_data)
 
     async def _adjust_back(self, domid: DomId, new: VmSpec, old: VmSpec) -> None:
         try:

@@ -6,7 +6,7 @@ open. It blocks no event loop. Teardown never believes what a guest can write: d
 they made, readable only by dom0, and with the lifetime of the domain.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import Protocol
@@ -148,6 +148,10 @@ class Hypervisor(Protocol):
 
     async def set_memory_target(self, domid: DomId, target: int) -> None:
         """Tell the guest's balloon driver its target in bytes, and let Xen hold it to that."""
+        ...
+
+    async def set_vm_data(self, domid: DomId, data: Mapping[str, str]) -> None:
+        """Replace what the guest finds below vm-data/, in one step; keys are as in VmSpec.xenstore_data."""
         ...
 
     # Devices

@@ -1,7 +1,7 @@
 """The hypervisor port on a simulated host. See `xenhost.core.ports.hypervisor` for what each verb promises."""
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from xenhost.core.devices import DeviceStatus, Vbd, Vif
@@ -295,6 +295,14 @@ class SimHypervisor:
         self._world.changed(domain)
         self._world.guest(domid).follow_targets()
         await self._life.reach("set_memory_target", When.AFTER)
+
+    async def set_vm_data(self, domid: DomId, data: Mapping[str, str]) -> None:
+        """Kept."""
+        await self._life.reach("set_vm_data", When.BEFORE)
+        domain = self._life.managed(domid)
+        domain.xenstore_data = dict(data)
+        self._world.changed(domain)
+        await self._life.reach("set_vm_data", When.AFTER)
 
     # Devices
 

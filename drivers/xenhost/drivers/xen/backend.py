@@ -1,7 +1,7 @@
 """XenHypervisor: the port, each verb handed to the part that does it. No logic of its own but the order of things."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -266,6 +266,12 @@ class XenHypervisor:
         with translated():
             info, _ = await self._domains.owned(domid)
             await control.set_memory_target(self._xs, self._xen, info, target)
+
+    async def set_vm_data(self, domid: DomId, data: Mapping[str, str]) -> None:
+        """See the port."""
+        with translated():
+            await self._domains.owned(domid)
+            await control.set_vm_data(self._xs, domid, data)
 
     # Devices
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from xenhost.core.errors import InvalidValue, NotImplementedHere, OperationNotAllowed
@@ -14,7 +14,8 @@ from xenhost.drivers.xen.hypercalls import Hypercalls
 from xenhost.drivers.xen.observed import domain_type
 from xenhost.native.xen_types import DomainInfo, SchedParams
 from xenhost.native.xenctrl import Xenctrl, XenctrlError
-from xenhost.native.xenstore import Xenstore
+from xenhost.native.xenstore import Transaction, Xenstore
+from xenhost.native.xenstore_types import Batch
 
 _MAX_PAUSES: Final = 64
 """Pauses that are undone at most: other tools count their own."""
@@ -58,6 +59,20 @@ async def set_vcpus(xs: Xenstore, info: DomainInfo, online: int) -> None:
     if domain_type(info) is VmType.HVM:
         raise NotImplementedHere("vCPUs of a running HVM guest cannot be changed", function="set_vcpus")
     await xs.write_many(tree.vcpus_online(DomId(info.domid), info.max_vcpus, online))
+
+
+async def set_vm_data(xs: Xenstore, domid: DomId, data: Mapping[str, str]) -> None:
+    """Replace what the guest finds there, in one transaction."""
+    home = paths.home(domid)
+
+    async def write(transaction: Transaction) -> None:
+        await transaction.rm(f"{home}/vm-data")
+        batch = Batch()
+        for key, value in data.items():
+            batch.write(f"{home}/{key}", value)
+        await transaction.apply(batch)
+
+    await xs.transact(write)
 
 
 def wants_scheduling(vcpus: Vcpus) -> bool:

@@ -27,6 +27,7 @@ class PoolServices:
             for name in (
                 *("pool.initialize_wlb", "pool.send_wlb_configuration", "pool.retrieve_wlb_configuration"),
                 *("pool.retrieve_wlb_recommendations", "host.retrieve_wlb_evacuate_recommendations"),
+                "VM.retrieve_wlb_recommendations",
             )
         }
         return {

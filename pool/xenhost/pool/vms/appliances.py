@@ -9,7 +9,7 @@ from typing import Final
 from xenhost.core.errors import XenhostError
 from xenhost.pool.call import ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
-from xenhost.pool.engine.tasks import Tasks
+from xenhost.pool.engine.tasks import Tasks, Work
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.power import VmPower
 
@@ -70,13 +70,16 @@ class Appliances:
     async def _together(self, context: Context, vms: list[Ref], word: str, act: Act) -> None:
         """Until all have ended, well or not. Cancelled, so are they, and it waits for them."""
 
-        async def one(inner: Context, vm: Ref) -> None:
-            try:
-                await act(inner, vm)
-            except XenhostError as error:
-                raise ApiError(*error.as_xenapi()) from error
+        def one(vm: Ref) -> Work:
+            async def work(inner: Context) -> None:
+                try:
+                    await act(inner, vm)
+                except XenhostError as error:
+                    raise ApiError(*error.as_xenapi()) from error
 
-        parts = [self._tasks.start(context, f"Async.VM.{word}", lambda inner, vm=vm: one(inner, vm)) for vm in vms]
+            return work
+
+        parts = [self._tasks.start(context, f"Async.VM.{word}", one(vm)) for vm in vms]
         try:
             for part in parts:
                 await self._tasks.wait(part)

@@ -135,10 +135,13 @@ async def test_a_running_vm_takes_some_changes_at_once(host: SimHost, agent: Age
     await agent.succeed(StartVm(VM))
     memory = Memory(128 * MIB, 96 * MIB, 64 * MIB)
     fields = frozenset({"vcpus.at_startup", "vcpus.cap", "memory.dynamic_max", "memory.dynamic_min", "after_crash"})
-    changed = replace(vm, vcpus=Vcpus(4, 3, cap=50), memory=memory, after_crash=AfterStop.PRESERVE)
+    fields |= {"xenstore_data"}
+    told = {"vm-data/role": "web"}
+    changed = replace(vm, vcpus=Vcpus(4, 3, cap=50), memory=memory, after_crash=AfterStop.PRESERVE, xenstore_data=told)
     await agent.engine.update_vm(changed, fields)
     (domain,) = host.world.domains.values()
     assert (domain.vcpus_target, domain.cap, domain.memory_target) == (3, 50, 96 * MIB)
+    assert domain.xenstore_data == told
     assert agent.engine.vm(VM).spec == changed
     with pytest.raises(VmBadPowerState):
         await agent.engine.update_vm(replace(vm, type=VmType.PVH), frozenset({"type"}))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from unit.drivers.xen.conftest import spec
 from xenhost.core.ids import DomId
 from xenhost.core.vm import VmType
-from xenhost.drivers.xen import paths, tree
+from xenhost.drivers.xen import control, paths, tree
 from xenhost.drivers.xen.record import Record, Stage, list_records, new_record, prepare, read_record, read_records
 from xenhost.native.xenstore import Access, Perm, Xenstore
 
@@ -68,6 +68,21 @@ async def test_a_guest_may_write_the_listed_nodes_and_nothing_else(xs: Xenstore)
     assert nodes[f"{home}/memory/target"] == str(128 * 1024).encode()
     assert await xs.get_perms(paths.libxl(FIVE)) == (Perm(0, Access.NONE),)
     assert await xs.get_perms(f"{paths.vm(vm.id)}/uuid") == tuple(tree.guest_reads(FIVE))
+
+
+async def test_what_a_guest_is_told_is_replaced_whole_and_stays_out_of_its_hands(xs: Xenstore) -> None:
+    vm = replace(spec(VmType.PVH), xenstore_data={"vm-data/role": "web", "vm-data/old/place": "1"})
+    await xs.introduce(FIVE, 1, 1)
+    await xs.apply(tree.new_home(FIVE, vm))
+    await xs.apply(tree.guest_tree(FIVE, vm))
+    home = paths.home(FIVE)
+    await control.set_vm_data(xs, FIVE, {"vm-data/role": "db", "vm-data/new/place": "2"})
+    nodes = await xs.read_tree(home)
+    told = {path.removeprefix(f"{home}/"): value for path, value in nodes.items() if "/vm-data" in path and value}
+    assert told == {"vm-data/role": b"db", "vm-data/new/place": b"2"}
+    assert await xs.get_perms(f"{home}/vm-data/new/place") == tuple(tree.guest_reads(FIVE))
+    await control.set_vm_data(xs, FIVE, {})
+    assert not [path for path in await xs.read_tree(home) if "/vm-data" in path]
 
 
 async def test_what_was_written_for_a_domain_is_all_removed(xs: Xenstore) -> None:

@@ -108,7 +108,7 @@ class VmServiceServicer(object):
 
     def UpdateVm(self, request, context):
         """Change a VM. Of a running VM: name, after_*, vcpus.at_startup (number online), vcpus.weight, vcpus.cap,
-        vcpus.affinity and memory.dynamic_* take effect at once; other paths need it halted.
+        vcpus.affinity, memory.dynamic_* and xenstore_data take effect at once; other paths need it halted.
         INVALID_ARGUMENT     INVALID_VALUE       unknown or read-only path in update_mask
         FAILED_PRECONDITION  VM_BAD_POWER_STATE  the field needs the VM halted
         """
