@@ -9,11 +9,14 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.host_settings import HostSettings
 from xenhost.pool.hosts.machine import HostMachine
+from xenhost.pool.hosts.pcis import Pcis
 from xenhost.pool.hosts.plugins import HostPlugins
 from xenhost.pool.hosts.pool_services import PoolServices
 from xenhost.pool.hosts.pool_settings import PoolSettings
 from xenhost.pool.hosts.power import HostPower
 from xenhost.pool.hosts.ssh import HostSsh
+from xenhost.pool.hosts.trust_settings import TrustSettings
+from xenhost.pool.hosts.updates import PoolUpdates
 
 
 class Part(Protocol):
@@ -33,6 +36,9 @@ def administration(database: Database, agents: Agents, clock: Clock) -> Sequence
         HostPlugins(database, agents),
         HostPower(database, agents, settings),
         HostSsh(database, agents, clock),
+        Pcis(database),
         PoolServices(database, agents),
         PoolSettings(database, clock),
+        PoolUpdates(database, agents),
+        TrustSettings(database, agents),
     )

@@ -7,6 +7,7 @@ from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementa
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.coordinator import master_host
 
 EDITION: Final = "free"
 """The one there is."""
@@ -39,6 +40,7 @@ class PoolServices:
             "host.apply_edition": self._apply_edition,
             "host.license_add": self._add_licence,
             "host.license_remove": self._remove_licence,
+            "pool.enable_ha": self._refuse_ha,
             "pool.disable_ha": self._no_ha,
             "pool.ha_prevent_restarts_for": self._no_ha,
             "host.emergency_ha_disable": self._emergency_ha_disable,
@@ -92,6 +94,10 @@ class PoolServices:
 
     async def _remove_licence(self, context: Context, host: Ref) -> None:
         await self._give_edition((host,), EDITION)
+
+    async def _refuse_ha(self, context: Context, *_: Value) -> None:
+        """Nothing on hosts looks after the others. Raises ApiError HA_NOT_INSTALLED."""
+        raise ApiError("HA_NOT_INSTALLED", master_host(self._database))
 
     async def _no_ha(self, context: Context, *_: Value) -> None:
         raise ApiError("HA_NOT_ENABLED")

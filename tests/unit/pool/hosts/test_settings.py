@@ -100,7 +100,17 @@ async def test_what_has_no_meaning_here_is_answered_as_xapi_does_in_that_state(t
     async with pool(tmp_path) as (found, ref):
         host, sr = await found.make("host", edition="free"), await found.make("SR")
         for error, method, *params in (
+            (["HA_NOT_INSTALLED", host], "pool.enable_ha", [], {}),
             (["HA_NOT_ENABLED"], "pool.disable_ha"),
+            (["NO_REPOSITORY_ENABLED"], "pool.sync_updates", ref, False, "", "", "", ""),
+            (["NO_REPOSITORY_ENABLED"], "host.apply_updates", host, "hash"),
+            (["NO_REPOSITORIES_CONFIGURED"], "pool.set_update_sync_enabled", ref, True),
+            (["HOST_OFFLINE", host], "host.rescan_drivers", host),
+            (["HOST_OFFLINE", host], "pool.enable_tls_verification"),
+            (["TLS_VERIFICATION_NOT_ENABLED_IN_POOL"], "host.emergency_reenable_tls_verification"),
+            (["OPERATION_NOT_ALLOWED"], "host.emergency_disable_tls_verification"),
+            (["OPERATION_NOT_ALLOWED"], "pool.enable_client_certificate_auth", ref, "name"),
+            (["AUTH_IS_DISABLED"], "pool.external_auth_set_ldaps", ref, True),
             (["HA_NOT_ENABLED"], "pool.ha_prevent_restarts_for", 60),
             (["HA_NOT_ENABLED"], "host.emergency_ha_disable", False),
             (["LICENCE_RESTRICTION", "WLB"], "pool.retrieve_wlb_recommendations"),
@@ -180,3 +190,47 @@ async def test_a_host_caches_disks_in_an_sr_of_its_own_while_it_is_disabled(tmp_
         await found.call("pool.disable_local_storage_caching", ref)
         assert await found.call("host.get_local_cache_sr", host) == NULL_REF
         assert await found.call("SR.get_local_cache_enabled", sr) is False
+
+
+async def test_a_single_host_asks_a_directory(tmp_path: Path) -> None:
+    async with pool(tmp_path) as (found, ref):
+        host = await found.make("host")
+        enable = "host.enable_external_auth"
+        assert await refused(found, enable, host, {}, "example", "AD") == ["AUTH_UNKNOWN_TYPE", "AD"]
+        await found.call(enable, host, {}, "example", "PAM")
+        error = await refused(found, enable, host, {}, "other", "PAM")
+        assert error == ["AUTH_ALREADY_ENABLED", "PAM", "example"]
+        assert (await refused(found, "host.external_auth_set_ldaps", host, True))[:2] == ["AUTH_SET_LDAPS_FAILED", host]
+        await found.call("host.disable_external_auth", host)
+        assert await found.call("host.get_external_auth_type", host) == ""
+        await found.call("pool.disable_client_certificate_auth", ref)
+
+
+async def test_repositories_are_those_that_exist(tmp_path: Path) -> None:
+    async with pool(tmp_path) as (found, ref):
+        one, two = await found.make("Repository"), await found.make("Repository")
+        await found.call("pool.set_repositories", ref, [one, one])
+        await found.call("pool.add_repository", ref, two)
+        assert await found.call("pool.get_repositories", ref) == (one, two)
+        assert (await refused(found, "pool.add_repository", ref, "OpaqueRef:x"))[0] == "HANDLE_INVALID"
+        assert await refused(found, "pool.sync_updates", ref, False) == ["CAN_NOT_SYNC_UPDATES"]
+        assert await refused(found, "pool.set_update_sync_enabled", ref, True) == ["CAN_NOT_PERIODIC_SYNC_UPDATES"]
+        await found.call("pool.remove_repository", ref, one)
+        await found.call("pool.remove_repository", ref, two)
+        await found.call("pool.set_update_sync_enabled", ref, False)
+        assert await found.call("pool.get_repositories", ref) == ()
+        assert await refused(found, "pool.configure_update_sync", ref, "weekly", 7) == ["INVALID_UPDATE_SYNC_DAY", "7"]
+        await found.call("pool.configure_update_sync", ref, "weekly", 6)
+        assert await found.call("pool.get_update_sync_day", ref) == 6
+        await found.call("pool.configure_update_sync", ref, "daily", 6)
+        assert await found.call("pool.get_update_sync_day", ref) == 0
+
+
+async def test_a_pci_device_is_dom0s_unless_it_was_booted_otherwise(tmp_path: Path) -> None:
+    async with pool(tmp_path) as (found, _):
+        used = await found.make("PCI", driver_name="e1000e", pci_id="0000:00:19.0")
+        left = await found.make("PCI", driver_name="pciback", pci_id="0000:01:00.0")
+        assert await found.call("PCI.get_dom0_access_status", used) == "enabled"
+        assert await found.call("PCI.enable_dom0_access", used) == "enabled"
+        assert await found.call("PCI.disable_dom0_access", left) == "disabled"
+        assert (await refused(found, "PCI.disable_dom0_access", used))[0] == "OPERATION_NOT_ALLOWED"
