@@ -1,5 +1,6 @@
 """Pools of several hosts: agents of other machines report over TLS, and are called over TLS."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -110,6 +111,28 @@ async def test_a_lost_member_is_shown_and_the_others_go_on(master: Master, tmp_p
         await master.refused("HOST_OFFLINE", "VM.start_on", vm, second, False, False)
         await master.call("VM.start", vm, False, False)
         assert await master.call("VM.get_resident_on", vm) == first
+
+
+async def test_an_ejected_host_comes_back_only_when_it_is_let_in(
+    master: Master, tmp_path: Path, pool: Authority
+) -> None:
+    await ensure_first(master.database)
+    async with reporting(tmp_path / "one", master) as one, member(tmp_path / "two", master, pool.issue("two")) as two:
+        await master.until(lambda: len(master.database.rows("host")) == 2)
+        ids = {str(record["uuid"]): ref for ref, record in master.database.rows("host").items()}
+        first, second = ids[one.engine.host_id], ids[two.engine.host_id]
+        await master.refused("OPERATION_NOT_ALLOWED", "pool.eject", first)
+        vm = await master.ref("VM.create", RECORD)
+        await master.call("VM.start_on", vm, second, False, False)
+        await master.refused("HOST_HAS_RESIDENT_VMS", "pool.eject", second)
+        await master.call("VM.hard_shutdown", vm)
+        await master.call("pool.eject", second)
+        assert list(master.database.rows("host")) == [first]
+        assert not master.hosts.admits(two.engine.host_id)
+        await asyncio.sleep(1.5)
+        assert list(master.database.rows("host")) == [first]
+        await master.call("pool.remove_from_other_config", master.only("pool").ref, "ejected_hosts")
+        await master.until(lambda: len(master.database.rows("host")) == 2)
 
 
 async def registered(

@@ -7,6 +7,7 @@ from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementa
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.hosts import EJECTED, ejected
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.reports import DROPS, of_host
 from xenhost.pool.hosts.told.vm import halt
@@ -28,6 +29,7 @@ class HostAnswers:
             "host.enable": self.enable,
             "host.disable": self.disable,
             "host.destroy": self.destroy,
+            "pool.eject": self.eject,
             "host.declare_dead": self.declare_dead,
             "host.assert_can_evacuate": self.evacuate,
             "host.evacuate": self.evacuate,
@@ -50,6 +52,27 @@ class HostAnswers:
         if self._residents(host):
             raise ApiError("HOST_HAS_RESIDENT_VMS", host)
         await self._database.change(lambda t: _destroy(t, host))
+        self._agents.forget(host)
+
+    async def eject(self, context: Context, host: Ref) -> None:
+        """The same of a host that may be alive. It stays outside until its UUID is not in pool.other_config any more.
+
+        Raises ApiError HOST_HAS_RESIDENT_VMS; OPERATION_NOT_ALLOWED of the pool's master.
+        """
+        uuid = str(self._database.get("host", host)["uuid"])
+        if any(pool["master"] == host for pool in self._database.rows("pool").values()):
+            raise ApiError("OPERATION_NOT_ALLOWED", "the pool's master cannot be ejected")
+        if self._residents(host):
+            raise ApiError("HOST_HAS_RESIDENT_VMS", host)
+
+        def leave(transaction: Transaction) -> None:
+            _destroy(transaction, host)
+            for ref, pool in tuple(transaction.rows("pool").items()):
+                names = ",".join((*(each for each in ejected(pool) if each != uuid), uuid))
+                transaction.remove_from_map("pool", ref, "other_config", EJECTED)
+                transaction.add_to_map("pool", ref, "other_config", EJECTED, names)
+
+        await self._database.change(leave)
         self._agents.forget(host)
 
     async def declare_dead(self, context: Context, host: Ref) -> None:

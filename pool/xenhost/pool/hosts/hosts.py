@@ -13,10 +13,21 @@ from xenhost.api.link.v1 import link_service_pb2
 from xenhost.core.clock import Clock
 from xenhost.pool.call import NOTHING, NULL_REF, Ref
 from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.host import put_host, put_lost, put_memory
 from xenhost.pool.hosts.told.reports import Seen, known, put_changes
+
+EJECTED: Final = "ejected_hosts"
+"""Of pool.other_config: UUIDs of hosts that shall not come back by themselves, with commas between."""
+
+
+def ejected(pool: Record) -> list[str]:
+    """UUIDs."""
+    config = pool["other_config"]
+    assert isinstance(config, Mapping)
+    return [uuid for uuid in str(config.get(EJECTED, "")).split(",") if uuid]
 
 
 @dataclass(slots=True)
@@ -53,8 +64,6 @@ class Hosts:
         self._sessions: Final[dict[str, Member]] = {}
         self._by_ref: Final[dict[Ref, Member]] = {}
         self._log: Final = structlog.get_logger("xenpoold.hosts")
-        self.admits: Callable[[str], bool] = lambda uuid: True
-        """May the host with that UUID be a member?"""
         self.on_returned: Final[list[Callable[[Ref], None]]] = []
         """Told of each host when its first snapshot is whole."""
 
@@ -70,6 +79,10 @@ class Hosts:
                         transaction.set(cls, ref, {"current_operations": NOTHING})
 
         self._database.note(begin)
+
+    def admits(self, uuid: str) -> bool:
+        """May the host with that UUID be a member? One that was ejected stays outside while its pool names it."""
+        return not any(uuid in ejected(pool) for pool in self._database.rows("pool").values())
 
     def member(self, host: Ref) -> Member | None:
         """A host by its reference, if it is alive."""
