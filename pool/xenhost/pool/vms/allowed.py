@@ -56,6 +56,7 @@ UNADVISED: Final = _words(
     """
 )
 """What allowed_operations never says."""
+_ADVISED: Final = tuple(word for word in STATES if word not in UNADVISED)
 
 _TEMPLATE: Final = _words(
     """
@@ -132,11 +133,11 @@ def busy_error(vm: Ref, word: str, doing: Doing) -> ApiError | None:
 
 def vm_advice(read: Reader, vm: Record, answered: Callable[[str], bool]) -> tuple[str, ...]:
     """allowed_operations; `answered` says which words the daemon has something to do for."""
-    doing = doing_of(vm)
+    doing, state = doing_of(vm), vm["power_state"]
     return tuple(
         word
-        for word in STATES
-        if word not in UNADVISED and answered(word) and vm_error(read, vm, word, doing, strict=True) is None
+        for word in _ADVISED
+        if state in _states(vm, word) and answered(word) and vm_error(read, vm, word, doing, strict=True) is None
     )
 
 
@@ -194,12 +195,17 @@ def _blocked(read: Reader, vm: Record, word: str) -> ApiError | None:
     return ApiError("OPERATION_BLOCKED", vm.ref, str(blocked[word])) if word in blocked else None
 
 
-def _bad_state(read: Reader, vm: Record, word: str) -> ApiError | None:
+def _states(vm: Record, word: str) -> tuple[str, ...]:
     states = STATES.get(word, ())
     if word in ("clone", "copy") and vm["is_a_snapshot"]:
-        states = (*states, "Suspended")
+        return (*states, "Suspended")
     if word in ("changing_VCPUs", "changing_static_range", "changing_memory_limits") and vm["is_control_domain"]:
-        states = (*states, "Running")
+        return (*states, "Running")
+    return states
+
+
+def _bad_state(read: Reader, vm: Record, word: str) -> ApiError | None:
+    states = _states(vm, word)
     return None if vm["power_state"] in states else bad_state(vm, *states)
 
 

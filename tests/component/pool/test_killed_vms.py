@@ -1,0 +1,70 @@
+"""`kill -9` of the pool master while it does something that takes long: it is gone, and says so; what it did stays."""
+
+import contextlib
+from typing import Any
+
+import pytest
+import XenAPI
+
+from component.pool.test_killed import Pool, pool, wire
+from component.pool.test_try import eventually
+from component.pool.test_vms import RECORD
+
+__all__ = ["pool"]
+pytestmark = pytest.mark.timeout(240)
+
+
+def halted(api: Any, vm: str) -> bool:
+    return bool(api.VM.get_power_state(vm) == "Halted")
+
+
+def test_a_group_whose_start_was_cut_off_is_started_by_asking_again(pool: Pool) -> None:
+    api = pool.api()
+    appliance = api.VM_appliance.create({"name_label": "shop", "name_description": ""})
+    first, second = (
+        api.VM.create(wire(RECORD | {"name_label": f"vm {order}", "order": order, "start_delay": 3600 * (1 - order)}))
+        for order in (0, 1)
+    )
+    for vm in (first, second):
+        api.VM.set_appliance(vm, appliance)
+    task = api.Async.VM_appliance.start(appliance, False)
+    eventually(lambda: api.VM.get_power_state(first) == "Running")
+    assert api.VM_appliance.get_current_operations(appliance) == {task: "start"}
+    pool.kill_master()
+    pool.start_master()
+    api = pool.api()
+    with pytest.raises(XenAPI.Failure, match="HANDLE_INVALID"):
+        api.task.get_status(task)
+    eventually(lambda: api.VM.get_power_state(first) == "Running")
+    assert halted(api, second)
+    assert api.VM_appliance.get_current_operations(appliance) == {}
+    assert {"start", "clean_shutdown"} <= set(api.VM_appliance.get_allowed_operations(appliance))
+    assert "clean_shutdown" in api.VM.get_allowed_operations(first)
+    api.VM_appliance.start(appliance, False)
+    assert api.VM.get_power_state(second) == "Running"
+    assert set(api.VM_appliance.get_allowed_operations(appliance)) == {"clean_shutdown", "hard_shutdown", "shutdown"}
+
+
+def test_snapshots_that_were_cut_off_leave_nothing_half_and_can_be_asked_for_again(pool: Pool) -> None:
+    api = pool.api()
+    schedule = api.VMSS.create(
+        {"name_label": "nightly", "type": "snapshot", "frequency": "daily", "schedule": {}, "enabled": False}
+    )
+    vms = [api.VM.create(wire(RECORD | {"name_label": f"vm {number}"})) for number in range(3)]
+    for vm in vms:
+        api.VM.set_snapshot_schedule(vm, schedule)
+    with contextlib.suppress(XenAPI.Failure, OSError):
+        api.Async.VMSS.snapshot_now(schedule)
+    pool.kill_master()
+    pool.start_master()
+    api = pool.api()
+    before = api.VM.get_all_records()
+    assert all(record["current_operations"] == {} for record in before.values())
+    last = api.VMSS.get_last_run_time(schedule)
+    assert api.VMSS.snapshot_now(schedule) == ""
+    for vm in vms:
+        made = [ref for ref in api.VM.get_snapshots(vm) if ref not in before]
+        assert len(made) == 1
+        assert api.VM.get_is_vmss_snapshot(made[0])
+    assert api.VMSS.get_last_run_time(schedule) != last
+    assert [record["name"] for record in api.message.get_all_records().values()][-1] == "VMSS_SNAPSHOT_SUCCEEDED"
