@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from component.harness.agent import Agent, running
 from component.harness.client import Client
 from kit.scripts import script
-from xenhost.agent.dom0.machine import Cstate, NtpMode, Stop
+from xenhost.agent.dom0.machine import Cstate, GuestAgent, NtpMode, Stop
 from xenhost.agent.dom0.simulated import SimulatedMachine
 from xenhost.api.host.v1 import host_service_pb2 as pb
 from xenhost.api.host.v1.vm_service_pb2 import ShutdownVmRequest, StartVmRequest
@@ -92,6 +92,9 @@ async def test_settings_reach_the_machine(agent: Agent, client: Client) -> None:
         ({"max_cstate": "1,0"}, "cstate", Cstate(1, 0)),
         ({"max_cstate": ""}, "cstate", Cstate()),
         ({"iscsi_iqn": "iqn.2026-11.net.example:a"}, "iqn", "iqn.2026-11.net.example:a"),
+        ({"guest_agent": pb.GuestAgentSetting()}, "guest_agent", GuestAgent()),
+        ({"guest_agent": pb.GuestAgentSetting(auto_update=False)}, "guest_agent", GuestAgent(False)),
+        ({"guest_agent": pb.GuestAgentSetting(update_url="http://x/")}, "guest_agent", GuestAgent(None, "http://x/")),
     ):
         await client.hosts.ConfigureHost(pb.ConfigureHostRequest(**fields))
         assert machine(agent).settings[name] == value
@@ -106,6 +109,8 @@ async def test_settings_that_cannot_be_are_refused(agent: Agent, client: Client)
         {"max_cstate": "deep"},
         {"max_cstate": "1,2,3"},
         {"iscsi_iqn": "iqn.x\nInitiatorName=y"},
+        {"guest_agent": pb.GuestAgentSetting(update_url="file:///etc/passwd")},
+        {"guest_agent": pb.GuestAgentSetting(update_url="https://a b/")},
         {"timezone": "../../etc/passwd"},
         {"timezone": "Mars/Olympus"},
         {"ntp": pb.NtpSetting(mode=pb.NTP_MODE_CUSTOM)},

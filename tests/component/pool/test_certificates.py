@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from component.harness.agent import Agent as HostAgent
 from component.harness.agent import running as agent_running
 from xenhost.pool.call import ApiError, Context, Ref, Value
 from xenhost.pool.front import FrontSettings
@@ -81,6 +82,7 @@ class Pool:
 
     master: Master
     host: Ref
+    agent: HostAgent
 
     @property
     def ref(self) -> Ref:
@@ -120,10 +122,10 @@ async def pool(folder: Path, https: bool = True) -> AsyncIterator[Pool]:
     async with running(settings, users, users, SystemClock()) as master:
         socket = folder / "run/xenhost/xenhostd.sock"
         toml = f'[master]\naddress = "unix:{folder}/link.sock"\nendpoints = ["unix:{socket}"]\n'
-        async with agent_running(folder, toml), asyncio.timeout(60):
+        async with agent_running(folder, toml) as agent, asyncio.timeout(60):
             while not (master.database.rows("host") and (not https or master.database.rows("Certificate"))):
                 await asyncio.sleep(0.05)
-            yield Pool(master, next(iter(master.database.rows("host"))))
+            yield Pool(master, next(iter(master.database.rows("host"))), agent)
 
 
 async def test_a_certificate_is_installed_shown_at_once_and_after_a_restart(tmp_path: Path) -> None:

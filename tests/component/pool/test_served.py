@@ -15,6 +15,8 @@ from xml.etree import ElementTree
 import pytest
 
 from component.pool.test_certificates import Pool, pool
+from xenhost.agent.dom0.machine import GuestAgent
+from xenhost.agent.dom0.simulated import SimulatedMachine
 from xenhost.pool.call import FrozenMap, Ref, Role, Value
 from xenhost.pool.database.record import Record
 from xenhost.pool.hosts.database_files import RESTORED, take_restored
@@ -210,6 +212,31 @@ async def session_of(found: Pool, role: Role) -> str:
 
 async def network(found: Pool) -> Any:
     return await found.master.database.change(lambda t: t.create("network", {}))
+
+
+async def test_guests_of_every_host_see_what_their_agents_may_do(tmp_path: Path) -> None:
+    async with pool(tmp_path, https=False) as found:
+        for key, value in (("auto_update_enabled", "yes"), ("auto_update_url", "ftp://x"), ("colour", "red")):
+            error = await found.refused("pool.add_to_guest_agent_config", found.ref, key, value)
+            assert error == ["INVALID_VALUE", "guest_agent_config", f"{key} = {value}"]
+        await told(found, GuestAgent())
+        await found.call("pool.add_to_guest_agent_config", found.ref, "auto_update_enabled", "true")
+        await told(found, GuestAgent(True))
+        await found.call("pool.add_to_guest_agent_config", found.ref, "auto_update_url", "https://example.net/")
+        await told(found, GuestAgent(True, "https://example.net/"))
+        await found.call("pool.remove_from_guest_agent_config", found.ref, "auto_update_enabled")
+        await told(found, GuestAgent(None, "https://example.net/"))
+    async with pool(tmp_path, https=False) as found:
+        await told(found, GuestAgent(None, "https://example.net/"))
+
+
+async def told(found: Pool, wanted: GuestAgent) -> None:
+    """Wait until the host has heard it."""
+    machine = found.agent.host.dom0.machine
+    assert isinstance(machine, SimulatedMachine)
+    async with asyncio.timeout(30):
+        while machine.settings.get("guest_agent") != wanted:
+            await asyncio.sleep(0.02)
 
 
 def test_secrets_are_hidden_and_references_are_not() -> None:

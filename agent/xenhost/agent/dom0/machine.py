@@ -53,6 +53,16 @@ class Cstate:
     substate: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GuestAgent:
+    """What agents in guests may do by themselves."""
+
+    auto_update: bool | None = None
+    """None: as they were installed."""
+    update_url: str = ""
+    """Empty: where their maker says."""
+
+
 class Machine(Protocol):
     """Each raises InternalError if the tool that does it is not there or fails; cancelled, it may be done or not."""
 
@@ -98,6 +108,10 @@ class Machine(Protocol):
 
     async def set_initiator_name(self, iqn: str) -> None:
         """Its name as an iSCSI initiator, for sessions that begin from now on."""
+        ...
+
+    async def set_guest_agent(self, setting: GuestAgent) -> None:
+        """What agents in guests may do, for those that look from now on."""
         ...
 
     async def xen_log(self, clear: bool) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from xenhost.agent.dom0.machine import Cstate, MachineState, NtpMode, Stop
+from xenhost.agent.dom0.machine import Cstate, GuestAgent, MachineState, NtpMode, Stop
 from xenhost.core.clock import Clock
 from xenhost.core.errors import InvalidValue, OperationNotAllowed
 
@@ -90,6 +90,10 @@ class SimulatedMachine:
     async def set_initiator_name(self, iqn: str) -> None:
         """See Machine."""
         self.settings["iqn"] = iqn
+
+    async def set_guest_agent(self, setting: GuestAgent) -> None:
+        """See Machine."""
+        self.settings["guest_agent"] = setting
 
     async def xen_log(self, clear: bool) -> str:
         """See Machine."""

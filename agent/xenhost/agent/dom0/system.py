@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 
-from xenhost.agent.dom0.machine import MAX_LOG, Cstate, MachineState, NtpMode, Stop
+from xenhost.agent.dom0.machine import MAX_LOG, Cstate, GuestAgent, MachineState, NtpMode, Stop
 from xenhost.agent.dom0.ntp import chrony_conf, chrony_servers, properties, timesyncd_conf
 from xenhost.agent.dom0.report import files_of
 from xenhost.core.errors import InternalError, InvalidValue, OperationNotAllowed, ValueNotSupported
@@ -22,6 +22,8 @@ TIMESYNCD: Final = "etc/systemd/timesyncd.conf.d/xenhost.conf"
 RSYSLOG: Final = "etc/rsyslog.d/90-xenhost-remote.conf"
 PROFILE: Final = "etc/profile.d/xenhost-console-timeout.sh"
 INITIATOR: Final = "etc/iscsi/initiatorname.iscsi"
+GUEST_AGENT: Final = "/guest_agent_features"
+"""In xenstore; every guest may read it."""
 _STOPS: Final = {
     Stop.SHUTDOWN: ("poweroff",),
     Stop.REBOOT: ("reboot",),
@@ -126,6 +128,20 @@ class SystemMachine:
         if not await asyncio.to_thread((self._root / INITIATOR).parent.is_dir):
             return  # no iSCSI here: nobody would read it
         await self._write(INITIATOR, f"## by xenhost\nInitiatorName={iqn}\n")
+
+    async def set_guest_agent(self, setting: GuestAgent) -> None:
+        """See Machine. In the place and words of xenopsd (xenops_server_xen.ml)."""
+        values = {"VSS/licensed": "0", "GAAU/licensed": "1", "VSS/parameters": "", "GAAU/parameters": ""}
+        if setting.auto_update is not None:
+            values["GAAU/parameters/enabled"] = str(int(setting.auto_update))
+        if setting.update_url:
+            values["GAAU/parameters/update_url"] = setting.update_url
+        words = [word for key, value in values.items() for word in (f"{GUEST_AGENT}/{key}", value)]
+        async with self._changing:
+            await self._tool("xenstore-write", GUEST_AGENT, "")  # so that there is something to remove
+            await self._tool("xenstore-rm", GUEST_AGENT)
+            await self._tool("xenstore-write", *words)
+            await self._tool("xenstore-chmod", "-r", GUEST_AGENT, "r0")
 
     async def xen_log(self, clear: bool) -> str:
         """See Machine."""

@@ -13,7 +13,7 @@ from xenhost.agent.dom0.report import ENTRIES
 from xenhost.agent.engine.engine import Engine
 from xenhost.agent.rpc.context import Context
 from xenhost.agent.rpc.convert.choice import Choice
-from xenhost.agent.rpc.convert.dom0 import destination, hostname, iqn, keys, time_servers
+from xenhost.agent.rpc.convert.dom0 import destination, guest_agent, hostname, iqn, keys, time_servers
 from xenhost.agent.rpc.convert.host import domain_to_proto, host_to_proto
 from xenhost.api.host.v1 import host_service_pb2, host_service_pb2_grpc
 from xenhost.core.errors import InvalidValue, NotImplementedHere, OperationNotAllowed
@@ -108,6 +108,8 @@ class HostServicer(host_service_pb2_grpc.HostServiceServicer):
                 await machine.set_cstate(read_cstate(request.max_cstate))
             case "iscsi_iqn":
                 await machine.set_initiator_name(iqn(request.iscsi_iqn))
+            case "guest_agent":
+                await machine.set_guest_agent(guest_agent(request.guest_agent))
             case _:
                 raise InvalidValue("no setting was given; give one", field="setting", value="")
         return host_service_pb2.ConfigureHostResponse()

@@ -14,9 +14,6 @@ from xenhost.pool.database.transaction import Transaction
 
 MAX_THREADS: Final = 100
 _TELEMETRY_DAYS: Final = {"daily": 2, "weekly": 14, "monthly": 62}
-_WEEK: Final = 7
-_UPDATE_URL: Final = "auto_update_url"
-_UPDATE_ENABLED: Final = "auto_update_enabled"
 
 
 class PoolSettings:
@@ -29,8 +26,6 @@ class PoolSettings:
     def answers(self) -> Mapping[str, Implementation]:
         """By method."""
         return {
-            "pool.add_to_guest_agent_config": self._add_to_guest_agent_config,
-            "pool.remove_from_guest_agent_config": self._remove_from_guest_agent_config,
             "pool.set_local_auth_max_threads": self._within("local_auth_max_threads", 1, MAX_THREADS),
             "pool.set_ext_auth_max_threads": self._within("ext_auth_max_threads", 1, MAX_THREADS),
             "pool.set_ext_auth_cache_enabled": self._plain("ext_auth_cache_enabled"),
@@ -48,18 +43,6 @@ class PoolSettings:
             "pool.enable_ssl_legacy": self._refuse_ssl,
             "host.set_ssl_legacy": self._set_ssl,
         }
-
-    async def _add_to_guest_agent_config(self, context: Context, pool: Ref, key: str, value: str) -> None:
-        valid = {
-            _UPDATE_ENABLED: value in ("true", "false"),
-            _UPDATE_URL: urlsplit(value).scheme in ("http", "https") if value.isprintable() else False,
-        }
-        if key not in valid or not valid[key]:
-            raise ApiError("INVALID_VALUE", "guest_agent_config", f"{key} = {value}"[:200])
-        await self._database.change(lambda t: t.add_to_map("pool", pool, "guest_agent_config", key, value))
-
-    async def _remove_from_guest_agent_config(self, context: Context, pool: Ref, key: str) -> None:
-        await self._database.change(lambda t: t.remove_from_map("pool", pool, "guest_agent_config", key))
 
     async def _set_next_collection(self, context: Context, pool: Ref, value: datetime) -> None:
         days = _TELEMETRY_DAYS[str(self._database.get("pool", pool)["telemetry_frequency"])]

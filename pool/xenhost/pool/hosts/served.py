@@ -1,4 +1,4 @@
-"""What needs the master's own disk and listener: certificates, status reports, blobs, dumps of the database."""
+"""What needs the master's own disk, listener or time: certificates, reports, blobs, dumps, settings of guests."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from xenhost.pool.hosts.certificates.server import ServerCertificates
 from xenhost.pool.hosts.certificates.store import TrustStore
 from xenhost.pool.hosts.certificates.trusted import TrustedCertificates
 from xenhost.pool.hosts.database_files import DatabaseFiles
+from xenhost.pool.hosts.guest_agents import GuestAgents
 from xenhost.pool.hosts.reports.reports import StatusReports
 from xenhost.pool.records.blob_contents import BlobContents
 from xenhost.pool.wire.gate import Gate
@@ -25,6 +26,7 @@ class Served:
     reports: StatusReports
     blobs: BlobContents
     dumps: DatabaseFiles
+    guests: GuestAgents
 
     def routes(self, gate: Gate) -> Routes:
         """All paths."""
@@ -37,9 +39,10 @@ def register_served(
     """`folder`: the master's state."""
     trust = TrustedCertificates(database, TrustStore(folder / "trust"), clock)
     reports = StatusReports(database, agents, clock, trust.tls)
-    implementations.register_all(trust.answers())
-    implementations.register_all(reports.answers())
-    return Served(reports, BlobContents(database, folder / "blobs", clock), DatabaseFiles(database, folder))
+    guests = GuestAgents(database, agents)
+    for part in (trust.answers(), reports.answers(), guests.answers()):
+        implementations.register_all(part)
+    return Served(reports, BlobContents(database, folder / "blobs", clock), DatabaseFiles(database, folder), guests)
 
 
 def register_listener(

@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from kit.scripts import script
-from xenhost.agent.dom0.machine import Cstate, NtpMode, Stop, read_cstate
+from xenhost.agent.dom0.machine import Cstate, GuestAgent, NtpMode, Stop, read_cstate
 from xenhost.agent.dom0.ntp import chrony_conf, chrony_servers
 from xenhost.agent.dom0.report import ENTRIES
 from xenhost.agent.dom0.system import CHRONY, PROFILE, RSYSLOG, TIMESYNCD, SystemMachine
@@ -23,13 +23,16 @@ keyfile /etc/chrony/chrony.keys
 SHOW = "Timezone=Europe/Berlin\nNTP={ntp}\nNTPSynchronized=yes\n"
 
 
+STORE = ("xenstore-write", "xenstore-rm", "xenstore-chmod")
+
+
 class Tools:
     """Programs in a folder of their own, and what they were called with."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._folder = folder / "bin"
         self._calls = folder / "calls"
-        for name in ("hostnamectl", "systemctl", "xenpm", "timedatectl", "chronyc", "xl", "journalctl"):
+        for name in ("hostnamectl", "systemctl", "xenpm", "timedatectl", "chronyc", "xl", "journalctl", *STORE):
             self.tool(name, "")
         self.clock("no")
         monkeypatch.setenv("PATH", f"{self._folder}:/usr/bin:/bin")
@@ -94,6 +97,21 @@ async def test_each_setting_is_one_call_of_a_tool(machine: SystemMachine, tools:
     with pytest.raises(OperationNotAllowed):
         await machine.set_time(datetime.now(UTC))
     assert tools.calls() == []
+
+
+async def test_agents_in_guests_find_their_settings_in_xenstore(machine: SystemMachine, tools: Tools) -> None:
+    await machine.set_guest_agent(GuestAgent(True, "https://example.net/"))
+    assert tools.calls() == [
+        "xenstore-write /guest_agent_features ",
+        "xenstore-rm /guest_agent_features",
+        "xenstore-write /guest_agent_features/VSS/licensed 0 /guest_agent_features/GAAU/licensed 1"
+        " /guest_agent_features/VSS/parameters  /guest_agent_features/GAAU/parameters "
+        " /guest_agent_features/GAAU/parameters/enabled 1"
+        " /guest_agent_features/GAAU/parameters/update_url https://example.net/",
+        "xenstore-chmod -r /guest_agent_features r0",
+    ]
+    await machine.set_guest_agent(GuestAgent())
+    assert not any("enabled" in call or "update_url" in call for call in tools.calls())
 
 
 async def test_a_tool_that_fails_or_is_not_there_is_an_error_that_says_why(

@@ -52,17 +52,6 @@ async def test_settings_of_the_pool_have_bounds(tmp_path: Path) -> None:
                 assert await found.call(f"pool.get_{name}", ref) == good
 
 
-async def test_guest_agents_are_configured_by_two_keys(tmp_path: Path) -> None:
-    async with pool(tmp_path) as (found, ref):
-        await found.call("pool.add_to_guest_agent_config", ref, "auto_update_enabled", "true")
-        await found.call("pool.add_to_guest_agent_config", ref, "auto_update_url", "https://example.net/")
-        for key, value in (("auto_update_enabled", "yes"), ("auto_update_url", "ftp://x"), ("colour", "red")):
-            error = await refused(found, "pool.add_to_guest_agent_config", ref, key, value)
-            assert error == ["INVALID_VALUE", "guest_agent_config", f"{key} = {value}"]
-        await found.call("pool.remove_from_guest_agent_config", ref, "auto_update_enabled")
-        assert await found.call("pool.get_guest_agent_config", ref) == {"auto_update_url": "https://example.net/"}
-
-
 async def test_telemetry_is_collected_before_twice_its_interval(tmp_path: Path) -> None:
     async with pool(tmp_path) as (found, ref):
         soon = datetime.fromtimestamp(START, UTC) + timedelta(days=13)

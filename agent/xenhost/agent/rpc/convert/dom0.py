@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from xenhost.agent.dom0.machine import NtpMode
+from xenhost.agent.dom0.machine import GuestAgent, NtpMode
+from xenhost.api.host.v1 import host_service_pb2
 from xenhost.core.errors import InvalidValue
 
 MAX_SERVERS: Final = 16
@@ -13,6 +14,7 @@ _NAME: Final = re.compile(r"(?!-)[A-Za-z0-9.-]{1,255}(?<!-)")
 """As xapi's set_hostname_live has it."""
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,254}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]{1,45}")
 _DESTINATION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+_URL: Final = re.compile(r"https?://[!-~]{1,1000}")
 _IQN: Final = re.compile(r"[a-z0-9][A-Za-z0-9.:_-]{0,222}")
 
 
@@ -39,6 +41,14 @@ def keys(untrusted_text: str) -> str:
     if untrusted_text.startswith("-"):
         raise _wrong("keys", untrusted_text, "keys that do not begin with a hyphen")
     return untrusted_text
+
+
+def guest_agent(untrusted: host_service_pb2.GuestAgentSetting) -> GuestAgent:
+    """An address that begins with http, if there is one."""
+    url = untrusted.update_url
+    if url:
+        _matching(_URL, url, "guest_agent.update_url", "an address such as https://example.net/")
+    return GuestAgent(untrusted.auto_update if untrusted.HasField("auto_update") else None, url)
 
 
 def time_servers(mode: NtpMode, untrusted_texts: Iterable[str]) -> tuple[str, ...]:

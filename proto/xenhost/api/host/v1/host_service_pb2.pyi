@@ -57,8 +57,9 @@ class CallPluginResponse(_message.Message):
     def __init__(self, value: _Optional[str] = ..., failure: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ConfigureHostRequest(_message.Message):
-    __slots__ = ["console_idle_seconds", "hostname", "iscsi_iqn", "max_cstate", "ntp", "request_id", "ssh", "syslog_destination", "time", "timezone"]
+    __slots__ = ["console_idle_seconds", "guest_agent", "hostname", "iscsi_iqn", "max_cstate", "ntp", "request_id", "ssh", "syslog_destination", "time", "timezone"]
     CONSOLE_IDLE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    GUEST_AGENT_FIELD_NUMBER: _ClassVar[int]
     HOSTNAME_FIELD_NUMBER: _ClassVar[int]
     ISCSI_IQN_FIELD_NUMBER: _ClassVar[int]
     MAX_CSTATE_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +70,7 @@ class ConfigureHostRequest(_message.Message):
     TIMEZONE_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     console_idle_seconds: int
+    guest_agent: GuestAgentSetting
     hostname: str
     iscsi_iqn: str
     max_cstate: str
@@ -78,7 +80,7 @@ class ConfigureHostRequest(_message.Message):
     syslog_destination: str
     time: _timestamp_pb2.Timestamp
     timezone: str
-    def __init__(self, request_id: _Optional[str] = ..., hostname: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., timezone: _Optional[str] = ..., ntp: _Optional[_Union[NtpSetting, _Mapping]] = ..., syslog_destination: _Optional[str] = ..., ssh: bool = ..., console_idle_seconds: _Optional[int] = ..., max_cstate: _Optional[str] = ..., iscsi_iqn: _Optional[str] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., hostname: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., timezone: _Optional[str] = ..., ntp: _Optional[_Union[NtpSetting, _Mapping]] = ..., syslog_destination: _Optional[str] = ..., ssh: bool = ..., console_idle_seconds: _Optional[int] = ..., max_cstate: _Optional[str] = ..., iscsi_iqn: _Optional[str] = ..., guest_agent: _Optional[_Union[GuestAgentSetting, _Mapping]] = ...) -> None: ...
 
 class ConfigureHostResponse(_message.Message):
     __slots__ = []
@@ -117,6 +119,14 @@ class GetHostRequest(_message.Message):
 class GetMachineRequest(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
+
+class GuestAgentSetting(_message.Message):
+    __slots__ = ["auto_update", "update_url"]
+    AUTO_UPDATE_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_URL_FIELD_NUMBER: _ClassVar[int]
+    auto_update: bool
+    update_url: str
+    def __init__(self, auto_update: bool = ..., update_url: _Optional[str] = ...) -> None: ...
 
 class HasExtensionRequest(_message.Message):
     __slots__ = ["method"]
