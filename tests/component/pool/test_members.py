@@ -15,6 +15,8 @@ from component.pool.test_vms import RECORD, vbd_record, vdi_record
 from xenhost.api.link.v1 import link_service_pb2, link_service_pb2_grpc
 from xenhost.api.tls_files import TlsFiles
 from xenhost.core.config_error import ConfigError
+from xenhost.core.errors import HandleInvalid
+from xenhost.core.metrics import Owner, OwnerKind
 from xenhost.pool.call import ApiError, Ref
 from xenhost.pool.first import ensure_first
 from xenhost.pool.hosts.link import listen
@@ -111,6 +113,30 @@ async def test_a_lost_member_is_shown_and_the_others_go_on(master: Master, tmp_p
         await master.refused("HOST_OFFLINE", "VM.start_on", vm, second, False, False)
         await master.call("VM.start", vm, False, False)
         assert await master.call("VM.get_resident_on", vm) == first
+
+
+async def test_what_was_measured_of_a_vm_goes_with_it(master: Master, tmp_path: Path, pool: Authority) -> None:
+    on = ["[metrics]", "enabled = true"]
+    async with (
+        reporting(tmp_path / "one", master, None, *on) as one,
+        member(tmp_path / "two", master, pool.issue("two"), *on) as two,
+    ):
+        await master.until(lambda: len(master.database.rows("host")) == 2)
+        ids = {str(record["uuid"]): ref for ref, record in master.database.rows("host").items()}
+        vm = await master.ref("VM.create", RECORD)
+        owner = Owner(OwnerKind.VM, str(await master.call("VM.get_uuid", vm)))
+        metrics = [host.host.metrics for host in (one, two)]
+        first, second = (each for each in metrics if each is not None)
+        await master.call("VM.start_on", vm, ids[one.engine.host_id], False, False)
+        await master.until(lambda: first.known(owner) and first.sources(owner))
+        await master.call("VM.hard_shutdown", vm)
+        await master.until(lambda: not first.known(owner))
+        before = await first.document(owner)
+        await master.call("VM.start_on", vm, ids[two.engine.host_id], False, False)
+        after = await second.document(owner)
+        assert {source.name for source in after.sources} >= {source.name for source in before.sources} != set()
+        with pytest.raises(HandleInvalid):
+            await first.document(owner)
 
 
 async def test_an_ejected_host_comes_back_only_when_it_is_let_in(

@@ -13,6 +13,7 @@ from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.vm import halt, put_vm
+from xenhost.pool.metrics.databases import bring_database
 from xenhost.pool.storage.reach import make_known
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.placement import choose, vdis_of, why_not
@@ -130,6 +131,9 @@ class VmPower:
             spec = vm_spec(self._database, vm)
             await make_known(self._database, agent, vdis_of(self._database, self._database.get("VM", vm)))
             await _introduce(agent, spec)
+            hosts = tuple(self._database.rows("host"))
+            others = [self._agents.agent(each) for each in hosts if each != host and self._agents.alive(each)]
+            await bring_database(others, agent, spec.id)
             request = vm_service_pb2.StartVmRequest(id=spec.id, paused=paused)
             await self._run(context, vm, agent, agent.vms.StartVm, request)
             await self._protect(vm, self._database.get("VM", vm)["ha_restart_priority"] == "restart")
