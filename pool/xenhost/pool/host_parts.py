@@ -34,6 +34,8 @@ from xenhost.pool.vms.power import VmPower
 from xenhost.pool.vms.recovery import Recovery
 from xenhost.pool.vms.scheduler import Scheduler
 from xenhost.pool.vms.sizes import VmSizes
+from xenhost.pool.vms.suspended import SuspendedMemory
+from xenhost.pool.vms.usbs import Vusbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def register_host_parts(
         VmSizes(database, live, busy),
         VmMembership(database),
         GuestRequests(database, implementations, busy, clock),
+        Vusbs(database),
+        SuspendedMemory(database, streams),
         advice,
         VdiMoves(database, agents, vdi_work, vdis),
         tracking,

@@ -170,3 +170,47 @@ async def test_an_agile_vm_has_nothing_that_one_host_alone_has(master: Master, v
     assert await master.refused("HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED", "VM.assert_agile", vm) == [
         *("HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED", repository)
     ]
+
+
+async def test_usb_devices_are_promised_but_no_host_has_them(master: Master, vm: Ref) -> None:
+    groups = [await master.database.change(lambda t: t.create("USB_group", {})) for _ in range(7)]
+    first, *_ = [await master.ref("VUSB.create", vm, group, {}) for group in groups[:6]]
+    await master.refused("USB_GROUP_CONFLICT", "VUSB.create", await master.ref("VM.create", RECORD), groups[0], {})
+    assert await master.refused("TOO_MANY_VUSBS", "VUSB.create", vm, groups[6], {}) == ["TOO_MANY_VUSBS", "6"]
+    assert await master.refused("VM_REQUIRES_VUSB", "VM.start", vm, False, False) == [
+        *("VM_REQUIRES_VUSB", vm, groups[0])
+    ]
+    await master.refused("VM_HAS_VUSBS", "VM.assert_agile", vm)
+    await master.refused("VM_HAS_VUSBS", "VM.snapshot", vm, "s")
+    await master.refused("VM_BAD_POWER_STATE", "VUSB.unplug", first)
+    for vusb in await master.call("VM.get_VUSBs", vm):
+        await master.call("VUSB.destroy", vusb)
+    protected = await master.ref("VM.create", RECORD | {"ha_restart_priority": "restart"})
+    await master.refused("OPERATION_NOT_ALLOWED", "VUSB.create", protected, groups[0], {})
+    await master.call("VM.start", vm, False, False)
+
+
+async def test_a_plugin_of_the_host_is_called_for_a_vm_that_runs(master: Master, agent: HostAgent, vm: Ref) -> None:
+    await master.refused("VM_BAD_POWER_STATE", "VM.call_host_plugin", vm, "none", "main", {})
+    await master.call("VM.start", vm, False, False)
+    assert await master.refused("XENAPI_MISSING_PLUGIN", "VM.call_host_plugin", vm, "none", "main", {}) == (
+        await master.refused("XENAPI_MISSING_PLUGIN", "host.call_plugin", master.only("host").ref, "none", "main", {})
+    )
+
+
+async def test_the_memory_of_a_suspended_vm_is_exchanged_for_a_copy_alone(
+    master: Master, agent: HostAgent, vm: Ref, tmp_path: Path
+) -> None:
+    repository = await sr(master, tmp_path / "sr")
+    vdi = await master.ref("VDI.create", vdi_record(repository, type="suspend"))
+    assert await master.refused("VM_BAD_POWER_STATE", "VM.set_suspend_VDI", vm, vdi) == [
+        *("VM_BAD_POWER_STATE", vm, "suspended", "halted")
+    ]
+    copy = await master.ref("VDI.copy", vdi, repository)
+    larger = await master.ref("VDI.create", vdi_record(repository, virtual_size=16 * MIB))
+    await master.database.change(lambda t: t.set("VM", vm, {"power_state": "Suspended", "suspend_VDI": vdi}))
+    await master.call("VM.set_suspend_VDI", vm, copy)
+    assert await master.call("VM.get_suspend_VDI", vm) == copy
+    answer = await master.refused("SUSPEND_VDI_REPLACEMENT_IS_NOT_IDENTICAL", "VM.set_suspend_VDI", vm, larger)
+    assert answer[1].startswith(f"{await master.call('VDI.get_uuid', copy)} : ")
+    assert await master.call("VM.get_suspend_VDI", vm) == copy

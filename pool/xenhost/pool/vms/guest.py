@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from xenhost.core.clock import Clock
-from xenhost.pool.call import ApiError, Context, Implementation, Ref
+from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.vms.allowed import bad_state, is_true, mapping
@@ -19,7 +19,7 @@ MAX_SCRIPT: Final = 1024
 
 
 class GuestRequests:
-    """Answers for them. Guests cannot be asked to do anything yet, so who asks is told why not, as xapi would."""
+    """Answers for them. Guests cannot be asked to do anything yet: who asks is told why not, as xapi would."""
 
     def __init__(self, database: Database, implementations: Implementations, busy: Busy, clock: Clock) -> None:
         self._database: Final = database
@@ -32,6 +32,7 @@ class GuestRequests:
         """By method."""
         return {
             "VM.call_plugin": self.call_plugin,
+            "VM.call_host_plugin": self.call_host_plugin,
             "VM.snapshot_with_quiesce": self.snapshot_with_quiesce,
             "VM.restart_device_models": self.restart_device_models,
             "VM.update_secureboot_certificates_on_boot": self.update_certificates,
@@ -53,6 +54,17 @@ class GuestRequests:
         text = f'The requested fn "{fn}" of plugin "{plugin}" could not be executed'
         text += " for lack of guest agent control feature."
         raise ApiError("XENAPI_PLUGIN_FAILURE", "failed to execute fn", text, text)
+
+    async def call_host_plugin(self, context: Context, vm: Ref, plugin: str, fn: str, args: Mapping[str, str]) -> Value:
+        """A plugin of the host that the VM runs on. Raises ApiError VM_BAD_POWER_STATE, as host.call_plugin does."""
+        record = self._database.get("VM", vm)
+        if record["power_state"] != "Running":
+            raise bad_state(record, "Running")
+        call = self._implementations.find("host.call_plugin")
+        if call is None:
+            raise ApiError("NOT_IMPLEMENTED", "host.call_plugin")
+        with self._busy.doing(context, vm, "call_plugin"):
+            return await call(context, record.one("resident_on"), plugin, fn, args)
 
     async def snapshot_with_quiesce(self, context: Context, vm: Ref, new_name: str) -> Ref:
         """Raises ApiError, always: the shadow copies of Windows guests went out of use with XenServer 8."""

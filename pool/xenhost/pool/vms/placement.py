@@ -16,6 +16,8 @@ OVERHEAD: Final = 16 * MIB
 def choose(database: Database, agents: Agents, vm: Ref, only: Ref | None = None) -> Ref:
     """The host for it: its affinity if that can run it, else the one with the most free memory.
 
+    VMs of a group that keeps apart are spread: hosts with the fewest of them come first.
+
     Raises ApiError: why the only candidate cannot, or NO_HOSTS_AVAILABLE.
     """
     record = database.get("VM", vm)
@@ -27,6 +29,8 @@ def choose(database: Database, agents: Agents, vm: Ref, only: Ref | None = None)
         raise found[0] if len(found) == 1 else ApiError("NO_HOSTS_AVAILABLE")
     if record["affinity"] in able:
         return record.one("affinity")
+    crowds = {host: _crowd(database, record, host) for host in able}
+    able = [host for host in able if crowds[host] == min(crowds.values())]
     return max(able, key=lambda host: _free(database, host))
 
 
@@ -45,12 +49,22 @@ def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiErr
         pifs = [database.get("PIF", pif) for pif in database.get("network", network).refs("PIFs")]
         if pifs and not any(pif["host"] == host for pif in pifs):
             return ApiError("VM_REQUIRES_NETWORK", vm.ref, network)
+    if vusbs := vm.refs("VUSBs"):  # no host lends any out
+        return ApiError("VM_REQUIRES_VUSB", vm.ref, database.get("VUSB", vusbs[0]).one("USB_group"))
     wanted = vm["memory_dynamic_max"]
     assert isinstance(wanted, int)
     needed, free = wanted + OVERHEAD, _free(database, host)
     if needed > free:
         return ApiError("HOST_NOT_ENOUGH_FREE_MEMORY", str(needed), str(free))
     return None
+
+
+def _crowd(database: Database, vm: Record, host: Ref) -> int:
+    """How many VMs of its group that keeps apart are there, or on their way."""
+    groups = (database.get("VM_group", group) for group in vm.refs("groups"))
+    apart = {ref for group in groups if group["placement"] == "anti_affinity" for ref in group.refs("VMs")}
+    others = (database.get("VM", ref) for ref in apart - {vm.ref})
+    return sum(host in (each["resident_on"], each["scheduled_to_be_resident_on"]) for each in others)
 
 
 def _free(database: Database, host: Ref) -> int:
