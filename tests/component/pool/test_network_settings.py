@@ -1,7 +1,7 @@
 """Settings of networks that all hosts follow, through the Management API: at once, when they return, or not at all."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 from component.harness.agent import Agent as HostAgent
 from component.pool.conftest import Master, reporting
 from component.pool.test_networks import network, pif
+from component.pool.test_vms import RECORD, vif_record
 from xenhost.api.host.v1 import vif_service_pb2, vm_pb2, vm_service_pb2
 from xenhost.core.network import LockingMode, SwitchFeature
 from xenhost.core.network_records import Network
@@ -65,6 +66,25 @@ async def test_a_host_that_was_away_is_told_when_it_returns(master: Master, tmp_
             await master.until(lambda: own(back, uuid).mtu == 9000)
             record = await master.call("network.get_record", ref)
             assert (record["default_locking_mode"], record["MTU"]) == ("disabled", 9000)
+
+
+async def test_a_host_that_was_away_gets_the_networks_that_were_made(master: Master, tmp_path: Path) -> None:
+    async with two(master, tmp_path):
+        away = Ref(await master.call("PIF.get_host", pif(master, "eth0")))
+    await master.until(lambda: not alive(master))
+    async with reporting(tmp_path / "b", master):
+        await master.until(lambda: alive(master))
+        ref = await network(master, "LAN")
+        uuid, bridge = [await master.call(f"network.get_{field}", ref) for field in ("uuid", "bridge")]
+        async with reporting(tmp_path, master) as back:
+            assert back.network is not None
+            there = back.network
+            await master.until(lambda: uuid in {view.network.id for view in there.networks()})
+            assert own(back, uuid).bridge == bridge
+            vm = await master.ref("VM.create", RECORD)
+            vif = await master.ref("VIF.create", vif_record(vm, ref))
+            await master.call("VM.start_on", vm, away, False, False)
+            assert await master.call("VIF.get_currently_attached", vif)
 
 
 async def test_what_one_host_cannot_be_is_none(master: Master, tmp_path: Path) -> None:
@@ -188,10 +208,16 @@ async def test_a_controller_in_the_form_of_old_releases(master: Master, pool: Re
 async def test_a_setting_is_as_it_was_if_its_call_is_cancelled(master: Master, pool: Ref, agent: HostAgent) -> None:
     ref = await network(master, "LAN")
     uuid = await master.call("network.get_uuid", ref)
-    call = asyncio.create_task(master.call("network.set_default_locking_mode", ref, "disabled"))
-    await master.until(lambda: master.database.get("network", ref)["default_locking_mode"] == "disabled")
-    call.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await call
-    assert await master.call("network.get_default_locking_mode", ref) == "unlocked"
-    await master.until(lambda: own(agent, uuid).default_locking is LockingMode.UNLOCKED)
+    begins: list[Callable[[], bool]] = [
+        lambda: master.database.get("network", ref)["default_locking_mode"] == "disabled",
+        lambda: own(agent, uuid).default_locking is LockingMode.DISABLED,
+    ]
+    for begun in begins:
+        call = asyncio.create_task(master.call("network.set_default_locking_mode", ref, "disabled"))
+        while not begun():
+            await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await master.call("network.get_default_locking_mode", ref) == "unlocked"
+        await master.until(lambda: own(agent, uuid).default_locking is LockingMode.UNLOCKED)

@@ -69,14 +69,13 @@ class NetworkKeeper:
         Raises what `do` raises, and what the host says that cannot. One that is lost meanwhile is told later.
         """
         hosts = self.live()
-        made = await self._database.change(do)
+        changing = asyncio.ensure_future(self._database.change(do))
         try:
+            made = await asyncio.shield(changing)
             for host in hosts:
                 await self._tell_live(host, part)
         except BaseException:
-            await asyncio.shield(self._database.change(lambda t: undo(t, made)))
-            for host in hosts:
-                self.again(host)
+            await asyncio.shield(self._change_back(changing, undo, hosts))
             raise
         return made
 
@@ -89,6 +88,17 @@ class NetworkKeeper:
             async for piece in agent.stream(agent.networks.GetHostNetwork, request):
                 told.MergeFrom(piece)
             await part(agent, told)
+
+    async def _change_back(
+        self, changing: "asyncio.Future[T]", undo: Callable[[Transaction, T], None], hosts: Sequence[Ref]
+    ) -> None:
+        await asyncio.wait([changing])
+        if changing.exception() is not None:
+            return  # nothing was changed
+        made = changing.result()
+        await self._database.change(lambda t: undo(t, made))
+        for host in hosts:
+            self.again(host)
 
     async def _tell_live(self, host: Ref, part: Part) -> None:
         try:

@@ -7,18 +7,21 @@ from xenhost.api.host.v1 import network_pb2
 from xenhost.core.network_settings import MAX_MTU, MIN_MTU
 from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
-from xenhost.pool.hosts.agent import Agent
+from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.networks.keeper import NetworkKeeper
 from xenhost.pool.networks.spec import network_update
+from xenhost.pool.networks.work import NetworkWork
 
 
 class NetworkSettings:
     """Answers the messages that change them."""
 
-    def __init__(self, database: Database, keeper: NetworkKeeper) -> None:
+    def __init__(self, database: Database, agents: Agents, keeper: NetworkKeeper) -> None:
         self._database: Final = database
         self._keeper: Final = keeper
+        self._work: Final = NetworkWork(database, agents)
         keeper.add(self.follow)
+        keeper.add(self.spread)
 
     def answers(self) -> Mapping[str, Implementation]:
         """By method."""
@@ -47,7 +50,18 @@ class NetworkSettings:
         for network in told.networks:
             record = records.get(network.id)
             if record is not None and (update := network_update(record, network)) is not None:
-                await agent.carry_out(agent.networks.UpdateNetwork, update)
+                await self._work.run(agent, agent.networks.UpdateNetwork, update)
+
+    async def spread(self, agent: Agent, told: network_pb2.HostNetwork) -> None:
+        """See Part. Networks without PIFs are on every host; one that was away when they were made gets them, too.
+
+        Not where their bridge has another meaning: VMs that need it start on other hosts.
+        """
+        there = {network.id for network in told.networks}
+        taken = {network.bridge for network in told.networks} | {*told.foreign_bridges, ""}
+        for ref, record in tuple(self._database.rows("network").items()):
+            if not record["PIFs"] and record["uuid"] not in there and record["bridge"] not in taken:
+                await self._work.network(agent, ref)
 
     async def _set(self, network: Ref, field: str, value: Value) -> None:
         if not self._keeper.live():

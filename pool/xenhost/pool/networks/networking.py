@@ -35,7 +35,7 @@ def networking(database: Database, agents: Agents, clock: Clock) -> Networking:
     keeper = NetworkKeeper(database, agents, clock)
     parts = (
         Networks(database, agents),
-        NetworkSettings(database, keeper),
+        NetworkSettings(database, agents, keeper),
         Snooping(database, agents, keeper),
         Controllers(database, agents, keeper),
         Pvs(database, agents, keeper),

@@ -18,6 +18,7 @@ from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.network import put_network
+from xenhost.pool.networks.work import NetworkWork
 
 PURPOSES: Final = ("name_label", "name_description", "MTU", "other_config", "tags")
 DEFAULT_MTU: Final = 1500
@@ -34,6 +35,7 @@ class Networks:
         self._database: Final = database
         self._agents: Final = agents
         self._accessors: Final = Accessors(database)
+        self._work: Final = NetworkWork(database, agents)
         self._log: Final = structlog.get_logger("xenpoold.networks")
 
     def answers(self) -> Mapping[str, Implementation]:
@@ -82,9 +84,7 @@ class Networks:
         made = list[Agent]()
         try:
             for agent in agents:
-                request = network_service_pb2.CreateNetworkRequest(network=wanted)
-                now = network_pb2.Network()
-                (await agent.carry_out(agent.networks.CreateNetwork, request)).Unpack(now)
+                now = await self._work.create_network(agent, wanted)
                 made.append(agent)
                 ref = await self._told(agent, now)
         except BaseException:

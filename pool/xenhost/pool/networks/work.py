@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from xenhost.api.host.v1 import network_pb2, network_service_pb2, pif_service_pb2
-from xenhost.core.errors import HandleInvalid, XenhostError
+from xenhost.core.errors import HandleInvalid, InvalidValue, XenhostError
 from xenhost.pool.call import ApiError, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agent, Agents
@@ -38,12 +38,23 @@ class NetworkWork:
         try:
             await agent.call(agent.networks.GetNetwork, network_service_pb2.GetNetworkRequest(id=wanted.id))
         except HandleInvalid:
-            now = network_pb2.Network()
-            create = network_service_pb2.CreateNetworkRequest(network=wanted)
-            (await self.run(agent, agent.networks.CreateNetwork, create)).Unpack(now)
+            now = await self.create_network(agent, wanted)
             if (update := network_update(record, now)) is not None:
                 await self.run(agent, agent.networks.UpdateNetwork, update)
         return wanted.id
+
+    async def create_network(self, agent: Agent, wanted: network_pb2.Network) -> network_pb2.Network:
+        """As the host has it now, whoever made it there first. Raises XenhostError, ApiError HOST_OFFLINE."""
+        now = network_pb2.Network()
+        request = network_service_pb2.CreateNetworkRequest(network=wanted)
+        try:
+            (await agent.carry_out(agent.networks.CreateNetwork, request)).Unpack(now)
+        except InvalidValue as error:
+            if error.values["field"] != "id":
+                raise
+            there = network_service_pb2.GetNetworkRequest(id=wanted.id)
+            now.CopyFrom(await agent.call(agent.networks.GetNetwork, there))
+        return now
 
     def check_no_ha(self) -> None:
         """Raises ApiError HA_IS_ENABLED: hosts that cannot be reached for a moment would be fenced."""
