@@ -20,6 +20,7 @@ from xenhost.pool.session.login import Logins
 from xenhost.pool.session.roles import Roles
 from xenhost.pool.session.subjects import Subjects
 from xenhost.pool.session.table import SessionLimits, SessionTable
+from xenhost.pool.session.user_agents import UserAgents
 from xenhost.pool.wire.endpoint import Endpoint
 from xenhost.pool.wire.gate import Gate, HttpAction
 from xenhost.pool.wire.introspection import Introspection
@@ -99,8 +100,9 @@ def build_front(
     subjects = Subjects(database, everybody, roles)
     book = SessionBook(database, host, roles.of_session, log)
     sessions = SessionTable(clock, settings.sessions, book)
-    logins = Logins(sessions, superusers, subjects, Brakes(), clock, log)
-    for part in (roles, subjects, logins):
+    user_agents = UserAgents(host)
+    logins = Logins(sessions, superusers, subjects, Brakes(), clock, log, user_agents.note)
+    for part in (roles, subjects, logins, user_agents):
         part.register(registry)
     audit = AuditLog(settings.audit, log)
     endpoint = Endpoint(dispatcher, sessions, audit, clock)

@@ -5,6 +5,7 @@ import base64
 import http.client
 import io
 import tarfile
+import xmlrpc.client
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -237,6 +238,14 @@ async def told(found: Pool, wanted: GuestAgent) -> None:
     async with asyncio.timeout(30):
         while machine.settings.get("guest_agent") != wanted:
             await asyncio.sleep(0.02)
+
+
+async def test_clients_that_have_logged_in_are_known(tmp_path: Path) -> None:
+    async with pool(tmp_path, https=False) as found:
+        login = xmlrpc.client.dumps(("root", "x"), "session.login_with_password").encode()
+        status, body, _ = await fetch(found, "POST", "/", login, {"User-Agent": "mine/9 (test)"})
+        assert (status, b"Success" in body) == (200, True)
+        assert await found.call("host.get_tracked_user_agents", found.host) == {"mine": "9"}
 
 
 def test_secrets_are_hidden_and_references_are_not() -> None:

@@ -1,7 +1,7 @@
 """The messages of class session: how one logs in and out."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
@@ -37,8 +37,11 @@ class Logins:
         brakes: Brakes,
         clock: Clock,
         log: structlog.typing.FilteringBoundLogger,
+        seen: Callable[[str], None] = lambda user_agent: None,
     ) -> None:
+        """`seen` is told what each client calls itself that logs in."""
         self._table = table
+        self._seen = seen
         self._authenticator = authenticator
         self._directory = directory
         self._brakes = brakes
@@ -106,6 +109,7 @@ class Logins:
 
     def _enter(self, context: Context, session: Session, originator: str) -> Ref:
         self._table.add(replace(session, originator=originator[:MAX_ORIGINATOR]))
+        self._seen(context.client.partition(" ")[2])
         self._log.info(
             "session.login",
             session=session.uuid,
