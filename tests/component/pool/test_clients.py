@@ -52,7 +52,7 @@ async def said(*command: str, **environment: str) -> str:
 @pytest.mark.parametrize("transport", ["json-rpc", "xml-rpc"])
 async def test_xen_orchestras_library_drives_a_vm_through_its_life(address: str, transport: str) -> None:
     text = await said("node", str(CLIENTS / "life.mjs"), f"http://{USER}:{PASSWORD}@{address}/", transport)
-    for step in ("hot plug a disk and a network card", "read its metrics", "snapshot it", "destroy it"):
+    for step in ("hot plug a disk and a network card", "read its metrics", "snapshot it", "export it", "destroy it"):
         assert f"\n{step}" in text
     assert text.endswith("all as expected\n")
 

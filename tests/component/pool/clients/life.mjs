@@ -2,6 +2,7 @@
 // Prints a line for each step; ends with status 1 at the first thing that is not as it should be.
 
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { createClient } from 'xen-api'
 
 const [url, transport] = process.argv.slice(2)
@@ -206,8 +207,39 @@ await step('revert it', async () => {
   assert.equal((await xapi.barrier(vm)).VBDs.length, 1)
 })
 
+async function bytes(pathname, query) {
+  const answer = await xapi.getResource(pathname, { query })
+  const found = Buffer.from(await answer.body.arrayBuffer())
+  await answer.task
+  return found
+}
+
+await step('write a disk, and read it back', async () => {
+  const content = Buffer.alloc(8 * MIB, 'xenhost ')
+  const stream = Object.assign(Readable.from([content]), { length: content.length })
+  await xapi.putResource(stream, '/import_raw_vdi/', { query: { format: 'raw', vdi } })
+  assert((await bytes('/export_raw_vdi/', { format: 'raw', vdi })).equals(content))
+})
+
+// As from a network: piece by piece, and the end some time after the last of them. The client hangs up at the end, whether
+// or not everything has left.
+async function* slowly(archive) {
+  for (let at = 0; at < archive.length; at += 65536) {
+    yield archive.subarray(at, at + 65536)
+  }
+  await new Promise(resolve => setTimeout(resolve, 500))
+}
+
+const copy = await step('export it, and import that', async () => {
+  const archive = await bytes('/export/', { ref: vm })
+  // of unknown length: the client says a pebibyte
+  const refs = await xapi.putResource(Readable.from(slowly(archive)), '/import/', { query: { sr_id: sr } })
+  return /OpaqueRef:[^<]+/.exec(refs)[0]
+})
+await until(copy, record => record?.name_description === 'made by a test' && record.VBDs.length === 1)
+
 await step('destroy it', async () => {
-  for (const ref of [snapshot, vm]) {
+  for (const ref of [copy, snapshot, vm]) {
     const disks = await Promise.all((await xapi.getField('VM', ref, 'VBDs')).map(each => xapi.getField('VBD', each, 'VDI')))
     await xapi.callAsync('VM.destroy', ref)
     await until(ref, gone)
