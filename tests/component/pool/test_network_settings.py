@@ -16,6 +16,7 @@ from xenhost.core.network import LockingMode, SwitchFeature
 from xenhost.core.network_records import Network
 from xenhost.drivers.sim.network.switch import SimSwitch
 from xenhost.pool.call import Ref
+from xenhost.pool.networks import keeper
 
 
 @pytest.fixture
@@ -125,6 +126,23 @@ async def test_igmp_is_followed_by_all_hosts(master: Master, pool: Ref, tmp_path
 def snoops(agent: HostAgent) -> bool:
     assert agent.network is not None
     return agent.network.host_network().igmp_snooping
+
+
+async def test_a_host_that_cannot_follow_is_asked_again(
+    master: Master, pool: Ref, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "RETRY_SECONDS", 0.1)
+    await master.call("pool.set_igmp_snooping_enabled", pool, True)
+    ref = await master.database.change(lambda t: t.create("network", {"bridge": "lan", "MTU": 1500}))
+    with monkeypatch.context() as old:
+        without(old, SwitchFeature.IGMP_SNOOPING)
+        async with reporting(tmp_path, master) as agent:
+            assert agent.network is not None
+            there, uuid = agent.network, await master.call("network.get_uuid", ref)
+            await master.until(lambda: uuid in {view.network.id for view in there.networks()})  # other parts go on
+            assert not snoops(agent)
+            old.undo()
+            await master.until(lambda: snoops(agent))
 
 
 async def test_igmp_that_a_switch_cannot_follow(
