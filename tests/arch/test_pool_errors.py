@@ -8,9 +8,20 @@ from xenhost.pool.model.errors import ERRORS
 
 POOL = Path(__file__).resolve().parents[2] / "pool/xenhost/pool"
 UNDOCUMENTED: Final = {
-    "VM_IS_SNAPSHOT": 1,
+    "HOST_CANNOT_SEE_SR": 2,
+    "LICENCE_RESTRICTION": 1,
     "OTHER_OPERATION_IN_PROGRESS": 4,
+    "PIF_HAS_NO_NETWORK_CONFIGURATION": 1,
+    "PIF_HAS_NO_V6_NETWORK_CONFIGURATION": 1,
+    "PIF_INCOMPATIBLE_PRIMARY_ADDRESS_TYPE": 1,
+    "REVERT_ONLY_ALLOWED_ON_SNAPSHOT": 0,
     "SESSION_AUTHENTICATION_FAILED": 2,
+    "SR_NO_PBDS": 1,
+    "VDI_CONTENT_ID_MISSING": 0,
+    "VDI_IO_ERROR": 1,
+    "VM_IS_SNAPSHOT": 2,
+    "VM_IS_TEMPLATE": 2,
+    "VM_MEMORY_TARGET_WAIT_TIMEOUT": 1,
 }
 """xapi raises them like that, whatever its reference says."""
 

@@ -111,9 +111,9 @@ class SnapshotSchedules:
         if schedule != NULL_REF:
             found = self._database.find("VMSS", schedule)
             if found is None or record["is_control_domain"]:
-                raise ApiError("INVALID_VALUE", schedule[:100])
+                raise ApiError("INVALID_VALUE", "snapshot_schedule", schedule[:100])
             if record["is_a_template"]:
-                raise ApiError("VM_IS_TEMPLATE", vm)
+                raise ApiError("VM_IS_TEMPLATE", vm, "set_snapshot_schedule")
             _check_type(vm, str(found["type"]))
         await self._database.change(lambda t: t.set("VM", vm, {"snapshot_schedule": schedule}))
 
