@@ -214,3 +214,12 @@ async def test_the_memory_of_a_suspended_vm_is_exchanged_for_a_copy_alone(
     answer = await master.refused("SUSPEND_VDI_REPLACEMENT_IS_NOT_IDENTICAL", "VM.set_suspend_VDI", vm, larger)
     assert answer[1].startswith(f"{await master.call('VDI.get_uuid', copy)} : ")
     assert await master.call("VM.get_suspend_VDI", vm) == copy
+
+
+async def test_a_control_domain_is_never_declared_halted(master: Master, agent: HostAgent) -> None:
+    fields: dict[str, Any] = {"is_control_domain": True, "power_state": "Running"}
+    dom0 = await master.database.change(lambda t: t.create("VM", fields))
+    assert await master.refused("CANNOT_RESET_CONTROL_DOMAIN", "VM.power_state_reset", dom0) == [
+        *("CANNOT_RESET_CONTROL_DOMAIN", dom0)
+    ]
+    await master.refused("OPERATION_NOT_ALLOWED", "VM.set_appliance", dom0, NULL_REF)

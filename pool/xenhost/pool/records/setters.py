@@ -11,7 +11,7 @@ from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.schema.declarations import Kind, Message
 
 PLAIN: Final = """
-    VM.set_actions_after_crash VM.set_platform VM.add_to_platform VM.remove_from_platform
+    VM.set_platform VM.add_to_platform VM.remove_from_platform
     VM.set_other_config VM.add_to_other_config VM.remove_from_other_config VM.set_blocked_operations
     VM.add_to_blocked_operations VM.remove_from_blocked_operations
     network.add_purpose network.remove_purpose

@@ -6,6 +6,8 @@ from typing import Final
 from xenhost.pool.call import ApiError, Context, FrozenMap, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
+from xenhost.pool.vms.allowed import doing_of, vm_error
+from xenhost.pool.vms.spec import domain_type
 
 BIOS_KEYS: Final = frozenset(
     {
@@ -46,7 +48,8 @@ class VmFields:
             "VM.set_domain_type": self._set_domain_type,
             "VM.set_has_vendor_device": self._halted("has_vendor_device"),
             "VM.set_bios_strings": self._set_bios_strings,
-            "VM.set_NVRAM": self._halted("NVRAM"),
+            "VM.set_actions_after_crash": self._set_after_crash,
+            "VM.set_NVRAM": self._set_nvram,
             "VM.add_to_NVRAM": self._add_to_nvram,
             "VM.remove_from_NVRAM": self._remove_from_nvram,
             "VM.copy_bios_strings": self._copy_bios_strings,
@@ -55,7 +58,7 @@ class VmFields:
         }
 
     async def _set_vcpus_max(self, context: Context, vm: Ref, number: int) -> None:
-        record = self._of_halted(vm)
+        record = self._allowed(vm, "changing_VCPUs")
         at_startup = record["VCPUs_at_startup"]
         assert isinstance(at_startup, int)
         if number < max(1, at_startup):
@@ -92,12 +95,26 @@ class VmFields:
         known = FrozenMap({key: text for key, text in strings.items() if key in BIOS_KEYS})
         await self._set(vm, {"bios_strings": known})
 
+    async def _set_after_crash(self, context: Context, vm: Ref, action: str) -> None:
+        field, kind = "VM.actions_after_crash", domain_type(self._database.get("VM", vm))
+        if action == "rename_restart":
+            reason = "option would leak a domain; VMs and not domains are managed by this API"
+            raise ApiError("VALUE_NOT_SUPPORTED", field, action, reason)
+        if action.startswith("coredump") and kind != "pv":
+            reason = "cannot invoke a coredump of an HVM, PVH or PV-in-PVH domain"
+            raise ApiError("VALUE_NOT_SUPPORTED", field, action, reason)
+        await self._set(vm, {"actions_after_crash": action})
+
+    async def _set_nvram(self, context: Context, vm: Ref, value: Value) -> None:
+        self._allowed(vm, "changing_NVRAM")
+        await self._set(vm, {"NVRAM": value})
+
     async def _add_to_nvram(self, context: Context, vm: Ref, key: str, value: str) -> None:
-        self._of_halted(vm)
+        self._allowed(vm, "changing_NVRAM")
         await self._database.change(lambda t: t.add_to_map("VM", vm, "NVRAM", key, value))
 
     async def _remove_from_nvram(self, context: Context, vm: Ref, key: str) -> None:
-        self._of_halted(vm)
+        self._allowed(vm, "changing_NVRAM")
         await self._database.change(lambda t: t.remove_from_map("VM", vm, "NVRAM", key))
 
     async def _cooperative(self, context: Context, vm: Ref) -> Value:
@@ -120,6 +137,14 @@ class VmFields:
             await self._set(vm, {name: value})
 
         return set_of_halted
+
+    def _allowed(self, vm: Ref, word: str) -> Record:
+        """Raises ApiError: why it may not be done now."""
+        record = self._database.get("VM", vm)
+        error = vm_error(self._database, record, word, doing_of(record), strict=False)
+        if error is not None:
+            raise error
+        return record
 
     def _of_halted(self, vm: Ref) -> Record:
         record = self._database.get("VM", vm)

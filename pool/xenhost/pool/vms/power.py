@@ -107,7 +107,10 @@ class VmPower:
 
     async def power_state_reset(self, context: Context, vm: Ref) -> None:
         """It runs nowhere, whatever the pool believed. Raises ApiError OPERATION_NOT_ALLOWED if its host is alive."""
-        host = self._database.get("VM", vm).one("resident_on")
+        record = self._database.get("VM", vm)
+        if record["is_control_domain"]:
+            raise ApiError("CANNOT_RESET_CONTROL_DOMAIN", vm)
+        host = record.one("resident_on")
         if host != NULL_REF and self._agents.alive(host):
             raise ApiError("OPERATION_NOT_ALLOWED", "its host is alive: shut the VM down hard")
         await self._database.change(lambda t: halt(t, vm))

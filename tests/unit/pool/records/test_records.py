@@ -60,6 +60,7 @@ async def test_rules_of_fields_of_vms(tmp_path: Path) -> None:
             ("VM.set_VCPUs_max", 1, "INVALID_VALUE"),
             ("VM.set_VCPUs_at_startup", 3, "INVALID_VALUE"),
             ("VM.set_order", -1, "VALUE_NOT_SUPPORTED"),
+            ("VM.set_actions_after_crash", "rename_restart", "VALUE_NOT_SUPPORTED"),
             ("VM.set_domain_type", "unspecified", "INVALID_VALUE"),
             ("VM.set_bios_strings", {"bios-vendor": "\x1b"}, "FIELD_TYPE_ERROR"),
             ("VM.set_bios_strings", {"colour": "red"}, "INVALID_VALUE"),
@@ -68,7 +69,14 @@ async def test_rules_of_fields_of_vms(tmp_path: Path) -> None:
                 await found.call(method, vm, value)
         await found.call("VM.set_VCPUs_max", vm, 4)
         await found.call("VM.set_VCPUs_at_startup", vm, 3)
+        await found.call("VM.set_actions_after_crash", vm, "coredump_and_restart")
         await found.call("VM.set_domain_type", vm, "hvm")
+        with pytest.raises(ApiError, match="VALUE_NOT_SUPPORTED"):
+            await found.call("VM.set_actions_after_crash", vm, "coredump_and_restart")
+        await found.call("VM.add_to_blocked_operations", vm, "changing_VCPUs", "not now")
+        with pytest.raises(ApiError, match="OPERATION_BLOCKED"):
+            await found.call("VM.set_VCPUs_max", vm, 8)
+        await found.call("VM.remove_from_blocked_operations", vm, "changing_VCPUs")
         await found.call("VM.set_bios_strings", vm, {"bios-vendor": "X"})
         await found.call("VM.add_to_platform", vm, "cores-per-socket", "2")
         record: Any = await found.call("VM.get_boot_record", vm)
