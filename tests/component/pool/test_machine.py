@@ -14,7 +14,7 @@ from component.pool.test_vms import RECORD
 from kit.scripts import script
 from xenhost.agent.dom0.machine import Cstate, NtpMode, Stop
 from xenhost.agent.dom0.simulated import SimulatedMachine
-from xenhost.pool.call import Context, Ref
+from xenhost.pool.call import Context, Ref, Value
 from xenhost.pool.hosts import ssh as ssh_module
 from xenhost.pool.hosts.ssh import HostSsh
 from xenhost.system import xmlrpc
@@ -238,3 +238,24 @@ async def test_what_is_asked_of_a_lost_host_says_so(tmp_path: Path, master: Mast
     ):
         error = await master.refused("HOST_OFFLINE", str(method), host, *params)
         assert error[1:] == [host]
+
+
+async def test_the_loss_of_hosts_is_planned_for(master: Master, host: Ref) -> None:
+    (pool,) = master.database.rows("pool")
+    vm = await master.ref("VM.create", RECORD)
+    assert await master.call("pool.ha_compute_max_host_failures_to_tolerate") == 1
+    assert await master.call("pool.ha_failover_plan_exists", 2) is False
+    compute = "pool.ha_compute_hypothetical_max_host_failures_to_tolerate"
+    assert await master.call(compute, {vm: "best-effort"}) == 1
+    assert await master.call(compute, {vm: "restart"}) == 0
+    await master.refused("INVALID_VALUE", compute, {vm: "soon"})
+    protected: dict[str, Value] = {"ha_always_run": True, "ha_restart_priority": "restart"}
+    await master.database.change(lambda t: t.set("VM", vm, protected))
+    assert await master.call("pool.ha_failover_plan_exists", 0) is True
+    assert await master.call("pool.ha_failover_plan_exists", 1) is False
+    assert await master.call("pool.ha_compute_vm_failover_plan", [], [vm]) == {vm: {"host": host}}
+    plan = await master.call("pool.ha_compute_vm_failover_plan", [host], [vm])
+    assert plan == {vm: {"error_code": "HOST_NOT_ENOUGH_FREE_MEMORY"}}
+    await master.refused("INVALID_VALUE", "pool.set_ha_host_failures_to_tolerate", pool, -1)
+    await master.call("pool.set_ha_host_failures_to_tolerate", pool, 1)
+    assert await master.call("pool.get_ha_host_failures_to_tolerate", pool) == 1

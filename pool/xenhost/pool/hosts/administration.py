@@ -7,6 +7,7 @@ from xenhost.core.clock import Clock
 from xenhost.pool.call import Implementation
 from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.failover import Failover
 from xenhost.pool.hosts.host_settings import HostSettings
 from xenhost.pool.hosts.machine import HostMachine
 from xenhost.pool.hosts.pcis import Pcis
@@ -32,6 +33,7 @@ def administration(database: Database, agents: Agents, clock: Clock) -> Sequence
     settings = HostSettings(database, agents)
     return (
         settings,
+        Failover(database, agents),
         HostMachine(database, agents),
         HostPlugins(database, agents),
         HostPower(database, agents, settings),
