@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +19,7 @@ import XenAPI
 from component.harness.trial import free_port
 from component.pool.test_try import eventually
 from component.pool.test_vms import RECORD
+from xenhost.core.units import MIB
 
 pytestmark = pytest.mark.timeout(240)
 CONFIGURATION = """
@@ -33,7 +36,7 @@ enabled = false
 
 
 class Pool:
-    """A pool master that can be killed, and an agent that lives on."""
+    """A pool master and an agent that can be killed."""
 
     def __init__(self, root: Path) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -54,10 +57,16 @@ class Pool:
         address = self.url.removeprefix("http://")
         self.start("xenhost.pool", "--http", address, "--user", "root", said="secret")
 
-    def kill_master(self) -> None:
-        process = self._processes.pop("xenhost.pool")
+    def start_agent(self) -> None:
+        self.start("xenhost.agent", "--hypervisor", "sim")
+
+    def kill(self, module: str) -> None:
+        process = self._processes.pop(module)
         process.kill()
         process.wait()
+
+    def kill_master(self) -> None:
+        self.kill("xenhost.pool")
         self.forget()
 
     def forget(self) -> None:
@@ -99,7 +108,7 @@ def pool() -> Iterator[Pool]:
         file.write_text(CONFIGURATION.format(root=folder))
         pool = Pool(Path(folder))
         pool.start_master()
-        pool.start("xenhost.agent", "--hypervisor", "sim")
+        pool.start_agent()
         try:
             yield pool
         finally:
@@ -148,3 +157,61 @@ def test_a_start_that_outlives_the_master_is_seen_by_the_next_one(pool: Pool) ->
         api = pool.api()
         assert runs(api, vm)
     assert set(api.host.get_resident_VMs(api.host.get_all()[0])) == set(vms)
+
+
+@contextlib.contextmanager
+def transfer(
+    pool: Pool, method: str, query: str, body: bytes = b"", length: int | None = None
+) -> Iterator[HTTPConnection]:
+    """An import or export of a VDI that has begun, with as much of its body as there is."""
+    handler = {"GET": "export_raw_vdi", "PUT": "import_raw_vdi"}[method]
+    with contextlib.closing(HTTPConnection(pool.url.removeprefix("http://"), timeout=60)) as connection:
+        connection.putrequest(method, f"/{handler}?{query}")
+        connection.putheader("Authorization", "Basic " + b64encode(b"root:secret").decode())
+        connection.putheader("Content-Length", str(len(body) if length is None else length))
+        connection.endheaders(body)
+        yield connection
+
+
+def answers(api: Any, host: str) -> bool:
+    """The host's agent can be called."""
+    try:
+        api.host.get_servertime(host)
+    except XenAPI.Failure:
+        return False
+    return True
+
+
+def is_written(pool: Pool, api: Any, vdi: str, content: bytes) -> bool:
+    """An import succeeds."""
+    task = api.task.create("import", "")
+    refused = contextlib.suppress(OSError)  # it is cut off while the host still lets go of the disk
+    with refused, transfer(pool, "PUT", f"vdi={vdi}&task_id={task}", content) as putting:
+        putting.getresponse().read()
+    eventually(lambda: api.task.get_status(task) != "pending")
+    return bool(api.task.get_status(task) == "success")
+
+
+@pytest.mark.parametrize("killed", ["xenhost.agent", "xenhost.pool"])
+def test_a_disk_can_be_written_again_after_an_import_that_a_kill_has_cut(
+    pool: Pool, tmp_path: Path, killed: str
+) -> None:
+    api, config = pool.api(), {"location": str(tmp_path)}
+    host = api.host.get_all()[0]
+    eventually(lambda: answers(api, host))
+    sr = api.SR.create(host, config, "0", "local", "", "file", "user", False, {})
+    record = {"name_label": "disk", "SR": sr, "virtual_size": str(8 * MIB), "type": "user", "other_config": {}}
+    vdi = api.VDI.create(record | {"sharable": False, "read_only": False})
+    with transfer(pool, "PUT", f"vdi={vdi}", b"c" * 3 * MIB, 8 * MIB):
+        eventually(lambda: "blocked" in api.VDI.get_current_operations(vdi).values())
+        pool.kill(killed)
+    if killed == "xenhost.pool":
+        pool.start_master()
+    else:
+        pool.start_agent()
+    api = pool.api()
+    eventually(lambda: api.VDI.get_current_operations(vdi) == {})
+    content = b"w" * MIB + bytes(6 * MIB) + b"w" * MIB
+    eventually(lambda: is_written(pool, api, vdi, content))
+    with transfer(pool, "GET", f"vdi={vdi}") as giving:
+        assert giving.getresponse().read() == content

@@ -134,10 +134,15 @@ class VdiStreams:
     async def _pieces(
         self, context: Context, responses: AsyncIterator[vdi_service_pb2.ExportVdiResponse]
     ) -> AsyncGenerator[Piece, None]:
+        last = Piece()
         async for response in responses:
             if response.data or response.zeros_bytes:
-                yield Piece(response.data, response.zeros_bytes)
+                if last != Piece():
+                    yield last
+                last = Piece(response.data, response.zeros_bytes)
             self._tasks.progress(context.task, response.progress)
+        if last != Piece():
+            yield last  # when the host has let go of the VDI: who has all of it may destroy it
 
     def _uuid(self, cls: str, ref: Ref) -> str:
         return str(self._database.get(cls, ref)["uuid"])
