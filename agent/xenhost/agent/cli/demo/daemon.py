@@ -10,7 +10,7 @@ from xenhost.agent.cli.demo.process import DaemonFailed, Process
 from xenhost.agent.cli.failure import Failure
 from xenhost.agent.cli.target import Target
 
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 240.0
 
 
 class Daemon(Process):
