@@ -158,11 +158,13 @@ class NbdClient:
     async def close(self) -> None:
         """End the connection."""
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        with contextlib.suppress(OSError):
-            self._writer.write(request(Command.DISC, 0, 0, 0))
-            await self._writer.drain()
-        self._writer.close()
+        try:
+            await asyncio.gather(self._task, return_exceptions=True)
+            with contextlib.suppress(OSError):
+                self._writer.write(request(Command.DISC, 0, 0, 0))
+                await self._writer.drain()
+        finally:
+            self._writer.close()
 
     def _split(self, offset: int, length: int) -> Sequence[tuple[int, int]]:
         most = self.info.maximum_payload
