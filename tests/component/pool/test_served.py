@@ -20,12 +20,12 @@ from xenhost.agent.dom0.machine import GuestAgent
 from xenhost.agent.dom0.simulated import SimulatedMachine
 from xenhost.pool.call import FrozenMap, Ref, Role, Value
 from xenhost.pool.database.record import Record
+from xenhost.pool.hosts import blob_contents
 from xenhost.pool.hosts.database_files import RESTORED, take_restored
 from xenhost.pool.hosts.reports import archive as archive_module
 from xenhost.pool.hosts.reports import reports as module
 from xenhost.pool.hosts.reports.entries import CAPABILITIES
 from xenhost.pool.hosts.reports.redaction import HIDDEN, redacted
-from xenhost.pool.records import blob_contents
 from xenhost.pool.session.session import Session
 
 ROOT = {"Authorization": "Basic " + base64.b64encode(b"root:x").decode()}

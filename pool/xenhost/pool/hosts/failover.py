@@ -1,7 +1,7 @@
 """How many hosts may be lost before VMs that are to be restarted find no room: reckoned, though nothing restarts them.
 
-A plan exists only if it does for any hosts that could be lost: as many VMs as the fullest hosts hold, the largest of all,
-are placed on the hosts with the least room. What really happens has fewer and smaller VMs, and more room.
+A plan exists only if it does for any hosts that could be lost: as many VMs as the fullest hosts hold, the largest of
+all, are placed on the hosts with the least room. What really happens has fewer and smaller VMs, and more room.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

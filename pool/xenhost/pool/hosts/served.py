@@ -8,13 +8,13 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.front import Routes
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.blob_contents import BlobContents
 from xenhost.pool.hosts.certificates.server import ServerCertificates
 from xenhost.pool.hosts.certificates.store import TrustStore
 from xenhost.pool.hosts.certificates.trusted import TrustedCertificates
 from xenhost.pool.hosts.database_files import DatabaseFiles
 from xenhost.pool.hosts.guest_agents import GuestAgents
 from xenhost.pool.hosts.reports.reports import StatusReports
-from xenhost.pool.records.blob_contents import BlobContents
 from xenhost.pool.wire.gate import Gate
 from xenhost.pool.wire.listener import PoolListener
 
