@@ -74,6 +74,7 @@ async def test_memory_of_a_halted_vm(master: Master, vm: Ref) -> None:
     await master.call("VM.set_HVM_shadow_multiplier", vm, 2.0)
     for wrong in (0.5, 1e9):
         await master.refused("INVALID_VALUE", "VM.set_HVM_shadow_multiplier", vm, wrong)
+        await master.refused("INVALID_VALUE", "VM.create", RECORD | {"HVM_shadow_multiplier": wrong})
     most = await master.call("VM.maximise_memory", vm, 1024 * MIB, False)
     assert 1000 * MIB < most < 1024 * MIB
     assert await master.call("VM.maximise_memory", vm, 1024 * MIB, True) < most
@@ -142,6 +143,10 @@ async def test_what_vms_belong_to(master: Master, vm: Ref) -> None:
     await master.refused("OPERATION_NOT_ALLOWED", "VM.set_appliance", template, appliance)
     await master.refused("OPERATION_NOT_ALLOWED", "VM.set_groups", template, groups[:1])
     await master.refused("TOO_MANY_GROUPS", "VM.set_groups", vm, groups)
+    other = await master.ref("VM.create", RECORD)
+    await master.call("VM.set_groups", other, groups[:1])
+    await master.call("VM.set_is_a_template", other, True)
+    assert await master.call("VM.get_groups", other) == (), "templates are in none"
     await master.call("VM.set_groups", vm, groups[:1])
     assert await master.call("VM_group.get_VMs", groups[0]) == (vm,)
     await master.refused("HANDLE_INVALID", "VM.set_appliance", vm, "OpaqueRef:none")

@@ -16,6 +16,7 @@ from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.metrics.databases import delete_database
 from xenhost.pool.vms.allowed import bad_state
 from xenhost.pool.vms.busy import Busy
+from xenhost.pool.vms.overhead import MAX_MULTIPLIER
 
 MAX_DISKS: Final = 255
 MAX_CARDS: Final = 7
@@ -50,6 +51,7 @@ class VmMaking:
         fields = dict(self._accessors.given(self._database.model.classes["VM"], args))
         _check_memory(fields)
         _check_vcpus(fields)
+        _check_multiplier(fields)
         fields |= {**more, "power_state": "Halted", "domid": -1}
 
         def make(transaction: Transaction) -> Ref:
@@ -81,7 +83,10 @@ class VmMaking:
             raise bad_state(record, "Halted")
         if value and not record["is_a_template"]:
             self._busy.check(vm, "make_into_template")
-        await self._database.change(lambda t: t.set("VM", vm, {"is_a_template": value}))
+        fields: dict[str, Value] = {"is_a_template": value}
+        if value:  # it runs never more, neither by itself nor beside others
+            fields |= {"ha_always_run": False, "groups": ()}
+        await self._database.change(lambda t: t.set("VM", vm, fields))
 
     async def allowed_disks(self, context: Context, vm: Ref) -> tuple[str, ...]:
         """Places (userdevice) that no VBD has."""
@@ -183,6 +188,13 @@ def _check_vcpus(fields: Mapping[str, Value]) -> None:
     assert isinstance(first, int)
     if not 1 <= first <= most:
         raise ApiError("INVALID_VALUE", "VCPUs_at_startup", str(first))
+
+
+def _check_multiplier(fields: Mapping[str, Value]) -> None:
+    multiplier = fields.get("HVM_shadow_multiplier", 1.0)
+    assert isinstance(multiplier, float | int)
+    if not 1.0 <= multiplier <= MAX_MULTIPLIER:
+        raise ApiError("INVALID_VALUE", "HVM_shadow_multiplier", str(multiplier))
 
 
 def _mac(text: str) -> str:

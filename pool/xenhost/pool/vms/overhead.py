@@ -15,6 +15,9 @@ _PAGES: Final = 256
 """In one MiB."""
 _MANY_VCPUS: Final = 64
 """For an estimate that holds whatever becomes of the vCPUs."""
+_MOST: Final = 1 << 62
+"""Bytes: numbers of the API have 64 bits, and nobody has checked those of a record yet that clients have made."""
+MAX_MULTIPLIER: Final = 1000.0
 _FOLLOWS: Final = ("memory_static_max", "VCPUs_max", "HVM_shadow_multiplier", "domain_type", "HVM_boot_policy")
 
 
@@ -35,7 +38,7 @@ class Shape:
         shadow = max(1, int(_up(256 * self.vcpus + 2 * mib, _PAGES) * multiplier))
         shim = 23 + mib // 90 if self.kind == "pv_in_pvh" else 0
         own = 1 if self.kind == "pv" else 2
-        return (own + shadow + _up(38 * self.vcpus, _PAGES) + shim) * MIB
+        return min((own + shadow + _up(38 * self.vcpus, _PAGES) + shim) * MIB, _MOST)
 
     def most(self, total: int) -> int:
         """The most memory, in whole MiB, that a VM can have so that it takes `total` bytes with its overhead."""
@@ -55,7 +58,8 @@ def shape_of(vm: Record, approximate: bool = False) -> Shape:
     assert isinstance(vcpus, int)
     assert isinstance(multiplier, float | int)
     kind = "pv_in_pvh" if vm["domain_type"] == "pv_in_pvh" else domain_type(vm)
-    return Shape(kind, _MANY_VCPUS if approximate else vcpus, float(multiplier))
+    multiplier = float(multiplier) if 1.0 <= multiplier <= MAX_MULTIPLIER else 1.0
+    return Shape(kind, _MANY_VCPUS if approximate else vcpus, multiplier)
 
 
 def overhead_of(vm: Record) -> int:

@@ -7,7 +7,7 @@ from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.live import Live
-from xenhost.pool.vms.overhead import overhead_of, shape_of
+from xenhost.pool.vms.overhead import MAX_MULTIPLIER, overhead_of, shape_of
 
 _ORDER: Final = ("memory_static_min", "memory_dynamic_min", "memory_dynamic_max", "memory_static_max")
 _BALLOON: Final = ("memory.dynamic_min_bytes", "memory.dynamic_max_bytes")
@@ -106,9 +106,6 @@ class VmSizes:
 def _check_multiplier(multiplier: float) -> None:
     if not 1.0 <= multiplier <= MAX_MULTIPLIER:
         raise ApiError("INVALID_VALUE", "multiplier", str(multiplier))
-
-
-MAX_MULTIPLIER: Final = 1000.0
 
 
 def _number(value: Value) -> int:

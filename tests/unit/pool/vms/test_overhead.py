@@ -45,3 +45,6 @@ async def test_the_overhead_follows_what_changes_it(tmp_path: Path) -> None:
         assert await found.call("VM.get_memory_overhead", vm) == 37 * MIB
         await found.database.change(lambda t: t.set("VM", vm, {"HVM_shadow_multiplier": 2.0}))
         assert await found.call("VM.get_memory_overhead", vm) == 71 * MIB
+        for wild in ({"HVM_shadow_multiplier": 1e300}, {"VCPUs_max": 1 << 62}, {"memory_static_max": (1 << 63) - 1}):
+            await found.database.change(lambda t, w=wild: t.set("VM", vm, w))  # type: ignore[misc] # bound now
+            assert 0 < int(str(await found.call("VM.get_memory_overhead", vm))) < 1 << 63
