@@ -13,6 +13,7 @@ from component.pool.test_streams import SIZE, content, disk, some
 from component.pool.test_vms import RECORD, sr, vbd_record, vdi_record
 from xenhost.core.units import MIB
 from xenhost.pool.call import NULL_REF, Ref, Value
+from xenhost.pool.storage.secrets import opened
 from xenhost.pool.storage.streams import Piece
 
 
@@ -143,6 +144,8 @@ async def test_a_disk_grows_and_never_shrinks(master: Master, agent: HostAgent, 
 
 async def test_what_the_pool_calls_a_vdi_is_written_to_the_sr(master: Master, agent: HostAgent, tmp_path: Path) -> None:
     vdi = await disk(master, await sr(master, tmp_path / "sr"))
+    await master.call("VDI.set_name_label", vdi, "old")
+    await asyncio.sleep(0.5)  # the host has told all of what it has done
     await master.database.change(lambda t: t.set("VDI", vdi, {"name_label": "new", "name_description": "name"}))
     await master.call("VDI.update", vdi)
     (view,) = agent.storage.vdis()
@@ -173,6 +176,8 @@ async def test_an_sr_is_found_by_a_probe(master: Master, agent: HostAgent, tmp_p
     assert found["sr"]["uuid"] == uuid(master, "SR", repository)
     assert found["sr"]["health"] == "healthy"
     assert uuid(master, "SR", repository) in await master.call("SR.probe", host, config, "file", {})
+    error = await master.refused("SR_BACKEND_FAILURE_94", "SR.probe", host, {}, "file", {})
+    assert error[1:] == ["", "the request is missing the location parameter", ""]
     await master.refused("SR_UNKNOWN_DRIVER", "SR.probe", host, {}, "no-such-type", {})
     error = await master.refused("SR_UNKNOWN_DRIVER", "SR.probe_ext", host, {}, "no-such-type", {})
     assert error == ["SR_UNKNOWN_DRIVER", "no-such-type"]
@@ -203,7 +208,8 @@ async def test_a_pbd_leads_elsewhere_when_it_is_not_plugged(master: Master, agen
     await master.refused("OPERATION_NOT_ALLOWED", "PBD.set_device_config", plug, moved)
     await unplug_all(master, repository)
     (tmp_path / "sr").rename(tmp_path / "moved")
-    for wrong in ({"password": "********"}, {"password_secret": "x"}, {str(n): "" for n in range(65)}):
+    await master.refused("UUID_INVALID", "PBD.set_device_config", plug, {"password_secret": "x"})
+    for wrong in ({"password": "********"}, {str(n): "" for n in range(65)}):
         await master.refused("INVALID_VALUE", "PBD.set_device_config", plug, wrong)
     await master.call("PBD.set_device_config", plug, moved)
     assert await master.call("PBD.get_device_config", plug) == moved
@@ -211,6 +217,26 @@ async def test_a_pbd_leads_elsewhere_when_it_is_not_plugged(master: Master, agen
     await master.call("PBD.plug", plug)
     assert master.only("VDI").ref == vdi
     assert await content(master, vdi) == bytes(SIZE)
+
+
+async def test_a_host_is_told_a_password_that_is_a_secret_of_the_pool(
+    master: Master, agent: HostAgent, tmp_path: Path
+) -> None:
+    secret = await master.ref("secret.create", {"value": "open sesame", "other_config": {}})
+    config: dict[str, Value] = {"password_secret": await master.call("secret.get_uuid", secret), "user": "x"}
+    host = master.only("host").ref
+    repository = await master.ref("SR.create", host, config, 0, "d", "", "dummy", "user", False, {})
+    (view,) = agent.storage.srs()
+    assert view.spec.device_config == {"password": "********", "user": "x"}
+    assert opened(master.database, config) == {"password": "open sesame", "user": "x"}
+    await unplug_all(master, repository)
+    await master.call("PBD.destroy", master.only("PBD").ref)
+    await master.ref("PBD.create", {"host": host, "SR": repository, "device_config": config})
+    (view,) = agent.storage.srs()
+    assert view.spec.device_config == {"password": "********", "user": "x"}
+    wrong = {"password_secret": "no-such-secret"}
+    await master.refused("UUID_INVALID", "SR.create", host, wrong, 0, "d", "", "dummy", "user", False, {})
+    await master.refused("UUID_INVALID", "SR.probe", host, wrong, "file", {})
 
 
 async def test_an_import_that_takes_its_time_keeps_others_away(

@@ -15,6 +15,7 @@ from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.storage import find_pbd, put_sr
 from xenhost.pool.storage.reach import pbds_of
+from xenhost.pool.storage.secrets import opened
 from xenhost.pool.storage.sr_work import SrWork
 
 MAX_KEYS: Final = 64
@@ -53,7 +54,9 @@ class Pbds:
             if pbd["host"] == host:
                 raise ApiError("PBD_EXISTS", sr, host, pbd.ref)
         agent = self._agents.agent(host)
-        now = await self._introduce(agent, record, given.get("device_config", {}))
+        device_config = given.get("device_config", {})
+        assert isinstance(device_config, dict)
+        now = await self._introduce(agent, record, device_config)
 
         def write(book: Book) -> Ref:
             pbd = find_pbd(book, put_sr(book, now))
@@ -91,9 +94,9 @@ class Pbds:
         record, agent, uuid = self._reach(pbd)
         if record["currently_attached"]:
             raise ApiError("OPERATION_NOT_ALLOWED", "the PBD is plugged; unplug it first")
-        for key, text in value.items():
-            if len(value) > MAX_KEYS or len(f"{key}{text}") > MAX_TEXT or text == HIDDEN or key.endswith("_secret"):
-                raise ApiError("INVALID_VALUE", f"device_config:{key[:80]}", str(text)[:80])
+        for key, text in opened(self._database, value).items():
+            if len(value) > MAX_KEYS or len(f"{key}{text}") > MAX_TEXT or text == HIDDEN:
+                raise ApiError("INVALID_VALUE", f"device_config:{key[:80]}", "")
         sr = self._database.get("SR", record.one("SR"))
         with self._work.leaving(context, sr.ref, "pbd_destroy"):
             await asyncio.shield(self._renewed(agent, record, sr, uuid, value))
@@ -116,7 +119,7 @@ class Pbds:
         transaction.create("PBD", {name: pbd[name] for name in names}, pbd.ref)
         put_sr(book, now)
 
-    async def _introduce(self, agent: Agent, sr: Record, device_config: Value) -> storage_pb2.Sr:
+    async def _introduce(self, agent: Agent, sr: Record, device_config: Mapping[str, Value]) -> storage_pb2.Sr:
         """The host knows it."""
         wanted = storage_pb2.Sr(
             id=str(sr["uuid"]),
@@ -125,7 +128,7 @@ class Pbds:
             description=str(sr["name_description"]),
             content_type=str(sr["content_type"]),
             shared=bool(sr["shared"]),
-            device_config=_strings(device_config),
+            device_config=opened(self._database, device_config),
             sm_config=_strings(sr["sm_config"]),
         )
         now: storage_pb2.Sr = await agent.call(agent.srs.IntroduceSr, sr_service_pb2.IntroduceSrRequest(sr=wanted))

@@ -7,6 +7,7 @@ from xenhost.api.host.v1 import sr_service_pb2, storage_pb2
 from xenhost.pool.call import ApiError, Context, FrozenMap, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.storage.secrets import opened
 
 
 class Probes:
@@ -56,7 +57,7 @@ class Probes:
         agent = self._agents.agent(self._database.get("host", host).ref)
         request = sr_service_pb2.ProbeSrRequest(
             type=type,
-            device_config={key: str(value) for key, value in device_config.items()},
+            device_config=opened(self._database, device_config),
             sm_config={key: str(value) for key, value in sm_config.items()},
         )
         result: storage_pb2.ProbeResult = await agent.call(agent.srs.ProbeSr, request)

@@ -17,6 +17,7 @@ from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.storage import remove_sr
 from xenhost.pool.storage.pbds import Pbds
 from xenhost.pool.storage.reach import agent_of_sr, live_agents_of_sr, pbds_of
+from xenhost.pool.storage.secrets import opened
 from xenhost.pool.storage.sr_work import SrWork
 
 
@@ -72,7 +73,7 @@ class Srs:
             description=name_description,
             content_type=content_type or "user",
             shared=shared,
-            device_config={key: str(value) for key, value in device_config.items()},
+            device_config=opened(self._database, device_config),
             sm_config={key: str(value) for key, value in sm_config.items()},
         )
         request = sr_service_pb2.CreateSrRequest(sr=wanted, size_bytes=max(0, physical_size))
