@@ -1,7 +1,9 @@
 """Agents on simulated hosts and the master that they report to: what is there appears in its database."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 from component.harness.agent import Agent as HostAgent
 from component.harness.agent import running
@@ -187,3 +189,12 @@ async def test_what_is_made_while_an_agent_lists_is_not_forgotten(tmp_path: Path
         master.hosts.report(member, ReportRequest(snapshot=Snapshot()))
         assert master.database.find("VDI", meanwhile) is not None
         assert master.database.find("VDI", before) is None, "it was there before, and was not named"
+
+
+async def test_a_host_that_goes_while_it_registers_is_lost_like_others(master: Master) -> None:
+    told = host_service_pb2.Host(id=str(uuid4()), name="brief", cpus=1)
+    call = asyncio.create_task(master.hosts.register(told, [], "192.0.2.1"))
+    while not master.database.rows("host"):
+        await asyncio.sleep(0)
+    call.cancel()
+    await master.until(lambda: not master.only("host_metrics")["live"])

@@ -1,5 +1,6 @@
 """The hosts as the master knows them: registered, alive as long as they are heard of, lost when they are not."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -98,9 +99,11 @@ class Hosts:
     ) -> str:
         """A host introduces itself; the name of its session. An older session of it ends. Raises ApiError.
 
-        `here`: it is the one that we run on, and so the pool's master.
+        `here`: it is the one that we run on, and so the pool's master. If it goes meanwhile, it is lost like others.
         """
+        return await asyncio.shield(self._register(told, tuple(endpoints), address, here))
 
+    async def _register(self, told: host_service_pb2.Host, endpoints: tuple[str, ...], address: str, here: bool) -> str:
         def put(transaction: Transaction) -> Ref:
             host = put_host(Book(transaction, NULL_REF), told, address, self._now())
             if here:
@@ -110,7 +113,7 @@ class Hosts:
 
         ref = await self._database.change(put)
         self._forget(told.id)
-        member = Member(told.id, ref, address, str(uuid4()), tuple(endpoints), self._clock.monotonic())
+        member = Member(told.id, ref, address, str(uuid4()), endpoints, self._clock.monotonic())
         member.known = self._known(ref)
         self._members[told.id] = self._sessions[member.session] = self._by_ref[ref] = member
         self._log.info("a host has registered", host=told.id, name=told.name, address=address)
