@@ -122,7 +122,7 @@ async def running(
             asyncio.create_task(hosts.watch(), name="leases"),
             asyncio.create_task(database.watch(), name="database"),
             asyncio.create_task(HostSsh(database, agents, clock).watch(), name="ssh"),
-            asyncio.create_task(served.guests.run(), name="guests"),
+            asyncio.create_task(served.run(), name="returned hosts"),
             asyncio.create_task(parts.networks.run(), name="networks"),
             asyncio.create_task(scheduler.run(), name="schedules"),
             asyncio.create_task(xva.unfinished.run(), name="imports"),

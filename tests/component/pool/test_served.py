@@ -8,6 +8,7 @@ import tarfile
 import xmlrpc.client
 import zipfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -246,6 +247,26 @@ async def test_clients_that_have_logged_in_are_known(tmp_path: Path) -> None:
         status, body, _ = await fetch(found, "POST", "/", login, {"User-Agent": "mine/9 (test)"})
         assert (status, b"Success" in body) == (200, True)
         assert await found.call("host.get_tracked_user_agents", found.host) == {"mine": "9"}
+
+
+async def test_crash_dumps_are_found_when_a_host_comes_back_and_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "var/crash/20261122-181500-UTC"
+    folder.mkdir(parents=True)
+    (folder / "core").write_bytes(b"x" * 100)
+    async with pool(tmp_path, https=False) as found:
+        rows = found.master.database.rows("host_crashdump")
+        async with asyncio.timeout(30):
+            while not rows:
+                await asyncio.sleep(0.02)
+        ((dump, record),) = rows.items()
+        assert (record["host"], record["size"]) == (found.host, 100)
+        assert record["timestamp"] == datetime(2026, 11, 22, 18, 15, tzinfo=UTC)
+        assert await found.call("host.get_crashdumps", found.host) == (dump,)
+        error = await found.refused("host_crashdump.upload", dump, "http://x/", {})
+        assert error == ["OPERATION_NOT_ALLOWED", "copy /var/crash/20261122-181500-UTC from the host"]
+        await found.call("host_crashdump.destroy", dump)
+        assert not folder.exists()
+        assert not found.master.database.rows("host_crashdump")
 
 
 def test_secrets_are_hidden_and_references_are_not() -> None:

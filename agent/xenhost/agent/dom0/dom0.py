@@ -20,10 +20,12 @@ class Dom0:
 
     plugins: Plugins
     machine: Machine
+    root: Path
+    """Of files that are looked at."""
 
 
 def make_dom0(real: bool, root: Path, settings: PluginSettings, commands: Commands, clock: Clock) -> Dom0:
     """The real one, or one in memory."""
     log = structlog.get_logger("xenhost.dom0")
     machine = SystemMachine(root, commands, log) if real else SimulatedMachine(clock)
-    return Dom0(Plugins(settings, commands, log), machine)
+    return Dom0(Plugins(settings, commands, log), machine, root)

@@ -1,11 +1,13 @@
 """HostService: the host and its domains, and dom0 itself."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from xenhost.agent.dom0.crash import crash_dumps, delete_dump
 from xenhost.agent.dom0.dom0 import Dom0
 from xenhost.agent.dom0.machine import Machine, MachineState, NtpMode, Stop, read_cstate
 from xenhost.agent.dom0.plugins import Answer, as_json, from_json
@@ -16,7 +18,7 @@ from xenhost.agent.rpc.convert.choice import Choice
 from xenhost.agent.rpc.convert.dom0 import destination, guest_agent, hostname, iqn, keys, time_servers
 from xenhost.agent.rpc.convert.host import domain_to_proto, host_to_proto
 from xenhost.api.host.v1 import host_service_pb2, host_service_pb2_grpc
-from xenhost.core.errors import InvalidValue, NotImplementedHere, OperationNotAllowed
+from xenhost.core.errors import InternalError, InvalidValue, NotImplementedHere, OperationNotAllowed
 from xenhost.core.units import KIB
 from xenhost.core.vm import PowerState
 
@@ -147,6 +149,29 @@ class HostServicer(host_service_pb2_grpc.HostServiceServicer):
         await self._machine().stop(action)
         return host_service_pb2.StopHostResponse()
 
+    async def ListCrashDumps(
+        self, request: host_service_pb2.ListCrashDumpsRequest, context: Context
+    ) -> host_service_pb2.ListCrashDumpsResponse:
+        """All there are."""
+        found = await asyncio.to_thread(crash_dumps, self._of_dom0().root)
+        return host_service_pb2.ListCrashDumpsResponse(
+            dumps=[
+                host_service_pb2.CrashDump(name=each.name, time=_timestamp(each.time), size_bytes=each.size)
+                for each in found
+            ]
+        )
+
+    async def DeleteCrashDump(
+        self, request: host_service_pb2.DeleteCrashDumpRequest, context: Context
+    ) -> host_service_pb2.DeleteCrashDumpResponse:
+        """No-op if there is none. Raises InternalError."""
+        try:
+            await asyncio.to_thread(delete_dump, self._of_dom0().root, request.name)
+        except OSError as error:
+            message = f"a crash dump cannot be removed: {error.strerror}"
+            raise InternalError(message, message=message) from error
+        return host_service_pb2.DeleteCrashDumpResponse()
+
     async def ReadStatusReport(
         self, request: host_service_pb2.ReadStatusReportRequest, context: Context
     ) -> AsyncIterator[host_service_pb2.ReadStatusReportResponse]:
@@ -170,6 +195,12 @@ class HostServicer(host_service_pb2_grpc.HostServiceServicer):
         return self._of_dom0().machine
 
 
+def _timestamp(moment: datetime) -> Timestamp:
+    found = Timestamp()
+    found.FromDatetime(moment)
+    return found
+
+
 def _answered(answer: Answer, value: str) -> host_service_pb2.CallPluginResponse:
     if answer.failure:
         return host_service_pb2.CallPluginResponse(failure=answer.failure)
@@ -177,10 +208,8 @@ def _answered(answer: Answer, value: str) -> host_service_pb2.CallPluginResponse
 
 
 def _machine_to_proto(state: MachineState) -> host_service_pb2.Machine:
-    time = Timestamp()
-    time.FromDatetime(state.time)
     return host_service_pb2.Machine(
-        time=time,
+        time=_timestamp(state.time),
         timezone=state.timezone,
         utc_offset_seconds=state.utc_offset,
         ntp_enabled=state.ntp_enabled,

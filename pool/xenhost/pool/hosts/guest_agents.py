@@ -1,19 +1,15 @@
 """What the agents in guests may do by themselves: the pool's setting, which every host shows to its guests."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-import structlog
-
 from xenhost.api.host.v1 import host_service_pb2 as pb
-from xenhost.core.errors import XenhostError
 from xenhost.pool.call import ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.returned import ReturnedHosts
 
-RETRY_SECONDS: Final = 60.0
 _URL: Final = "auto_update_url"
 _ENABLED: Final = "auto_update_enabled"
 
@@ -24,24 +20,11 @@ class GuestAgents:
     def __init__(self, database: Database, agents: Agents) -> None:
         self._database: Final = database
         self._agents: Final = agents
-        self._waiting: Final[asyncio.Queue[Ref]] = asyncio.Queue()
-        self._log: Final = structlog.get_logger("xenpoold.guests")
+        self.hosts: Final = ReturnedHosts(agents, self._tell, "guests of a host do not see what their agents may do")
 
     def answers(self) -> Mapping[str, Implementation]:
         """By method."""
         return {"pool.add_to_guest_agent_config": self._add, "pool.remove_from_guest_agent_config": self._remove}
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        self._agents.on_returned(self._waiting.put_nowait)
-        while True:
-            host = await self._waiting.get()
-            try:
-                await self._tell(host)
-            except (XenhostError, ApiError) as error:
-                self._log.warning("guests of a host do not see the setting", host=host, error=str(error))
-                if self._agents.alive(host):
-                    asyncio.get_running_loop().call_later(RETRY_SECONDS, self._waiting.put_nowait, host)
 
     async def _add(self, context: Context, pool: Ref, key: str, value: str) -> None:
         """Raises ApiError INVALID_VALUE, MAP_DUPLICATE_KEY."""
@@ -58,7 +41,7 @@ class GuestAgents:
     def _changed(self) -> None:
         for host in self._database.rows("host"):
             if self._agents.alive(host):
-                self._waiting.put_nowait(host)
+                self.hosts.again(host)
 
     async def _tell(self, host: Ref) -> None:
         config = next(iter(self._database.rows("pool").values()))["guest_agent_config"]

@@ -1,5 +1,6 @@
 """What needs the master's own disk, listener or time: certificates, reports, blobs, dumps, settings of guests."""
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from xenhost.pool.hosts.blob_contents import BlobContents
 from xenhost.pool.hosts.certificates.server import ServerCertificates
 from xenhost.pool.hosts.certificates.store import TrustStore
 from xenhost.pool.hosts.certificates.trusted import TrustedCertificates
+from xenhost.pool.hosts.crash_dumps import CrashDumps
 from xenhost.pool.hosts.database_files import DatabaseFiles
 from xenhost.pool.hosts.guest_agents import GuestAgents
 from xenhost.pool.hosts.reports.reports import StatusReports
@@ -27,6 +29,11 @@ class Served:
     blobs: BlobContents
     dumps: DatabaseFiles
     guests: GuestAgents
+    crash_dumps: CrashDumps
+
+    async def run(self) -> None:
+        """Until cancelled: hosts that come back are told of settings, and asked what they have."""
+        await asyncio.gather(self.guests.hosts.run(), self.crash_dumps.hosts.run())
 
     def routes(self, gate: Gate) -> Routes:
         """All paths."""
@@ -39,10 +46,11 @@ def register_served(
     """`folder`: the master's state."""
     trust = TrustedCertificates(database, TrustStore(folder / "trust"), clock)
     reports = StatusReports(database, agents, clock, trust.tls)
-    guests = GuestAgents(database, agents)
-    for part in (trust.answers(), reports.answers(), guests.answers()):
+    guests, crash_dumps = GuestAgents(database, agents), CrashDumps(database, agents)
+    for part in (trust.answers(), reports.answers(), guests.answers(), crash_dumps.answers()):
         implementations.register_all(part)
-    return Served(reports, BlobContents(database, folder / "blobs", clock), DatabaseFiles(database, folder), guests)
+    blobs, dumps = BlobContents(database, folder / "blobs", clock), DatabaseFiles(database, folder)
+    return Served(reports, blobs, dumps, guests, crash_dumps)
 
 
 def register_listener(

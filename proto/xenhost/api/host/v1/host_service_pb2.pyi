@@ -86,6 +86,28 @@ class ConfigureHostResponse(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
 
+class CrashDump(_message.Message):
+    __slots__ = ["name", "size_bytes", "time"]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    size_bytes: int
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
+class DeleteCrashDumpRequest(_message.Message):
+    __slots__ = ["name", "request_id"]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    request_id: str
+    def __init__(self, request_id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class DeleteCrashDumpResponse(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
 class Domain(_message.Message):
     __slots__ = ["cpu_time_ns", "domid", "dying", "managed", "memory_bytes", "name", "paused", "shutdown", "type", "vcpus_online", "vm_id"]
     CPU_TIME_NS_FIELD_NUMBER: _ClassVar[int]
@@ -175,6 +197,16 @@ class Host(_message.Message):
     numa_nodes: int
     threads_per_core: int
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., hypervisor: _Optional[str] = ..., hypervisor_version: _Optional[str] = ..., hypervisor_capabilities: _Optional[_Iterable[str]] = ..., cpus: _Optional[int] = ..., cpu_khz: _Optional[int] = ..., cores_per_socket: _Optional[int] = ..., threads_per_core: _Optional[int] = ..., numa_nodes: _Optional[int] = ..., memory_total_bytes: _Optional[int] = ..., memory_free_bytes: _Optional[int] = ..., kernel: _Optional[str] = ..., agent_version: _Optional[str] = ..., instance_id: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListCrashDumpsRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class ListCrashDumpsResponse(_message.Message):
+    __slots__ = ["dumps"]
+    DUMPS_FIELD_NUMBER: _ClassVar[int]
+    dumps: _containers.RepeatedCompositeFieldContainer[CrashDump]
+    def __init__(self, dumps: _Optional[_Iterable[_Union[CrashDump, _Mapping]]] = ...) -> None: ...
 
 class ListDomainsRequest(_message.Message):
     __slots__ = []

@@ -69,6 +69,16 @@ class HostServiceStub(object):
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.StopHostRequest.SerializeToString,
                 response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.StopHostResponse.FromString,
                 )
+        self.ListCrashDumps = channel.unary_unary(
+                '/xenhost.api.host.v1.HostService/ListCrashDumps',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListCrashDumpsRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListCrashDumpsResponse.FromString,
+                )
+        self.DeleteCrashDump = channel.unary_unary(
+                '/xenhost.api.host.v1.HostService/DeleteCrashDump',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.DeleteCrashDumpRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.DeleteCrashDumpResponse.FromString,
+                )
         self.ReadStatusReport = channel.unary_stream(
                 '/xenhost.api.host.v1.HostService/ReadStatusReport',
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ReadStatusReportRequest.SerializeToString,
@@ -158,6 +168,20 @@ class HostServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCrashDumps(self, request, context):
+        """Dumps that the crash kernel has left.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCrashDump(self, request, context):
+        """Remove one. No-op if there is none by that name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadStatusReport(self, request, context):
         """What a status report holds of this host: files, one after another, each in pieces.
         """
@@ -222,6 +246,16 @@ def add_HostServiceServicer_to_server(servicer, server):
                     servicer.StopHost,
                     request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.StopHostRequest.FromString,
                     response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.StopHostResponse.SerializeToString,
+            ),
+            'ListCrashDumps': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCrashDumps,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListCrashDumpsRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListCrashDumpsResponse.SerializeToString,
+            ),
+            'DeleteCrashDump': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCrashDump,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.DeleteCrashDumpRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.DeleteCrashDumpResponse.SerializeToString,
             ),
             'ReadStatusReport': grpc.unary_stream_rpc_method_handler(
                     servicer.ReadStatusReport,
@@ -422,6 +456,40 @@ class HostService(object):
         return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.HostService/StopHost',
             xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.StopHostRequest.SerializeToString,
             xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.StopHostResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListCrashDumps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.HostService/ListCrashDumps',
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListCrashDumpsRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.ListCrashDumpsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def DeleteCrashDump(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.HostService/DeleteCrashDump',
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.DeleteCrashDumpRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_host__service__pb2.DeleteCrashDumpResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
