@@ -13,7 +13,7 @@ from component.pool.conftest import Master, listening, reporting
 from component.pool.test_vms import RECORD, with_disk
 from kit.clock import FakeClock
 from xenhost.pool.call import NULL_REF, Ref
-from xenhost.pool.vms.scheduler import FAILED, MISSED, SUCCEEDED, TICK
+from xenhost.pool.vms.scheduler import BUSY, FAILED, MISSED, SUCCEEDED, TICK
 
 SCHEDULE: dict[str, Any] = {
     "name_label": "nightly",
@@ -208,3 +208,25 @@ async def test_rules_of_schedules(master: Master, agent: HostAgent) -> None:
     await refused("VM_IS_TEMPLATE", "VM.set_snapshot_schedule", vm, schedule)
     await call("VMSS.destroy", schedule)
     assert told(master) == []
+
+
+async def test_a_run_that_is_cancelled_ends_and_others_may_follow(
+    master: Master, agent: HostAgent, clock: FakeClock, tmp_path: Path
+) -> None:
+    schedule, vm = await scheduled(master)
+    await with_disk(master, vm, tmp_path / "sr")
+    last = await master.call("VMSS.get_last_run_time", schedule)
+    to_the_next(clock, 30)
+    master.scheduler.look()
+    await asyncio.sleep(0)  # it has begun, and waits for the host
+    (task,) = (ref for ref, each in master.database.rows("task").items() if each["name_label"] == "VMSS.snapshot")
+    busy = await master.refused("OTHER_OPERATION_IN_PROGRESS", "VMSS.snapshot_now", schedule)
+    assert busy[1:] == ["VMSS", schedule, "snapshot", task]
+    await master.call("task.cancel", task)
+    await master.until(lambda: master.database.get("task", task)["status"] == "cancelled")
+    assert await master.call("VM.get_snapshots", vm) == ()
+    assert await master.call("VMSS.get_last_run_time", schedule) == last
+    await master.until(lambda: not master.database.get("VM", vm)["current_operations"])
+    await master.call("VMSS.snapshot_now", schedule)
+    assert len(await master.call("VM.get_snapshots", vm)) == 1
+    assert [name for name, _ in told(master)] == [BUSY, SUCCEEDED]

@@ -103,6 +103,11 @@ async def test_a_guest_that_cannot_be_asked(master: Master, vm: Ref) -> None:
     await refused("LICENCE_RESTRICTION", "VM.retrieve_wlb_recommendations", vm)
     await refused("XENAPI_MISSING_PLUGIN", "VM.import_convert", "vmware", "u", "p", NULL_REF, {})
     await refused("NOT_IMPLEMENTED", "VM.query_services", vm)
+    assert not {"sysprep", "snapshot_with_quiesce"} & set(await master.call("VM.get_allowed_operations", vm))
+    await refused("INVALID_VALUE", "VM.sysprep", vm, "<unattend/>", -1.0)
+    assert await refused("SYSPREP", "VM.sysprep", vm, "<unattend/>", 1.0) == [
+        *("SYSPREP", await master.call("VM.get_uuid", vm), "API call is disabled")
+    ]
     for method, word in (("VM.send_sysrq", "h"), ("VM.send_trigger", "nmi")):
         await refused("NOT_IMPLEMENTED", method, vm, word)
 

@@ -268,6 +268,8 @@ def _belongs(read: Reader, vm: Record, word: str) -> ApiError | None:
         return ApiError("VTPM_MAX_AMOUNT_REACHED", str(len(vm.refs("VTPMs"))))
     if word == "snapshot_with_quiesce":
         return ApiError("VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED", vm.ref, "there is no VSS")
+    if word == "sysprep":  # as xapi where its configuration leaves it out
+        return ApiError("SYSPREP", str(vm["uuid"]), "API call is disabled")
     return None
 
 

@@ -38,6 +38,7 @@ class GuestRequests:
             "VM.update_secureboot_certificates_on_boot": self.update_certificates,
             "VM.get_secureboot_readiness": self.secureboot_readiness,
             "VM.import_convert": self.import_convert,
+            "VM.sysprep": self.sysprep,
         }
 
     async def call_plugin(self, context: Context, vm: Ref, plugin: str, fn: str, args: Mapping[str, str]) -> str:
@@ -69,7 +70,7 @@ class GuestRequests:
     async def snapshot_with_quiesce(self, context: Context, vm: Ref, new_name: str) -> Ref:
         """Raises ApiError, always: the shadow copies of Windows guests went out of use with XenServer 8."""
         self._busy.check(vm, "snapshot_with_quiesce")
-        raise ApiError("VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED", vm, "there is no VSS")
+        raise AssertionError("no rule forbids it")
 
     async def restart_device_models(self, context: Context, vm: Ref) -> None:
         """It moves to where it is, which gives it new ones. Raises ApiError VM_BAD_POWER_STATE, as moving does."""
@@ -105,6 +106,12 @@ class GuestRequests:
     async def import_convert(self, context: Context, *_: object) -> None:
         """Raises ApiError XENAPI_MISSING_PLUGIN: there is no conversion appliance."""
         raise ApiError("XENAPI_MISSING_PLUGIN", "conversion")
+
+    async def sysprep(self, context: Context, vm: Ref, unattend: str, timeout: float) -> None:
+        """Raises ApiError INVALID_VALUE, VM_BAD_POWER_STATE, SYSPREP: always one of them."""
+        if timeout < 0:
+            raise ApiError("INVALID_VALUE", "timeout", str(timeout))
+        self._busy.check(vm, "sysprep")
 
     def _pace(self, vm: Ref) -> None:
         now = self._clock.monotonic()
