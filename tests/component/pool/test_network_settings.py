@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from component.harness.agent import Agent as HostAgent
-from component.pool.conftest import Master, reporting
+from component.pool.conftest import Master, listening, reporting
 from component.pool.test_networks import network, pif
 from component.pool.test_vms import RECORD, vif_record
 from xenhost.api.host.v1 import vif_service_pb2, vm_pb2, vm_service_pb2
@@ -67,6 +67,19 @@ async def test_a_host_that_was_away_is_told_when_it_returns(master: Master, tmp_
             await master.until(lambda: own(back, uuid).mtu == 9000)
             record = await master.call("network.get_record", ref)
             assert (record["default_locking_mode"], record["MTU"]) == ("disabled", 9000)
+
+
+async def test_what_a_killed_master_had_begun_is_carried_on(tmp_path: Path) -> None:
+    async with AsyncExitStack() as later:
+        async with listening(tmp_path) as master:
+            agent = await later.enter_async_context(reporting(tmp_path, master))
+            ref = await network(master, "LAN")
+            uuid = await master.call("network.get_uuid", ref)
+            await master.database.change(lambda t: t.set("network", ref, {"MTU": 9000}))  # and nobody was told
+        assert own(agent, uuid).mtu == 1500
+        again = await later.enter_async_context(listening(tmp_path))
+        await again.until(lambda: own(agent, uuid).mtu == 9000)
+        assert await again.call("network.get_MTU", ref) == 9000
 
 
 async def test_a_host_that_was_away_gets_the_networks_that_were_made(master: Master, tmp_path: Path) -> None:
