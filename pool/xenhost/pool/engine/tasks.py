@@ -135,7 +135,8 @@ class Tasks:
         record = self._database.find("task", ref)
         if record is not None and record["status"] in _RUNNING:
             fraction = round(min(max(fraction, 0.0), 1.0), 3)
-            self._database.note(lambda t: t.set("task", ref, {"progress": fraction}))
+            if record["progress"] != fraction:
+                self._database.note(lambda t: t.set("task", ref, {"progress": fraction}))
 
     def succeed(self, ref: Ref, result: Value = None) -> None:
         """It has ended well."""

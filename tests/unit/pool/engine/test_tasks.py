@@ -1,10 +1,12 @@
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kit.clock import FakeClock
 from kit.pool_heart import ROOT, Heart, heart
+from xenhost.core.errors import InvalidValue
 from xenhost.pool.call import ApiError, Context, FrozenMap, Ref, Role, Value
 from xenhost.pool.engine import tasks as module
 from xenhost.pool.engine.task_result import task_result
@@ -156,3 +158,49 @@ async def test_ended_tasks_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_results_are_xml_rpc_values(value: Value, text: str) -> None:
     assert task_result(value) == text
+
+
+async def test_work_that_is_attended_runs_as_the_task_that_the_client_made(tmp_path: Path) -> None:
+    async def work(context: Context) -> Value:
+        return context.task
+
+    async with heart(tmp_path) as pool:
+        ref = pool.tasks.create(ROOT, "mine")
+        assert await pool.tasks.attend(replace(ROOT, task=ref), "x", work) == ref
+        assert pool.database.get("task", ref)["status"] == "success"
+        made = Ref(str(await pool.tasks.attend(replace(ROOT, task=ref), "x", work)))
+        assert made != ref, "the first has ended"
+        assert pool.database.get("task", made)["name_label"] == "x"
+
+
+async def test_work_that_is_attended_fails_with_its_task(tmp_path: Path) -> None:
+    async def full(context: Context) -> Value:
+        raise ApiError("SR_FULL", "10", "5")
+
+    async def wrong(context: Context) -> Value:
+        raise InvalidValue("no", field="f", value="v")
+
+    async def broken(context: Context) -> Value:
+        raise ZeroDivisionError
+
+    async with heart(tmp_path) as pool:
+        for work, failure in ((full, ApiError), (wrong, ApiError), (broken, ZeroDivisionError)):
+            with pytest.raises(failure):
+                await pool.tasks.attend(ROOT, "x", work)
+        found = [tuple(record["error_info"])[:1] for record in pool.database.rows("task").values()]  # type: ignore[arg-type] # it is a tuple
+        assert found == [("SR_FULL",), ("INVALID_VALUE",), ("INTERNAL_ERROR",)]
+
+
+async def test_work_that_is_attended_ends_when_its_task_is_cancelled_or_the_client_goes(tmp_path: Path) -> None:
+    async with heart(tmp_path) as pool:
+        refs = [pool.tasks.create(ROOT, "a"), pool.tasks.create(ROOT, "b")]
+        waits = [asyncio.create_task(pool.tasks.attend(replace(ROOT, task=ref), "x", forever)) for ref in refs]
+        await asyncio.sleep(0)
+        await pool.call("task.cancel", refs[0])
+        with pytest.raises(ApiError, match="TASK_CANCELLED"):
+            await waits[0]
+        waits[1].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits[1]
+        found = [pool.database.get("task", ref)["status"] for ref in refs]
+        assert found == ["cancelled", "failure"]
