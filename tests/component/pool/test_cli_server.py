@@ -167,3 +167,15 @@ async def test_a_password_is_needed_but_not_from_root_on_the_unix_socket(at: Poo
 async def test_a_client_that_speaks_something_else_is_left(at: Pool) -> None:
     with pytest.raises(asyncio.IncompleteReadError):
         await xe(at.path, "vm-list", greeting=b"x" * 35)
+
+
+async def test_what_a_plugin_answers_is_printed(at: Pool) -> None:
+    host = await made(at, "host", {"name_label": "h"})
+
+    async def answer(context: Context, ref: Ref, plugin: str, fn: str, args: Mapping[str, str]) -> Value:
+        return f"{ref == host} {plugin} {fn} {dict(args)}"
+
+    at.implementations.register("host.call_plugin", answer)
+    words = (f"host-uuid={await uuid_of(at, 'host', host)}", "plugin=space", "fn=free", "args:path=/var")
+    ran = await run(at, "host-call-plugin", *words)
+    assert (ran.out, ran.status) == (["True space free {'path': '/var'}"], 0)

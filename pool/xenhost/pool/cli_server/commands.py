@@ -15,12 +15,16 @@ Take = Callable[[Shell], Awaitable[Value]]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`takes` are the parameters of `method`; `makes` is the class of its result, whose UUID is printed."""
+    """`takes` are the parameters of `method`; `makes` is the class of its result, whose UUID is printed.
+
+    `prints`: the result is printed as it is.
+    """
 
     method: str
     takes: tuple[Take, ...]
     usage: str
     makes: str = ""
+    prints: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +271,24 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "host-disable": Command("host.disable", (ref("host", "host"),), "host="),
     "host-reboot": Command("host.reboot", (ref("host", "host"),), "host="),
     "host-shutdown": Command("host.shutdown", (ref("host", "host"),), "host="),
+    "host-power-on": Command("host.power_on", (ref("host", "host"),), "host="),
+    "host-enable-ssh": Command("host.enable_ssh", (ref("host", "host"),), "host="),
+    "host-disable-ssh": Command("host.disable_ssh", (ref("host", "host"),), "host="),
+    "host-dmesg": Command("host.dmesg", (ref("host", "host"),), "host=", prints=True),
+    "host-get-server-certificate": Command("host.get_server_certificate", (ref("host", "host"),), "host=", prints=True),
+    "host-syslog-reconfigure": Command("host.syslog_reconfigure", (ref("host-uuid", "host"),), "host-uuid="),
+    "host-send-debug-keys": Command(
+        "host.send_debug_keys", (ref("host-uuid", "host"), text("keys")), "host-uuid= keys="
+    ),
+    "host-set-hostname-live": Command(
+        "host.set_hostname_live", (ref("host-uuid", "host"), text("host-name")), "host-uuid= host-name="
+    ),
+    "host-call-plugin": Command(
+        "host.call_plugin",
+        (ref("host-uuid", "host"), text("plugin"), text("fn"), keyed("args")),
+        "host-uuid= plugin= fn= [args:KEY=]",
+        prints=True,
+    ),
     "host-evacuate": Command("host.evacuate", (ref("uuid", "host"),), "uuid="),
     "task-cancel": _uuid("task", "cancel"),
     "subject-remove": Command("subject.destroy", (ref("subject-uuid", "subject"),), "subject-uuid="),
@@ -288,6 +310,8 @@ async def run(shell: Shell, command: Command) -> None:
     result = await shell.call(command.method, *[await take(shell) for take in command.takes])
     if command.makes:
         await shell.print_uuid(command.makes, result)
+    elif command.prints:
+        await shell.print(str(result))
 
 
 async def run_for_vms(shell: Shell, command: VmCommand) -> None:
