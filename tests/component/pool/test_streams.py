@@ -100,7 +100,7 @@ async def test_a_vdi_that_is_written_to_is_busy_and_let_go_when_that_is_cancelle
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
-    await master.until(lambda: not agent.storage.datapath_views())
+    assert not agent.storage.datapath_views()
     assert (await content(master, vdi))[MIB:] == bytes(SIZE - MIB)
     vm = await master.ref("VM.create", RECORD)
     await master.ref("VBD.create", vbd_record(vm, vdi))

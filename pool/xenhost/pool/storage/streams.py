@@ -1,13 +1,15 @@
 """The content of VDIs, from and to a host that has their SR attached: in some MiB, at the speed of the slower end."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from xenhost.api.host.v1 import storage_pb2, vdi_service_pb2
+from xenhost.api.host.v1 import sr_service_pb2, storage_pb2, vdi_service_pb2
+from xenhost.core.errors import XenhostError
 from xenhost.core.units import KIB
-from xenhost.pool.call import NULL_REF, Context, Ref
+from xenhost.pool.call import NULL_REF, ApiError, Context, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
@@ -19,6 +21,7 @@ from xenhost.pool.vms.busy import Busy
 RAW: Final = storage_pb2.IMAGE_FORMAT_RAW
 VHD: Final = storage_pb2.IMAGE_FORMAT_VHD
 QCOW2: Final = storage_pb2.IMAGE_FORMAT_QCOW2
+_LET_GO_SECONDS: Final = 10.0
 _MAX_DATA: Final = 512 * KIB
 """In one message to an agent."""
 
@@ -66,10 +69,14 @@ class VdiStreams:
             id=self._uuid("VDI", vdi), format=format, base_id="" if base == NULL_REF else self._uuid("VDI", base)
         )
         with self._busy.doing(context, vdi, "copy"):
-            async with aclosing(agent.stream(agent.vdis.ExportVdi, request, None)) as responses:
-                first = await anext(responses)
-                async with aclosing(self._pieces(context, responses)) as pieces:
-                    yield Outgoing(first.virtual_size_bytes, pieces)
+            try:
+                async with aclosing(agent.stream(agent.vdis.ExportVdi, request, None)) as responses:
+                    first = await anext(responses)
+                    async with aclosing(self._pieces(context, responses)) as pieces:
+                        yield Outgoing(first.virtual_size_bytes, pieces)
+            except BaseException:
+                await asyncio.shield(_let_go(agent, request.id))
+                raise
 
     async def write(
         self,
@@ -89,7 +96,11 @@ class VdiStreams:
         size = self._database.get("VDI", vdi)["virtual_size"]
         assert isinstance(size, int)
         with self._busy.doing(context, vdi, "blocked"):
-            await self._send(context, agent, spec, pieces, length or size)
+            try:
+                await self._send(context, agent, spec, pieces, length or size)
+            except BaseException:
+                await asyncio.shield(_let_go(agent, spec.into_id))
+                raise
 
     async def make(
         self,
@@ -146,6 +157,17 @@ class VdiStreams:
 
     def _uuid(self, cls: str, ref: Ref) -> str:
         return str(self._database.get(cls, ref)["uuid"])
+
+
+async def _let_go(agent: Agent, vdi: str) -> None:
+    """Wait, not for long, until the host has, after a stream was broken off: its VDI may be destroyed next."""
+    with suppress(XenhostError, ApiError, TimeoutError):
+        async with asyncio.timeout(_LET_GO_SECONDS):
+            while True:
+                held = await agent.call(agent.srs.ListDatapaths, sr_service_pb2.ListDatapathsRequest())
+                if not any(path.vdi_id == vdi and path.name.startswith("transfer/") for path in held.datapaths):
+                    return
+                await asyncio.sleep(0.05)
 
 
 def _parts(piece: Piece) -> Iterator[vdi_service_pb2.ImportVdiRequest]:
