@@ -4,7 +4,7 @@ import asyncio
 import base64
 import gzip
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from kit.thin_cli import Ran, xe
 from xenhost.core.units import MIB
 from xenhost.pool.call import NULL_REF, ApiError, FrozenMap, Ref
 from xenhost.pool.cli_server import transfers
+from xenhost.pool.database.record import Change
 from xenhost.pool.engine.changelog import Changelog
 from xenhost.pool.engine.dispatcher import ModelDispatcher
 from xenhost.pool.engine.registry import Implementations
@@ -34,7 +35,9 @@ from xenhost.pool.session.authenticator import FixedUsers
 from xenhost.pool.session.table import SessionLimits
 from xenhost.pool.storage.streams import Piece
 from xenhost.pool.wire.listener import Address, ListenSettings
+from xenhost.pool.xva.importer import MAX_IMPORTS
 from xenhost.pool.xva.parts import XvaParts, register_xva
+from xenhost.pool.xva.planning import Wanted
 from xenhost.system.clock import SystemClock
 from xenhost.system.http.message import Request, Response, text_response
 
@@ -153,7 +156,9 @@ async def pool(master: Master, agent: HostAgent, tmp_path: Path) -> AsyncIterato
     )
     await master.database.change(lambda t: t.create("pool", {}))
     await front.open()
+    running = asyncio.create_task(parts.unfinished.run())
     yield Pool(master, front, dispatcher, parts, await sr(master, tmp_path / "sr"))
+    running.cancel()
     await front.close()
 
 
@@ -391,6 +396,52 @@ async def test_an_import_that_is_cancelled_leaves_nothing(pool: Pool) -> None:
     writer.close()
 
 
+async def test_an_import_that_is_cancelled_anywhere_leaves_nothing_or_a_whole_vm(pool: Pool) -> None:
+    """After each transaction, until the import is faster."""
+    before, body, done, number = pool.counts(), xva.archive(CONTENT), 0, 0
+    networks = set(pool.master.database.rows("network"))
+    jobs: list[asyncio.Future[tuple[Ref, ...]]] = []
+
+    def changed(changes: Sequence[Change]) -> None:
+        nonlocal done
+        done += any(change.record.cls != "task" for change in changes)
+        if done == number:
+            jobs[-1].cancel()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield body
+
+    pool.master.database.listen(changed)
+    while done >= number:
+        done, number = 0, number + 1
+        jobs.append(asyncio.ensure_future(pool.parts.importer.load(pool.master.root, Wanted(pool.sr), pieces())))
+        await asyncio.wait(jobs[-1:])
+        if not jobs[-1].cancelled():
+            (vm,) = jobs[-1].result()
+            assert await pool.content(pool.disks(vm)[0]) == CONTENT
+            await pool.destroy(vm)
+            for network in set(pool.master.database.rows("network")) - networks:
+                await pool.master.call("network.destroy", network)
+        await pool.master.until(lambda: pool.counts() == before)
+    assert sum(job.cancelled() for job in jobs) >= 6
+
+
+async def test_there_are_not_too_many_imports_at_once(pool: Pool) -> None:
+    async def silent() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    load = pool.parts.importer.load
+    jobs = [asyncio.ensure_future(load(pool.master.root, Wanted(pool.sr), silent())) for _ in range(MAX_IMPORTS)]
+    await asyncio.sleep(0)
+    with pytest.raises(ApiError, match="TOO_BUSY"):
+        await load(pool.master.root, Wanted(pool.sr), silent())
+    for job in jobs:
+        job.cancel()
+    await asyncio.wait(jobs)
+    await pool.imported(xva.archive(CONTENT))
+
+
 async def test_templates_and_snapshots_are_exported(pool: Pool) -> None:
     vm = await pool.vm()
     snapshot = await pool.master.ref("VM.snapshot", vm, "before")
@@ -448,9 +499,9 @@ async def test_what_a_killed_master_has_left_is_removed_when_its_host_is_there(p
     network = await master.ref("network.create", {"name_label": "new", "other_config": marked})
     await master.ref("VIF.create", vif_record(vm, network))
     await master.ref("VBD.create", vbd_record(vm, disk))
-    running = asyncio.create_task(pool.parts.unfinished.run())
+    again = asyncio.create_task(pool.parts.unfinished.run())
     await master.until(lambda: pool.counts() == before)
-    running.cancel()
+    again.cancel()
     assert master.database.find("VDI", disk) is None
 
 
@@ -519,7 +570,7 @@ async def test_the_master_gets_an_archive_from_a_web_server(pool: Pool, tmp_path
             return text_response(HTTPStatus.FOUND, "", ("Location", "/web.xva"))
         if request.path != "/web.xva":
             return text_response(HTTPStatus.NOT_FOUND, "")
-        return Response(HTTPStatus.OK, (), gzip.compress(xva.archive(CONTENT)))
+        return Response(HTTPStatus.OK, (), gzip.compress(xva.archive(CONTENT))[: 1 << 20 if request.query else None])
 
     call = pool.dispatcher.call
     async with serving(answer, tmp_path) as server:
@@ -529,9 +580,14 @@ async def test_the_master_gets_an_archive_from_a_web_server(pool: Pool, tmp_path
         assert isinstance(vms, tuple)
         assert await pool.content(pool.disks(Ref(str(vms[0])))[0]) == CONTENT
         assert asked[0].headers.get("authorization") == "Basic " + base64.b64encode(b"me:se@cret").decode()
+        await pool.destroy(Ref(str(vms[0])))
+        networks = pool.counts()["network"]
         for wrong in (f"http://{place}/none", f"http://{place}/moved", "http://127.0.0.1:1/"):
             with pytest.raises(ApiError, match="IMPORT_ERROR"):
                 await call(pool.master.root, "VM.import", (wrong, pool.sr, False, False))
+        with pytest.raises(ApiError, match="IMPORT_ERROR_PREMATURE_EOF"):
+            await call(pool.master.root, "VM.import", (f"{url}?cut=1", pool.sr, False, False))
+        assert pool.counts()["network"] == networks, "what the first import has made stays"
         for wrong in ("file:///etc/passwd", "http://", "http://x:y/", "x"):
             with pytest.raises(ApiError, match="INVALID_VALUE"):
                 await call(pool.master.root, "VM.import", (wrong, pool.sr, False, False))

@@ -28,7 +28,6 @@ from xenhost.system.http.message import TAKEN_OVER, HttpError, Request, Response
 from xenhost.system.http.raw import StreamEnded
 
 _ROLES: Final = frozenset({Role.POOL_ADMIN, Role.POOL_OPERATOR, Role.VM_POWER_ADMIN, Role.VM_ADMIN})
-_METADATA_ROLES: Final = frozenset({Role.POOL_ADMIN, Role.POOL_OPERATOR, Role.VM_POWER_ADMIN})
 _OCTETS: Final = ("Content-Type", "application/octet-stream")
 _ATTACHED: Final = ("Content-Disposition", 'attachment; filename="export.xva"')
 REST_SECONDS: Final = 5.0
@@ -51,14 +50,13 @@ class XvaHandlers:
     def routes(self, gate: Gate) -> Mapping[tuple[str, str], Handler]:
         """For those who may make VMs."""
         actions = (
-            ("GET", "/export", "get_export", _ROLES, self.export),
-            ("GET", "/export_metadata", "get_export_metadata", _ROLES, self.export_metadata),
-            ("PUT", "/import", "put_import", _ROLES, self.load),
-            ("PUT", "/import_metadata", "put_import_metadata", _METADATA_ROLES, self.load_metadata),
+            ("GET", "/export", "get_export", self.export),
+            ("GET", "/export_metadata", "get_export_metadata", self.export_metadata),
+            ("PUT", "/import", "put_import", self.load),
+            ("PUT", "/import_metadata", "put_import_metadata", self.load_metadata),
         )
         return {
-            (method, path): gate.guarded(HttpAction(name, roles, answer))
-            for method, path, name, roles, answer in actions
+            (method, path): gate.guarded(HttpAction(name, _ROLES, answer)) for method, path, name, answer in actions
         }
 
     async def export(self, context: Context, request: Request) -> Response:

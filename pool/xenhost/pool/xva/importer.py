@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Container, Coroutine, Mapping
 from contextlib import ExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final
+from uuid import uuid4
 
 from xenhost.api.host.v1 import storage_pb2
 from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Ref, Value
@@ -22,6 +23,8 @@ from xenhost.pool.xva.planning import IMPORT_TASK, NewDevice, NewDisk, Plan, Pla
 from xenhost.pool.xva.tar import TarReader
 from xenhost.pool.xva.unfinished import FINISHED, Unfinished
 
+MAX_IMPORTS: Final = 16
+"""At once: each may need some ten MiB, and as many disks are what a host takes."""
 _VDI_TYPES: Final = frozenset(storage_pb2.VdiType.keys())
 
 
@@ -45,12 +48,23 @@ class Importer:
         self._making: Final = making
         self._networks: Final = networks
         self._unfinished: Final = unfinished
+        self._running = 0
 
     async def load(self, context: Context, wanted: Wanted, untrusted: AsyncIterator[bytes]) -> tuple[Ref, ...]:
         """The VMs of an archive that comes in pieces, packed or not; what is behind it is not read.
 
-        If it fails, or is cancelled, nothing of it stays. Raises ApiError IMPORT_ERROR… or what stands against it.
+        If it fails, or is cancelled, nothing of it stays. Raises ApiError IMPORT_ERROR…, TOO_BUSY, or what stands
+        against it.
         """
+        if self._running >= MAX_IMPORTS:
+            raise ApiError("TOO_BUSY")
+        self._running += 1
+        try:
+            return await self._load(context, wanted, untrusted)
+        finally:
+            self._running -= 1
+
+    async def _load(self, context: Context, wanted: Wanted, untrusted: AsyncIterator[bytes]) -> tuple[Ref, ...]:
         tar = TarReader(decompressed(untrusted))
         header = await tar.next()
         if header is None or header.name != document.NAME:
@@ -73,6 +87,7 @@ class Importer:
     async def _begun(self, context: Context, plan: Plan) -> AsyncIterator[dict[Ref, Ref]]:
         """The VMs are there, and busy; what stands for what in the archive. If it goes wrong, all is taken away."""
         made = dict(plan.there)
+        mark = context.task if context.task != NULL_REF else Ref(f"OpaqueRef:{uuid4()}")
         vms: list[Ref] = []
         disks = FrozenMap({"": "", **{disk.uuid: plan.wanted.sr for disk in plan.disks}})
         with ExitStack() as busy:
@@ -81,12 +96,12 @@ class Importer:
                     busy.enter_context(self._busy.doing(context, vm.replaces, "destroy"))
             try:
                 for vm in plan.vms:
-                    args = _marked(vm.args, context)
+                    args = _marked(vm.args, mark)
                     more = {**vm.more, "unfinished": disks if not vms else FrozenMap({"": ""})}
                     made[vm.id] = await self._shielded(self._making.create_vm(context, args, more), vms)
                     busy.enter_context(self._busy.held(context, made[vm.id], "import"))
                 for id, network in plan.networks.items():
-                    made[id] = await self._networks.create(context, _marked(network, context))
+                    made[id] = await self._networks.create(context, _marked(network, mark))
                 yield made
             except BaseException:
                 await asyncio.shield(self._unfinished.undo(vms))
@@ -171,11 +186,11 @@ class Importer:
             self._database.note(lambda t: t.set("task", context.task, {"other_config": told}))
 
 
-def _marked(args: Mapping[str, Value], context: Context) -> dict[str, Value]:
-    """What is made says for which task."""
+def _marked(args: Mapping[str, Value], mark: Ref) -> dict[str, Value]:
+    """What is made says for which task, and is found by that if it is to be taken away."""
     config = args["other_config"]
     assert isinstance(config, dict)
-    return {**args, "other_config": FrozenMap({**config, IMPORT_TASK: context.task})}
+    return {**args, "other_config": FrozenMap({**config, IMPORT_TASK: mark})}
 
 
 def _key(device: NewDevice) -> Ref:

@@ -23,6 +23,7 @@ class XvaParts:
     """`unfinished` is to be run."""
 
     handlers: XvaHandlers
+    importer: Importer
     unfinished: Unfinished
 
 
@@ -43,4 +44,4 @@ def register_xva(
     importer = Importer(database, tasks, parts.busy, parts.streams, parts.making, networks, unfinished)
     handlers = XvaHandlers(database, tasks, parts.streams, exporter, importer)
     implementations.register_all(ImportUrl(database, parts.streams, importer).answers())
-    return XvaParts(handlers, unfinished)
+    return XvaParts(handlers, importer, unfinished)

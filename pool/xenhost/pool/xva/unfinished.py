@@ -26,8 +26,8 @@ from xenhost.pool.vms.making import remove_vm
 from xenhost.pool.xva.planning import IMPORT_TASK
 
 RETRY_SECONDS: Final = 5.0
-TRIES: Final = 6
-"""Of a disk that its host is still busy with."""
+TRIES: Final = 25
+"""Of a disk that its host is still busy with, a second apart."""
 
 
 class Unfinished:
