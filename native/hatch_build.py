@@ -120,7 +120,8 @@ PARTS: Final[tuple[Part, ...]] = (
     Program(
         "xh-domain-helper",
         sources=tuple(
-            f"helper/{name}.c" for name in ("main", "proto", "request", "files", "build", "hvm", "acpi", "xlog", "bulk")
+            f"helper/{name}.c"
+            for name in ("main", "proto", "request", "files", "build", "hvm", "save", "acpi", "xlog", "bulk")
         ),
         libraries=("xenctrl", "xenguest", "xentoollog"),
         system_headers=("xenctrl.h", "xenguest.h"),

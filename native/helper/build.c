@@ -113,9 +113,13 @@ static int alloc_port(xc_interface *xch, uint32_t domid, uint32_t wanted, uint32
     return 0;
 }
 
-static int prepare(xc_interface *xch, const struct build_request *r, struct build_result *result,
-                   struct build_failure *failure)
+int build_prepare(xc_interface *xch, const struct build_request *r, struct build_result *result,
+                  struct build_failure *failure)
 {
+    uint64_t start = now_us();
+
+    memset(result, 0, sizeof(*result));
+    errno = 0;
     if (xc_domain_max_vcpus(xch, r->domid, r->vcpus))
         return build_failed(failure, "domctl:max_vcpus");
     if (xc_domain_setmaxmem(xch, r->domid, r->xen_max_kib))
@@ -132,7 +136,10 @@ static int prepare(xc_interface *xch, const struct build_request *r, struct buil
         return build_failed(failure, "domctl:settimeoffset");
     if (r->kind != GUEST_PV && hvm_prepare(xch, r, failure))
         return -1;
-    return apply_cpu_policy(xch, r, failure);
+    if (!r->restore && apply_cpu_policy(xch, r, failure)) /* a stream has it */
+        return -1;
+    result->prepare_us = now_us() - start;
+    return 0;
 }
 
 static int load_module(struct xc_dom_image *dom, const struct build_request *r,
@@ -233,15 +240,11 @@ int build_domain(xc_interface *xch, const struct build_request *r, struct build_
                  struct build_failure *failure)
 {
     struct xc_dom_image *dom;
-    uint64_t start = now_us();
     int rc;
 
-    memset(result, 0, sizeof(*result));
     files_begin();
-    errno = 0;
-    if (prepare(xch, r, result, failure))
+    if (build_prepare(xch, r, result, failure))
         return -1;
-    result->prepare_us = now_us() - start;
 
     dom = xc_dom_allocate(xch, r->cmdline ? r->cmdline : "", r->features);
     if (!dom)

@@ -1,4 +1,4 @@
-/* build.h - put a guest into a domain that was created. */
+/* build.h - put a guest into a domain that was created, and save it again. */
 #ifndef XH_BUILD_H
 #define XH_BUILD_H
 
@@ -32,6 +32,22 @@ int build_domain(xc_interface *xch, const struct build_request *request,
  * guest must not run before: Xen lets no page be a descriptor or page table that somebody can write to.
  */
 void build_unmap(void);
+
+/* Limits, ports and platform of a domain, before it is filled; clears *result. */
+int build_prepare(xc_interface *xch, const struct build_request *request,
+                  struct build_result *result, struct build_failure *failure);
+
+/* save.c. A suspended domain goes to fd, where that stands; its ports and home stay as they are. */
+struct save_request {
+    xc_interface *xch;
+    uint32_t domid;
+    int fd;
+};
+int save_domain(const struct save_request *request, struct build_failure *failure);
+
+/* Fill the domain from request->fd with what save_domain wrote; the rest as build_domain. */
+int restore_domain(xc_interface *xch, const struct build_request *request,
+                   struct build_result *result, struct build_failure *failure);
 
 /* Remember the call and errno; returns -1. */
 int build_failed(struct build_failure *failure, const char *call);

@@ -1,5 +1,5 @@
 /*
- * xh-domain-helper - builds domains, one request at a time, for a supervisor that may kill it any time.
+ * xh-domain-helper - builds, saves and restores domains, one request at a time, for a supervisor that may kill it any time.
  *
  * The libraries that fill a domain map guest memory, parse guest kernels and can run long: they get a
  * process of their own. The supervisor keeps one waiting, so no start pays for a fork. Protocol: proto.h.
@@ -43,7 +43,7 @@ static bool do_build(xc_interface *xch, const struct proto_request *request)
         proto_error("unavailable", ENODEV, "privcmd:open", "no hypervisor to talk to");
         return false;
     }
-    if (build_domain(xch, &build, &result, &failure)) {
+    if ((build.restore ? restore_domain : build_domain)(xch, &build, &result, &failure)) {
         proto_error("failed", failure.errnum, failure.call, xlog_last_error());
         return false;
     }
@@ -60,6 +60,32 @@ static bool do_build(xc_interface *xch, const struct proto_request *request)
     proto_result_number("boot_us", result.boot_us);
     proto_result_end();
     return true;
+}
+
+/* Descriptors are inherited: who asks for this started us for it. */
+static void do_save(xc_interface *xch, const struct proto_request *request)
+{
+    const char *domid = find_value(request, "domid"), *fd = find_value(request, "fd");
+    struct save_request save = {.xch = xch};
+    struct build_failure failure = {"", 0};
+    char *end;
+
+    save.domid = domid ? (uint32_t)strtoul(domid, &end, 10) : 0;
+    save.fd = fd ? (int)strtoul(fd, &end, 10) : -1;
+    if (request->count != 3 || !save.domid || save.domid >= DOMID_LIMIT || save.fd <= STDERR_FILENO) {
+        proto_error("bad_request", EINVAL, "save", "domid and fd must be given, and nothing else");
+        return;
+    }
+    if (!xch) {
+        proto_error("unavailable", ENODEV, "privcmd:open", "no hypervisor to talk to");
+        return;
+    }
+    if (save_domain(&save, &failure)) {
+        proto_error("failed", failure.errnum, failure.call, xlog_last_error());
+        return;
+    }
+    proto_result_begin();
+    proto_result_end();
 }
 
 /* Map files ahead of the build that will need them. */
@@ -120,13 +146,15 @@ static void serve(xc_interface *xch, const struct proto_request *request)
     const char *op = request->pairs[0].value;
 
     xlog_begin(getenv("XH_HELPER_DEBUG") != NULL);
-    if (!strcmp(op, "build")) {
+    if (!strcmp(op, "build") || !strcmp(op, "restore")) {
         bool built = do_build(xch, request);
         build_unmap();
         if (built) { /* now the guest may run */
             proto_result_begin();
             proto_result_end();
         }
+    } else if (!strcmp(op, "save")) {
+        do_save(xch, request);
     } else if (!strcmp(op, "preload")) {
         do_preload(request);
     } else if (!strcmp(op, "acpi_tables")) {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DOMID_LIMIT 0x7ff0u
+#define NO_FD UINT32_MAX
 #define KIB_LIMIT (UINT64_C(1) << 36) /* 64 TiB */
 
 enum field_type { TYPE_U32, TYPE_U64, TYPE_KIB, TYPE_PORT, TYPE_BOOL, TYPE_TEXT };
@@ -43,6 +43,7 @@ static const struct field fields[] = {
     {"viridian", TYPE_U64, AT(viridian), UINT64_MAX},
     {"timer_mode", TYPE_U32, AT(timer_mode), 3},
     {"tsc_mode", TYPE_U32, AT(tsc_mode), 2},
+    {"fd", TYPE_U32, AT(fd), INT32_MAX},
     {"claim", TYPE_BOOL, AT(claim), 0},
     {"pae", TYPE_BOOL, AT(pae), 0},
     {"acpi", TYPE_BOOL, AT(acpi), 0},
@@ -205,7 +206,11 @@ static const char *check(struct build_request *r)
         return "target_memory: is more than max_memory";
     if (r->video_kib >= r->target_kib)
         return "video_memory: leaves the guest no memory";
-    if (r->kind == GUEST_HVM ? !r->firmware : !r->kernel)
+    if (r->restore ? r->fd == NO_FD : r->fd != NO_FD)
+        return r->restore ? "fd: missing" : "fd: is for restore only";
+    if (r->restore && (r->kernel || r->ramdisk || r->firmware || r->bios))
+        return "kernel, ramdisk, firmware and bios of a guest that is restored are in its memory";
+    if (!r->restore && (r->kind == GUEST_HVM ? !r->firmware : !r->kernel))
         return r->kind == GUEST_HVM ? "firmware: missing" : "kernel: missing";
     if (r->kind != GUEST_HVM && (r->firmware || r->bios || r->video_kib || r->mmio_hole_kib))
         return "firmware, bios, video_memory and mmio_hole are for HVM only";
@@ -223,6 +228,8 @@ const char *request_parse(const struct proto_request *in, struct build_request *
     memset(out, 0, sizeof(*out));
     memset(out->online, 0xff, sizeof(out->online));
     out->store_port = out->console_port = PORT_ALLOCATE;
+    out->restore = !strcmp(in->pairs[0].value, "restore");
+    out->fd = NO_FD;
     out->claim = out->pae = out->acpi = out->apic = out->nx = out->hpet = true;
     out->timer_mode = 1;
     for (unsigned int i = 1; i < in->count; i++) {

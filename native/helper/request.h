@@ -1,4 +1,4 @@
-/* request.h - a build request, checked. */
+/* request.h - a request to build or restore, checked. */
 #ifndef XH_REQUEST_H
 #define XH_REQUEST_H
 
@@ -7,6 +7,7 @@
 
 #include "proto.h"
 
+#define DOMID_LIMIT 0x7ff0u
 #define MAX_VCPUS 512
 #define MAX_FEATURES 64
 #define PORT_ALLOCATE UINT32_MAX
@@ -40,6 +41,8 @@ struct build_request {
     uint32_t timer_mode;
     uint32_t tsc_mode;
     int32_t rtc_offset; /* seconds */
+    bool restore; /* the operation: from fd, and no kernel or firmware */
+    uint32_t fd;
     bool claim, pae, acpi, apic, nx, hpet, nested_virt, itsc, unzip_ramdisk;
 };
 

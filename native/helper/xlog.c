@@ -6,6 +6,7 @@
 #include "proto.h"
 
 static char last_error[512];
+static int last_percent = -1;
 static xentoollog_level least = XTL_CRITICAL; /* until the first request */
 
 static void message(xentoollog_logger *logger, xentoollog_level level, int errnoval,
@@ -25,7 +26,11 @@ static void message(xentoollog_logger *logger, xentoollog_level level, int errno
 static void progress(xentoollog_logger *logger, const char *context, const char *doing_what,
                      int percent, unsigned long done, unsigned long total)
 {
-    (void)logger, (void)context, (void)doing_what, (void)percent, (void)done, (void)total;
+    (void)logger, (void)context, (void)doing_what, (void)done, (void)total;
+    if (percent == last_percent || percent < 0 || percent > 100)
+        return;
+    last_percent = percent;
+    proto_progress((unsigned int)percent, "memory"); /* saving and restoring report it */
 }
 
 static void keep(xentoollog_logger *logger)
@@ -42,6 +47,7 @@ xentoollog_logger *xlog_logger(void)
 void xlog_begin(bool verbose)
 {
     last_error[0] = '\0';
+    last_percent = -1;
     least = verbose ? XTL_DEBUG : XTL_WARN;
 }
 

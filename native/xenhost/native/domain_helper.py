@@ -96,6 +96,19 @@ class BuildRequest:
     """Seconds the guest's clock is ahead of UTC."""
     unzip_ramdisk: bool = False
     """For the rare kernel that cannot unpack a gzipped ramdisk itself."""
+    fd: int | None = None
+    """Restore the guest from what `Save` wrote there, instead of starting a kernel. The helper must have inherited it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Write the domain, which has suspended, to the descriptor, where that stands. The helper must have inherited it.
+
+    One `Done` is the answer, or a `HelperFailure` that leaves the domain as it was.
+    """
+
+    domid: int
+    fd: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +186,7 @@ def helper_path() -> Path:
     return _PROGRAM
 
 
-def encode(request: BuildRequest | Preload) -> bytes:
+def encode(request: BuildRequest | Save | Preload) -> bytes:
     """The bytes of a request. Raises ValueError if a text holds NUL or all is too long."""
     if isinstance(request, Preload):
         pairs: list[tuple[str, str]] = [("op", "preload")]
@@ -181,8 +194,11 @@ def encode(request: BuildRequest | Preload) -> bytes:
             path = getattr(request, key)
             if path is not None:
                 pairs.append((key, path))
+    elif isinstance(request, Save):
+        pairs = [("op", "save"), ("domid", str(request.domid)), ("fd", str(request.fd))]
     else:
-        pairs = [("op", "build"), *_build_pairs(request)]
+        op = "build" if request.fd is None else "restore"
+        pairs = [("op", op), *_build_pairs(request)]
     data = "".join(f"{key} {_quoted(value)}\n" for key, value in pairs) + "\n"
     if len(data) > MAX_REQUEST - len(pairs):
         raise ValueError(f"request of {len(data)} bytes; at most {MAX_REQUEST} can be sent")

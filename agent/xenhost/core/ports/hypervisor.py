@@ -6,7 +6,7 @@ open. It blocks no event loop. Teardown never believes what a guest can write: d
 they made, readable only by dom0, and with the lifetime of the domain.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import Protocol
@@ -134,6 +134,28 @@ class Hypervisor(Protocol):
         No-op if gone; completes a teardown that was cut short, even if Xen has forgotten the domain. Never waits for
         the guest. Refuses (DomainExists) a domain that is not managed. Cancelled: call it again.
         """
+        ...
+
+    # Suspended guests
+
+    async def save_domain(self, domid: DomId, fd: int, progress: Callable[[int], None]) -> None:
+        """Write memory and vCPUs of a guest that has suspended to a descriptor, from where that stands on.
+
+        The domain stays as it is: fit to be destroyed, saved again or resumed. `progress` is told percents. Writes at
+        most the guest's memory and some MiB (`core.suspend.image_size`). Raises InternalError (it did not suspend, the
+        descriptor takes no more, no end within minutes), DomainGone. Cancelled: what was written is of no use.
+        """
+        ...
+
+    async def restore_domain(self, domid: DomId, vm: VmSpec, fd: int, progress: Callable[[int], None]) -> None:
+        """Fill an empty domain with what `save_domain` wrote, instead of building it; it stays paused.
+
+        Same contract as build_domain. Devices must be plugged before it is unpaused; the guest connects them anew.
+        """
+        ...
+
+    async def resume_domain(self, domid: DomId) -> None:
+        """Let a guest that has suspended go on in the same domain, as if it had not. No-op if it has not stopped so."""
         ...
 
     # Running adjustments

@@ -1,13 +1,13 @@
 """XenHypervisor: the port, each verb handed to the part that does it. No logic of its own but the order of things."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
 
 from xenhost.core.devices import DeviceStatus, Vbd, Vif
-from xenhost.core.errors import BootloaderFailed, HypervisorUnavailable, XenhostError
+from xenhost.core.errors import BootloaderFailed, HypervisorUnavailable, NotImplementedHere, XenhostError
 from xenhost.core.guest_metrics import GuestData
 from xenhost.core.host import HostInfo
 from xenhost.core.ids import DevId, DomId, VmId
@@ -247,6 +247,30 @@ class XenHypervisor:
         self._lost.pop(domid, None)
         self._watcher.look()
 
+    # Suspended guests
+
+    async def save_domain(self, domid: DomId, fd: int, progress: Callable[[int], None]) -> None:
+        """See the port."""
+        with translated():
+            info, record = await self._domains.owned(domid)
+            if record.type is VmType.HVM:
+                raise _no_emulator_state("save_domain")
+            await self._domains.save(info, fd, progress)
+
+    async def restore_domain(self, domid: DomId, vm: VmSpec, fd: int, progress: Callable[[int], None]) -> None:
+        """See the port."""
+        if vm.type is VmType.HVM:
+            raise _no_emulator_state("restore_domain")
+        with translated(vm.id):
+            _, record = await self._domains.owned(domid)
+            await self._domains.restore(vm, record, fd, progress)
+
+    async def resume_domain(self, domid: DomId) -> None:
+        """See the port."""
+        with translated():
+            info, _ = await self._domains.owned(domid)
+            await self._domains.resume(info)
+
     # Running adjustments
 
     async def set_vcpus(self, domid: DomId, online: int) -> None:
@@ -328,3 +352,7 @@ class XenHypervisor:
         for domid, vm in self._lost.items():
             subscription.put(DomainEvent(DomainEventKind.EMULATOR_LOST, domid, vm))
         return subscription
+
+
+def _no_emulator_state(function: str) -> NotImplementedHere:
+    return NotImplementedHere("the state of an HVM guest's device model cannot be saved", function=function)

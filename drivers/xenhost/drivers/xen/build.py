@@ -2,13 +2,14 @@
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+from uuid import UUID
 
 from xenhost.core.errors import (
     DomainBuildFailed,
     HostNotEnoughFreeMemory,
-    NotImplementedHere,
+    InternalError,
     XenhostError,
 )
 from xenhost.core.ids import DomId
@@ -40,13 +41,32 @@ def deadline(vm: VmSpec) -> float:
     return 120.0 + 10.0 * (vm.memory.dynamic_max / GIB)
 
 
+def image_deadline(memory: int) -> float:
+    """Seconds after which saving or restoring that many bytes hangs: storage may be as slow as 5 MB/s."""
+    return 300.0 + 200.0 * (memory / GIB)
+
+
 def build_request(domid: DomId, vm: VmSpec, boot: DirectBoot | None, firmware: Firmware) -> BuildRequest:
     """What the helper is to do. `boot` is the kernel, None for an HVM guest. Sizes are whole MiB, rounded down."""
-    plan = plan_memory(vm)
-    hvm, pv = vm.type is VmType.HVM, vm.type is VmType.PV
-    if boot is None and not hvm:
-        raise NotImplementedHere("a PV or PVH guest needs a kernel", function="build_domain")
+    hvm = vm.type is VmType.HVM
     direct = boot if boot is not None and not hvm else None
+    return replace(
+        _platform(domid, vm),
+        kernel=direct.kernel if direct else None,
+        ramdisk=(direct.ramdisk or None) if direct else None,
+        command_line=direct.cmdline if direct else "",
+        firmware=firmware.hvmloader if hvm else None,
+        bios=firmware.bios if hvm else None,
+    )
+
+
+def restore_request(domid: DomId, vm: VmSpec, fd: int) -> BuildRequest:
+    """What the helper is to do with a guest that was saved."""
+    return replace(_platform(domid, vm), fd=fd)
+
+
+def _platform(domid: DomId, vm: VmSpec) -> BuildRequest:
+    plan, pv = plan_memory(vm), vm.type is VmType.PV
     online = vm.vcpus.at_startup
     return BuildRequest(
         domid=domid,
@@ -57,11 +77,6 @@ def build_request(domid: DomId, vm: VmSpec, boot: DirectBoot | None, firmware: F
         xen_max_memory=ceiling(vm, _whole(vm.memory.dynamic_max)),
         vcpus=vm.vcpus.maximum,
         online_vcpus=tuple(range(online)) if not pv and online < vm.vcpus.maximum else None,
-        kernel=direct.kernel if direct else None,
-        ramdisk=(direct.ramdisk or None) if direct else None,
-        command_line=direct.cmdline if direct else "",
-        firmware=firmware.hvmloader if hvm else None,
-        bios=firmware.bios if hvm else None,
         video_memory=video_bytes(vm),
         paging_pool=plan.paging,
         pae=_flag(vm, "pae", True),
@@ -70,7 +85,7 @@ def build_request(domid: DomId, vm: VmSpec, boot: DirectBoot | None, firmware: F
         nx=_flag(vm, "nx", True),
         nested_virt=_flag(vm, "nested-virt", False),
         itsc=_flag(vm, "nomigrate", False),
-        viridian=_VIRIDIAN_BASIC if hvm and _flag(vm, "viridian", False) else 0,
+        viridian=_VIRIDIAN_BASIC if vm.type is VmType.HVM and _flag(vm, "viridian", False) else 0,
         rtc_offset=_seconds(vm.platform.get("timeoffset", "0")) if not pv else 0,
     )
 
@@ -90,6 +105,12 @@ def build_failed(vm: VmSpec, failure: HelperFailure, available: Callable[[], int
         function=failure.call,
         msg=message,
     )
+
+
+def save_failed(vm: UUID, message: str) -> XenhostError:
+    """The error of the port for a guest that could not be saved."""
+    text = f"the memory of VM {vm} could not be saved: {message}"
+    return InternalError(text, message=text)
 
 
 def not_enough_memory(vm: VmSpec, needed: int, available: int) -> HostNotEnoughFreeMemory:

@@ -15,24 +15,29 @@ Another tool stack cannot get in between: if it takes the id first, its domain h
 
 import asyncio
 import errno
+import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 import structlog
 
 from xenhost.core.clock import Clock
-from xenhost.core.errors import DomainBuildFailed, DomainExists, TooBusy
+from xenhost.core.errors import DomainBuildFailed, DomainExists, NotImplementedHere, TooBusy
 from xenhost.core.ids import DomId, VmId
 from xenhost.core.memory import plan_memory
-from xenhost.core.vm import DirectBoot, Domain, VmSpec, VmType
+from xenhost.core.vm import DirectBoot, Domain, ShutdownReason, VmSpec, VmType
 from xenhost.drivers.xen import paths, tree
 from xenhost.drivers.xen.build import (
     Firmware,
     build_failed,
     build_request,
     deadline,
+    image_deadline,
     not_enough_memory,
+    restore_request,
+    save_failed,
 )
 from xenhost.drivers.xen.domain_ids import next_domid, recently_used
 from xenhost.drivers.xen.faults import gone
@@ -48,7 +53,7 @@ from xenhost.drivers.xen.record import (
     read_record,
     read_records,
 )
-from xenhost.native.domain_helper import BuildResult, HelperFailure, Progress
+from xenhost.native.domain_helper import BuildRequest, BuildResult, HelperFailure, Progress, Save
 from xenhost.native.xen_types import DomainConfig, DomainInfo, Emulation, PhysInfo
 from xenhost.native.xenctrl import Xenctrl, XenctrlError
 from xenhost.native.xenstore import Xenstore
@@ -181,6 +186,18 @@ class Domains:
 
     async def build(self, domid: DomId, vm: VmSpec, record: Record, boot: DirectBoot | None) -> None:
         """See the port. `record` is the domain's now; `boot` the kernel, None for an HVM guest."""
+        if boot is None and vm.type is not VmType.HVM:
+            raise NotImplementedHere("a PV or PVH guest needs a kernel", function="build_domain")
+        await self._fill(record, vm, build_request(domid, vm, boot, self._firmware), _progress(domid))
+
+    async def restore(self, vm: VmSpec, record: Record, fd: int, progress: Callable[[int], None]) -> None:
+        """See the port. `record` is the domain's now."""
+        await self._fill(record, vm, restore_request(record.domid, vm, fd), lambda told: progress(told.percent))
+
+    async def _fill(
+        self, record: Record, vm: VmSpec, request: BuildRequest, on_progress: Callable[[Progress], None]
+    ) -> None:
+        domid = record.domid
         if record.built:
             return
         if record.stage is Stage.BUILDING:
@@ -191,17 +208,18 @@ class Domains:
                 msg="an earlier build was cut short",
             )
         await self._xs.write(paths.record_stage(domid), Stage.BUILDING)
-        request = build_request(domid, vm, boot, self._firmware)
+        within = deadline(vm) if request.fd is None else image_deadline(vm.memory.static_max)
+        helpers = self._helpers.helper() if request.fd is None else self._helpers.alone(request.fd)
         guest_tree = asyncio.ensure_future(self._xs.apply(tree.guest_tree(domid, vm)))
         try:
-            async with self._helpers.helper() as helper, asyncio.timeout(deadline(vm)):
-                result = await helper.build(request, _progress(domid))
+            async with helpers as helper, asyncio.timeout(within):
+                result = await helper.build(request, on_progress)
                 if isinstance(result, BuildResult):
                     await asyncio.gather(helper.released(), self._introduce(domid, result))
         except (HelperLost, ValueError) as error:
             raise await self._lost(domid, vm, str(error)) from error
         except TimeoutError as error:
-            raise await self._lost(domid, vm, f"no end after {deadline(vm):.0f} s") from error
+            raise await self._lost(domid, vm, f"no end after {within:.0f} s") from error
         finally:
             # it cannot hang for longer than xenstored itself, and must not write after we are gone
             await asyncio.wait([guest_tree])
@@ -226,6 +244,28 @@ class Domains:
 
     async def _lost(self, domid: DomId, vm: VmSpec, message: str) -> Exception:
         return await self._failed(domid, vm, HelperFailure("failed", 0, "xh-domain-helper", message))
+
+    # Saving
+
+    async def save(self, info: DomainInfo, fd: int, progress: Callable[[int], None]) -> None:
+        """See the port. `info` is the domain now."""
+        within = image_deadline(info.max_memory)
+        try:
+            async with self._helpers.alone(fd) as helper, asyncio.timeout(within):
+                failure = await helper.save(Save(info.domid, fd), lambda told: progress(told.percent))
+        except HelperLost as error:
+            raise save_failed(info.uuid, str(error)) from error
+        except TimeoutError as error:
+            raise save_failed(info.uuid, f"no end after {within:.0f} s") from error
+        if failure is not None:
+            raise save_failed(info.uuid, f"{failure.call}: {failure.message or os.strerror(failure.errno)}")
+
+    async def resume(self, info: DomainInfo) -> None:
+        """See the port. `info` is the domain now."""
+        if shutdown_reason(info) is ShutdownReason.SUSPEND:
+            await self._xen.run(partial(Xenctrl.resume, fast=True), info.domid)
+            # xenstored tells of each stop of a domain once; again, after this
+            await self._xs.resume(info.domid)
 
     # Ending
 

@@ -27,6 +27,7 @@ from xenhost.native.domain_helper import (
     Progress,
     Ready,
     Reply,
+    Save,
     encode,
 )
 
@@ -72,11 +73,26 @@ class Helper:
     async def build(
         self, request: BuildRequest, on_progress: Callable[[Progress], None]
     ) -> BuildResult | HelperFailure:
-        """Have a domain built. Raises HelperLost, ValueError for a request that cannot be sent.
+        """Have a domain built or restored. Raises HelperLost, ValueError for a request that cannot be sent.
 
         After a BuildResult, `released` must be awaited before the guest may run. Cancelled or failed in any way, the
         helper must be killed: it may still be working on the domain.
         """
+        end = await self._serve(request, on_progress)
+        if isinstance(end, Done):
+            raise HelperLost("xh-domain-helper answered a build without a result")
+        return end
+
+    async def save(self, request: Save, on_progress: Callable[[Progress], None]) -> HelperFailure | None:
+        """Have a suspended domain saved. Raises HelperLost. Cancelled, the helper must be killed."""
+        end = await self._serve(request, on_progress)
+        if isinstance(end, BuildResult):
+            raise HelperLost("xh-domain-helper answered a request to save with the result of a build")
+        return end if isinstance(end, HelperFailure) else None
+
+    async def _serve(
+        self, request: BuildRequest | Save, on_progress: Callable[[Progress], None]
+    ) -> BuildResult | HelperFailure | Done:
         data = encode(request)
         self._served += 1
         stdin = self._process.stdin
@@ -92,10 +108,10 @@ class Helper:
                     on_progress(progress)
                 case Log(level, text):
                     _log.debug("domain helper", domid=request.domid, level=level, text=text[:500])
-                case (BuildResult() | HelperFailure()) as end:
+                case (BuildResult() | HelperFailure() | Done()) as end:
                     return end
                 case other:
-                    raise HelperLost(f"xh-domain-helper answered a build with {other}")
+                    raise HelperLost(f"xh-domain-helper answered with {other}")
 
     async def released(self) -> None:
         """Wait until it has let go of the memory of the guest it built: a PV guest that runs before may crash, as Xen
@@ -151,6 +167,7 @@ class Helpers:
     def __init__(self, program: Path, size: int) -> None:
         self._program = program
         self._turn = asyncio.Semaphore(size)
+        self._turn_alone = asyncio.Semaphore(size)
         self._size = size
         self._idle: list[Helper] = []
         self._busy: set[Helper] = set()
@@ -193,6 +210,18 @@ class Helpers:
                 if not self._closed and len(self._idle) + len(self._busy) + len(self._tasks) < self._size:
                     self._replenish()
 
+    @contextlib.asynccontextmanager
+    async def alone(self, fd: int) -> AsyncIterator[Helper]:
+        """Have a new helper that has `fd`, too; it dies with the body. At most `size` at once, beside the builds."""
+        async with self._turn_alone:
+            helper = await self._start((fd,))
+            self._busy.add(helper)
+            try:
+                yield helper
+            finally:
+                self._busy.discard(helper)
+                await asyncio.shield(helper.kill())
+
     def _replenish(self) -> None:
         task = asyncio.create_task(self._add(), name="start a domain helper")
         self._tasks.add(task)
@@ -204,9 +233,9 @@ class Helpers:
         except HelperLost as error:
             _log.error("a domain helper could not be started; the next build tries again", error=str(error))
 
-    async def _start(self) -> Helper:
+    async def _start(self, fds: tuple[int, ...] = ()) -> Helper:
         try:
-            process = await asyncio.create_subprocess_exec(self._program, stdin=PIPE, stdout=PIPE)
+            process = await asyncio.create_subprocess_exec(self._program, stdin=PIPE, stdout=PIPE, pass_fds=fds)
         except OSError as error:
             raise HelperLost(f"{self._program} cannot be run: {error.strerror}") from error
         helper = Helper(process)

@@ -25,10 +25,15 @@ from xenhost.native.xenstore import Batch, Transaction, Watch, Xenstore, Xenstor
 
 _log = structlog.get_logger()
 
-_WORDS: Final = {ShutdownReason.POWEROFF: "poweroff", ShutdownReason.REBOOT: "reboot"}
+_WORDS: Final = {
+    ShutdownReason.POWEROFF: "poweroff",
+    ShutdownReason.REBOOT: "reboot",
+    ShutdownReason.SUSPEND: "suspend",
+}
 _CODES: Final = {
     ShutdownReason.POWEROFF: xen_types.ShutdownReason.POWEROFF,
     ShutdownReason.REBOOT: xen_types.ShutdownReason.REBOOT,
+    ShutdownReason.SUSPEND: xen_types.ShutdownReason.SUSPEND,
 }
 _HVM_PARAM_CALLBACK_IRQ: Final = 0
 """Set by PV drivers of an HVM guest (xen/hvm/params.h)."""
