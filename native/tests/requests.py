@@ -15,7 +15,8 @@ GOOD: Final = (
 OTHERS: Final = (
     b"op save\ndomid 7\nfd 5\n\n",
     b"op save\ndomid 7\nfd 0\n\n",
-    b"op restore\ndomid 7\nkind pv\nmax_memory 4194304\ntarget_memory 4194304\nxen_max_memory 8388608\nvcpus 1\nfd 5\n\n",
+    b"op restore\ndomid 7\nkind pv\nmax_memory 4194304\ntarget_memory 4194304\nxen_max_memory 8388608\n"
+    b"vcpus 1\nfd 5\n\n",
     b"op acpi_tables\nvcpus 128\nonline 3\n\n",
     b"op acpi_tables\nvcpus 129\n\n",
     b"op preload\nkernel /etc/passwd\nramdisk /etc/hostname\n\n",

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from contract import promises_devices, promises_domains, promises_guests
+from contract import promises_devices, promises_domains, promises_guests, promises_suspend
 from contract.ground import Ground
 
 Promise = Callable[[Ground], Awaitable[None]]
@@ -20,6 +20,7 @@ PROMISES: Final[tuple[Promise, ...]] = (
     *promises_domains.PROMISES,
     *promises_guests.PROMISES,
     *promises_devices.PROMISES,
+    *promises_suspend.PROMISES,
 )
 
 

@@ -24,8 +24,10 @@ from xenhost.core.requests import (
     PlugVif,
     RebootVm,
     Request,
+    ResumeVm,
     ShutdownVm,
     StartVm,
+    SuspendVm,
     UnpauseVm,
     UnplugVbd,
     UnplugVif,
@@ -51,6 +53,10 @@ def halted(view: VmView) -> bool:
 
 def paused(view: VmView) -> bool:
     return view.status.power_state is PowerState.PAUSED
+
+
+def suspended(view: VmView) -> bool:
+    return view.status.power_state is PowerState.SUSPENDED and view.status.domid is None
 
 
 def has_disk(view: VmView) -> bool:
@@ -120,6 +126,9 @@ VDIS: Final = spec(
 )
 VDI_CD: Final = spec(vbds=(vdi_disk("xvda", 7), replace(cd(), source=vdi_disk(number=2).source)))
 ON: Final = (StartVm(VM),)
+IMAGE: Final = vdi_disk(number=9).source
+"""A VDI for suspend images."""
+OFF: Final = (*ON, SuspendVm(VM))
 
 SCENARIOS: Final = {
     scenario.name: scenario
@@ -189,6 +198,14 @@ SCENARIOS: Final = {
             already=(VbdIsEmpty,),
             turns_back=False,
         ),
+        Scenario("suspend", FULL, SuspendVm(VM), running, suspended, ON),
+        Scenario("suspend-vdis", VDIS, SuspendVm(VM, IMAGE), running, suspended, ON),
+        Scenario("resume", FULL, ResumeVm(VM), suspended, running, OFF, keeps_running=True),
+        Scenario("resume-paused", SMALL, ResumeVm(VM, paused=True), suspended, paused, OFF),
+        Scenario(
+            "resume-vdis", VDIS, ResumeVm(VM), suspended, running, (*ON, SuspendVm(VM, IMAGE)), keeps_running=True
+        ),
+        Scenario("forget-suspended", FULL, ShutdownVm(VM, hard=True), suspended, halted, OFF, turns_back=False),
         Scenario("start-vdis", VDIS, StartVm(VM), halted, running, keeps_running=True),
         Scenario("hard-shutdown-vdis", VDIS, ShutdownVm(VM, hard=True), running, halted, ON, turns_back=False),
         Scenario("hard-reboot-vdis", VDIS, RebootVm(VM, hard=True), running, running, ON, keeps_running=True),

@@ -8,14 +8,14 @@ from typing import Final
 
 import pytest
 
-from crash.scenarios import VM, Scenario
+from crash.scenarios import IMAGE, VM, Scenario
 from kit.agent import Agent, SimHost
 from kit.datapaths import Connected, source_of
 from kit.dying import Death, DyingStore
 from kit.specs import file_disk, nic, spec, vm_id
 from xenhost.agent.steps.vdi import datapath_of
 from xenhost.agent.steps.vif import effective
-from xenhost.core.devices import DeviceClass, SourceKind
+from xenhost.core.devices import DeviceClass, Source, SourceKind
 from xenhost.core.ids import DomId, OperationId
 from xenhost.core.network import VifNetwork
 from xenhost.core.requests import StartVm
@@ -31,6 +31,10 @@ class Stage:
 
     def __init__(self, folder: Path, scenario: Scenario) -> None:
         self.host: Final = SimHost(folder)
+        self._image: Final = folder / "image"
+        folder.mkdir(exist_ok=True)
+        self._image.touch()
+        self.host.vdis.files[IMAGE.path] = Source(SourceKind.FILE, str(self._image))
         self.scenario: Final = scenario
         self.operation: OperationId | None = None
         """The interrupted one, if the agent came so far as to name it."""

@@ -5,6 +5,7 @@ from typing import Final
 
 from kit.clock import FakeClock
 from kit.datapaths import FakeDatapaths, VdiWorld
+from kit.threads import watch_threads
 from xenhost.agent.engine.config import EngineConfig
 from xenhost.agent.engine.engine import STORE, Engine
 from xenhost.agent.journal.store import Store
@@ -77,7 +78,8 @@ class SimHost:
         """A new agent, not started."""
         hypervisor = SimHypervisor(self.world)
         store = store or Store(self.path, synchronous=False)
-        self.clock.busy = lambda: store.busy
+        threads = watch_threads()
+        self.clock.busy = lambda: store.busy or threads()
         storage = FakeDatapaths(self.vdis, self.world, hypervisor._life)
         engine = Engine(hypervisor, storage, self.folder, self.clock, config=config, store=store)
         return Agent(engine, hypervisor, store)

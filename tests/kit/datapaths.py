@@ -31,6 +31,12 @@ class VdiWorld:
     datapaths: dict[str, Connected] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     """What a VM engine must never do to its guests' disks."""
+    files: dict[str, Source] = field(default_factory=dict)
+    """VDIs that really are there: files."""
+
+    def source(self, vdi: str) -> Source:
+        """Where a VDI appears in dom0."""
+        return self.files.get(vdi) or source_of(vdi)
 
 
 def source_of(vdi: str) -> Source:
@@ -56,7 +62,7 @@ class FakeDatapaths:
         await self._life.reach("connect", When.DURING)
         self._vdis.datapaths[datapath] = Connected(vdi, mode, limits, done=True)
         await self._life.reach("connect", When.AFTER)
-        return Connection(source_of(vdi), ())
+        return Connection(self._vdis.source(vdi), ())
 
     async def disconnect(self, datapath: str) -> None:
         """See Datapaths."""
@@ -83,7 +89,7 @@ class FakeDatapaths:
     def source(self, datapath: str) -> Source | None:
         """See Datapaths."""
         used = self._vdis.datapaths.get(datapath)
-        return source_of(used.vdi) if used is not None and used.done else None
+        return self._vdis.source(used.vdi) if used is not None and used.done else None
 
     def datapaths(self) -> Sequence[str]:
         """See Datapaths."""

@@ -19,8 +19,10 @@ from xenhost.core.requests import (
     PlugVif,
     RebootVm,
     Request,
+    ResumeVm,
     ShutdownVm,
     StartVm,
+    SuspendVm,
     UnpauseVm,
     UnplugVbd,
     UnplugVif,
@@ -39,6 +41,8 @@ class Word(StrEnum):
     HARD_REBOOT = auto()
     PAUSE = auto()
     UNPAUSE = auto()
+    SUSPEND = auto()
+    RESUME = auto()
     DESTROY = auto()
     PLUG = auto()
     UNPLUG = auto()
@@ -57,6 +61,8 @@ VM_WORDS: Final = (
     Word.HARD_REBOOT,
     Word.PAUSE,
     Word.UNPAUSE,
+    Word.SUSPEND,
+    Word.RESUME,
     Word.DESTROY,
 )
 """The words that XenAPI has for VMs; the others belong to devices."""
@@ -67,11 +73,13 @@ _EXISTS: Final = _ALIVE | {Life.STOPPED}
 LIVES: Final[Mapping[Word, frozenset[Life]]] = {
     Word.START: frozenset({Life.HALTED}),
     Word.CLEAN_SHUTDOWN: frozenset({Life.RUNNING}),
-    Word.HARD_SHUTDOWN: _EXISTS,
+    Word.HARD_SHUTDOWN: _EXISTS | {Life.SUSPENDED},
     Word.CLEAN_REBOOT: frozenset({Life.RUNNING}),
     Word.HARD_REBOOT: _EXISTS,
     Word.PAUSE: frozenset({Life.RUNNING}),
     Word.UNPAUSE: frozenset({Life.PAUSED}),
+    Word.SUSPEND: frozenset({Life.RUNNING}),
+    Word.RESUME: frozenset({Life.SUSPENDED}),
     Word.DESTROY: frozenset({Life.HALTED}),
     Word.PLUG: _ALIVE | {Life.HALTED},
     Word.UNPLUG: _ALIVE | {Life.HALTED},
@@ -120,6 +128,8 @@ _WORDS: Final[Mapping[type[Request], Word]] = {
     StartVm: Word.START,
     PauseVm: Word.PAUSE,
     UnpauseVm: Word.UNPAUSE,
+    SuspendVm: Word.SUSPEND,
+    ResumeVm: Word.RESUME,
     PlugVbd: Word.PLUG,
     PlugVif: Word.PLUG,
     UnplugVbd: Word.UNPLUG,

@@ -229,6 +229,38 @@ class ShutdownTimeout(XenhostError):
     fields = ("vm", "timeout")
 
 
+class VmNonSuspendable(XenhostError):
+    """The VM cannot be suspended, whatever its guest does."""
+
+    reason = "VM_NON_SUSPENDABLE"
+    code = Code.FAILED_PRECONDITION
+    fields = ("vm", "reason_text")
+
+
+class SuspendNotAcknowledged(XenhostError):
+    """The guest did not answer the request to suspend."""
+
+    reason = "VM_FAILED_SUSPEND_ACKNOWLEDGMENT"
+    code = Code.DEADLINE_EXCEEDED
+    fields = ("vm",)
+
+
+class SuspendTimeout(XenhostError):
+    """The guest acknowledged, but had not suspended after so many seconds."""
+
+    reason = "VM_SUSPEND_TIMEOUT"
+    code = Code.DEADLINE_EXCEEDED
+    fields = ("vm", "timeout")
+
+
+class SuspendImageUnusable(XenhostError):
+    """The image of a suspended guest cannot be written, or the guest cannot go on from it."""
+
+    reason = "SUSPEND_IMAGE_NOT_ACCESSIBLE"
+    code = Code.FAILED_PRECONDITION
+    fields = ("vdi",)
+
+
 class DeviceAlreadyExists(XenhostError):
     """The VM has a device in that place."""
 

@@ -58,6 +58,26 @@ class UnpauseVm:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspendVm:
+    """Bring the memory of a running guest into an image and end the domain. The guest has `timeout` to suspend."""
+
+    kind: ClassVar[str] = "vm.suspend"
+    vm: VmId
+    image: Source | None = None
+    """A VDI; None: a file of the agent's own, until the engine has named it."""
+    timeout: float = 1200.0
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeVm:
+    """Make a domain in which the guest of a suspended VM goes on, or stays paused. Its image is gone afterwards."""
+
+    kind: ClassVar[str] = "vm.resume"
+    vm: VmId
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PlugVbd:
     """Add a VBD to the specification of a VM, and connect it if the VM runs."""
 
@@ -142,6 +162,8 @@ Request = (
     | RebootVm
     | PauseVm
     | UnpauseVm
+    | SuspendVm
+    | ResumeVm
     | PlugVbd
     | UnplugVbd
     | InsertVbd
@@ -160,6 +182,8 @@ REQUESTS: Final[Mapping[str, type[Request]]] = {
         RebootVm,
         PauseVm,
         UnpauseVm,
+        SuspendVm,
+        ResumeVm,
         PlugVbd,
         UnplugVbd,
         InsertVbd,

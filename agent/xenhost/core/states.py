@@ -7,6 +7,8 @@ Life of a VM, as its host sees it (derived from observation, never stored):
        |                 v
        +---destroy--- STOPPED (its dead domain waits for its after_* action, or is preserved)
 
+    RUNNING --suspend--> SUSPENDED --resume--> RUNNING; --hard shutdown--> HALTED
+
 Life of an operation: PENDING, RUNNING, (CANCELLING), then one of SUCCEEDED, FAILED, CANCELLED: `OPERATION`.
 Life of a step of a plan, folded from journal records: `STEP`.
 """
@@ -27,6 +29,8 @@ class Life(StrEnum):
     PAUSED = auto()
     STOPPED = auto()
     """Its guest has stopped; the domain still exists."""
+    SUSPENDED = auto()
+    """It has no domain, and its guest's memory is in an image."""
 
 
 POWER: Final[Mapping[Life, PowerState]] = {
@@ -34,14 +38,15 @@ POWER: Final[Mapping[Life, PowerState]] = {
     Life.RUNNING: PowerState.RUNNING,
     Life.PAUSED: PowerState.PAUSED,
     Life.STOPPED: PowerState.PAUSED,
+    Life.SUSPENDED: PowerState.SUSPENDED,
 }
 """What clients see: a preserved dead domain is paused, as XenServer shows it."""
 
 
-def life_of(domain: Domain | None) -> Life:
-    """The life of a VM with that domain. One that is being torn down counts as none."""
+def life_of(domain: Domain | None, suspended: bool = False) -> Life:
+    """The life of a VM with that domain, or that image. A domain that is being torn down counts as none."""
     if domain is None or domain.dying:
-        return Life.HALTED
+        return Life.SUSPENDED if suspended else Life.HALTED
     if domain.shutdown is not None:
         return Life.STOPPED
     return Life.PAUSED if domain.paused else Life.RUNNING

@@ -4,11 +4,13 @@ A plan is a sequence of stages; the steps of a stage form a graph and run as soo
 done. Steps are small frozen dataclasses with one effect; they are stored as `kind` and fields.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import ClassVar, Protocol
 
 from xenhost.core.clock import Clock
+from xenhost.core.devices import Source
 from xenhost.core.ids import DomId
 from xenhost.core.ports.hypervisor import Hypervisor
 from xenhost.core.ports.network import Networks
@@ -34,6 +36,14 @@ class Work:
     """The operation was interrupted by the end of an earlier agent."""
     unreleased: bool = False
     """A VDI could not be let go, which is to be tried again."""
+    image: Source | None = None
+    """Where the guest's memory goes, or comes from: a file, or a VDI."""
+    sealed: bool = False
+    """The image may be whole."""
+    part: float = 0.0
+    """How far the long step is that is running, 0 to 1."""
+    on_part: Callable[[], None] = lambda: None
+    """Called when that has changed."""
 
 
 class Step(Protocol):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from typing import Final
 
-from xenhost.core.devices import SourceKind, Vbd, Vif
+from xenhost.core.devices import Source, SourceKind, Vbd, Vif
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ids import MAX_VIFS, DevId, DomId, VmId
 from xenhost.core.units import MIB
@@ -25,6 +25,7 @@ class PowerState(StrEnum):
     HALTED = auto()
     RUNNING = auto()
     PAUSED = auto()
+    SUSPENDED = auto()
 
 
 class ShutdownReason(StrEnum):
@@ -117,6 +118,8 @@ class VmSpec:
     after_crash: AfterStop = AfterStop.DESTROY
     vbds: tuple[Vbd, ...] = ()
     vifs: tuple[Vif, ...] = ()
+    suspended: Source | None = None
+    """Where the memory of its guest is, a file or a VDI: the VM is suspended."""
 
     def vbd(self, devid: DevId) -> Vbd | None:
         """The VBD in that place."""

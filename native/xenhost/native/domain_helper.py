@@ -97,7 +97,7 @@ class BuildRequest:
     unzip_ramdisk: bool = False
     """For the rare kernel that cannot unpack a gzipped ramdisk itself."""
     fd: int | None = None
-    """Restore the guest from what `Save` wrote there, instead of starting a kernel. The helper must have inherited it."""
+    """Restore the guest from what `Save` wrote there, and start no kernel. The helper must have inherited it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,18 @@ from xenhost.core.allowed import (
 )
 from xenhost.core.errors import OperationNotAllowed, OtherOperationInProgress, VmBadPowerState
 from xenhost.core.ids import DevId
-from xenhost.core.requests import REQUESTS, PlugVbd, PlugVif, RebootVm, Request, ShutdownVm, StartVm, UnplugVbd
+from xenhost.core.requests import (
+    REQUESTS,
+    PlugVbd,
+    PlugVif,
+    RebootVm,
+    Request,
+    ResumeVm,
+    ShutdownVm,
+    StartVm,
+    SuspendVm,
+    UnplugVbd,
+)
 from xenhost.core.states import Life
 
 VM = vm_id()
@@ -27,9 +38,10 @@ WAITING = Busy("op", "vm.shutdown", waits=True)
     ("life", "words"),
     [
         (Life.HALTED, "start destroy"),
-        (Life.RUNNING, "clean_shutdown hard_shutdown clean_reboot hard_reboot pause"),
+        (Life.RUNNING, "clean_shutdown hard_shutdown clean_reboot hard_reboot pause suspend"),
         (Life.PAUSED, "hard_shutdown hard_reboot unpause"),
         (Life.STOPPED, "hard_shutdown hard_reboot"),
+        (Life.SUSPENDED, "hard_shutdown resume"),
     ],
 )
 def test_the_words_of_an_idle_vm(life: Life, words: str) -> None:
@@ -76,8 +88,10 @@ def test_every_word_has_its_lives_and_every_request_its_word() -> None:
         PlugVbd(VM, disk()),
         UnplugVbd(VM, DevId(0)),
         PlugVif(VM, nic()),
+        SuspendVm(VM),
+        ResumeVm(VM),
     ]
-    words = "start clean_shutdown hard_shutdown clean_reboot hard_reboot plug unplug plug"
+    words = "start clean_shutdown hard_shutdown clean_reboot hard_reboot plug unplug plug suspend resume"
     assert [word_of(request) for request in requests] == words.split()
     assert set(REQUESTS) == {
         "vm.start",
@@ -85,6 +99,8 @@ def test_every_word_has_its_lives_and_every_request_its_word() -> None:
         "vm.reboot",
         "vm.pause",
         "vm.unpause",
+        "vm.suspend",
+        "vm.resume",
         "vbd.plug",
         "vbd.unplug",
         "vbd.insert",

@@ -14,6 +14,7 @@ from xenhost.core.errors import (
     VbdIsEmpty,
     VbdNotEmpty,
     VbdNotRemovableMedia,
+    VmNonSuspendable,
     XenhostError,
 )
 from xenhost.core.ids import MAX_DISKS, MAX_VIFS, DevId, device_name
@@ -26,13 +27,14 @@ from xenhost.core.requests import (
     RebootVm,
     Request,
     ShutdownVm,
+    SuspendVm,
     UnplugVbd,
     UnplugVif,
     UpdateVif,
     checked_timeout,
 )
 from xenhost.core.states import Life
-from xenhost.core.vm import VmSpec, checked
+from xenhost.core.vm import VmSpec, VmType, checked
 
 MAX_REQUEST_ID: Final = 128
 
@@ -81,7 +83,7 @@ def checked_request_id(request_id: str) -> str:
 def normal(request: Request) -> Request:
     """The same request with its values checked and normalised. Raises InvalidValue."""
     match request:
-        case ShutdownVm() | RebootVm() | UnplugVbd() | UnplugVif():
+        case ShutdownVm() | RebootVm() | SuspendVm() | UnplugVbd() | UnplugVif():
             checked_timeout(request.timeout)
             return request
         case PlugVbd():
@@ -97,6 +99,9 @@ def normal(request: Request) -> Request:
 def _check_device(request: Request, now: Situation) -> None:
     spec = now.spec
     match request:
+        case SuspendVm() if spec.type is VmType.HVM:
+            reason = "the state of its device model cannot be saved"
+            raise VmNonSuspendable(f"VM {spec.id} is HVM: {reason}", vm=spec.id, reason_text=reason)
         case PlugVbd(vbd=vbd):
             plugged = _plugged(now, DeviceClass.VBD, vbd.devid)
             _check_place(vbd.device, spec.vbd(vbd.devid), vbd, plugged)

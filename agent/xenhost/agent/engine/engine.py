@@ -33,6 +33,7 @@ from xenhost.agent.plans.planner import plan_request
 from xenhost.agent.steps.patience import before
 from xenhost.core.allowed import Verdict
 from xenhost.core.clock import Clock
+from xenhost.core.devices import Source, SourceKind
 from xenhost.core.errors import (
     HypervisorUnavailable,
     InvalidValue,
@@ -47,7 +48,7 @@ from xenhost.core.memory import plan_memory
 from xenhost.core.ports.hypervisor import Console, Hypervisor
 from xenhost.core.ports.network import Networks
 from xenhost.core.ports.storage import Datapaths
-from xenhost.core.requests import Request, StartVm
+from xenhost.core.requests import Request, ResumeVm, StartVm, SuspendVm
 from xenhost.core.states import OnOperation
 from xenhost.core.steps import Plan
 from xenhost.core.views import Operation, OperationState, VmView
@@ -55,6 +56,8 @@ from xenhost.core.vm import Domain, ShutdownReason, VmSpec
 
 STORE: Final = "engine.db"
 """Name of the store's file in the state directory."""
+IMAGES: Final = "suspended"
+"""Its folder for the memory of suspended guests that is in no VDI."""
 
 
 class Engine:
@@ -98,6 +101,7 @@ class Engine:
             spawn=self._spawn,
             log=structlog.get_logger("xenhost.engine"),
         )
+        self._images: Final = state_dir / IMAGES
         self._keepers: Final[dict[VmId, VmKeeper]] = {}
         self._launcher: Final = Launcher(self._services)
         self._registrar: Final = Registrar(self._services)
@@ -230,6 +234,9 @@ class Engine:
         """
         self._check_accepting()
         checked_request_id(request_id)
+        if isinstance(untrusted_request, SuspendVm) and untrusted_request.image is None:
+            image = Source(SourceKind.FILE, str(self._images / f"{untrusted_request.vm}.image"))
+            untrusted_request = replace(untrusted_request, image=image)
         vm, free, seen = untrusted_request.vm, 0, -1
         while True:
             if request_id and (old := self._services.operations.by_request(request_id)):
@@ -239,14 +246,14 @@ class Engine:
             request, verdict = admit(untrusted_request, keeper.situation)
             if self._services.operations.running >= self._services.config.max_operations:
                 raise TooBusy("too many operations are running; try again when some have ended")
-            if not isinstance(request, StartVm) or seen == self._services.ledger.changes:
+            if not isinstance(request, StartVm | ResumeVm) or seen == self._services.ledger.changes:
                 break
             # What is free may only be compared with what is promised if nothing was released in between.
             seen = self._services.ledger.changes
             free = (await self._services.hypervisor.host()).memory_free
         plan = plan_request(request, record.spec, record.domid)
         entry = self._launcher.entry(request.kind, record.spec, plan, record.domid, request, request_id)
-        if isinstance(request, StartVm):
+        if isinstance(request, StartVm | ResumeVm):
             self._services.ledger.reserve(entry.id, record.spec, plan_memory(record.spec).footprint, free)
         if verdict is Verdict.PREEMPT:
             self._preempt(record)

@@ -50,7 +50,8 @@ class Execution:
         """Share of the steps done, by weight."""
         steps = [planned.step for stage in self.entry.plan.stages for planned in stage.steps]
         done = sum(step.weight for step, status in zip(steps, self.status, strict=True) if status is StepStatus.APPLIED)
-        return done / self._total
+        at_work = max((step.weight for step in self._running.values()), default=0)
+        return (done + at_work * self.work.part) / self._total
 
     @property
     def text(self) -> str:
@@ -140,6 +141,7 @@ class Execution:
         if self.status[index] is not StepStatus.MAYBE:
             self._store.note(self._record(index, StepEvent.STARTED))
         self._running[index] = step
+        self.work.part, self.work.on_part = 0.0, self._moved
         self.on_change()
         try:
             in_time, _ = await before(self.work.clock, step.deadline, step.apply(self.work))
@@ -155,6 +157,10 @@ class Execution:
             self.on_done(step)
         finally:
             del self._running[index]
+            self.work.part = 0.0
+        self.on_change()
+
+    def _moved(self) -> None:
         self.on_change()
 
     # Back

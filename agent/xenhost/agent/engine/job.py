@@ -56,4 +56,10 @@ class Job:
     def restarts(self) -> bool:
         """Does it end a domain and make another?"""
         steps = [planned.step.kind for stage in self.execution.entry.plan.stages for planned in stage.steps]
-        return len(self.execution.entry.plan.stages) > 1 and "domain.create" in steps
+        return "domain.destroy" in steps and "domain.create" in steps
+
+    @property
+    def suspends(self) -> bool:
+        """Is its VM suspended when its domain is gone?"""
+        after = self.execution.entry.plan.spec_after
+        return after is not None and after.suspended is not None

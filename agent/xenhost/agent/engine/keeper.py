@@ -227,7 +227,7 @@ class VmKeeper:
     def begun(self, job: Job) -> None:
         """It holds the VM from now on, even if one before it still has to stop."""
         self.record.busy = Busy(job.tracked.id, job.tracked.kind, waits=False)
-        self.record.rebooting = job.restarts
+        self.record.rebooting, self.record.suspending = job.restarts, job.suspends
         self.record.trouble = ""
         self.record.touch()
 
@@ -311,7 +311,7 @@ class VmKeeper:
     def _release(self, job: Job) -> None:
         self._services.ledger.release(job.tracked.id)
         if self.record.busy is not None and self.record.busy.operation == job.tracked.id:
-            self.record.busy, self.record.rebooting = None, False
+            self.record.busy, self.record.rebooting, self.record.suspending = None, False, False
         self.record.touch()
 
     def _presumed(self, domid: DomId) -> Domain:

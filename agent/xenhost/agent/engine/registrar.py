@@ -44,6 +44,8 @@ LIVE: Final = frozenset(
     }
 )
 """Fields that may change, and take effect at once, while the VM runs."""
+ALWAYS: Final = frozenset({"name", "after_shutdown", "after_reboot", "after_crash"})
+"""Fields of these that may change while the guest's memory is in an image."""
 HALTED: Final = frozenset({"type", "boot", "memory.static_max", "vcpus.maximum", "platform", "vbds", "vifs"})
 """Fields that need the VM halted."""
 
@@ -98,6 +100,13 @@ class Registrar:
                 f"{record.busy.kind} holds VM {old.id}; try again when it has ended",
                 class_name="VM",
                 object=old.id,
+            )
+        if record.life is Life.SUSPENDED and (needs := sorted(fields - ALWAYS)):
+            raise VmBadPowerState(
+                f"VM {old.id} is suspended; changing {needs[0]} needs it running or halted",
+                vm=old.id,
+                expected="halted",
+                actual="suspended",
             )
         if record.life is not Life.HALTED and (needs := sorted(fields & HALTED)):
             actual = POWER[record.life].value

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from xenhost.core.allowed import Busy, allowed_operations
+from xenhost.core.allowed import Busy, Word, allowed_operations
 from xenhost.core.devices import DeviceStatus
 from xenhost.core.ids import DomId, OperationId
 from xenhost.core.states import POWER, Life, life_of
 from xenhost.core.views import VmStatus, VmView
-from xenhost.core.vm import Domain, PowerState, VmSpec
+from xenhost.core.vm import Domain, PowerState, VmSpec, VmType
 
 
 class VmRecord:
@@ -25,6 +25,8 @@ class VmRecord:
         self.busy: Busy | None = None
         self.rebooting = False
         """Between two domains: its owner sees it running."""
+        self.suspending = False
+        """Once it has no domain it is suspended."""
         self.attention = ""
         """Why only a hard shutdown is safe, or empty."""
         self.unreadable: tuple[OperationId, ...] = ()
@@ -43,7 +45,7 @@ class VmRecord:
     @property
     def life(self) -> Life:
         """What admission goes by."""
-        return life_of(self.domain)
+        return life_of(self.domain, self.suspending or self.spec.suspended is not None)
 
     @property
     def problem(self) -> str:
@@ -75,7 +77,11 @@ class VmRecord:
             power_state=PowerState.RUNNING if self.rebooting and domain is None else POWER[self.life],
             domid=self.domid,
             current_operation=OperationId(self.busy.operation) if self.busy and self.busy.operation else None,
-            allowed_operations=allowed_operations(self.spec.id, self.life, self.busy, self.attention),
+            allowed_operations=tuple(
+                word
+                for word in allowed_operations(self.spec.id, self.life, self.busy, self.attention)
+                if word != Word.SUSPEND or self.spec.type is not VmType.HVM
+            ),
             memory=0 if domain is None else domain.memory,
             vcpus_online=0 if domain is None else domain.vcpus_online,
             started=self.started,

@@ -10,6 +10,7 @@ from xenhost.agent.plans.vm_start import start_stage
 from xenhost.agent.plans.vm_stop import destroy_stage
 from xenhost.agent.steps.domain import PauseDomain
 from xenhost.agent.steps.guest import Delay
+from xenhost.agent.steps.suspend import ResumeGuest
 from xenhost.core.ids import DomId
 from xenhost.core.steps import OnFailure, OnRecovery, Plan, Planned, Stage
 from xenhost.core.vm import AfterStop, ShutdownReason, VmSpec
@@ -27,6 +28,9 @@ def after_stop(
     spec: VmSpec, domid: DomId, reason: ShutdownReason, lived: float, damping: Damping
 ) -> tuple[str, Plan] | None:
     """Kind and plan of the operation to run; None to leave the dead domain as it is."""
+    if reason is ShutdownReason.SUSPEND:  # nobody waits for that any more; a guest that does it again takes its time
+        resume = Stage((Planned(ResumeGuest(domid)),), OnFailure.UNWIND, OnRecovery.FORWARD)
+        return "guest.resume", Plan((_delay(damping.reboot_delay), resume))
     kind, action = _action(spec, reason)
     brief = lived < damping.short_life
     if action is AfterStop.PRESERVE:
@@ -58,7 +62,6 @@ def _action(spec: VmSpec, reason: ShutdownReason) -> tuple[str, AfterStop]:
         case ShutdownReason.CRASH:
             return "guest.crash", spec.after_crash
         case ShutdownReason.POWEROFF | ShutdownReason.SUSPEND:
-            # We asked no guest to suspend, and could not resume it.
             return "guest.shutdown", spec.after_shutdown
 
 

@@ -1,10 +1,12 @@
 """From an admitted request to its plan. Pure."""
 
+from dataclasses import replace
 from typing import assert_never
 
 from xenhost.agent.plans import devices
 from xenhost.agent.plans.vm_start import start_stage
 from xenhost.agent.plans.vm_stop import ask_stage, destroy_stage
+from xenhost.agent.plans.vm_suspend import drop_stage, resume_stages, suspend_stages
 from xenhost.agent.steps.domain import PauseDomain, UnpauseDomain
 from xenhost.core.devices import Vbd, Vif, checked_vif
 from xenhost.core.errors import HandleInvalid
@@ -18,8 +20,10 @@ from xenhost.core.requests import (
     PlugVif,
     RebootVm,
     Request,
+    ResumeVm,
     ShutdownVm,
     StartVm,
+    SuspendVm,
     UnpauseVm,
     UnplugVbd,
     UnplugVif,
@@ -35,11 +39,23 @@ def plan_request(request: Request, spec: VmSpec, domid: DomId | None) -> Plan:
     match request:
         case StartVm(paused=paused):
             return Plan((start_stage(spec, paused, OnRecovery.UNWIND),))
+        case ShutdownVm() if spec.suspended is not None and domid is None:
+            return Plan((drop_stage(spec.suspended),), replace(spec, suspended=None))
         case ShutdownVm(hard=hard, timeout=timeout):
             return Plan(_stop(spec, domid, ShutdownReason.POWEROFF, hard, timeout))
         case RebootVm(hard=hard, timeout=timeout):
             stop = _stop(spec, domid, ShutdownReason.REBOOT, hard, timeout)
             return Plan((*stop, start_stage(spec, False, OnRecovery.RETRY)))
+        case SuspendVm(image=image, timeout=timeout):
+            if domid is None or image is None:
+                raise ValueError(
+                    "admission lets nothing be suspended that does not run, and the engine names the image"
+                )
+            return Plan(suspend_stages(spec, domid, image, timeout), replace(spec, suspended=image))
+        case ResumeVm(paused=paused):
+            if spec.suspended is None:
+                raise ValueError("admission lets nothing be resumed that is not suspended")
+            return Plan(resume_stages(spec, spec.suspended, paused), replace(spec, suspended=None))
         case PauseVm():
             return Plan((_single(PauseDomain()),))
         case UnpauseVm():

@@ -8,13 +8,14 @@ from xenhost.agent.rpc.context import Context
 from xenhost.agent.rpc.convert.guest import guest_metrics_to_proto
 from xenhost.agent.rpc.convert.update import fields_of, merged
 from xenhost.agent.rpc.convert.vm import spec_from_proto, vm_to_proto
-from xenhost.agent.rpc.resolve import name_vdis, source_kinds, vm_named
+from xenhost.agent.rpc.resolve import name_vdis, source_kinds, vdi_named, vm_named
 from xenhost.agent.rpc.submit import seconds_or, submit
 from xenhost.agent.rpc.vif import name_bridge
 from xenhost.agent.storage.engine import StorageEngine
 from xenhost.api.host.v1 import vm_pb2, vm_service_pb2, vm_service_pb2_grpc
+from xenhost.core.devices import Source, SourceKind
 from xenhost.core.errors import InvalidValue
-from xenhost.core.requests import PauseVm, RebootVm, ShutdownVm, StartVm, UnpauseVm
+from xenhost.core.requests import PauseVm, RebootVm, ResumeVm, ShutdownVm, StartVm, SuspendVm, UnpauseVm
 
 SHUTDOWN_SECONDS = 1200.0
 
@@ -32,6 +33,7 @@ class VmServicer(vm_service_pb2_grpc.VmServiceServicer):
             raise InvalidValue("vm is required", field="vm", value="")
         name_vdis(self._storage, (vbd.source for vbd in request.vm.vbds))
         kinds = await source_kinds(vbd.source for vbd in request.vm.vbds)
+        name_vdis(self._storage, [request.vm.suspended])
         for vif in request.vm.vifs:
             name_bridge(self._engine.networks, vif)
         spec = spec_from_proto(request.vm, request.request_id, kinds)
@@ -81,6 +83,19 @@ class VmServicer(vm_service_pb2_grpc.VmServiceServicer):
         timeout = seconds_or(request.timeout_seconds, SHUTDOWN_SECONDS)
         reboot = RebootVm(vm_named(self._engine, request.id, "id"), request.hard, timeout)
         return await submit(self._engine, reboot, request.request_id)
+
+    async def SuspendVm(self, request: vm_service_pb2.SuspendVmRequest, context: Context) -> operations_pb2.Operation:
+        """Bring the memory of a VM's guest into an image."""
+        vm = vm_named(self._engine, request.id, "id")
+        vdi = vdi_named(self._storage, request.image_vdi_id, "image_vdi_id") if request.image_vdi_id else None
+        image = Source(SourceKind.VDI, vdi) if vdi else None
+        suspend = SuspendVm(vm, image, seconds_or(request.timeout_seconds, SHUTDOWN_SECONDS))
+        return await submit(self._engine, suspend, request.request_id)
+
+    async def ResumeVm(self, request: vm_service_pb2.ResumeVmRequest, context: Context) -> operations_pb2.Operation:
+        """Let the guest of a suspended VM go on."""
+        resume = ResumeVm(vm_named(self._engine, request.id, "id"), request.paused)
+        return await submit(self._engine, resume, request.request_id)
 
     async def PauseVm(self, request: vm_service_pb2.PauseVmRequest, context: Context) -> operations_pb2.Operation:
         """Stop the vCPUs of a VM."""

@@ -44,7 +44,7 @@ class ConnectVdi(BaseStep):
 
     async def undo(self, work: Work) -> None:
         """Let it go."""
-        await _let_go(work, datapath_of(work.spec.id, self.vbd.devid))
+        await let_go(work, datapath_of(work.spec.id, self.vbd.devid))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class DisconnectVdi(BaseStep):
 
     async def apply(self, work: Work) -> None:
         """Now, or later."""
-        await _let_go(work, datapath_of(work.spec.id, self.devid))
+        await let_go(work, datapath_of(work.spec.id, self.devid))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class DisconnectVdis(BaseStep):
                 return
         prefix = datapath_prefix(work.spec.id)
         for datapath in [each for each in work.storage.datapaths() if each.startswith(prefix)]:
-            await _let_go(work, datapath)
+            await let_go(work, datapath)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,11 @@ def datapath_prefix(vm: VmId) -> str:
     return f"vbd/{vm}/"
 
 
+def image_datapath(vm: VmId) -> str:
+    """The name of the datapath of the VM's suspend image."""
+    return datapath_prefix(vm) + "suspend"
+
+
 def datapath_of(vm: VmId, devid: DevId) -> str:
     """The name of a VBD's datapath."""
     return datapath_prefix(vm) + device_name(devid)
@@ -149,7 +154,8 @@ def resolved(work: Work, vbd: Vbd) -> Vbd:
     return replace(vbd, source=source, limits=IoLimits())
 
 
-async def _let_go(work: Work, datapath: str) -> None:
+async def let_go(work: Work, datapath: str) -> None:
+    """Disconnect it, now or later."""
     try:
         await work.storage.disconnect(datapath)
     except XenhostError:  # the engine tries it again, and reports what it fails with

@@ -1,7 +1,8 @@
 """The hypervisor port on a simulated host. See `xenhost.core.ports.hypervisor` for what each verb promises."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
 from xenhost.core.devices import DeviceStatus, Vbd, Vif
@@ -10,7 +11,9 @@ from xenhost.core.errors import (
     DomainExists,
     EmulatorFailed,
     HostNotEnoughFreeMemory,
+    InternalError,
     InvalidValue,
+    NotImplementedHere,
     OperationNotAllowed,
     ShutdownNotAcknowledged,
 )
@@ -27,6 +30,7 @@ from xenhost.drivers.sim.devices import SimDevices
 from xenhost.drivers.sim.domain import SimDomain
 from xenhost.drivers.sim.faults import Killed, When
 from xenhost.drivers.sim.guest_data import guest_data
+from xenhost.drivers.sim.images import read_image, restore_image, write_image
 from xenhost.drivers.sim.life import Life, exists
 from xenhost.drivers.sim.screens import SimScreens
 from xenhost.drivers.sim.subscriptions import Subscriptions
@@ -145,15 +149,17 @@ class SimHypervisor:
             await check_kernel(vm)
         await self._life.sleep(self._world.config.delays.build)
         domain = self._life.managed(domid)
-        plan = plan_memory(vm)
         domain.memory = domain.memory_target = vm.memory.dynamic_max
-        domain.memory_max = plan.build_max
         domain.vcpus_online = domain.vcpus_target = vm.vcpus.at_startup
+        await self._filled("build_domain", domain, vm)
+
+    async def _filled(self, verb: str, domain: SimDomain, vm: VmSpec) -> None:
+        domain.memory_max = plan_memory(vm).build_max
         self._schedule(domain, vm)
         domain.built, domain.spoiled = True, False
         self._world.changed(domain)
         try:
-            await self._life.reach("build_domain", When.AFTER)
+            await self._life.reach(verb, When.AFTER)
         except Killed:
             raise
         except BaseException:
@@ -207,8 +213,8 @@ class SimHypervisor:
     async def request_shutdown(self, domid: DomId, reason: ShutdownReason, ack_within: float) -> None:
         """The guest answers as its manners are."""
         await self._life.reach("request_shutdown", When.BEFORE)
-        if reason not in {ShutdownReason.POWEROFF, ShutdownReason.REBOOT}:
-            raise InvalidValue("a guest can be asked for poweroff or reboot", field="reason", value=reason)
+        if reason not in {ShutdownReason.POWEROFF, ShutdownReason.REBOOT, ShutdownReason.SUSPEND}:
+            raise InvalidValue("a guest can be asked for poweroff, reboot or suspend", field="reason", value=reason)
         domain = self._life.managed(domid)
         guest = self._world.guest(domid)
         if domain.shutdown is None and domain.type is VmType.HVM and not domain.manners.pv_drivers and domain.built:
@@ -257,6 +263,52 @@ class SimHypervisor:
         if self._world.domains.get(domid) is domain:
             self._world.remove(domain)
         await self._life.reach("destroy_domain", When.AFTER)
+
+    # Suspended guests
+
+    async def save_domain(self, domid: DomId, fd: int, progress: Callable[[int], None]) -> None:
+        """A line of JSON."""
+        await self._life.reach("save_domain", When.BEFORE)
+        domain = self._life.managed(domid)
+        if domain.type is VmType.HVM:
+            raise _no_emulator_state("save_domain")
+        if domain.shutdown is not ShutdownReason.SUSPEND:
+            message = f"the guest of domain {domid} has not suspended"
+            raise InternalError(message, message=message)
+        progress(50)
+        await self._life.reach("save_domain", When.DURING)
+        await asyncio.to_thread(write_image, fd, domain)
+        progress(100)
+        await self._life.reach("save_domain", When.AFTER)
+
+    async def restore_domain(self, domid: DomId, vm: VmSpec, fd: int, progress: Callable[[int], None]) -> None:
+        """The guest is told from one that was built by what it remembers."""
+        await self._life.reach("restore_domain", When.BEFORE)
+        if vm.type is VmType.HVM:
+            raise _no_emulator_state("restore_domain")
+        domain = self._life.managed(domid)
+        if domain.built:
+            return
+        if domain.spoiled:
+            message = "an earlier build of this domain was cut short; destroy it"
+            raise DomainBuildFailed(message, vm=vm.id, function="restore", msg=message)
+        domain.spoiled = True
+        await self._life.reach("restore_domain", When.DURING)
+        record = await asyncio.to_thread(read_image, fd, vm)
+        progress(100)
+        domain = self._life.managed(domid)
+        restore_image(domain, record)
+        await self._filled("restore_domain", domain, vm)
+
+    async def resume_domain(self, domid: DomId) -> None:
+        """Its request to suspend is forgotten."""
+        await self._life.reach("resume_domain", When.BEFORE)
+        domain = self._life.managed(domid)
+        if domain.shutdown is ShutdownReason.SUSPEND:
+            domain.shutdown = domain.stopping = None
+            self._world.changed(domain)
+            self._world.guest(domid).resume()
+        await self._life.reach("resume_domain", When.AFTER)
 
     # Running adjustments
 
@@ -390,3 +442,7 @@ class SimHypervisor:
             console.close()
         self._consoles.clear()
         self._screens.hang_up_all()
+
+
+def _no_emulator_state(function: str) -> NotImplementedHere:
+    return NotImplementedHere("the state of an HVM guest's device model cannot be saved", function=function)

@@ -10,6 +10,7 @@ from xenhost.core.errors import (
     DomainBuildFailed,
     HostNotEnoughFreeMemory,
     InternalError,
+    NotImplementedHere,
     XenhostError,
 )
 from xenhost.core.ids import DomId
@@ -41,14 +42,11 @@ def deadline(vm: VmSpec) -> float:
     return 120.0 + 10.0 * (vm.memory.dynamic_max / GIB)
 
 
-def image_deadline(memory: int) -> float:
-    """Seconds after which saving or restoring that many bytes hangs: storage may be as slow as 5 MB/s."""
-    return 300.0 + 200.0 * (memory / GIB)
-
-
 def build_request(domid: DomId, vm: VmSpec, boot: DirectBoot | None, firmware: Firmware) -> BuildRequest:
     """What the helper is to do. `boot` is the kernel, None for an HVM guest. Sizes are whole MiB, rounded down."""
     hvm = vm.type is VmType.HVM
+    if boot is None and not hvm:
+        raise NotImplementedHere("a PV or PVH guest needs a kernel", function="build_domain")
     direct = boot if boot is not None and not hvm else None
     return replace(
         _platform(domid, vm),

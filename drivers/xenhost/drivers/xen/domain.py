@@ -24,9 +24,10 @@ from uuid import UUID
 import structlog
 
 from xenhost.core.clock import Clock
-from xenhost.core.errors import DomainBuildFailed, DomainExists, NotImplementedHere, TooBusy
+from xenhost.core.errors import DomainBuildFailed, DomainExists, TooBusy
 from xenhost.core.ids import DomId, VmId
 from xenhost.core.memory import plan_memory
+from xenhost.core.suspend import stream_seconds
 from xenhost.core.vm import DirectBoot, Domain, ShutdownReason, VmSpec, VmType
 from xenhost.drivers.xen import paths, tree
 from xenhost.drivers.xen.build import (
@@ -34,7 +35,6 @@ from xenhost.drivers.xen.build import (
     build_failed,
     build_request,
     deadline,
-    image_deadline,
     not_enough_memory,
     restore_request,
     save_failed,
@@ -186,8 +186,6 @@ class Domains:
 
     async def build(self, domid: DomId, vm: VmSpec, record: Record, boot: DirectBoot | None) -> None:
         """See the port. `record` is the domain's now; `boot` the kernel, None for an HVM guest."""
-        if boot is None and vm.type is not VmType.HVM:
-            raise NotImplementedHere("a PV or PVH guest needs a kernel", function="build_domain")
         await self._fill(record, vm, build_request(domid, vm, boot, self._firmware), _progress(domid))
 
     async def restore(self, vm: VmSpec, record: Record, fd: int, progress: Callable[[int], None]) -> None:
@@ -208,7 +206,7 @@ class Domains:
                 msg="an earlier build was cut short",
             )
         await self._xs.write(paths.record_stage(domid), Stage.BUILDING)
-        within = deadline(vm) if request.fd is None else image_deadline(vm.memory.static_max)
+        within = deadline(vm) if request.fd is None else stream_seconds(vm.memory.static_max)
         helpers = self._helpers.helper() if request.fd is None else self._helpers.alone(request.fd)
         guest_tree = asyncio.ensure_future(self._xs.apply(tree.guest_tree(domid, vm)))
         try:
@@ -249,7 +247,7 @@ class Domains:
 
     async def save(self, info: DomainInfo, fd: int, progress: Callable[[int], None]) -> None:
         """See the port. `info` is the domain now."""
-        within = image_deadline(info.max_memory)
+        within = stream_seconds(info.max_memory)
         try:
             async with self._helpers.alone(fd) as helper, asyncio.timeout(within):
                 failure = await helper.save(Save(info.domid, fd), lambda told: progress(told.percent))

@@ -21,8 +21,10 @@ from xenhost.core.requests import (
     PlugVif,
     RebootVm,
     Request,
+    ResumeVm,
     ShutdownVm,
     StartVm,
+    SuspendVm,
     UnpauseVm,
     UnplugVbd,
     UnplugVif,
@@ -39,6 +41,9 @@ VDIS = spec(vbds=(disk(), vdi_disk("xvdb"), vdi_disk("xvdc", 2)))
 BOOTED = replace(VDIS, boot=BootloaderBoot(), vbds=(cd(), vdi_disk("xvda")))
 VDI_CD = replace(cd(), source=vdi_disk().source)
 LOADED = spec(vbds=(disk(), VDI_CD))
+IMAGE = Source(SourceKind.FILE, "/var/lib/image")
+IN_VDI = vdi_disk(number=9).source
+SUSPENDED = replace(VDIS, suspended=IN_VDI)
 PINNED = replace(spec(), vcpus=Vcpus(2, 2, ((0,), (1,)), weight=512))
 
 
@@ -62,6 +67,49 @@ GOLDEN: list[tuple[str, VmSpec, Request, list[str]]] = [
         PV,
         StartVm(VM, paused=True),
         ["unwind/unwind: domain.create domain.build<-0 vbd.plug<-0 vbd.plug<-0 vif.plug<-0"],
+    ),
+    (
+        "suspend",
+        PV,
+        SuspendVm(VM, IMAGE),
+        [
+            "unwind/unwind: image.prepare guest.suspend<-0 domain.save<-1",
+            "forward/forward: domain.destroy vdi.disconnect_all<-0",
+        ],
+    ),
+    (
+        "suspend into a VDI",
+        VDIS,
+        SuspendVm(VM, IN_VDI),
+        [
+            "unwind/unwind: image.connect image.prepare<-0 guest.suspend<-1 domain.save<-2",
+            "forward/forward: domain.destroy vdi.disconnect_all<-0",
+        ],
+    ),
+    (
+        "resume",
+        SUSPENDED,
+        ResumeVm(VM),
+        [
+            "unwind/unwind: vdi.connect vdi.connect image.connect domain.create domain.restore<-2,3 vbd.plug<-3"
+            " vbd.plug<-0,3 vbd.plug<-1,3 image.take<-4,5,6,7 domain.unpause<-8",
+            "forward/forward: image.drop image.disconnect<-0",
+        ],
+    ),
+    (
+        "resume paused",
+        replace(PV, suspended=IMAGE),
+        ResumeVm(VM, paused=True),
+        [
+            "unwind/unwind: domain.create domain.restore<-0 vbd.plug<-0 vbd.plug<-0 vif.plug<-0 image.take<-1,2,3,4",
+            "forward/forward: image.drop",
+        ],
+    ),
+    (
+        "forget a suspended guest",
+        SUSPENDED,
+        ShutdownVm(VM, hard=True),
+        ["forward/forward: image.drop image.disconnect<-0"],
     ),
     (
         "start hvm",
@@ -147,7 +195,7 @@ GOLDEN: list[tuple[str, VmSpec, Request, list[str]]] = [
 
 @pytest.mark.parametrize(("vm", "request_", "golden"), [row[1:] for row in GOLDEN], ids=[row[0] for row in GOLDEN])
 def test_a_request_becomes_its_plan(vm: VmSpec, request_: Request, golden: list[str]) -> None:
-    plan = plan_request(request_, vm, None if isinstance(request_, StartVm) else D)
+    plan = plan_request(request_, vm, None if isinstance(request_, StartVm) or vm.suspended else D)
     assert text(plan) == golden
     assert decode_plan(encode_plan(plan)) == plan
 
@@ -228,7 +276,6 @@ def test_a_damaged_plan_is_refused(damage: str) -> None:
 
 REASONS = {
     ShutdownReason.POWEROFF: ("guest.shutdown", "after_shutdown"),
-    ShutdownReason.SUSPEND: ("guest.shutdown", "after_shutdown"),
     ShutdownReason.REBOOT: ("guest.reboot", "after_reboot"),
     ShutdownReason.WATCHDOG: ("guest.reboot", "after_reboot"),
     ShutdownReason.SOFT_RESET: ("guest.reboot", "after_reboot"),
@@ -236,7 +283,7 @@ REASONS = {
 }
 
 
-@pytest.mark.parametrize("reason", list(ShutdownReason))
+@pytest.mark.parametrize("reason", list(REASONS))
 @pytest.mark.parametrize("action", list(AfterStop))
 @pytest.mark.parametrize("lived", [119.0, 120.0])
 def test_a_stopped_guest_gets_what_its_owner_wants(reason: ShutdownReason, action: AfterStop, lived: float) -> None:
@@ -263,6 +310,14 @@ def test_a_stopped_guest_gets_what_its_owner_wants(reason: ShutdownReason, actio
         assert kinds == [restart[0], "delay", *restart[1:]]
     else:
         assert kinds == restart
+
+
+@pytest.mark.parametrize("action", list(AfterStop))
+def test_a_guest_that_suspended_unasked_goes_on_a_moment_later(action: AfterStop) -> None:
+    found = after_stop(replace(spec(), after_shutdown=action), D, ShutdownReason.SUSPEND, 500.0, Damping())
+    assert found is not None
+    kind, plan = found
+    assert (kind, text(plan)) == ("guest.resume", ["unwind/forward: delay", "unwind/forward: guest.resume"])
 
 
 def test_a_lost_emulator_pauses_a_domain_that_is_to_be_preserved() -> None:

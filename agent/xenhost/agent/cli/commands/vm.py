@@ -157,6 +157,33 @@ def unpause(session: Session, vm: str, no_wait: bool, request_id: str) -> None:
 
 @vm.command()
 @vm_argument
+@click.option("--vdi", metavar="VDI", default="", help="Bring the memory into this VDI, by default into a file.")
+@click.option("--timeout", type=click.IntRange(1), help="Seconds the guest has to suspend (1200).")
+@operation_options
+@pass_session
+def suspend(session: Session, vm: str, vdi: str, timeout: int | None, no_wait: bool, request_id: str) -> None:
+    """Bring the memory of a VM into an image, and end its domain. PV and PVH."""
+    from xenhost.api.host.v1.vm_service_pb2 import SuspendVmRequest
+
+    request = SuspendVmRequest(id=vm, image_vdi_id=vdi, timeout_seconds=timeout or 0, request_id=request_id)
+    _run(session, "SuspendVm", request, no_wait, "{name} is suspended")
+
+
+@vm.command()
+@vm_argument
+@click.option("--paused", is_flag=True, help="Leave it paused.")
+@operation_options
+@pass_session
+def resume(session: Session, vm: str, paused: bool, no_wait: bool, request_id: str) -> None:
+    """Let a suspended VM go on where it was."""
+    from xenhost.api.host.v1.vm_service_pb2 import ResumeVmRequest
+
+    done = "{name} is paused, domain {domid}" if paused else "{name} is running, domain {domid}"
+    _run(session, "ResumeVm", ResumeVmRequest(id=vm, paused=paused, request_id=request_id), no_wait, done)
+
+
+@vm.command()
+@vm_argument
 @request_id_option
 @json_option
 @pass_session
@@ -219,6 +246,7 @@ def _fields(row: dict[str, Any]) -> list[tuple[str, Any]]:
         ("operation", status["current_operation"]),
         ("started", status["started"]),
         ("last stop", status["last_stop"]),
+        ("image", _image(row.get("suspended"))),
         ("type", row["type"]),
         ("boot", boot),
         ("memory", f"{bounds}, at most {human_size(memory['static_max_bytes'])}{has}"),
@@ -236,6 +264,10 @@ def _fields(row: dict[str, Any]) -> list[tuple[str, Any]]:
 def _words(table: dict[str, Any]) -> str:
     said = (" ".join(each) if isinstance(each, list) else str(each) for each in table.values())
     return ", ".join(filter(None, said)) or "-"
+
+
+def _image(source: dict[str, Any] | None) -> str | None:
+    return (source.get("path") or f"vdi:{source['vdi_id']}") if source else None
 
 
 def _disk(vbd: dict[str, Any]) -> str:

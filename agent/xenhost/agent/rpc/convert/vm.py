@@ -7,6 +7,7 @@ from xenhost.agent.rpc.convert import derive
 from xenhost.agent.rpc.convert.choice import Choice
 from xenhost.agent.rpc.convert.device import (
     States,
+    source_to_proto,
     states_of,
     vbd_from_proto,
     vbd_to_proto,
@@ -15,7 +16,7 @@ from xenhost.agent.rpc.convert.device import (
 )
 from xenhost.agent.rpc.convert.times import timestamp
 from xenhost.api.host.v1 import vm_pb2
-from xenhost.core.devices import SourceKind
+from xenhost.core.devices import Source, SourceKind
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ids import MAX_DISKS, parse_vm_id
 from xenhost.core.views import VmStatus, VmView
@@ -74,6 +75,8 @@ def spec_to_proto(spec: VmSpec, states: States) -> vm_pb2.Vm:
         vbds=[vbd_to_proto(vbd, states) for vbd in spec.vbds],
         vifs=[vif_to_proto(vif, states) for vif in spec.vifs],
     )
+    if spec.suspended is not None:
+        message.suspended.CopyFrom(source_to_proto(spec.suspended))
     match spec.boot:
         case DirectBoot(kernel, ramdisk, cmdline):
             message.direct.CopyFrom(vm_pb2.DirectBoot(kernel=kernel, ramdisk=ramdisk, cmdline=cmdline))
@@ -136,6 +139,7 @@ def spec_from_proto(message: vm_pb2.Vm, request_id: str, kinds: Mapping[str, Sou
             after_crash=AFTER_STOP.from_wire(message.after_crash, "after_crash", AfterStop.DESTROY),
             vbds=tuple(vbd_from_proto(vbd, kinds) for vbd in message.vbds),
             vifs=tuple(vif_from_proto(vif, request_id) for vif in message.vifs),
+            suspended=Source(SourceKind.VDI, message.suspended.vdi_id) if message.suspended.vdi_id else None,
         )
     )
 

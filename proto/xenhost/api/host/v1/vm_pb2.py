@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cxenhost/api/host/v1/vm.proto\x12\x13xenhost.api.host.v1\x1a\x1fgoogle/protobuf/timestamp.proto\">\n\nDirectBoot\x12\x0e\n\x06kernel\x18\x01 \x01(\t\x12\x0f\n\x07ramdisk\x18\x02 \x01(\t\x12\x0f\n\x07\x63mdline\x18\x03 \x01(\t\"/\n\x0e\x42ootloaderBoot\x12\x0c\n\x04\x61rgs\x18\x01 \x03(\t\x12\x0f\n\x07\x63mdline\x18\x02 \x01(\t\"\x1d\n\x0c\x46irmwareBoot\x12\r\n\x05order\x18\x01 \x01(\t\"\x16\n\x06\x43puSet\x12\x0c\n\x04\x63pus\x18\x01 \x03(\r\"x\n\x05Vcpus\x12\x0f\n\x07maximum\x18\x01 \x01(\r\x12\x12\n\nat_startup\x18\x02 \x01(\r\x12-\n\x08\x61\x66\x66inity\x18\x03 \x03(\x0b\x32\x1b.xenhost.api.host.v1.CpuSet\x12\x0e\n\x06weight\x18\x04 \x01(\r\x12\x0b\n\x03\x63\x61p\x18\x05 \x01(\r\"X\n\x06Memory\x12\x18\n\x10static_max_bytes\x18\x01 \x01(\x04\x12\x19\n\x11\x64ynamic_max_bytes\x18\x02 \x01(\x04\x12\x19\n\x11\x64ynamic_min_bytes\x18\x03 \x01(\x04\"U\n\x06Source\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.xenhost.api.host.v1.SourceKind\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06vdi_id\x18\x03 \x01(\t\"2\n\x08IoLimits\x12\x0c\n\x04iops\x18\x01 \x01(\x04\x12\x18\n\x10\x62ytes_per_second\x18\x02 \x01(\x04\"\xfa\x01\n\x03Vbd\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12+\n\x06source\x18\x02 \x01(\x0b\x32\x1b.xenhost.api.host.v1.Source\x12*\n\x04mode\x18\x03 \x01(\x0e\x32\x1c.xenhost.api.host.v1.VbdMode\x12*\n\x04type\x18\x04 \x01(\x0e\x32\x1c.xenhost.api.host.v1.VbdType\x12/\n\x05state\x18\x05 \x01(\x0e\x32 .xenhost.api.host.v1.DeviceState\x12-\n\x06limits\x18\x06 \x01(\x0b\x32\x1d.xenhost.api.host.v1.IoLimits\"+\n\x07GuestIp\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0f\n\x07gateway\x18\x02 \x01(\t\"\x97\x03\n\x03Vif\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0b\n\x03mac\x18\x02 \x01(\t\x12\x0e\n\x06\x62ridge\x18\x03 \x01(\t\x12\x0b\n\x03mtu\x18\x04 \x01(\r\x12\x11\n\trate_kbps\x18\x05 \x01(\r\x12/\n\x05state\x18\x06 \x01(\x0e\x32 .xenhost.api.host.v1.DeviceState\x12\x30\n\x07locking\x18\x07 \x01(\x0e\x32\x1f.xenhost.api.host.v1.VifLocking\x12\x14\n\x0cipv4_allowed\x18\x08 \x03(\t\x12\x14\n\x0cipv6_allowed\x18\t \x03(\t\x12\x14\n\x0creceive_kbps\x18\n \x01(\r\x12\x13\n\x0bpromiscuous\x18\x0b \x01(\x08\x12\x0e\n\x06trunks\x18\x0c \x03(\r\x12\x11\n\tlink_down\x18\r \x01(\x08\x12*\n\x04ipv4\x18\x0e \x01(\x0b\x32\x1c.xenhost.api.host.v1.GuestIp\x12*\n\x04ipv6\x18\x0f \x01(\x0b\x32\x1c.xenhost.api.host.v1.GuestIp\x12\x0f\n\x07network\x18\x10 \x01(\t\"\xd1\x06\n\x02Vm\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12)\n\x04type\x18\x03 \x01(\x0e\x32\x1b.xenhost.api.host.v1.VmType\x12\x31\n\x06\x64irect\x18\x04 \x01(\x0b\x32\x1f.xenhost.api.host.v1.DirectBootH\x00\x12\x39\n\nbootloader\x18\x05 \x01(\x0b\x32#.xenhost.api.host.v1.BootloaderBootH\x00\x12\x35\n\x08\x66irmware\x18\x06 \x01(\x0b\x32!.xenhost.api.host.v1.FirmwareBootH\x00\x12)\n\x05vcpus\x18\x07 \x01(\x0b\x32\x1a.xenhost.api.host.v1.Vcpus\x12+\n\x06memory\x18\x08 \x01(\x0b\x32\x1b.xenhost.api.host.v1.Memory\x12\x37\n\x08platform\x18\t \x03(\x0b\x32%.xenhost.api.host.v1.Vm.PlatformEntry\x12@\n\rxenstore_data\x18\n \x03(\x0b\x32).xenhost.api.host.v1.Vm.XenstoreDataEntry\x12\x36\n\x0e\x61\x66ter_shutdown\x18\x0b \x01(\x0e\x32\x1e.xenhost.api.host.v1.AfterStop\x12\x34\n\x0c\x61\x66ter_reboot\x18\x0c \x01(\x0e\x32\x1e.xenhost.api.host.v1.AfterStop\x12\x33\n\x0b\x61\x66ter_crash\x18\r \x01(\x0e\x32\x1e.xenhost.api.host.v1.AfterStop\x12&\n\x04vbds\x18\x0e \x03(\x0b\x32\x18.xenhost.api.host.v1.Vbd\x12&\n\x04vifs\x18\x0f \x03(\x0b\x32\x18.xenhost.api.host.v1.Vif\x12-\n\x06status\x18\x1e \x01(\x0b\x32\x1d.xenhost.api.host.v1.VmStatus\x1a/\n\rPlatformEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11XenstoreDataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x06\n\x04\x62oot\"\x95\x02\n\x08VmStatus\x12\x34\n\x0bpower_state\x18\x01 \x01(\x0e\x32\x1f.xenhost.api.host.v1.PowerState\x12\r\n\x05\x64omid\x18\x02 \x01(\r\x12\x19\n\x11\x63urrent_operation\x18\x03 \x01(\t\x12\x1a\n\x12\x61llowed_operations\x18\x04 \x03(\t\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cvcpus_online\x18\x06 \x01(\r\x12+\n\x07started\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tlast_stop\x18\x08 \x01(\t\x12\x0f\n\x07problem\x18\t \x01(\t\x12\x10\n\x08revision\x18\n \x01(\x04\"\xb4\n\n\x0eVmGuestMetrics\x12\n\n\x02vm\x18\x01 \x01(\t\x12\x0c\n\x04live\x18\x02 \x01(\x08\x12\x46\n\nos_version\x18\x03 \x03(\x0b\x32\x32.xenhost.api.host.v1.VmGuestMetrics.OsVersionEntry\x12J\n\x0cnetbios_name\x18\x04 \x03(\x0b\x32\x34.xenhost.api.host.v1.VmGuestMetrics.NetbiosNameEntry\x12U\n\x12pv_drivers_version\x18\x05 \x03(\x0b\x32\x39.xenhost.api.host.v1.VmGuestMetrics.PvDriversVersionEntry\x12\x1b\n\x13pv_drivers_detected\x18\x06 \x01(\x08\x12\x43\n\x08networks\x18\x07 \x03(\x0b\x32\x31.xenhost.api.host.v1.VmGuestMetrics.NetworksEntry\x12?\n\x06memory\x18\x08 \x03(\x0b\x32/.xenhost.api.host.v1.VmGuestMetrics.MemoryEntry\x12=\n\x05\x64isks\x18\t \x03(\x0b\x32..xenhost.api.host.v1.VmGuestMetrics.DisksEntry\x12\x41\n\x07\x64rivers\x18\n \x03(\x0b\x32\x30.xenhost.api.host.v1.VmGuestMetrics.DriversEntry\x12\x43\n\x08services\x18\x0b \x03(\x0b\x32\x31.xenhost.api.host.v1.VmGuestMetrics.ServicesEntry\x12=\n\x05other\x18\x0c \x03(\x0b\x32..xenhost.api.host.v1.VmGuestMetrics.OtherEntry\x12\x39\n\x13\x63\x61n_use_hotplug_vbd\x18\r \x01(\x0e\x32\x1c.xenhost.api.host.v1.Hotplug\x12\x39\n\x13\x63\x61n_use_hotplug_vif\x18\x0e \x01(\x0e\x32\x1c.xenhost.api.host.v1.Hotplug\x12\x30\n\x0clast_updated\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x10 \x01(\x04\x1a\x30\n\x0eOsVersionEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10NetbiosNameEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x37\n\x15PvDriversVersionEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rNetworksEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bMemoryEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a,\n\nDisksEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0c\x44riversEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rServicesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a,\n\nOtherEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*S\n\x06VmType\x12\x17\n\x13VM_TYPE_UNSPECIFIED\x10\x00\x12\x0e\n\nVM_TYPE_PV\x10\x01\x12\x0f\n\x0bVM_TYPE_PVH\x10\x02\x12\x0f\n\x0bVM_TYPE_HVM\x10\x03*r\n\nPowerState\x12\x1b\n\x17POWER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12POWER_STATE_HALTED\x10\x01\x12\x17\n\x13POWER_STATE_RUNNING\x10\x02\x12\x16\n\x12POWER_STATE_PAUSED\x10\x03*p\n\tAfterStop\x12\x1a\n\x16\x41\x46TER_STOP_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x46TER_STOP_DESTROY\x10\x01\x12\x16\n\x12\x41\x46TER_STOP_RESTART\x10\x02\x12\x17\n\x13\x41\x46TER_STOP_PRESERVE\x10\x03*\x97\x01\n\nSourceKind\x12\x1b\n\x17SOURCE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11SOURCE_KIND_EMPTY\x10\x01\x12\x15\n\x11SOURCE_KIND_BLOCK\x10\x02\x12\x14\n\x10SOURCE_KIND_FILE\x10\x03\x12\x13\n\x0fSOURCE_KIND_VDI\x10\x04\x12\x13\n\x0fSOURCE_KIND_NBD\x10\x05*E\n\x07VbdMode\x12\x18\n\x14VBD_MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bVBD_MODE_RO\x10\x01\x12\x0f\n\x0bVBD_MODE_RW\x10\x02*G\n\x07VbdType\x12\x18\n\x14VBD_TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rVBD_TYPE_DISK\x10\x01\x12\x0f\n\x0bVBD_TYPE_CD\x10\x02*\x99\x01\n\x0b\x44\x65viceState\x12\x1c\n\x18\x44\x45VICE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45VICE_STATE_DETACHED\x10\x01\x12\x1a\n\x16\x44\x45VICE_STATE_ATTACHING\x10\x02\x12\x19\n\x15\x44\x45VICE_STATE_ATTACHED\x10\x03\x12\x1a\n\x16\x44\x45VICE_STATE_DETACHING\x10\x04*\x96\x01\n\nVifLocking\x12\x1b\n\x17VIF_LOCKING_UNSPECIFIED\x10\x00\x12\x1f\n\x1bVIF_LOCKING_NETWORK_DEFAULT\x10\x01\x12\x16\n\x12VIF_LOCKING_LOCKED\x10\x02\x12\x18\n\x14VIF_LOCKING_UNLOCKED\x10\x03\x12\x18\n\x14VIF_LOCKING_DISABLED\x10\x04*C\n\x07Hotplug\x12\x17\n\x13HOTPLUG_UNSPECIFIED\x10\x00\x12\x0f\n\x0bHOTPLUG_YES\x10\x01\x12\x0e\n\nHOTPLUG_NO\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cxenhost/api/host/v1/vm.proto\x12\x13xenhost.api.host.v1\x1a\x1fgoogle/protobuf/timestamp.proto\">\n\nDirectBoot\x12\x0e\n\x06kernel\x18\x01 \x01(\t\x12\x0f\n\x07ramdisk\x18\x02 \x01(\t\x12\x0f\n\x07\x63mdline\x18\x03 \x01(\t\"/\n\x0e\x42ootloaderBoot\x12\x0c\n\x04\x61rgs\x18\x01 \x03(\t\x12\x0f\n\x07\x63mdline\x18\x02 \x01(\t\"\x1d\n\x0c\x46irmwareBoot\x12\r\n\x05order\x18\x01 \x01(\t\"\x16\n\x06\x43puSet\x12\x0c\n\x04\x63pus\x18\x01 \x03(\r\"x\n\x05Vcpus\x12\x0f\n\x07maximum\x18\x01 \x01(\r\x12\x12\n\nat_startup\x18\x02 \x01(\r\x12-\n\x08\x61\x66\x66inity\x18\x03 \x03(\x0b\x32\x1b.xenhost.api.host.v1.CpuSet\x12\x0e\n\x06weight\x18\x04 \x01(\r\x12\x0b\n\x03\x63\x61p\x18\x05 \x01(\r\"X\n\x06Memory\x12\x18\n\x10static_max_bytes\x18\x01 \x01(\x04\x12\x19\n\x11\x64ynamic_max_bytes\x18\x02 \x01(\x04\x12\x19\n\x11\x64ynamic_min_bytes\x18\x03 \x01(\x04\"U\n\x06Source\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.xenhost.api.host.v1.SourceKind\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06vdi_id\x18\x03 \x01(\t\"2\n\x08IoLimits\x12\x0c\n\x04iops\x18\x01 \x01(\x04\x12\x18\n\x10\x62ytes_per_second\x18\x02 \x01(\x04\"\xfa\x01\n\x03Vbd\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12+\n\x06source\x18\x02 \x01(\x0b\x32\x1b.xenhost.api.host.v1.Source\x12*\n\x04mode\x18\x03 \x01(\x0e\x32\x1c.xenhost.api.host.v1.VbdMode\x12*\n\x04type\x18\x04 \x01(\x0e\x32\x1c.xenhost.api.host.v1.VbdType\x12/\n\x05state\x18\x05 \x01(\x0e\x32 .xenhost.api.host.v1.DeviceState\x12-\n\x06limits\x18\x06 \x01(\x0b\x32\x1d.xenhost.api.host.v1.IoLimits\"+\n\x07GuestIp\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0f\n\x07gateway\x18\x02 \x01(\t\"\x97\x03\n\x03Vif\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0b\n\x03mac\x18\x02 \x01(\t\x12\x0e\n\x06\x62ridge\x18\x03 \x01(\t\x12\x0b\n\x03mtu\x18\x04 \x01(\r\x12\x11\n\trate_kbps\x18\x05 \x01(\r\x12/\n\x05state\x18\x06 \x01(\x0e\x32 .xenhost.api.host.v1.DeviceState\x12\x30\n\x07locking\x18\x07 \x01(\x0e\x32\x1f.xenhost.api.host.v1.VifLocking\x12\x14\n\x0cipv4_allowed\x18\x08 \x03(\t\x12\x14\n\x0cipv6_allowed\x18\t \x03(\t\x12\x14\n\x0creceive_kbps\x18\n \x01(\r\x12\x13\n\x0bpromiscuous\x18\x0b \x01(\x08\x12\x0e\n\x06trunks\x18\x0c \x03(\r\x12\x11\n\tlink_down\x18\r \x01(\x08\x12*\n\x04ipv4\x18\x0e \x01(\x0b\x32\x1c.xenhost.api.host.v1.GuestIp\x12*\n\x04ipv6\x18\x0f \x01(\x0b\x32\x1c.xenhost.api.host.v1.GuestIp\x12\x0f\n\x07network\x18\x10 \x01(\t\"\x81\x07\n\x02Vm\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12)\n\x04type\x18\x03 \x01(\x0e\x32\x1b.xenhost.api.host.v1.VmType\x12\x31\n\x06\x64irect\x18\x04 \x01(\x0b\x32\x1f.xenhost.api.host.v1.DirectBootH\x00\x12\x39\n\nbootloader\x18\x05 \x01(\x0b\x32#.xenhost.api.host.v1.BootloaderBootH\x00\x12\x35\n\x08\x66irmware\x18\x06 \x01(\x0b\x32!.xenhost.api.host.v1.FirmwareBootH\x00\x12)\n\x05vcpus\x18\x07 \x01(\x0b\x32\x1a.xenhost.api.host.v1.Vcpus\x12+\n\x06memory\x18\x08 \x01(\x0b\x32\x1b.xenhost.api.host.v1.Memory\x12\x37\n\x08platform\x18\t \x03(\x0b\x32%.xenhost.api.host.v1.Vm.PlatformEntry\x12@\n\rxenstore_data\x18\n \x03(\x0b\x32).xenhost.api.host.v1.Vm.XenstoreDataEntry\x12\x36\n\x0e\x61\x66ter_shutdown\x18\x0b \x01(\x0e\x32\x1e.xenhost.api.host.v1.AfterStop\x12\x34\n\x0c\x61\x66ter_reboot\x18\x0c \x01(\x0e\x32\x1e.xenhost.api.host.v1.AfterStop\x12\x33\n\x0b\x61\x66ter_crash\x18\r \x01(\x0e\x32\x1e.xenhost.api.host.v1.AfterStop\x12&\n\x04vbds\x18\x0e \x03(\x0b\x32\x18.xenhost.api.host.v1.Vbd\x12&\n\x04vifs\x18\x0f \x03(\x0b\x32\x18.xenhost.api.host.v1.Vif\x12.\n\tsuspended\x18\x10 \x01(\x0b\x32\x1b.xenhost.api.host.v1.Source\x12-\n\x06status\x18\x1e \x01(\x0b\x32\x1d.xenhost.api.host.v1.VmStatus\x1a/\n\rPlatformEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11XenstoreDataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x06\n\x04\x62oot\"\x95\x02\n\x08VmStatus\x12\x34\n\x0bpower_state\x18\x01 \x01(\x0e\x32\x1f.xenhost.api.host.v1.PowerState\x12\r\n\x05\x64omid\x18\x02 \x01(\r\x12\x19\n\x11\x63urrent_operation\x18\x03 \x01(\t\x12\x1a\n\x12\x61llowed_operations\x18\x04 \x03(\t\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x04\x12\x14\n\x0cvcpus_online\x18\x06 \x01(\r\x12+\n\x07started\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tlast_stop\x18\x08 \x01(\t\x12\x0f\n\x07problem\x18\t \x01(\t\x12\x10\n\x08revision\x18\n \x01(\x04\"\xb4\n\n\x0eVmGuestMetrics\x12\n\n\x02vm\x18\x01 \x01(\t\x12\x0c\n\x04live\x18\x02 \x01(\x08\x12\x46\n\nos_version\x18\x03 \x03(\x0b\x32\x32.xenhost.api.host.v1.VmGuestMetrics.OsVersionEntry\x12J\n\x0cnetbios_name\x18\x04 \x03(\x0b\x32\x34.xenhost.api.host.v1.VmGuestMetrics.NetbiosNameEntry\x12U\n\x12pv_drivers_version\x18\x05 \x03(\x0b\x32\x39.xenhost.api.host.v1.VmGuestMetrics.PvDriversVersionEntry\x12\x1b\n\x13pv_drivers_detected\x18\x06 \x01(\x08\x12\x43\n\x08networks\x18\x07 \x03(\x0b\x32\x31.xenhost.api.host.v1.VmGuestMetrics.NetworksEntry\x12?\n\x06memory\x18\x08 \x03(\x0b\x32/.xenhost.api.host.v1.VmGuestMetrics.MemoryEntry\x12=\n\x05\x64isks\x18\t \x03(\x0b\x32..xenhost.api.host.v1.VmGuestMetrics.DisksEntry\x12\x41\n\x07\x64rivers\x18\n \x03(\x0b\x32\x30.xenhost.api.host.v1.VmGuestMetrics.DriversEntry\x12\x43\n\x08services\x18\x0b \x03(\x0b\x32\x31.xenhost.api.host.v1.VmGuestMetrics.ServicesEntry\x12=\n\x05other\x18\x0c \x03(\x0b\x32..xenhost.api.host.v1.VmGuestMetrics.OtherEntry\x12\x39\n\x13\x63\x61n_use_hotplug_vbd\x18\r \x01(\x0e\x32\x1c.xenhost.api.host.v1.Hotplug\x12\x39\n\x13\x63\x61n_use_hotplug_vif\x18\x0e \x01(\x0e\x32\x1c.xenhost.api.host.v1.Hotplug\x12\x30\n\x0clast_updated\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x10 \x01(\x04\x1a\x30\n\x0eOsVersionEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10NetbiosNameEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x37\n\x15PvDriversVersionEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rNetworksEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a-\n\x0bMemoryEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a,\n\nDisksEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0c\x44riversEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rServicesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a,\n\nOtherEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*S\n\x06VmType\x12\x17\n\x13VM_TYPE_UNSPECIFIED\x10\x00\x12\x0e\n\nVM_TYPE_PV\x10\x01\x12\x0f\n\x0bVM_TYPE_PVH\x10\x02\x12\x0f\n\x0bVM_TYPE_HVM\x10\x03*\x8d\x01\n\nPowerState\x12\x1b\n\x17POWER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12POWER_STATE_HALTED\x10\x01\x12\x17\n\x13POWER_STATE_RUNNING\x10\x02\x12\x16\n\x12POWER_STATE_PAUSED\x10\x03\x12\x19\n\x15POWER_STATE_SUSPENDED\x10\x04*p\n\tAfterStop\x12\x1a\n\x16\x41\x46TER_STOP_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x46TER_STOP_DESTROY\x10\x01\x12\x16\n\x12\x41\x46TER_STOP_RESTART\x10\x02\x12\x17\n\x13\x41\x46TER_STOP_PRESERVE\x10\x03*\x97\x01\n\nSourceKind\x12\x1b\n\x17SOURCE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11SOURCE_KIND_EMPTY\x10\x01\x12\x15\n\x11SOURCE_KIND_BLOCK\x10\x02\x12\x14\n\x10SOURCE_KIND_FILE\x10\x03\x12\x13\n\x0fSOURCE_KIND_VDI\x10\x04\x12\x13\n\x0fSOURCE_KIND_NBD\x10\x05*E\n\x07VbdMode\x12\x18\n\x14VBD_MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bVBD_MODE_RO\x10\x01\x12\x0f\n\x0bVBD_MODE_RW\x10\x02*G\n\x07VbdType\x12\x18\n\x14VBD_TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rVBD_TYPE_DISK\x10\x01\x12\x0f\n\x0bVBD_TYPE_CD\x10\x02*\x99\x01\n\x0b\x44\x65viceState\x12\x1c\n\x18\x44\x45VICE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45VICE_STATE_DETACHED\x10\x01\x12\x1a\n\x16\x44\x45VICE_STATE_ATTACHING\x10\x02\x12\x19\n\x15\x44\x45VICE_STATE_ATTACHED\x10\x03\x12\x1a\n\x16\x44\x45VICE_STATE_DETACHING\x10\x04*\x96\x01\n\nVifLocking\x12\x1b\n\x17VIF_LOCKING_UNSPECIFIED\x10\x00\x12\x1f\n\x1bVIF_LOCKING_NETWORK_DEFAULT\x10\x01\x12\x16\n\x12VIF_LOCKING_LOCKED\x10\x02\x12\x18\n\x14VIF_LOCKING_UNLOCKED\x10\x03\x12\x18\n\x14VIF_LOCKING_DISABLED\x10\x04*C\n\x07Hotplug\x12\x17\n\x13HOTPLUG_UNSPECIFIED\x10\x00\x12\x0f\n\x0bHOTPLUG_YES\x10\x01\x12\x0e\n\nHOTPLUG_NO\x10\x02\x62\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xenhost.api.host.v1.vm_pb2', globals())
@@ -43,24 +43,24 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _VMGUESTMETRICS_SERVICESENTRY._serialized_options = b'8\001'
   _VMGUESTMETRICS_OTHERENTRY._options = None
   _VMGUESTMETRICS_OTHERENTRY._serialized_options = b'8\001'
-  _VMTYPE._serialized_start=3780
-  _VMTYPE._serialized_end=3863
-  _POWERSTATE._serialized_start=3865
-  _POWERSTATE._serialized_end=3979
-  _AFTERSTOP._serialized_start=3981
-  _AFTERSTOP._serialized_end=4093
-  _SOURCEKIND._serialized_start=4096
-  _SOURCEKIND._serialized_end=4247
-  _VBDMODE._serialized_start=4249
-  _VBDMODE._serialized_end=4318
-  _VBDTYPE._serialized_start=4320
-  _VBDTYPE._serialized_end=4391
-  _DEVICESTATE._serialized_start=4394
-  _DEVICESTATE._serialized_end=4547
-  _VIFLOCKING._serialized_start=4550
-  _VIFLOCKING._serialized_end=4700
-  _HOTPLUG._serialized_start=4702
-  _HOTPLUG._serialized_end=4769
+  _VMTYPE._serialized_start=3828
+  _VMTYPE._serialized_end=3911
+  _POWERSTATE._serialized_start=3914
+  _POWERSTATE._serialized_end=4055
+  _AFTERSTOP._serialized_start=4057
+  _AFTERSTOP._serialized_end=4169
+  _SOURCEKIND._serialized_start=4172
+  _SOURCEKIND._serialized_end=4323
+  _VBDMODE._serialized_start=4325
+  _VBDMODE._serialized_end=4394
+  _VBDTYPE._serialized_start=4396
+  _VBDTYPE._serialized_end=4467
+  _DEVICESTATE._serialized_start=4470
+  _DEVICESTATE._serialized_end=4623
+  _VIFLOCKING._serialized_start=4626
+  _VIFLOCKING._serialized_end=4776
+  _HOTPLUG._serialized_start=4778
+  _HOTPLUG._serialized_end=4845
   _DIRECTBOOT._serialized_start=86
   _DIRECTBOOT._serialized_end=148
   _BOOTLOADERBOOT._serialized_start=150
@@ -84,31 +84,31 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _VIF._serialized_start=904
   _VIF._serialized_end=1311
   _VM._serialized_start=1314
-  _VM._serialized_end=2163
-  _VM_PLATFORMENTRY._serialized_start=2055
-  _VM_PLATFORMENTRY._serialized_end=2102
-  _VM_XENSTOREDATAENTRY._serialized_start=2104
-  _VM_XENSTOREDATAENTRY._serialized_end=2155
-  _VMSTATUS._serialized_start=2166
-  _VMSTATUS._serialized_end=2443
-  _VMGUESTMETRICS._serialized_start=2446
-  _VMGUESTMETRICS._serialized_end=3778
-  _VMGUESTMETRICS_OSVERSIONENTRY._serialized_start=3336
-  _VMGUESTMETRICS_OSVERSIONENTRY._serialized_end=3384
-  _VMGUESTMETRICS_NETBIOSNAMEENTRY._serialized_start=3386
-  _VMGUESTMETRICS_NETBIOSNAMEENTRY._serialized_end=3436
-  _VMGUESTMETRICS_PVDRIVERSVERSIONENTRY._serialized_start=3438
-  _VMGUESTMETRICS_PVDRIVERSVERSIONENTRY._serialized_end=3493
-  _VMGUESTMETRICS_NETWORKSENTRY._serialized_start=3495
-  _VMGUESTMETRICS_NETWORKSENTRY._serialized_end=3542
-  _VMGUESTMETRICS_MEMORYENTRY._serialized_start=3544
-  _VMGUESTMETRICS_MEMORYENTRY._serialized_end=3589
-  _VMGUESTMETRICS_DISKSENTRY._serialized_start=3591
-  _VMGUESTMETRICS_DISKSENTRY._serialized_end=3635
-  _VMGUESTMETRICS_DRIVERSENTRY._serialized_start=3637
-  _VMGUESTMETRICS_DRIVERSENTRY._serialized_end=3683
-  _VMGUESTMETRICS_SERVICESENTRY._serialized_start=3685
-  _VMGUESTMETRICS_SERVICESENTRY._serialized_end=3732
-  _VMGUESTMETRICS_OTHERENTRY._serialized_start=3734
-  _VMGUESTMETRICS_OTHERENTRY._serialized_end=3778
+  _VM._serialized_end=2211
+  _VM_PLATFORMENTRY._serialized_start=2103
+  _VM_PLATFORMENTRY._serialized_end=2150
+  _VM_XENSTOREDATAENTRY._serialized_start=2152
+  _VM_XENSTOREDATAENTRY._serialized_end=2203
+  _VMSTATUS._serialized_start=2214
+  _VMSTATUS._serialized_end=2491
+  _VMGUESTMETRICS._serialized_start=2494
+  _VMGUESTMETRICS._serialized_end=3826
+  _VMGUESTMETRICS_OSVERSIONENTRY._serialized_start=3384
+  _VMGUESTMETRICS_OSVERSIONENTRY._serialized_end=3432
+  _VMGUESTMETRICS_NETBIOSNAMEENTRY._serialized_start=3434
+  _VMGUESTMETRICS_NETBIOSNAMEENTRY._serialized_end=3484
+  _VMGUESTMETRICS_PVDRIVERSVERSIONENTRY._serialized_start=3486
+  _VMGUESTMETRICS_PVDRIVERSVERSIONENTRY._serialized_end=3541
+  _VMGUESTMETRICS_NETWORKSENTRY._serialized_start=3543
+  _VMGUESTMETRICS_NETWORKSENTRY._serialized_end=3590
+  _VMGUESTMETRICS_MEMORYENTRY._serialized_start=3592
+  _VMGUESTMETRICS_MEMORYENTRY._serialized_end=3637
+  _VMGUESTMETRICS_DISKSENTRY._serialized_start=3639
+  _VMGUESTMETRICS_DISKSENTRY._serialized_end=3683
+  _VMGUESTMETRICS_DRIVERSENTRY._serialized_start=3685
+  _VMGUESTMETRICS_DRIVERSENTRY._serialized_end=3731
+  _VMGUESTMETRICS_SERVICESENTRY._serialized_start=3733
+  _VMGUESTMETRICS_SERVICESENTRY._serialized_end=3780
+  _VMGUESTMETRICS_OTHERENTRY._serialized_start=3782
+  _VMGUESTMETRICS_OTHERENTRY._serialized_end=3826
 # @@protoc_insertion_point(module_scope)

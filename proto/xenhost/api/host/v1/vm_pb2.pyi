@@ -21,6 +21,7 @@ HOTPLUG_YES: Hotplug
 POWER_STATE_HALTED: PowerState
 POWER_STATE_PAUSED: PowerState
 POWER_STATE_RUNNING: PowerState
+POWER_STATE_SUSPENDED: PowerState
 POWER_STATE_UNSPECIFIED: PowerState
 SOURCE_KIND_BLOCK: SourceKind
 SOURCE_KIND_EMPTY: SourceKind
@@ -177,7 +178,7 @@ class Vif(_message.Message):
     def __init__(self, index: _Optional[int] = ..., mac: _Optional[str] = ..., bridge: _Optional[str] = ..., mtu: _Optional[int] = ..., rate_kbps: _Optional[int] = ..., state: _Optional[_Union[DeviceState, str]] = ..., locking: _Optional[_Union[VifLocking, str]] = ..., ipv4_allowed: _Optional[_Iterable[str]] = ..., ipv6_allowed: _Optional[_Iterable[str]] = ..., receive_kbps: _Optional[int] = ..., promiscuous: bool = ..., trunks: _Optional[_Iterable[int]] = ..., link_down: bool = ..., ipv4: _Optional[_Union[GuestIp, _Mapping]] = ..., ipv6: _Optional[_Union[GuestIp, _Mapping]] = ..., network: _Optional[str] = ...) -> None: ...
 
 class Vm(_message.Message):
-    __slots__ = ["after_crash", "after_reboot", "after_shutdown", "bootloader", "direct", "firmware", "id", "memory", "name", "platform", "status", "type", "vbds", "vcpus", "vifs", "xenstore_data"]
+    __slots__ = ["after_crash", "after_reboot", "after_shutdown", "bootloader", "direct", "firmware", "id", "memory", "name", "platform", "status", "suspended", "type", "vbds", "vcpus", "vifs", "xenstore_data"]
     class PlatformEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -203,6 +204,7 @@ class Vm(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     PLATFORM_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     VBDS_FIELD_NUMBER: _ClassVar[int]
     VCPUS_FIELD_NUMBER: _ClassVar[int]
@@ -219,12 +221,13 @@ class Vm(_message.Message):
     name: str
     platform: _containers.ScalarMap[str, str]
     status: VmStatus
+    suspended: Source
     type: VmType
     vbds: _containers.RepeatedCompositeFieldContainer[Vbd]
     vcpus: Vcpus
     vifs: _containers.RepeatedCompositeFieldContainer[Vif]
     xenstore_data: _containers.ScalarMap[str, str]
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., type: _Optional[_Union[VmType, str]] = ..., direct: _Optional[_Union[DirectBoot, _Mapping]] = ..., bootloader: _Optional[_Union[BootloaderBoot, _Mapping]] = ..., firmware: _Optional[_Union[FirmwareBoot, _Mapping]] = ..., vcpus: _Optional[_Union[Vcpus, _Mapping]] = ..., memory: _Optional[_Union[Memory, _Mapping]] = ..., platform: _Optional[_Mapping[str, str]] = ..., xenstore_data: _Optional[_Mapping[str, str]] = ..., after_shutdown: _Optional[_Union[AfterStop, str]] = ..., after_reboot: _Optional[_Union[AfterStop, str]] = ..., after_crash: _Optional[_Union[AfterStop, str]] = ..., vbds: _Optional[_Iterable[_Union[Vbd, _Mapping]]] = ..., vifs: _Optional[_Iterable[_Union[Vif, _Mapping]]] = ..., status: _Optional[_Union[VmStatus, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., type: _Optional[_Union[VmType, str]] = ..., direct: _Optional[_Union[DirectBoot, _Mapping]] = ..., bootloader: _Optional[_Union[BootloaderBoot, _Mapping]] = ..., firmware: _Optional[_Union[FirmwareBoot, _Mapping]] = ..., vcpus: _Optional[_Union[Vcpus, _Mapping]] = ..., memory: _Optional[_Union[Memory, _Mapping]] = ..., platform: _Optional[_Mapping[str, str]] = ..., xenstore_data: _Optional[_Mapping[str, str]] = ..., after_shutdown: _Optional[_Union[AfterStop, str]] = ..., after_reboot: _Optional[_Union[AfterStop, str]] = ..., after_crash: _Optional[_Union[AfterStop, str]] = ..., vbds: _Optional[_Iterable[_Union[Vbd, _Mapping]]] = ..., vifs: _Optional[_Iterable[_Union[Vif, _Mapping]]] = ..., suspended: _Optional[_Union[Source, _Mapping]] = ..., status: _Optional[_Union[VmStatus, _Mapping]] = ...) -> None: ...
 
 class VmGuestMetrics(_message.Message):
     __slots__ = ["can_use_hotplug_vbd", "can_use_hotplug_vif", "disks", "drivers", "last_updated", "live", "memory", "netbios_name", "networks", "os_version", "other", "pv_drivers_detected", "pv_drivers_version", "revision", "services", "vm"]

@@ -67,6 +67,16 @@ class RebootVmRequest(_message.Message):
     timeout_seconds: int
     def __init__(self, id: _Optional[str] = ..., hard: bool = ..., timeout_seconds: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
 
+class ResumeVmRequest(_message.Message):
+    __slots__ = ["id", "paused", "request_id"]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    paused: bool
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., paused: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
 class ShutdownVmRequest(_message.Message):
     __slots__ = ["hard", "id", "request_id", "timeout_seconds"]
     HARD_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +98,18 @@ class StartVmRequest(_message.Message):
     paused: bool
     request_id: str
     def __init__(self, id: _Optional[str] = ..., paused: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class SuspendVmRequest(_message.Message):
+    __slots__ = ["id", "image_vdi_id", "request_id", "timeout_seconds"]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_VDI_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    image_vdi_id: str
+    request_id: str
+    timeout_seconds: int
+    def __init__(self, id: _Optional[str] = ..., image_vdi_id: _Optional[str] = ..., timeout_seconds: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class UnpauseVmRequest(_message.Message):
     __slots__ = ["id", "request_id"]

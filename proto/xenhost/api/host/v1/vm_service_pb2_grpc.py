@@ -62,6 +62,16 @@ class VmServiceStub(object):
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.RebootVmRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 )
+        self.SuspendVm = channel.unary_unary(
+                '/xenhost.api.host.v1.VmService/SuspendVm',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.SuspendVmRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                )
+        self.ResumeVm = channel.unary_unary(
+                '/xenhost.api.host.v1.VmService/ResumeVm',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.ResumeVmRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                )
         self.PauseVm = channel.unary_unary(
                 '/xenhost.api.host.v1.VmService/PauseVm',
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.PauseVmRequest.SerializeToString,
@@ -150,6 +160,24 @@ class VmServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuspendVm(self, request, context):
+        """Response: Vm. Brings the memory of the guest into an image, and ends its domain. Failed or cancelled, it runs on.
+        FAILED_PRECONDITION  VM_BAD_POWER_STATE, VM_NON_SUSPENDABLE, SUSPEND_IMAGE_NOT_ACCESSIBLE
+        DEADLINE_EXCEEDED    VM_FAILED_SUSPEND_ACKNOWLEDGMENT, VM_SUSPEND_TIMEOUT
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeVm(self, request, context):
+        """Response: Vm, with a new domid. Its image is gone, or its VDI empty. Failed, it is suspended as before. Errors as
+        StartVm, and:
+        FAILED_PRECONDITION  SUSPEND_IMAGE_NOT_ACCESSIBLE   shut it down hard
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PauseVm(self, request, context):
         """Response: Vm.
         FAILED_PRECONDITION  VM_BAD_POWER_STATE
@@ -210,6 +238,16 @@ def add_VmServiceServicer_to_server(servicer, server):
             'RebootVm': grpc.unary_unary_rpc_method_handler(
                     servicer.RebootVm,
                     request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.RebootVmRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'SuspendVm': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendVm,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.SuspendVmRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'ResumeVm': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeVm,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.ResumeVmRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'PauseVm': grpc.unary_unary_rpc_method_handler(
@@ -381,6 +419,40 @@ class VmService(object):
             metadata=None):
         return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.VmService/RebootVm',
             xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.RebootVmRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def SuspendVm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.VmService/SuspendVm',
+            xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.SuspendVmRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ResumeVm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.VmService/ResumeVm',
+            xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.ResumeVmRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
