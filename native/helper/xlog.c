@@ -27,7 +27,7 @@ static void progress(xentoollog_logger *logger, const char *context, const char 
                      int percent, unsigned long done, unsigned long total)
 {
     (void)logger, (void)context, (void)doing_what, (void)done, (void)total;
-    if (percent == last_percent || percent < 0 || percent > 100)
+    if (percent <= last_percent || percent > 100)
         return;
     last_percent = percent;
     proto_progress((unsigned int)percent, "memory"); /* saving and restoring report it */

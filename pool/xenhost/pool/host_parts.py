@@ -34,7 +34,9 @@ from xenhost.pool.vms.power import VmPower
 from xenhost.pool.vms.recovery import Recovery
 from xenhost.pool.vms.scheduler import Scheduler
 from xenhost.pool.vms.sizes import VmSizes
+from xenhost.pool.vms.suspend_images import SuspendImages
 from xenhost.pool.vms.suspended import SuspendedMemory
+from xenhost.pool.vms.suspending import VmSuspending
 from xenhost.pool.vms.usbs import Vusbs
 
 
@@ -65,17 +67,19 @@ def register_host_parts(
         implementations.register_all(each.answers())
     busy, advice = Busy(database), Advice(database, implementations)
     live = Live(database, agents, busy, clock)
-    power = VmPower(database, agents, tasks, busy, clock)
     vdi_busy = Busy(database, "VDI")
     streams, vdi_work = VdiStreams(database, agents, tasks, vdi_busy), VdiWork(database, agents, tasks, vdi_busy)
     tracking, pbds = VdiTracking(database, vdi_work), Pbds(database, agents, tasks)
     making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, vdi_work, streams, tracking)
+    images = SuspendImages(database, agents, vdis)
+    power = VmPower(database, agents, tasks, busy, clock, images)
     for part in (
         making,
         vdis,
         VmCopies(database, making, vdis, busy, clock),
         VmDevices(database, agents),
         power,
+        VmSuspending(database, agents, busy, power, images),
         Appliances(database, tasks, power),
         Recovery(database),
         live,

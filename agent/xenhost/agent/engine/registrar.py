@@ -14,6 +14,7 @@ from xenhost.agent.inventory.vm_record import VmRecord
 from xenhost.agent.journal.entry import write_spec
 from xenhost.agent.journal.record import DropVm, PutCall, PutVm, Write
 from xenhost.core.allowed import Busy, Word, decide
+from xenhost.core.devices import SourceKind
 from xenhost.core.errors import (
     DuplicateVm,
     InvalidValue,
@@ -119,12 +120,16 @@ class Registrar:
         await self._held(record, "vm.update", self._update(record, spec, request_id, content))
 
     async def delete(self, record: VmRecord, request_id: str) -> None:
-        """Forget a halted VM. Raises VmBadPowerState, OtherOperationInProgress."""
+        """Forget a halted VM, or one suspended into a VDI. Raises VmBadPowerState, OtherOperationInProgress."""
         vm = record.spec.id
         content = _content("delete", vm)
         if self._repeated(request_id, content):
             return
-        verdict = decide(vm, Word.DESTROY, record.life, record.busy, record.attention)
+        image = record.spec.suspended
+        # A VDI is its owner's, with what is in it; a file would be nobody's
+        free = record.life is Life.SUSPENDED and image is not None and image.kind is SourceKind.VDI
+        life = Life.HALTED if free else record.life
+        verdict = decide(vm, Word.DESTROY, life, record.busy, record.attention)
         if isinstance(verdict, XenhostError):
             raise verdict
         await self._held(record, "vm.destroy", self._delete(vm, request_id, content))

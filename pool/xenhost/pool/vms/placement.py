@@ -75,7 +75,10 @@ def _free(database: Database, host: Ref) -> int:
 
 
 def vdis_of(database: Database, vm: Record) -> Iterator[Ref]:
-    """What its disks and drives have."""
+    """What its disks and drives have, and where its memory is while it is suspended."""
+    image = vm.one("suspend_VDI")
+    if vm["power_state"] == "Suspended" and database.find("VDI", image) is not None:
+        yield image
     for vbd in vm.refs("VBDs"):
         record = database.get("VBD", vbd)
         if not record["empty"] and record["VDI"] != NULL_REF:

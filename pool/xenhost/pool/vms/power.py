@@ -18,6 +18,7 @@ from xenhost.pool.storage.reach import make_known
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.placement import choose, vdis_of, why_not
 from xenhost.pool.vms.spec import vm_spec
+from xenhost.pool.vms.suspend_images import SuspendImages
 
 MAX_DELAY: Final = 24 * 3600
 """Seconds: nothing waits longer for the next VM of a group."""
@@ -26,12 +27,15 @@ MAX_DELAY: Final = 24 * 3600
 class VmPower:
     """Answers the messages about the power state of VMs."""
 
-    def __init__(self, database: Database, agents: Agents, tasks: Tasks, busy: Busy, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, agents: Agents, tasks: Tasks, busy: Busy, clock: Clock, images: SuspendImages
+    ) -> None:
         self._database: Final = database
         self._agents: Final = agents
         self._tasks: Final = tasks
         self._busy: Final = busy
         self._clock: Final = clock
+        self._images: Final = images
 
     def answers(self) -> Mapping[str, Implementation]:
         """By method."""
@@ -70,6 +74,9 @@ class VmPower:
     async def shutdown(self, context: Context, vm: Ref) -> None:
         """The guest is asked; if it does not obey, within its shutdown_delay if it has one, it is not asked again."""
         with self._busy.doing(context, vm, "shutdown"):
+            if self._database.get("VM", vm)["power_state"] == "Suspended":
+                await self._protect(vm, False)
+                return await self._images.give_up(context, vm)
             try:
                 seconds = self._delay(vm, "shutdown_delay")
                 await self._stop(context, vm, self._database.get("VM", vm)["power_state"] == "Paused", seconds)
@@ -79,8 +86,11 @@ class VmPower:
                 await self._stop(context, vm, hard=True)
 
     async def hard_shutdown(self, context: Context, vm: Ref) -> None:
-        """The guest is not asked."""
+        """The guest is not asked. One that is suspended loses its memory."""
         with self._busy.doing(context, vm, "hard_shutdown"):
+            if self._database.get("VM", vm)["power_state"] == "Suspended":
+                await self._protect(vm, False)
+                return await self._images.give_up(context, vm)
             await self._stop(context, vm, hard=True)
 
     async def clean_reboot(self, context: Context, vm: Ref) -> None:
@@ -95,15 +105,15 @@ class VmPower:
         """Its vCPUs stand still."""
         request = vm_service_pb2.PauseVmRequest(id=self._uuid(vm))
         with self._busy.doing(context, vm, "pause"):
-            agent = self._agent(vm)
-            await self._run(context, vm, agent, agent.vms.PauseVm, request)
+            agent = self.agent(vm)
+            await self.run(context, vm, agent, agent.vms.PauseVm, request)
 
     async def unpause(self, context: Context, vm: Ref) -> None:
         """Its vCPUs run again."""
         request = vm_service_pb2.UnpauseVmRequest(id=self._uuid(vm))
         with self._busy.doing(context, vm, "unpause"):
-            agent = self._agent(vm)
-            await self._run(context, vm, agent, agent.vms.UnpauseVm, request)
+            agent = self.agent(vm)
+            await self.run(context, vm, agent, agent.vms.UnpauseVm, request)
 
     async def power_state_reset(self, context: Context, vm: Ref) -> None:
         """It runs nowhere, whatever the pool believed. Raises ApiError OPERATION_NOT_ALLOWED if its host is alive."""
@@ -132,20 +142,25 @@ class VmPower:
         with self._busy.doing(context, vm, word):
             agent = self._agents.agent(host)
             spec = vm_spec(self._database, vm)
-            await make_known(self._database, agent, vdis_of(self._database, self._database.get("VM", vm)))
-            await _introduce(agent, spec)
-            hosts = tuple(self._database.rows("host"))
-            others = [self._agents.agent(each) for each in hosts if each != host and self._agents.alive(each)]
-            await bring_database(others, agent, spec.id)
+            await self.introduce(vm, host, spec)
             request = vm_service_pb2.StartVmRequest(id=spec.id, paused=paused)
-            await self._run(context, vm, agent, agent.vms.StartVm, request)
+            await self.run(context, vm, agent, agent.vms.StartVm, request)
             await self._protect(vm, self._database.get("VM", vm)["ha_restart_priority"] == "restart")
+
+    async def introduce(self, vm: Ref, host: Ref, spec: vm_pb2.Vm) -> None:
+        """The host knows the VM as it is now and its VDIs, and has what was measured of it."""
+        agent = self._agents.agent(host)
+        await make_known(self._database, agent, vdis_of(self._database, self._database.get("VM", vm)))
+        await _introduce(agent, spec)
+        hosts = tuple(self._database.rows("host"))
+        others = [self._agents.agent(each) for each in hosts if each != host and self._agents.alive(each)]
+        await bring_database(others, agent, spec.id)
 
     async def _stop(self, context: Context, vm: Ref, hard: bool, seconds: int = 0) -> None:
         """It rests for its shutdown_delay then. `seconds` for the guest to be gone; 0: as the agent says."""
-        agent = self._agent(vm)
+        agent = self.agent(vm)
         request = vm_service_pb2.ShutdownVmRequest(id=self._uuid(vm), hard=hard, timeout_seconds=seconds)
-        await self._run(context, vm, agent, agent.vms.ShutdownVm, request)
+        await self.run(context, vm, agent, agent.vms.ShutdownVm, request)
         await self._protect(vm, False)
         await self._rest(vm, "shutdown_delay")
 
@@ -165,18 +180,19 @@ class VmPower:
 
     async def _reboot(self, context: Context, vm: Ref, hard: bool, word: str) -> None:
         with self._busy.doing(context, vm, word):
-            agent = self._agent(vm)
+            agent = self.agent(vm)
             request = vm_service_pb2.RebootVmRequest(id=self._uuid(vm), hard=hard)
-            await self._run(context, vm, agent, agent.vms.RebootVm, request)
+            await self.run(context, vm, agent, agent.vms.RebootVm, request)
 
-    async def _run(self, context: Context, vm: Ref, agent: Agent, method: Any, request: Any) -> None:
+    async def run(self, context: Context, vm: Ref, agent: Agent, method: Any, request: Any) -> None:
         """See it through; then the pool knows what came of it, before the caller does."""
         answer = await agent.carry_out(method, request, lambda done: self._tasks.progress(context.task, done))
         now = vm_pb2.Vm()
         answer.Unpack(now)
         await self._database.change(lambda t: put_vm(Book(t, agent.host), now))
 
-    def _agent(self, vm: Ref) -> Agent:
+    def agent(self, vm: Ref) -> Agent:
+        """Of the host that it runs on."""
         return self._agents.agent(self._database.get("VM", vm).one("resident_on"))
 
     def _uuid(self, vm: Ref) -> str:

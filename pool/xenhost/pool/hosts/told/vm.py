@@ -12,6 +12,7 @@ POWER_STATE: Final = {
     vm_pb2.POWER_STATE_RUNNING: "Running",
     vm_pb2.POWER_STATE_PAUSED: "Paused",
     vm_pb2.POWER_STATE_HALTED: "Halted",
+    vm_pb2.POWER_STATE_SUSPENDED: "Suspended",
 }
 _TYPE: Final = {vm_pb2.VM_TYPE_PV: "pv", vm_pb2.VM_TYPE_PVH: "pvh", vm_pb2.VM_TYPE_HVM: "hvm"}
 _TRISTATE: Final = {vm_pb2.HOTPLUG_YES: "yes", vm_pb2.HOTPLUG_NO: "no"}
@@ -25,10 +26,16 @@ def put_vm(book: Book, told: vm_pb2.Vm) -> Ref:
         return NULL_REF
     status = told.status
     state = POWER_STATE.get(status.power_state, "Halted")
-    here = state != "Halted"
-    resident = book.get("VM", ref)["resident_on"]
+    here = state in ("Running", "Paused")
+    known = book.get("VM", ref)
+    resident = known["resident_on"]
     if not here and resident not in (book.host, NULL_REF):
         return ref  # it runs elsewhere: what this host remembers of it is of no interest
+    if state == "Suspended" and known["suspend_VDI"] == book.find("VDI", told.suspended.vdi_id) != NULL_REF:
+        suspend(book.transaction, ref)
+        return ref
+    if known["power_state"] == "Suspended" and not here:
+        return ref  # its memory is in the pool's storage, whatever hosts remember
     if not here:
         halt(book.transaction, ref)
         return ref
@@ -69,6 +76,14 @@ def lose_vm(book: Book, uuid: str) -> None:
     ref = book.find("VM", uuid)
     if ref != NULL_REF and book.get("VM", ref)["resident_on"] == book.host:
         halt(book.transaction, ref)
+
+
+def suspend(transaction: Transaction, vm: Ref) -> None:
+    """It runs nowhere, and has its devices: their VDIs must not change."""
+    transaction.set("VM", vm, {"power_state": "Suspended", "resident_on": NULL_REF, "domid": _NO_DOMAIN})
+    guest = transaction.get("VM", vm).one("guest_metrics")
+    if guest != NULL_REF:
+        transaction.set("VM_guest_metrics", guest, {"live": False})
 
 
 def halt(transaction: Transaction, vm: Ref) -> None:
