@@ -270,6 +270,7 @@ class XenHypervisor:
         with translated():
             info, _ = await self._domains.owned(domid)
             await self._domains.resume(info)
+        self._watcher.resumed(domid)
 
     # Running adjustments
 

@@ -1,7 +1,7 @@
 """What Xen said about its domains, and the events that lie between two looks. Pure."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, replace
 from typing import Final
 
 from xenhost.core.ids import DomId, VmId
@@ -53,6 +53,11 @@ def seen(infos: Iterable[DomainInfo]) -> dict[DomId, Seen]:
     return {
         DomId(info.domid): Seen(handle(info), shutdown_reason(info), info.dying) for info in infos if info.domid != 0
     }
+
+
+def going_on(before: Mapping[DomId, Seen], resumed: Set[DomId]) -> dict[DomId, Seen]:
+    """What was seen, but for the stops that are over."""
+    return {domid: replace(old, stopped=None) if domid in resumed else old for domid, old in before.items()}
 
 
 def changes(before: Mapping[DomId, Seen], after: Mapping[DomId, Seen]) -> list[DomainEvent]:

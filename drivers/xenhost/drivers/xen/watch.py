@@ -18,7 +18,7 @@ from xenhost.core.ports.hypervisor import DomainEvent, DomainEventKind
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.fanout import RESYNC, Fanout
 from xenhost.drivers.xen.hypercalls import Hypercalls
-from xenhost.drivers.xen.observed import Seen, changed_domain, changes, seen
+from xenhost.drivers.xen.observed import Seen, changed_domain, changes, going_on, seen
 from xenhost.native.errors import NativeError
 from xenhost.native.xenctrl import Xenctrl
 from xenhost.native.xenstore import INTRODUCE_DOMAIN, RELEASE_DOMAIN, Xenstore, XenstoreError
@@ -43,6 +43,8 @@ class Watcher:
         self._fanout = fanout
         self._clock = clock
         self._seen: dict[DomId, Seen] = {}
+        self._resumed: set[DomId] = set()
+        """Whose last stop is over, and may be followed by another just like it."""
         self._look = asyncio.Event()
         self._changed: set[DomId] = set()
         self._change = asyncio.Event()
@@ -82,6 +84,11 @@ class Watcher:
         """Something happened that xenstored may tell nothing of: look at Xen's list soon."""
         self._look.set()
 
+    def resumed(self, domid: DomId) -> None:
+        """We let a domain go on that had stopped. Xenstored tells nothing of it."""
+        self._resumed.add(domid)
+        self._look.set()
+
     # Each runs as one task
 
     async def _follow(self, path: str, on_event: Callable[[str], None]) -> None:
@@ -112,14 +119,16 @@ class Watcher:
         while True:
             await self._look.wait()
             self._look.clear()
+            resumed, self._resumed = self._resumed, set()
             try:
                 now = seen(await self._xen.run(Xenctrl.domains))
             except NativeError as error:
                 _log.warning("Xen did not list its domains; trying again", error=str(error))
                 await self._clock.sleep(_RETRY)
+                self._resumed |= resumed
                 self._look.set()
                 continue
-            before, self._seen = self._seen, now
+            before, self._seen = going_on(self._seen, resumed), now
             for event in changes(before, now):
                 self._fanout.publish(event)
             await self._clock.sleep(_LOOK_INTERVAL)
