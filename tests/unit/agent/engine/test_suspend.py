@@ -1,0 +1,228 @@
+"""VMs whose guests are suspended: what they remember, what may go wrong, and what is left then."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kit.agent import Agent, SimHost
+from kit.specs import disk, nic, spec, vm_id
+from xenhost.core.errors import (
+    DomainGone,
+    InternalError,
+    InvalidValue,
+    SuspendImageUnusable,
+    SuspendNotAcknowledged,
+    SuspendTimeout,
+    VmBadPowerState,
+    VmNonSuspendable,
+)
+from xenhost.core.ids import DomId
+from xenhost.core.requests import ResumeVm, ShutdownVm, StartVm, SuspendVm
+from xenhost.core.suspend import ImageHead, ImageState, read_head, write_head
+from xenhost.core.views import OperationState
+from xenhost.core.vm import PowerState, ShutdownReason, VmType
+from xenhost.drivers.sim.faults import When
+
+VM = vm_id()
+FULL = spec(vbds=(disk(),), vifs=(nic(),))
+
+
+async def started(agent: Agent) -> DomId:
+    await agent.engine.create_vm(FULL)
+    await agent.succeed(StartVm(VM))
+    await agent.settled(VM)
+    return running(agent)
+
+
+def running(agent: Agent) -> DomId:
+    status = agent.engine.vm(VM).status
+    assert status.power_state is PowerState.RUNNING
+    assert status.domid is not None
+    return status.domid
+
+
+def image(host: SimHost) -> Path:
+    return host.folder / "suspended" / f"{VM}.image"
+
+
+def head(host: SimHost) -> ImageHead | None:
+    return read_head(image(host).read_bytes())
+
+
+def power(agent: Agent) -> PowerState:
+    return agent.engine.vm(VM).status.power_state
+
+
+async def test_a_guest_goes_on_with_what_it_remembers_and_its_image_is_gone(host: SimHost, agent: Agent) -> None:
+    domid = await started(agent)
+    host.world.guest(domid).tell({"data/os_name": "counting"})
+    await agent.succeed(SuspendVm(VM))
+    status = agent.engine.vm(VM).status
+    assert (status.power_state, status.domid, status.last_stop) == (PowerState.SUSPENDED, None, "suspend")
+    assert set(status.allowed_operations) == {"resume", "hard_shutdown"}
+    assert os.stat(image(host)).st_mode & 0o777 == 0o600
+    assert not host.world.domains
+    await agent.succeed(ResumeVm(VM))
+    await agent.settled(VM)
+    other = running(agent)
+    assert other != domid
+    assert host.world.domains[other].manners.tells == {"data/os_name": "counting"}
+    assert len(host.world.domains[other].devices) == 2
+    assert not image(host).exists()
+
+
+async def test_a_suspended_vm_is_so_for_the_next_agent_and_after_a_start_of_the_host(host: SimHost) -> None:
+    agent = await host.start()
+    await started(agent)
+    await agent.succeed(SuspendVm(VM))
+    await agent.close()
+    agent = await host.start()
+    assert power(agent) is PowerState.SUSPENDED
+    await agent.succeed(ResumeVm(VM, paused=True))
+    assert power(agent) is PowerState.PAUSED
+    await agent.close()
+
+
+async def test_what_a_suspended_vm_is_not_asked(host: SimHost, agent: Agent) -> None:
+    await started(agent)
+    await agent.succeed(SuspendVm(VM))
+    for request in (StartVm(VM), SuspendVm(VM), ShutdownVm(VM)):
+        with pytest.raises(VmBadPowerState):
+            await agent.engine.submit(request)
+    with pytest.raises(VmBadPowerState):
+        await agent.engine.delete_vm(VM)
+    bigger = replace(FULL, name="other", memory=replace(FULL.memory, dynamic_min=FULL.memory.dynamic_min // 2))
+    with pytest.raises(VmBadPowerState):
+        await agent.engine.update_vm(bigger, frozenset({"memory.dynamic_min"}))
+    await agent.engine.update_vm(bigger, frozenset({"name"}))
+    await agent.succeed(ShutdownVm(VM, hard=True))
+    assert power(agent) is PowerState.HALTED
+    assert not image(host).exists()
+
+
+async def test_hvm_guests_are_not_suspended(host: SimHost, agent: Agent) -> None:
+    await agent.engine.create_vm(spec(kind=VmType.HVM, vbds=(disk(),)))
+    await agent.succeed(StartVm(VM))
+    assert "suspend" not in agent.engine.vm(VM).status.allowed_operations
+    with pytest.raises(VmNonSuspendable):
+        await agent.engine.submit(SuspendVm(VM))
+
+
+async def test_a_guest_that_does_not_answer_runs_on(host: SimHost, agent: Agent) -> None:
+    domid = await started(agent)
+    host.world.guest(domid).silent()
+    operation = await agent.do(SuspendVm(VM))
+    assert isinstance(operation.error, SuspendNotAcknowledged)
+    assert running(agent) == domid
+    assert not image(host).exists()
+
+
+async def test_a_guest_that_suspends_after_nobody_waits_any_more_goes_on_by_itself(host: SimHost, agent: Agent) -> None:
+    domid = await started(agent)
+    host.world.guest(domid).never_stop()
+    operation = await agent.do(SuspendVm(VM, timeout=30.0))
+    assert isinstance(operation.error, SuspendTimeout)
+    assert running(agent) == domid
+    host.world.guest(domid).stop(ShutdownReason.SUSPEND)
+    await agent.settled(VM)
+    assert running(agent) == domid
+    assert host.world.domains[domid].shutdown is None
+
+
+async def test_a_guest_that_stops_otherwise_is_looked_after_as_ever(host: SimHost, agent: Agent) -> None:
+    domid = await started(agent)
+    host.world.guest(domid).never_stop()
+    operation = await agent.engine.submit(SuspendVm(VM))
+    while "to suspend" not in agent.engine.operation(operation.id).step or host.world.domains[domid].stopping is None:
+        await host.clock.sleep(0)
+    host.world.guest(domid).poweroff()
+    ended = await agent.ended(operation.id)
+    assert isinstance(ended.error, DomainGone)
+    await agent.settled(VM)
+    assert power(agent) is PowerState.HALTED
+    assert not image(host).exists()
+
+
+@pytest.mark.parametrize("when", [When.BEFORE, When.DURING, When.AFTER])
+async def test_a_guest_that_cannot_be_saved_runs_on(host: SimHost, agent: Agent, when: When) -> None:
+    domid = await started(agent)
+    host.world.faults.fail("save_domain", when=when)
+    operation = await agent.do(SuspendVm(VM))
+    assert isinstance(operation.error, InternalError)
+    await agent.settled(VM)
+    assert running(agent) == domid
+    assert host.world.domains[domid].shutdown is None
+    assert not image(host).exists()
+
+
+async def test_storage_that_takes_no_image_keeps_no_guest_from_running(host: SimHost, agent: Agent) -> None:
+    domid = await started(agent)
+    image(host).parent.write_text("no folder")
+    operation = await agent.do(SuspendVm(VM))
+    assert isinstance(operation.error, SuspendImageUnusable)
+    await agent.settled(VM)
+    assert running(agent) == domid
+
+
+async def test_a_guest_that_cannot_be_restored_stays_suspended(host: SimHost, agent: Agent) -> None:
+    await started(agent)
+    await agent.succeed(SuspendVm(VM))
+    for verb in ("restore_domain", "plug_vif", "unpause_domain"):
+        host.world.faults.fail(verb)
+        operation = await agent.do(ResumeVm(VM))
+        assert operation.state is OperationState.FAILED, verb
+        assert power(agent) is PowerState.SUSPENDED
+        assert not host.world.domains
+        found = head(host)
+        assert found is not None
+        assert found.state is ImageState.WHOLE, verb
+    await agent.succeed(ResumeVm(VM))
+
+
+@pytest.mark.parametrize("state", [ImageState.EMPTY, ImageState.TAKEN])
+async def test_a_guest_goes_on_only_from_a_whole_image_and_only_once(
+    host: SimHost, agent: Agent, state: ImageState
+) -> None:
+    await started(agent)
+    await agent.succeed(SuspendVm(VM))
+    found = head(host)
+    assert found is not None
+    data = image(host).read_bytes()
+    image(host).write_bytes(write_head(replace(found, state=state)) + data[4096:])
+    operation = await agent.do(ResumeVm(VM))
+    assert isinstance(operation.error, SuspendImageUnusable)
+    assert power(agent) is PowerState.SUSPENDED
+    await agent.succeed(ShutdownVm(VM, hard=True))
+    assert power(agent) is PowerState.HALTED
+
+
+async def test_the_image_of_another_vm_is_not_taken(host: SimHost, agent: Agent) -> None:
+    await started(agent)
+    await agent.succeed(SuspendVm(VM))
+    image(host).write_bytes(write_head(ImageHead.of(spec(2), DomId(1), ImageState.WHOLE)))
+    operation = await agent.do(ResumeVm(VM))
+    assert isinstance(operation.error, SuspendImageUnusable)
+
+
+async def test_progress_is_told_while_the_memory_is_saved(host: SimHost, agent: Agent) -> None:
+    await started(agent)
+    told: list[float] = []
+    reach = host.world.faults.reach
+
+    async def looking(verb: str, when: When) -> None:
+        if verb == "save_domain":
+            told.append(agent.engine.operations()[-1].progress)
+        await reach(verb, when)
+
+    host.world.faults.reach = looking  # type: ignore[method-assign]  # to look at that moment
+    await agent.succeed(SuspendVm(VM))
+    assert told == sorted(told)
+    assert told[0] < told[1] < told[2] < 1
+
+
+async def test_a_timeout_that_makes_no_sense_is_refused(host: SimHost, agent: Agent) -> None:
+    await started(agent)
+    with pytest.raises(InvalidValue):
+        await agent.engine.submit(SuspendVm(VM, timeout=-1))
