@@ -48,6 +48,10 @@ async def test_a_vm_lives_its_life(xenhost: CommandLine, files: Path) -> None:
     assert await xenhost.ok("vm", "pause", "web1") == "web1 is paused\n"
     assert await xenhost.ok("vm", "unpause", "web1") == "web1 is running\n"
     assert await xenhost.ok("vm", "reboot", "web1") == "web1 is running, domain 2\n"
+    assert await xenhost.ok("vm", "suspend", "web1") == "web1 is suspended\n"
+    assert ".image" in await xenhost.ok("vm", "show", "web1")
+    assert await xenhost.ok("vm", "resume", "web1", "--paused") == "web1 is paused, domain 3\n"
+    assert await xenhost.ok("vm", "unpause", "web1") == "web1 is running\n"
     assert await xenhost.ok("vm", "shutdown", "web1") == "web1 is halted\n"
     assert await xenhost.ok("vm", "delete", "web1") == "web1 is deleted; its disks stay\n"
     ended = await xenhost.run("vm", "list")

@@ -89,8 +89,9 @@ def peer() -> Iterator[Peer]:
 def changed(**fields: object) -> bytes:
     lines = dict(line.split(" ", 1) for line in encode(GOOD).decode().splitlines() if line)
     for key, value in fields.items():
-        lines.pop(key, None)
-        if value is not None:
+        if value is None:
+            lines.pop(key, None)
+        else:
             lines[key] = str(value)
     return "".join(f"{key} {value}\n" for key, value in lines.items()).encode() + b"\n"
 
@@ -126,6 +127,10 @@ def changed(**fields: object) -> bytes:
         ({"rtc_offset": "--1"}, "rtc_offset"),
         ({"store_port": 0}, "store_port"),
         ({"colour": "blue"}, "colour: no such key"),
+        ({"fd": 5}, "restore only"),
+        ({"op": "restore"}, "fd: missing"),
+        ({"op": "restore", "fd": 5}, "in its memory"),
+        ({"op": "restore", "fd": 1 << 31, "kernel": None}, "fd: is out of range"),
     ],
 )
 def test_a_bad_build_request_is_refused_with_its_reason(peer: Peer, fields: dict[str, object], message: str) -> None:
@@ -136,6 +141,10 @@ def test_a_bad_build_request_is_refused_with_its_reason(peer: Peer, fields: dict
     ("request_text", "message"),
     [
         (b"nothing\n\n", "key value"),
+        (b"op save\ndomid 7\n\n", "domid and fd"),
+        (b"op save\ndomid 0\nfd 5\n\n", "domid and fd"),
+        (b"op save\ndomid 7\nfd 2\n\n", "domid and fd"),
+        (b"op save\ndomid 7\nfd 5\nkernel /k\n\n", "domid and fd"),
         (b"op build\nop build\n\n", "twice"),
         (b"domid 1\nop build\n\n", "first line"),
         (b"Op build\n\n", "characters"),

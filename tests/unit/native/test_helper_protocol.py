@@ -1,6 +1,7 @@
 """The sans-IO half of the protocol with xh-domain-helper."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from xenhost.native.domain_helper import (
     Preload,
     Progress,
     Ready,
+    Save,
     encode,
 )
 
@@ -40,7 +42,7 @@ RESULT = (
 )
 
 
-def lines_of(request: BuildRequest | Preload) -> list[str]:
+def lines_of(request: BuildRequest | Save | Preload) -> list[str]:
     return encode(request).decode("ascii").splitlines()
 
 
@@ -52,6 +54,13 @@ def test_a_build_request_is_key_value_lines_ended_by_an_empty_one() -> None:
     assert "command_line console%3Dhvc0%20%C3%A9%25" in lines
     assert "claim 1" in lines
     assert "nested_virt 0" in lines
+
+
+def test_a_guest_is_saved_and_restored_through_a_descriptor() -> None:
+    assert lines_of(Save(7, 5)) == ["op save", "domid 7", "fd 5", ""]
+    lines = lines_of(replace(REQUEST, kernel=None, command_line="", fd=5))
+    assert lines[:2] == ["op restore", "domid 7"]
+    assert "fd 5" in lines
 
 
 def test_what_is_not_given_is_not_sent() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from xenhost.drivers.xen.helper import HelperLost, Helpers
-from xenhost.native.domain_helper import BuildRequest, BuildResult, GuestKind, HelperFailure, Progress
+from xenhost.native.domain_helper import BuildRequest, BuildResult, GuestKind, HelperFailure, Progress, Save
 
 PROGRAM = """#!{python} -S
 import os, signal, sys, time
@@ -22,7 +22,12 @@ for line in sys.stdin:
     if lines[-1]:
         continue
     request = dict(lines[:-1]); lines = []
-    match request["kernel"]:
+    match request.get("kernel", request["op"]):
+        case "save":
+            with open(int(request["fd"]), "w") as image:
+                image.write("saved " + request["domid"])
+            say("progress 40 memory")
+            say("error failed 28 domain:save full" if request["domid"] == "28" else "result")
         case "/good":
             say("progress 50 image")
             say("log debug something")
@@ -90,6 +95,17 @@ async def test_a_build_tells_its_progress_and_result(helpers: Helpers) -> None:
 
 async def test_a_helper_serves_one_build_after_another(helpers: Helpers) -> None:
     assert len({await pid_of(helpers) for _ in range(6)}) <= 2
+
+
+async def test_a_guest_is_saved_by_a_helper_of_its_own_that_has_the_file(helpers: Helpers, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    for domid, failure in ((7, None), (28, HelperFailure("failed", 28, "domain:save", "full"))):
+        with (tmp_path / "image").open("wb") as image:
+            async with helpers.alone(image.fileno()) as helper:
+                assert await helper.save(Save(domid, image.fileno()), told.append) == failure
+        assert (tmp_path / "image").read_text() == f"saved {domid}"
+    assert told == [Progress(40, "memory")] * 2
+    assert isinstance(await build(helpers, "good"), BuildResult)
 
 
 async def test_a_failed_build_is_told_and_its_helper_goes_on(helpers: Helpers) -> None:

@@ -12,7 +12,7 @@ from xenhost.core.ids import DomId, VmId
 from xenhost.core.ports.hypervisor import DomainEvent, DomainEventKind
 from xenhost.core.vm import ShutdownReason, VmType
 from xenhost.drivers.xen.domain import describe
-from xenhost.drivers.xen.observed import Seen, changed_domain, changes, domain_type, seen, shutdown_reason
+from xenhost.drivers.xen.observed import Seen, changed_domain, changes, domain_type, going_on, seen, shutdown_reason
 from xenhost.drivers.xen.record import Record, Stage
 from xenhost.native.xen_types import DomainInfo
 
@@ -56,6 +56,14 @@ def test_a_domain_that_comes_stops_and_goes_makes_three_events() -> None:
         [event(DomainEventKind.STOPPED, reason=ShutdownReason.REBOOT)],
         [event(DomainEventKind.GONE)],
     ]
+
+
+def test_a_domain_that_was_resumed_stops_again_in_the_same_way() -> None:
+    stopped = {ONE: Seen(A, ShutdownReason.SUSPEND)}
+    assert changes(stopped, stopped) == []
+    assert changes(going_on(stopped, set()), stopped) == []
+    assert changes(going_on(stopped, {ONE}), {ONE: Seen(A)}) == []
+    assert changes(going_on(stopped, {ONE}), stopped) == [event(DomainEventKind.STOPPED, reason=ShutdownReason.SUSPEND)]
 
 
 def test_a_domain_is_gone_once_it_is_dying_and_is_not_gone_twice() -> None:
