@@ -2,26 +2,45 @@
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from xen.xen_host import made, opened_alone, read_until, tty_of
+from xen.xen_host import made, opened_alone, read_until, run, tty_of
 from xenhost.core.devices import Source, SourceKind, Vbd, VbdMode, Vif
 from xenhost.core.ids import DevId, DomId, VmId, parse_device
 from xenhost.core.ports.hypervisor import Hypervisor
+from xenhost.core.suspend import image_size
 from xenhost.core.units import MIB
 from xenhost.core.vm import DirectBoot, Memory, ShutdownReason, VmSpec, VmType
 
-COUNT = "i=0; while sleep 1; do i=$((i+1)); echo COUNT-$i; done"
+COUNT = "i=0; while sleep 1; do i=$((i+1)); echo COUNT''-$i; done"
+PATIENCE = 240.0
+"""Seconds for an emulated guest on a machine with other things to do."""
 
 
 @pytest.fixture
 async def hv(tmp_path: Path) -> AsyncIterator[Hypervisor]:
     async with opened_alone(tmp_path) as hypervisor:
         yield hypervisor
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    path = tmp_path / "disk.raw"
+    with path.open("wb") as file:
+        file.truncate(16 * MIB)
+    return path
+
+
+@pytest.fixture
+def vm(guests: Path) -> VmSpec:
+    words = "console=hvc0 quiet ip4=10.0.0.7 wait=eth0,xvda"
+    boot = DirectBoot(str(guests / "vmlinux"), str(guests / "initrd.gz"), words)
+    return VmSpec(VmId(str(uuid4())), "counter", VmType.PV, boot, Memory(128 * MIB, 128 * MIB, 128 * MIB))
 
 
 def type_in(tty: str, line: str) -> None:
@@ -32,43 +51,79 @@ def type_in(tty: str, line: str) -> None:
         os.close(console)
 
 
-async def plugged(hv: Hypervisor, domid: DomId, disk: Path) -> None:
+async def plug(hv: Hypervisor, domid: DomId, disk: Path) -> None:
     await hv.plug_vbd(domid, Vbd(parse_device("xvda")[0], Source(SourceKind.FILE, str(disk)), VbdMode.RW))
     await hv.plug_vif(domid, Vif(DevId(0), "00:16:3e:5e:00:01", "xenbr0"))
 
 
-@pytest.mark.parametrize("kind", [VmType.PV])
-async def test_a_counting_guest_goes_on_where_it_was_with_its_disk_and_card(
-    hv: Hypervisor, guests: Path, tmp_path: Path, kind: VmType
-) -> None:
-    disk, image = tmp_path / "disk.raw", tmp_path / "image"
-    with disk.open("wb") as file:
-        file.truncate(16 * MIB)
-    words = "console=hvc0 quiet ip4=10.0.0.7 wait=eth0,xvda"
-    boot = DirectBoot(str(guests / "vmlinux"), str(guests / "initrd.gz"), words)
-    memory = Memory(128 * MIB, 128 * MIB, 128 * MIB)
-    vm = VmSpec(id=VmId(str(uuid4())), name="counter", type=kind, boot=boot, memory=memory)
+async def counting(hv: Hypervisor, vm: VmSpec, disk: Path) -> tuple[DomId, int]:
+    """A guest that counts at its console, and how far it is."""
     domid = await made(hv, vm)
-    await plugged(hv, domid, disk)
+    await plug(hv, domid, disk)
     await hv.unpause_domain(domid)
     tty = await tty_of(hv, domid)
-    await read_until(tty, b"GUESTUP")
+    await read_until(tty, b"GUESTUP", PATIENCE)
+    await asyncio.sleep(1)  # its shell opens the terminal, and discards what was typed before
     type_in(tty, COUNT)
-    await read_until(tty, b"COUNT-3")
-    await hv.request_shutdown(domid, ShutdownReason.SUSPEND, 30)
-    assert await asyncio.wait_for(hv.wait_stopped(domid), 60) is ShutdownReason.SUSPEND
-    print("SUSPENDED")
-    percents: list[int] = []
-    with image.open("wb") as out:
-        await hv.save_domain(domid, out.fileno(), percents.append)
-    print("SAVED", image.stat().st_size, percents)
-    await hv.destroy_domain(domid)
-    new = await hv.create_domain(vm)
-    with image.open("rb") as file:
-        await hv.restore_domain(new, vm, file.fileno(), percents.append)
-    print("RESTORED", percents)
-    await plugged(hv, new, disk)
-    await hv.unpause_domain(new)
-    tty = await tty_of(hv, new)
-    heard = await read_until(tty, b"COUNT-8")
-    print(heard)
+    return domid, numbers(await read_until(tty, b"COUNT-3", PATIENCE))[-1]
+
+
+def numbers(heard: bytes) -> list[int]:
+    return [int(number) for number in re.findall(rb"COUNT-(\d+)\r?\n", heard + b"\n")]
+
+
+async def suspend(hv: Hypervisor, domid: DomId) -> None:
+    await hv.request_shutdown(domid, ShutdownReason.SUSPEND, PATIENCE)
+    assert await asyncio.wait_for(hv.wait_stopped(domid), PATIENCE) is ShutdownReason.SUSPEND
+
+
+async def check_devices(tty: str, disk: Path, words: str) -> None:
+    """Its disk takes what it writes, and its card answers."""
+    type_in(tty, f"\3\necho {words} | dd of=/dev/xvda bs=512 seek=8 conv=sync; sync; echo WRIT''TEN")
+    await read_until(tty, b"WRITTEN", PATIENCE)
+    assert disk.read_bytes()[4096 : 4096 + len(words)] == words.encode()
+    await run("ping", "-c", "3", "-i", "0.3", "-W", "20", "10.0.0.7")
+
+
+async def test_a_counting_guest_goes_on_where_it_was_with_its_disk_and_card(
+    hv: Hypervisor, vm: VmSpec, disk: Path, tmp_path: Path
+) -> None:
+    domid, counted = await counting(hv, vm, disk)
+    await suspend(hv, domid)
+    told: list[int] = []
+    with (tmp_path / "image").open("w+b") as image:
+        await hv.save_domain(domid, image.fileno(), told.append)
+        assert told
+        assert told == sorted(told)
+        assert 64 * MIB < os.fstat(image.fileno()).st_size <= image_size(vm.memory.static_max)
+        await hv.destroy_domain(domid)
+        other = await hv.create_domain(vm)
+        image.seek(0)
+        await hv.restore_domain(other, vm, image.fileno(), told.append)
+    assert other != domid
+    await plug(hv, other, disk)
+    await hv.unpause_domain(other)
+    tty = await tty_of(hv, other)
+    goes_on = await read_until(tty, f"COUNT-{counted + 6}\r".encode(), PATIENCE)
+    found = numbers(goes_on)
+    assert found == list(range(found[0], found[0] + len(found)))
+    assert found[0] > counted
+    assert b"GUESTUP" not in goes_on
+    await check_devices(tty, disk, "after the sleep")
+    await hv.request_shutdown(other, ShutdownReason.POWEROFF, PATIENCE)
+    assert await asyncio.wait_for(hv.wait_stopped(other), PATIENCE) is ShutdownReason.POWEROFF
+
+
+async def test_a_guest_that_could_not_be_saved_goes_on_in_its_domain_as_often_as_it_takes(
+    hv: Hypervisor, vm: VmSpec, disk: Path
+) -> None:
+    domid, counted = await counting(hv, vm, disk)
+    tty = await tty_of(hv, domid)
+    for _ in range(2):
+        await suspend(hv, domid)
+        await hv.resume_domain(domid)
+        counted += 4
+        await read_until(tty, f"COUNT-{counted}\r".encode(), PATIENCE)
+    await check_devices(tty, disk, "never slept")
+    await hv.request_shutdown(domid, ShutdownReason.POWEROFF, PATIENCE)
+    assert await asyncio.wait_for(hv.wait_stopped(domid), PATIENCE) is ShutdownReason.POWEROFF
