@@ -58,6 +58,18 @@ async def test_a_vm_is_suspended_and_goes_on(master: Master, agent: HostAgent, v
     assert await state(master, vm) == "Halted"
 
 
+async def test_a_snapshot_of_a_suspended_vm_has_its_disks_and_not_its_memory(
+    master: Master, agent: HostAgent, vm: Ref
+) -> None:
+    await master.call("VM.suspend", vm)
+    snapshot = await master.ref("VM.snapshot", vm, "as it slept")
+    assert await master.call("VM.get_suspend_VDI", snapshot) == NULL_REF
+    await master.call("VM.destroy", snapshot)
+    await master.call("VM.hard_shutdown", vm)
+    await master.call("VM.start", vm, False, False)
+    assert await state(master, vm) == "Running"
+
+
 async def test_a_vm_goes_on_paused_on_the_host_that_is_named(master: Master, agent: HostAgent, vm: Ref) -> None:
     await master.call("VM.suspend", vm)
     host = master.only("host").ref

@@ -31,7 +31,7 @@ _NOT_COPIED: Final = """
     uuid allowed_operations current_operations power_state resident_on scheduled_to_be_resident_on domid metrics
     guest_metrics consoles VIFs VBDs crash_dumps VTPMs snapshots children blobs VUSBs VGPUs attached_PCIs groups
     appliance start_delay shutdown_delay order protection_policy is_snapshot_from_vmpp snapshot_schedule
-    is_vmss_snapshot suspend_SR version is_default_template
+    is_vmss_snapshot suspend_SR suspend_VDI version is_default_template
     reference_label snapshot_of snapshot_time is_a_snapshot parent bios_strings pending_guidances
 """
 _REVERTED: Final = (

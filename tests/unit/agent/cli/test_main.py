@@ -102,6 +102,7 @@ def test_commands_are_completed() -> None:
         "plain,show",
         "plain,shutdown",
         "plain,start",
+        "plain,suspend",
     }
 
 
