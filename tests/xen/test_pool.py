@@ -1,5 +1,8 @@
 """The pool master and an agent on real Xen, and the XenAPI module of PyPI, which drives a VM through its life."""
 
+import base64
+import io
+import socket
 import subprocess
 import sys
 import time
@@ -8,13 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 import XenAPI
+from PIL import Image
 
 from xenhost.core.units import MIB
 
 URL = "http://127.0.0.1:8081"
+BASIC = f"Authorization: Basic {base64.b64encode(b'root:secret').decode()}"
 CONFIGURATION = """
 [master]
 address = "unix:{root}/run/xenhost/xenpoold-link.sock"
@@ -108,6 +114,20 @@ def disk(api: Any, sr: str, vm: str, place: str) -> str:
     return str(api.VBD.create(vbd))
 
 
+@contextmanager
+def talking(location: str) -> Iterator[Any]:
+    """Both ways of a console, as somebody with a password."""
+    assert location.startswith(f"{URL}/console?uuid=")
+    host, port = URL.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=120) as made, made.makefile("rwb") as line:
+        line.write(f"CONNECT {location.removeprefix(URL)} HTTP/1.0\r\n{BASIC}\r\n\r\n".encode())
+        line.flush()
+        assert line.readline() == b"HTTP/1.1 200 OK\r\n"
+        while line.readline() != b"\r\n":
+            pass
+        yield line
+
+
 @pytest.mark.timeout(600)
 def test_a_client_drives_a_vm_through_its_life(api: Any, guests: Path, tmp_path: Path) -> None:
     host = api.host.get_all()[0]
@@ -118,6 +138,10 @@ def test_a_client_drives_a_vm_through_its_life(api: Any, guests: Path, tmp_path:
     api.VM.start(vm, False, False)
     assert api.VM.get_power_state(vm) == "Running"
     assert api.VM.get_resident_on(vm) == host
+    (console,) = [api.console.get_record(each) for each in api.VM.get_consoles(vm)]
+    assert console["protocol"] == "vt100"
+    with talking(console["location"]) as line:
+        eventually(lambda: b"GUESTUP" in line.readline())
     eventually(lambda: api.VM.get_guest_metrics(vm) != "OpaqueRef:NULL")
     metrics = api.VM.get_guest_metrics(vm)
     eventually(lambda: api.VM_guest_metrics.get_os_version(metrics).get("distro") == "busybox")
@@ -128,6 +152,7 @@ def test_a_client_drives_a_vm_through_its_life(api: Any, guests: Path, tmp_path:
     snapshot = api.VM.snapshot(vm, "before")
     api.VM.clean_shutdown(vm)
     assert api.VM.get_power_state(vm) == "Halted"
+    assert api.VM.get_consoles(vm) == []
     api.VM.revert(snapshot)
     for each in (snapshot, vm):
         disks = [api.VBD.get_VDI(vbd) for vbd in api.VM.get_VBDs(each)]
@@ -135,3 +160,29 @@ def test_a_client_drives_a_vm_through_its_life(api: Any, guests: Path, tmp_path:
         for vdi in disks:
             api.VDI.destroy(vdi)
     assert api.VDI.get_all() == []
+
+
+@pytest.mark.xen_hvm
+@pytest.mark.timeout(600)
+def test_the_screen_of_an_hvm_guest_is_seen(api: Any, guests: Path) -> None:
+    vm = api.VM.create(vm_record(guests) | {"HVM_boot_policy": "BIOS order", "PV_kernel": "", "PV_ramdisk": ""})
+    api.VM.start(vm, False, False)
+    found = {each["protocol"]: each["location"] for each in map(api.console.get_record, api.VM.get_consoles(vm))}
+    assert sorted(found) == ["rfb", "vt100"]
+    with talking(found["rfb"]) as line:
+        assert line.read(12) == b"RFB 003.008\n"
+        eventually(lambda: _has_text(_picture(api.VM.get_uuid(vm))))  # of the firmware, which finds nothing to boot
+    api.VM.hard_shutdown(vm)
+    assert api.VM.get_consoles(vm) == []
+
+
+def _picture(uuid: str) -> Image.Image:
+    name, _, value = BASIC.partition(": ")
+    with urlopen(Request(f"{URL}/vncsnapshot?uuid={uuid}", headers={name: value, "Accept": "image/png"})) as answer:
+        assert answer.headers["Content-Type"] == "image/png"
+        return Image.open(io.BytesIO(answer.read()))
+
+
+def _has_text(picture: Image.Image) -> bool:
+    """Is anything of it bright?"""
+    return bool(picture.size[0] >= 640 and picture.convert("L").getextrema()[1] > 100)
