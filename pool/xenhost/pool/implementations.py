@@ -12,7 +12,7 @@ from xenhost.pool.records.introduce import Introductions
 from xenhost.pool.records.messages import Messages
 from xenhost.pool.records.setters import PlainSetters
 from xenhost.pool.records.vgpus import Vgpus
-from xenhost.pool.records.vm_fields import VmFields
+from xenhost.pool.vms.fields import VmFields
 from xenhost.pool.vms.vmss import SnapshotSchedules
 
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from xenhost.pool.call import NULL_REF, FrozenMap, Value
-from xenhost.pool.records.vm_fields import BIOS_KEYS, MAX_BIOS_TEXT
 from xenhost.pool.schema.declarations import Qualifier
 from xenhost.pool.schema.model import Model
 from xenhost.pool.schema.types import RefTo
+from xenhost.pool.vms.fields import BIOS_KEYS, MAX_BIOS_TEXT
 from xenhost.pool.xva.document import Thing
 
 _OLD_PRIORITIES: Final = frozenset("0123")
