@@ -4,162 +4,29 @@ import asyncio
 import base64
 import gzip
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
-from xmlrpc.client import loads
 
 import pytest
-import structlog
 import zstandard
 
 from component.harness.agent import Agent as HostAgent
 from component.pool.conftest import Master
-from component.pool.test_vms import RECORD, sr, vbd_record, vdi_record, vif_record
+from component.pool.xva_ground import BASIC, CONTENT, SIZE, Pool, serving_archives
 from kit import xva
-from kit.http import exchange, serving
+from kit.http import serving
 from kit.thin_cli import Ran, xe
 from xenhost.core.units import MIB
-from xenhost.pool.call import NULL_REF, ApiError, FrozenMap, Ref
+from xenhost.pool.call import ApiError, Ref
 from xenhost.pool.cli_server import transfers
-from xenhost.pool.database.record import Change
-from xenhost.pool.engine.changelog import Changelog
-from xenhost.pool.engine.dispatcher import ModelDispatcher
-from xenhost.pool.engine.registry import Implementations
-from xenhost.pool.front import Front, FrontSettings, build_front
-from xenhost.pool.implementations import register_engine
-from xenhost.pool.model.catalogue import MODEL
-from xenhost.pool.session.authenticator import FixedUsers
-from xenhost.pool.session.table import SessionLimits
-from xenhost.pool.storage.streams import Piece
-from xenhost.pool.wire.listener import Address, ListenSettings
-from xenhost.pool.xva.importer import MAX_IMPORTS
-from xenhost.pool.xva.parts import XvaParts, register_xva
-from xenhost.pool.xva.planning import Wanted
-from xenhost.system.clock import SystemClock
 from xenhost.system.http.message import Request, Response, text_response
-
-SIZE = 5 * MIB + 512 * 1024
-CONTENT = os.urandom(MIB) + bytes(2 * MIB) + b"x" * MIB + bytes(MIB + 512 * 1024)
-BASIC = "Authorization: Basic " + base64.b64encode(b"root:secret").decode() + "\r\n"
-
-
-class Pool:
-    """A master, its front, and an SR."""
-
-    def __init__(
-        self, master: Master, front: Front, dispatcher: ModelDispatcher, parts: XvaParts, repository: Ref
-    ) -> None:
-        self.dispatcher = dispatcher
-        self.master = master
-        self.front = front
-        self.parts = parts
-        self.sr = repository
-
-    async def asked(self, line: str, body: bytes = b"", *headers: str, version: str = "1.1") -> tuple[bytes, bytes]:
-        """Head and body of the answer; our half ends with the body."""
-        lines = "".join(f"{each}\r\n" for each in headers)
-        request = f"{line} HTTP/{version}\r\nHost: x\r\n{BASIC}{lines}\r\n".encode() + body
-        try:
-            found = await exchange(self.front.listener.http_ports[0], request, end=True)
-        except ConnectionError:
-            return b"", b""  # closed while we are still sending: the task says why
-        head, _, rest = found.partition(b"\r\n\r\n")
-        return head, rest
-
-    async def get(self, path: str) -> bytes:
-        head, body = await self.asked(f"GET {path}")
-        assert head.startswith(b"HTTP/1.1 200 OK"), head
-        return body
-
-    async def put(self, path: str, body: bytes, *headers: str) -> Mapping[str, Any]:
-        """How its task has ended."""
-        task = await self.master.ref("task.create", "import", "")
-        await self.asked(f"PUT {path}&task_id={task}", body, *(headers or (f"Content-Length: {len(body)}",)))
-        return await self.ended(task)
-
-    async def ended(self, task: Ref) -> Mapping[str, Any]:
-        tasks = self.master.database
-        await self.master.until(lambda: tasks.get("task", task)["status"] not in ("pending", "cancelling"))
-        return tasks.get("task", task)
-
-    async def imported(self, body: bytes, query: str = "", *headers: str) -> Ref:
-        record = await self.put(f"/import?sr_id={self.sr}{query}", body, *headers)
-        assert record["status"] == "success", record["error_info"]
-        ((vms,), _) = loads(f"<params><param>{record['result']}</param></params>")
-        assert record["other_config"]["object_creation"] == "complete"
-        return Ref(str(vms[0]))  # type: ignore[index] # a list
-
-    async def refused(self, body: bytes, query: str = "", *headers: str) -> tuple[str, ...]:
-        """The error; nothing was made."""
-        before = self.counts()
-        record = await self.put(f"/import?sr_id={self.sr}{query}", body, *headers)
-        assert record["status"] == "failure"
-        assert self.counts() == before
-        return tuple(record["error_info"])
-
-    def counts(self) -> dict[str, int]:
-        return {
-            cls: len(self.master.database.rows(cls)) for cls in ("VM", "VBD", "VIF", "VDI", "network", "VM_metrics")
-        }
-
-    async def content(self, vdi: Ref) -> bytes:
-        async with self.master.streams.reading(self.master.root, vdi) as image:
-            return b"".join([piece.data + bytes(piece.zeros) async for piece in image.pieces])
-
-    def disks(self, vm: Ref) -> list[Ref]:
-        database = self.master.database
-        vbds = [database.get("VBD", vbd) for vbd in database.get("VM", vm).refs("VBDs")]
-        return [vbd.one("VDI") for vbd in vbds if vbd["VDI"] != NULL_REF]
-
-    async def vm(self, content: bytes = CONTENT, **fields: Any) -> Ref:
-        """One with a disk, an empty CD drive and a card."""
-        master = self.master
-        vm = await master.ref("VM.create", {**RECORD, "other_config": {"mac_seed": "seed"}, **fields})
-        vdi = await master.ref("VDI.create", vdi_record(self.sr, virtual_size=len(content), name_label="root"))
-
-        async def pieces() -> AsyncIterator[Piece]:
-            yield Piece(content)
-
-        await master.streams.write(master.root, vdi, pieces())
-        await master.ref("VBD.create", vbd_record(vm, vdi, userdevice="0"))
-        await master.ref("VBD.create", vbd_record(vm, NULL_REF, type="CD", empty=True, userdevice="3"))
-        network = next(iter(master.database.rows("network")))
-        await master.ref("VIF.create", vif_record(vm, network, MAC="00:16:3e:00:00:07"))
-        return vm
-
-    async def destroy(self, vm: Ref) -> None:
-        disks = self.disks(vm)
-        await self.master.call("VM.destroy", vm)
-        for disk in disks:
-            await self.master.call("VDI.destroy", disk)
 
 
 @pytest.fixture
 async def pool(master: Master, agent: HostAgent, tmp_path: Path) -> AsyncIterator[Pool]:
-    listen = ListenSettings((Address("127.0.0.1", 0),), (), (), tmp_path / "tls")
-    answers = Implementations(MODEL)
-    clock = SystemClock()
-    parts = register_xva(
-        *(answers, master.database, master.agents, master.tasks, master.parts),
-        *(lambda: next(iter(master.database.rows("host")), NULL_REF), "1.2.3", clock),
-    )
-    register_engine(answers, master.database, Changelog(master.database, 1), master.tasks, clock)
-    dispatcher = ModelDispatcher(master.database, master.tasks, answers, clock)
-    front = build_front(
-        *(master.database, dispatcher, answers, FixedUsers({"root": "secret"}), FixedUsers({}), lambda: NULL_REF),
-        *(FrontSettings(listen, tmp_path / "audit.log", "1.0", SessionLimits()), clock, structlog.get_logger()),
-        more=parts.handlers.routes,
-        tasks=master.tasks,
-    )
-    await master.database.change(lambda t: t.create("pool", {}))
-    await front.open()
-    running = asyncio.create_task(parts.unfinished.run())
-    yield Pool(master, front, dispatcher, parts, await sr(master, tmp_path / "sr"))
-    running.cancel()
-    await front.close()
+    async with serving_archives(master, tmp_path) as pool:
+        yield pool
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
@@ -286,56 +153,6 @@ async def test_without_a_task_one_is_made_and_named(pool: Pool) -> None:
     assert (record["status"], record["name_label"]) == ("success", "VM.import")
 
 
-@pytest.mark.parametrize("sums", [".xxhash", ".checksum"])
-async def test_what_was_changed_on_the_way_is_refused(pool: Pool, sums: str) -> None:
-    body = bytearray(xva.archive(CONTENT, sums))
-    body[body.index(b"x" * MIB) + 17] ^= 1
-    assert await pool.refused(bytes(body)) == ("IMPORT_ERROR_SOME_CHECKSUMS_FAILED",)
-    await pool.imported(bytes(body), "&force=true")
-
-
-async def test_what_was_cut_is_refused(pool: Pool) -> None:
-    body = xva.archive(CONTENT)
-    cuts = (0, 100, 512, 2000, 40_000, body.index(b"Ref:2/00000000") + 600, len(body) // 2, body.rindex(b"Ref:2/"))
-    for cut in cuts:
-        assert await pool.refused(body[:cut]) == ("IMPORT_ERROR_PREMATURE_EOF",), cut
-    packed = gzip.compress(body)
-    assert await pool.refused(packed[: len(packed) // 2]) == ("IMPORT_ERROR_PREMATURE_EOF",)
-    assert (await pool.refused(packed[:10] + b"?" * 2000))[0] == "IMPORT_ERROR"
-    assert (await pool.refused(b"\x28\xb5\x2f\xfd" + b"?" * 2000))[0] == "IMPORT_ERROR"
-
-
-async def test_what_has_no_place_in_an_archive_is_refused(pool: Pool) -> None:
-    document, disk = ("ova.xml", xva.ova(xva.things(SIZE))), list(xva.chunks("Ref:2", CONTENT))
-    assert await pool.refused(xva.tar(("other.xml", b"x"))) == ("IMPORT_ERROR_UNEXPECTED_FILE", "ova.xml", "other.xml")
-    assert (await pool.refused(b"no archive at all" * 100))[0] == "IMPORT_ERROR"
-    assert (await pool.refused(xva.tar(("ova.xml", b"<not xml"), *disk)))[0] == "IMPORT_ERROR"
-    wrong = ("IMPORT_ERROR_UNEXPECTED_FILE", "Ref:2/00000000", "Ref:9/00000000")
-    assert await pool.refused(xva.tar(document, *xva.chunks("Ref:9", CONTENT))) == wrong
-    assert (await pool.refused(xva.tar(document, disk[2], disk[3], *disk)))[0] == "IMPORT_ERROR_UNEXPECTED_FILE"
-    assert (await pool.refused(xva.tar(document, disk[0], *disk[2:])))[0] == "IMPORT_ERROR_UNEXPECTED_FILE"
-    assert await pool.refused(xva.tar(document, *disk[:2])) == ("IMPORT_ERROR_PREMATURE_EOF",)
-    late = [(name.replace("/0000000", "/9999999"), data) for name, data in disk[2:]]
-    assert (await pool.refused(xva.tar(document, *disk[:2], *late)))[0] == "IMPORT_ERROR"
-
-
-async def test_bombs_are_refused(pool: Pool) -> None:
-    assert (await pool.refused(gzip.compress(bytes(64 * MIB))))[0].startswith("IMPORT_ERROR")
-    huge = xva.things(SIZE)
-    huge[5]["snapshot"]["virtual_size"] = 1 << 62
-    assert (await pool.refused(xva.tar(("ova.xml", xva.ova(huge)))))[0] == "IMPORT_ERROR"
-    document = b"<value>" * 100_000
-    assert (await pool.refused(xva.tar(("ova.xml", document))))[0] == "IMPORT_ERROR"
-    entities = b'<!DOCTYPE v [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><value>&b;</value>'
-    assert (await pool.refused(xva.tar(("ova.xml", entities))))[0] == "IMPORT_ERROR"
-    crowd = xva.ova([{"class": "VM", "id": f"Ref:{number}", "snapshot": {}} for number in range(10_001)])
-    assert (await pool.refused(xva.tar(("ova.xml", crowd))))[0] == "IMPORT_ERROR"
-    long = xva.tar(("ova.xml", xva.ova(xva.things(SIZE, name_label="x" * 2000))))
-    assert (await pool.refused(long))[0] == "IMPORT_ERROR"
-    chunk = ("Ref:2/00000000", bytes(17 * MIB))
-    assert (await pool.refused(xva.tar(("ova.xml", xva.ova(xva.things(64 * MIB))), chunk)))[0] == "IMPORT_ERROR"
-
-
 async def test_a_restored_vm_keeps_its_uuids_and_replaces_an_older_one(pool: Pool) -> None:
     vm = await pool.vm()
     old = pool.master.database.get("VM", vm)
@@ -379,69 +196,6 @@ async def test_a_vm_that_runs_is_not_exported_and_one_that_is_exported_is_not_st
     await pool.master.call("VM.start", big, False, False)
 
 
-async def test_an_import_that_is_cancelled_leaves_nothing(pool: Pool) -> None:
-    before = pool.counts()
-    body = xva.archive(CONTENT)
-    half = body[: body.rindex(b"Ref:2/") - 1000]
-    task = await pool.master.ref("task.create", "import", "")
-    _, writer = await asyncio.open_connection("127.0.0.1", pool.front.listener.http_ports[0])
-    writer.write(f"PUT /import?sr_id={pool.sr}&task_id={task} HTTP/1.0\r\n{BASIC}\r\n".encode() + half)
-    await pool.master.until(lambda: float(str(pool.master.database.get("task", task)["progress"])) > 0.5)
-    (vm,) = [ref for ref, each in pool.master.database.rows("VM").items() if each["name_label"] == "web <1>"]
-    assert await pool.master.call("VM.get_current_operations", vm) == {task: "import"}
-    await pool.master.refused("OTHER_OPERATION_IN_PROGRESS", "VM.start", vm, False, False)
-    await pool.master.call("task.cancel", task)
-    assert (await pool.ended(task))["status"] == "cancelled"
-    assert pool.counts() == before
-    writer.close()
-
-
-async def test_an_import_that_is_cancelled_anywhere_leaves_nothing_or_a_whole_vm(pool: Pool) -> None:
-    """After each transaction, until the import is faster."""
-    before, body, done, number = pool.counts(), xva.archive(CONTENT), 0, 0
-    networks = set(pool.master.database.rows("network"))
-    jobs: list[asyncio.Future[tuple[Ref, ...]]] = []
-
-    def changed(changes: Sequence[Change]) -> None:
-        nonlocal done
-        done += any(change.record.cls != "task" for change in changes)
-        if done == number:
-            jobs[-1].cancel()
-
-    async def pieces() -> AsyncIterator[bytes]:
-        yield body
-
-    pool.master.database.listen(changed)
-    while done >= number:
-        done, number = 0, number + 1
-        jobs.append(asyncio.ensure_future(pool.parts.importer.load(pool.master.root, Wanted(pool.sr), pieces())))
-        await asyncio.wait(jobs[-1:])
-        if not jobs[-1].cancelled():
-            (vm,) = jobs[-1].result()
-            assert await pool.content(pool.disks(vm)[0]) == CONTENT
-            await pool.destroy(vm)
-            for network in set(pool.master.database.rows("network")) - networks:
-                await pool.master.call("network.destroy", network)
-        await pool.master.until(lambda: pool.counts() == before)
-    assert sum(job.cancelled() for job in jobs) >= 6
-
-
-async def test_there_are_not_too_many_imports_at_once(pool: Pool) -> None:
-    async def silent() -> AsyncIterator[bytes]:
-        await asyncio.Event().wait()
-        yield b""
-
-    load = pool.parts.importer.load
-    jobs = [asyncio.ensure_future(load(pool.master.root, Wanted(pool.sr), silent())) for _ in range(MAX_IMPORTS)]
-    await asyncio.sleep(0)
-    with pytest.raises(ApiError, match="TOO_BUSY"):
-        await load(pool.master.root, Wanted(pool.sr), silent())
-    for job in jobs:
-        job.cancel()
-    await asyncio.wait(jobs)
-    await pool.imported(xva.archive(CONTENT))
-
-
 async def test_templates_and_snapshots_are_exported(pool: Pool) -> None:
     vm = await pool.vm()
     snapshot = await pool.master.ref("VM.snapshot", vm, "before")
@@ -473,36 +227,6 @@ async def test_metadata_goes_where_the_disks_are(pool: Pool) -> None:
     await pool.destroy(again)
     failed = await pool.put("/import_metadata?x=", data)
     assert failed["error_info"][0] == "VDI_LOCATION_MISSING"
-
-
-async def test_an_sr_must_be_there(pool: Pool) -> None:
-    head, _ = await pool.asked("PUT /import?sr_id=OpaqueRef:none", b"", "Content-Length: 0")
-    assert head.startswith(b"HTTP/1.1 500")
-    head, text = await pool.asked("PUT /import?x=", b"", "Content-Length: 0")
-    assert head.startswith(b"HTTP/1.1 500")
-    assert text == b"DEFAULT_SR_NOT_FOUND OpaqueRef:NULL\n"
-    head, _ = await pool.asked(f"GET /export?uuid={quote('no such')}")
-    assert head.startswith(b"HTTP/1.1 500")
-    head, _ = await pool.asked("GET /export?x=")
-    assert head.startswith(b"HTTP/1.1 400")
-
-
-async def test_what_a_killed_master_has_left_is_removed_when_its_host_is_there(pool: Pool) -> None:
-    """As the database has it after a kill: a VM that is not finished, one of its disks there, one not."""
-    master = pool.master
-    before = pool.counts()
-    disk = await master.ref("VDI.create", vdi_record(pool.sr))
-    uuid = str(master.database.get("VDI", disk)["uuid"])
-    journal = FrozenMap({"": "", uuid: pool.sr, "3f1c2d0e-1111-4222-8333-0000000000ff": pool.sr})
-    marked = FrozenMap({"import_task": "OpaqueRef:task"})
-    vm = await master.parts.making.create_vm(master.root, RECORD | {"other_config": marked}, {"unfinished": journal})
-    network = await master.ref("network.create", {"name_label": "new", "other_config": marked})
-    await master.ref("VIF.create", vif_record(vm, network))
-    await master.ref("VBD.create", vbd_record(vm, disk))
-    again = asyncio.create_task(pool.parts.unfinished.run())
-    await master.until(lambda: pool.counts() == before)
-    again.cancel()
-    assert master.database.find("VDI", disk) is None
 
 
 async def run(pool: Pool, *args: str) -> Ran:
