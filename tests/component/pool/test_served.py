@@ -123,7 +123,7 @@ async def test_a_report_is_put_where_the_operator_says(tmp_path: Path) -> None:
             assert len(tar.getnames()) == 2
         for _ in range(2):
             assert (await found.refused("host.bugreport_upload", found.host, url, {}))[0] == "INTERNAL_ERROR"
-        for wrong in ("", "ftp://x/", "file:///etc/passwd"):
+        for wrong in ("", "ftp://x/", "file:///etc/passwd", "http://[", "http://x:y/"):
             error = await found.refused("host.bugreport_upload", found.host, wrong, {})
             assert error == ["INVALID_VALUE", "url", wrong]
 
@@ -218,7 +218,12 @@ async def network(found: Pool) -> Any:
 
 async def test_guests_of_every_host_see_what_their_agents_may_do(tmp_path: Path) -> None:
     async with pool(tmp_path, https=False) as found:
-        for key, value in (("auto_update_enabled", "yes"), ("auto_update_url", "ftp://x"), ("colour", "red")):
+        for key, value in (
+            ("auto_update_enabled", "yes"),
+            ("auto_update_url", "ftp://x"),
+            ("auto_update_url", "http://["),
+            ("colour", "red"),
+        ):
             error = await found.refused("pool.add_to_guest_agent_config", found.ref, key, value)
             assert error == ["INVALID_VALUE", "guest_agent_config", f"{key} = {value}"]
         await told(found, GuestAgent())

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
 from xenhost.api.host.v1 import host_service_pb2 as pb
 from xenhost.pool.call import ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.returned import ReturnedHosts
+from xenhost.pool.hosts.web_address import is_web_address
 
 _URL: Final = "auto_update_url"
 _ENABLED: Final = "auto_update_enabled"
@@ -28,7 +28,7 @@ class GuestAgents:
 
     async def _add(self, context: Context, pool: Ref, key: str, value: str) -> None:
         """Raises ApiError INVALID_VALUE, MAP_DUPLICATE_KEY."""
-        web = value.isprintable() and " " not in value and urlsplit(value).scheme in ("http", "https")
+        web = " " not in value and is_web_address(value)
         if not {_ENABLED: value in ("true", "false"), _URL: web}.get(key, False):
             raise ApiError("INVALID_VALUE", "guest_agent_config", f"{key} = {value}"[:200])
         await self._database.change(lambda t: t.add_to_map("pool", pool, "guest_agent_config", key, value))

@@ -102,7 +102,7 @@ class HostSettings:
 
     async def _enable_caching_everywhere(self, context: Context, pool: Ref) -> None:
         failed: list[str] = []
-        for host, record in self._database.rows("host").items():
+        for host, record in tuple(self._database.rows("host").items()):
             srs = [self._database.get("PBD", pbd).one("SR") for pbd in record.refs("PBDs")]
             for sr in srs:
                 try:

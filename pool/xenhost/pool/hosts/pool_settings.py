@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from xenhost.core.clock import Clock
@@ -11,6 +10,7 @@ from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref, 
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.text import as_text
 from xenhost.pool.database.transaction import Transaction
+from xenhost.pool.hosts.web_address import is_web_address
 
 MAX_THREADS: Final = 100
 _TELEMETRY_DAYS: Final = {"daily": 2, "weekly": 14, "monthly": 62}
@@ -58,7 +58,7 @@ class PoolSettings:
         return "not_ready"
 
     async def _set_proxy(self, context: Context, pool: Ref, url: str, username: str, password: str) -> None:
-        if not url.isprintable() or urlsplit(url).scheme not in ("http", "https"):
+        if not is_web_address(url):
             raise ApiError("INVALID_REPOSITORY_PROXY_URL", url[:200])
         if bool(username) != bool(password) or "\n" in username + password:
             raise ApiError("INVALID_REPOSITORY_PROXY_CREDENTIAL")

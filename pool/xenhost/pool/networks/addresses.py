@@ -8,6 +8,8 @@ Address = IPv4Address | IPv6Address
 Interface = IPv4Interface | IPv6Interface
 
 _PORTS = range(1, 65536)
+_ZONE = "%"
+"""It means an interface of one machine, and may be any text."""
 
 
 def checked_address(parameter: str, text: str, version: int | None = None) -> Address:
@@ -16,7 +18,7 @@ def checked_address(parameter: str, text: str, version: int | None = None) -> Ad
         found = ip_address(text)
     except ValueError:
         raise ApiError("INVALID_IP_ADDRESS_SPECIFIED", parameter) from None
-    if version not in (None, found.version):
+    if version not in (None, found.version) or _ZONE in text:
         raise ApiError("INVALID_IP_ADDRESS_SPECIFIED", parameter)
     return found
 
@@ -27,7 +29,7 @@ def checked_interface(parameter: str, text: str, version: int) -> Interface:
         found = ip_interface(text)
     except ValueError:
         raise ApiError("INVALID_CIDR_ADDRESS_SPECIFIED", parameter) from None
-    if found.version != version or "/" not in text:
+    if found.version != version or "/" not in text or _ZONE in text:
         raise ApiError("INVALID_CIDR_ADDRESS_SPECIFIED", parameter)
     return found
 
@@ -38,7 +40,7 @@ def checked_allowed(parameter: str, text: str, version: int) -> str:
         found = ip_interface(text)
     except ValueError:
         raise ApiError("INVALID_IP_ADDRESS_SPECIFIED", parameter) from None
-    if found.version != version:
+    if found.version != version or _ZONE in text:
         raise ApiError("INVALID_IP_ADDRESS_SPECIFIED", parameter)
     return text
 

@@ -1,5 +1,7 @@
 """Settings and services of pool and hosts that need no agent."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -70,6 +72,7 @@ async def test_the_proxy_of_repositories_keeps_its_password_as_a_secret(tmp_path
     async with pool(tmp_path) as (found, ref):
         for url, user, password, code in (
             ("ftp://proxy", "", "", "INVALID_REPOSITORY_PROXY_URL"),
+            ("http://[", "", "", "INVALID_REPOSITORY_PROXY_URL"),
             ("http://proxy", "me", "", "INVALID_REPOSITORY_PROXY_CREDENTIAL"),
             ("http://proxy", "", "secret", "INVALID_REPOSITORY_PROXY_CREDENTIAL"),
             ("http://proxy", "me", "sec\nret", "INVALID_REPOSITORY_PROXY_CREDENTIAL"),
@@ -179,6 +182,20 @@ async def test_a_host_caches_disks_in_an_sr_of_its_own_while_it_is_disabled(tmp_
         await found.call("pool.disable_local_storage_caching", ref)
         assert await found.call("host.get_local_cache_sr", host) == NULL_REF
         assert await found.call("SR.get_local_cache_enabled", sr) is False
+
+
+async def test_hosts_may_come_while_all_begin_to_cache(tmp_path: Path) -> None:
+    async with pool(tmp_path) as (found, ref):
+        await found.make("SM", type="ext", features={"SR_SUPPORTS_LOCAL_CACHING": 1})
+        hosts = [await found.make("host", enabled=False) for _ in range(2)]
+        for host in hosts:
+            await found.make("PBD", SR=await found.make("SR", type="ext", shared=False), host=host)
+        enabling = asyncio.ensure_future(found.call("pool.enable_local_storage_caching", ref))
+        for _ in range(20):
+            await found.make("host", enabled=False)
+        with contextlib.suppress(ApiError):  # the new ones may be asked, and have no SR
+            await enabling
+        assert NULL_REF not in [await found.call("host.get_local_cache_sr", host) for host in hosts]
 
 
 async def test_a_single_host_asks_a_directory(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import IO, Final
-from urllib.parse import urlsplit
 
 from xenhost.api.host.v1 import host_service_pb2 as pb
 from xenhost.core.clock import Clock
@@ -22,6 +21,7 @@ from xenhost.pool.hosts.coordinator import master_host
 from xenhost.pool.hosts.reports.archive import MIME, Archive, Format, Full
 from xenhost.pool.hosts.reports.entries import POOL_DATABASE, as_xml, chosen
 from xenhost.pool.hosts.reports.redaction import redacted
+from xenhost.pool.hosts.web_address import is_web_address
 from xenhost.pool.wire.gate import Gate, HttpAction
 from xenhost.system.http.connection import Handler
 from xenhost.system.http.message import HttpError, Request, Response
@@ -65,7 +65,7 @@ class StatusReports:
 
     async def _upload(self, context: Context, host: Ref, url: str, options: Mapping[str, str]) -> None:
         """By HTTP PUT. Raises ApiError INVALID_VALUE, INTERNAL_ERROR if it does not arrive."""
-        if not url.isprintable() or urlsplit(url).scheme not in ("http", "https"):
+        if not is_web_address(url):
             raise ApiError("INVALID_VALUE", "url", url[:200])
         tls = await self._tls()
         file = await self._made(host, Format.TAR_BZ2, chosen(""))
