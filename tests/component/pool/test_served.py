@@ -284,6 +284,15 @@ def test_secrets_are_hidden_and_references_are_not() -> None:
     assert found["wlb_password"] == "OpaqueRef:x"
     assert found["other_config"] == {"token": HIDDEN, "colour": "red"}
     assert found.hidden == {"session": HIDDEN}
+    urls: dict[str, Value] = {
+        "repository_proxy_url": "http://me:hunter2@proxy:3128/a@b",
+        "other_config": FrozenMap({"wlb_url": "see https://me:hunt@er2@wlb"}),
+        "tags": ("nfs://me@server/x", "me@home"),
+    }
+    found = redacted(Record("pool", Ref("OpaqueRef:p"), urls, FrozenMap()))
+    assert found["repository_proxy_url"] == "http://proxy:3128/a@b"
+    assert found["other_config"] == {"wlb_url": "see https://wlb"}
+    assert found["tags"] == ("nfs://server/x", "me@home")
     nvram: dict[str, Value] = {"NVRAM": FrozenMap({"anything": "x"}), "power_state": "Halted"}
     assert redacted(Record("VM", Ref("OpaqueRef:v"), nvram, FrozenMap()))["NVRAM"] == {"anything": HIDDEN}
     assert module._safe("../../etc/passwd") == "etc/passwd"

@@ -4,7 +4,9 @@ import re
 from typing import Final
 
 _SECRET: Final = re.compile(
-    r"passw|passphrase|secret|pwd|token|cookie|credential|private|session|(?:^|[_-])key(?:$|[_-])", re.IGNORECASE
+    r"passw|passphrase|secret|pwd|token|cookie|credential|private|session|(?:^|[_-])key(?:$|[_-])"
+    r"|(?:^|[^a-z0-9])(?:pass|apikey|sshkey)$",
+    re.IGNORECASE,
 )
 _MAX_NAME: Final = 1024
 
