@@ -1,5 +1,6 @@
 """A database made of records that were read elsewhere, such as from a dump."""
 
+import asyncio
 from collections.abc import Iterable
 
 from xenhost.pool.call import ApiError, Ref, Value
@@ -16,6 +17,13 @@ async def restore(model: Model, store: Store, rows: Iterable[tuple[str, Ref, dic
     """
     if await store.open():
         raise BadDump("the database is not empty")
+    made = await asyncio.to_thread(_encoded, model, rows)
+    await store.put(made)
+    return len(made)
+
+
+def _encoded(model: Model, rows: Iterable[tuple[str, Ref, dict[str, Value]]]) -> list[Row]:
+    """Blocks: for minutes, if there are many. Raises BadDump."""
     tables = Tables(model)
     lasting = []
     for cls, ref, fields in rows:
@@ -26,10 +34,8 @@ async def restore(model: Model, store: Store, rows: Iterable[tuple[str, Ref, dic
         tables.load(lasting)
     except ApiError as error:
         raise BadDump(str(error)) from error
-    made = [
+    return [
         Row(ref, cls, tables.codecs[cls].encode(record))
         for cls in model.stored
         for ref, record in tables.rows(cls).items()
     ]
-    await store.put(made)
-    return len(made)

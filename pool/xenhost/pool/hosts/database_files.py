@@ -56,25 +56,37 @@ class DatabaseFiles:
             raise HttpError(HTTPStatus.SERVICE_UNAVAILABLE, "another one is being read", ("Retry-After", "30"))
         async with self._restoring:
             untrusted = await request.body.read(MAX_DUMP)
-            model, part = self._database.model, self._folder / f".{RESTORED}.part"
-            await asyncio.to_thread(_remove, part)
-            store = SqliteStore(part)
+            dry = request.arg("dry_run") == "true"
             try:
-                rows = await asyncio.to_thread(read, model, untrusted)
-                if not any(cls == "pool" for cls, _, _ in rows):
-                    raise BadDump("it has no pool")
-                count = await restore(model, store, rows)
+                count = await self._take(untrusted, keep=not dry)
             except (BadDump, StoreFailed) as error:
-                await store.close()
-                await asyncio.to_thread(_remove, part)
                 raise HttpError(HTTPStatus.BAD_REQUEST, f"the database cannot be used: {error}"[:300]) from error
-            await store.close()
-            if request.arg("dry_run") == "true":
-                await asyncio.to_thread(_remove, part)
+            if dry:
                 return text_response(HTTPStatus.OK, f"{count} objects, which can be restored")
-            await asyncio.to_thread(part.replace, self._folder / RESTORED)
             self._log.warning("a database waits for the next start", objects=count, user=context.user)
             return text_response(HTTPStatus.OK, f"{count} objects; restart xenpoold to begin with them")
+
+    async def _take(self, untrusted: bytes, keep: bool) -> int:
+        """How many objects a dump has; with `keep` they wait as a database. Raises BadDump, StoreFailed.
+
+        Cancelled or failed, nothing is left behind.
+        """
+        part = self._folder / f".{RESTORED}.part"
+        await asyncio.to_thread(_remove, part)
+        store = SqliteStore(part)
+        try:
+            try:
+                rows = await asyncio.to_thread(read, self._database.model, untrusted)
+                if not any(cls == "pool" for cls, _, _ in rows):
+                    raise BadDump("it has no pool")
+                count = await restore(self._database.model, store, rows)
+            finally:
+                await store.close()
+            if keep:
+                await asyncio.to_thread(part.replace, self._folder / RESTORED)
+            return count
+        finally:
+            await asyncio.to_thread(_remove, part)
 
 
 def take_restored(folder: Path, name: str) -> bool:

@@ -1,14 +1,18 @@
+import asyncio
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xenhost.pool.call import Ref
+from xenhost.pool.call import Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.dump import BadDump, dump, read
 from xenhost.pool.database.restore import restore
 from xenhost.pool.database.sqlite import SqliteStore
+from xenhost.pool.hosts.database_files import DatabaseFiles
 from xenhost.pool.model.catalogue import MODEL
 
 XAPI = b"""<?xml version="1.0" encoding="UTF-8"?>
@@ -48,6 +52,39 @@ async def test_a_dump_restores_what_lasts(tmp_path: Path) -> None:
         expected = dict(database.rows(cls)) if model.lasting else {}
         assert dict(again.rows(cls)) == expected
     await again.close()
+    await database.close()
+
+
+async def test_the_event_loop_does_not_wait_for_the_rows_of_a_restore(tmp_path: Path) -> None:
+    threads = set()
+
+    def rows() -> Iterator[tuple[str, Ref, dict[str, Value]]]:
+        threads.add(threading.get_ident())
+        yield from read(MODEL, XAPI)
+
+    store = SqliteStore(tmp_path / "pool.db", synchronous=False)
+    assert await restore(MODEL, store, rows()) == 2
+    await store.close()
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_a_restore_that_is_cancelled_leaves_no_file_and_no_thread(tmp_path: Path) -> None:
+    database = Database(MODEL, SqliteStore(tmp_path / "pool.db", synchronous=False))
+    await database.open()
+    await database.change(lambda t: [t.create("pool", {}), *(t.create("VM", {}) for _ in range(2000))])
+    before, files = set(threading.enumerate()), DatabaseFiles(database, tmp_path / "state")
+    part = tmp_path / "state/.restored.db.part"
+    taking = asyncio.ensure_future(files._take(xml(database), keep=True))
+    async with asyncio.timeout(30):
+        while not part.exists():
+            await asyncio.sleep(0)
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    left = [each.name for each in threading.enumerate() if each not in before]
+    assert "pool-database" not in left
+    assert list((tmp_path / "state").iterdir()) == []
     await database.close()
 
 
