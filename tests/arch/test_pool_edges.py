@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 POOL = ROOT / "pool/xenhost/pool"
 HEART = ("call", "schema", "model", "database", "engine", "records")
-CATCH_ALL = {"engine/dispatcher.py"}
+CATCH_ALL = {"engine/dispatcher.py", "engine/tasks.py"}
 
 
 def imports(path: Path) -> set[str]:
@@ -51,7 +51,7 @@ def test_sqlite_is_known_in_one_place() -> None:
     assert {path.name for path in POOL.rglob("*.py") if "sqlite3" in imports(path)} == {"sqlite.py", "upgrades.py"}
 
 
-def test_everything_is_caught_in_one_place_of_the_heart() -> None:
+def test_everything_is_caught_in_two_places_of_the_heart() -> None:
     found = {
         str(path.relative_to(POOL))
         for path in heart()

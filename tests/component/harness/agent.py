@@ -86,6 +86,7 @@ class Agent:
             *(self.clock, self.log, network),
             messages=None if self.host.metrics is None else self.host.metrics.messages,
         )
+        self.redial = link.redial
         if network is not None:
             link.on_registered = network.master_reached
             network.set_redial(link.redial)

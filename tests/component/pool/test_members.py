@@ -17,6 +17,7 @@ from xenhost.api.tls_files import TlsFiles
 from xenhost.core.config_error import ConfigError
 from xenhost.core.errors import HandleInvalid
 from xenhost.core.metrics import Owner, OwnerKind
+from xenhost.drivers.sim.config import Delays
 from xenhost.pool.call import ApiError, Ref
 from xenhost.pool.first import ensure_first
 from xenhost.pool.hosts.link import listen
@@ -200,3 +201,16 @@ async def test_without_certificates_nobody_elsewhere_is_answered(master: Master,
     nothing = TlsFiles(tmp_path / "none.crt", tmp_path / "none.key", tmp_path / "none.ca")
     with pytest.raises(ConfigError, match=r"none\.crt"):
         await listen(master.hosts, f"unix:{tmp_path}/other.sock", ["127.0.0.1:0"], nothing)
+
+
+async def test_what_is_under_way_goes_on_when_an_agent_registers_anew(master: Master, tmp_path: Path) -> None:
+    async with reporting(tmp_path, master, Delays(build=1.0)) as agent:
+        host = master.only("host").ref
+        vm = await master.ref("VM.create", RECORD)
+        starting = asyncio.create_task(master.call("VM.start", vm, False, False))
+        await master.until(lambda: master.database.get("VM", vm)["current_operations"])
+        session = master.agents.agent(host)
+        agent.redial()
+        await master.until(lambda: master.hosts.member(host) and master.agents.agent(host) is not session)
+        await starting
+        assert await master.call("VM.get_power_state", vm) == "Running"

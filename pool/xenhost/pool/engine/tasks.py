@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
+import structlog
+
 from xenhost.core.clock import Clock
 from xenhost.core.errors import XenhostError
 from xenhost.pool.call import NOTHING, NULL_REF, ApiError, Context, FrozenMap, Ref, Role, Value
@@ -97,10 +99,16 @@ class Tasks:
     async def attend(self, context: Context, label: str, work: Work) -> Value:
         """Run it as the context's task, or one that is made for it, while the caller waits: it ends when he goes.
 
-        The task ends as it does. Raises ApiError: what it raises, TASK_CANCELLED if the task was cancelled.
+        The task ends as it does. Raises ApiError: what it raises, TASK_CANCELLED if the task was cancelled, also before
+        this; OPERATION_NOT_ALLOWED if something is done in it already.
         """
         named = self._database.find("task", context.task)
         runs = named is not None and named["status"] in _RUNNING
+        if named is not None and named["status"] == "cancelling":
+            self.fail(context.task, ApiError("TASK_CANCELLED", context.task))
+            raise ApiError("TASK_CANCELLED", context.task)
+        if context.task in self._jobs:
+            raise ApiError("OPERATION_NOT_ALLOWED", "something is done in this task already")
         ref = context.task if runs else self.create(context, label)
         job = asyncio.ensure_future(work(replace(context, task=ref)))
         self._jobs[ref] = job
@@ -195,6 +203,11 @@ class Tasks:
             result = await work(context)
         except ApiError as error:
             self.fail(ref, error)
+        except XenhostError as error:
+            self.fail(ref, ApiError(*error.as_xenapi()))
+        except Exception as error:  # noqa: BLE001 - a fault in one task ends neither the others nor the daemon
+            structlog.get_logger("xenpoold").exception("a task ends by a fault", task=ref)
+            self.fail(ref, ApiError("INTERNAL_ERROR", f"{type(error).__name__}: {error}"[:500]))
         else:
             self.succeed(ref, result)
 

@@ -81,7 +81,7 @@ class Agent:
         """One call. Raises XenhostError as the agent said, ApiError HOST_OFFLINE if it cannot be reached."""
         try:
             return await method(request, timeout=seconds)
-        except grpc.aio.AioRpcError as error:
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
             raise self._failed(error) from error
 
     async def stream(
@@ -97,7 +97,7 @@ class Agent:
                 if piece is None:
                     return
                 yield piece
-        except grpc.aio.AioRpcError as error:
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
             raise self._failed(error) from error
         except TimeoutError as error:
             raise ApiError("HOST_OFFLINE", self.host) from error
@@ -158,7 +158,9 @@ class Agent:
         """Drop the channel; calls under way get `grace` seconds."""
         await self._channel.close(grace)
 
-    def _failed(self, error: grpc.aio.AioRpcError) -> XenhostError | ApiError:
+    def _failed(self, error: Exception) -> XenhostError | ApiError:
+        if not isinstance(error, grpc.aio.AioRpcError):  # we are being stopped
+            return ApiError("HOST_OFFLINE", self.host)
         told = error_of_call(error)
         if told is None:
             self._log.warning("an agent does not answer", host=self.host, code=error.code().name)
@@ -198,7 +200,6 @@ class Agents:
         self._dial: Final = dial
         self._agents: Final[dict[str, tuple[str, Agent]]] = {}
         """By the UUID of the host, with the session that it was made for."""
-        self._closing: Final[set[asyncio.Future[None]]] = set()
 
     def agent(self, host: Ref) -> Agent:
         """That of a host. Raises ApiError HOST_OFFLINE if it is lost, or named no way to reach it."""
@@ -207,9 +208,7 @@ class Agents:
             raise ApiError("HOST_OFFLINE", host)
         session, agent = self._agents.get(member.uuid, ("", None))
         if agent is None or session != member.session:
-            if agent is not None:
-                self._closing.add(closing := asyncio.ensure_future(agent.close(CALL_SECONDS)))
-                closing.add_done_callback(self._closing.discard)
+            # a new connection, at once and with certificates of today; who still works with the old one keeps it
             try:
                 channel = self._dial(member.endpoints[0])
             except ConfigError as error:
@@ -236,8 +235,6 @@ class Agents:
         for _, agent in self._agents.values():
             await agent.close()
         self._agents.clear()
-        for closing in tuple(self._closing):
-            closing.cancel()
 
 
 async def _ended(call: Any, error: Exception) -> grpc.aio.AioRpcError:

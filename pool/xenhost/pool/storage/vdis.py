@@ -93,7 +93,11 @@ class Vdis:
         request = vdi_service_pb2.DestroyVdiRequest(id=self._work.uuid(vdi))
         await self._tracking.withdraw(vdi)
         with self._work.doing(context, vdi, "destroy"):
-            await self._work.run(context, agent, agent.vdis.DestroyVdi, request)
+            try:
+                await self._work.run(context, agent, agent.vdis.DestroyVdi, request)
+            except HandleInvalid as error:
+                if error.values["class_name"] != "VDI":
+                    raise  # else it was destroyed before, and the pool did not come to know
 
         def gone(transaction: Transaction) -> None:
             for vbd in vbds:

@@ -82,10 +82,7 @@ class Advice:
                 appliances[transaction.get("VM", vm).one("appliance")] = None
                 self._renew(transaction, vm)
         for appliance in appliances:
-            if (record := transaction.find("VM_appliance", appliance)) is not None:
-                doing = doing_of(record)
-                words = tuple(w for w in _APPLIANCE if appliance_error(transaction, record, w, doing) is None)
-                transaction.set("VM_appliance", appliance, {"allowed_operations": words})
+            _renew_appliance(transaction, appliance)
 
     def _renew(self, transaction: Transaction, vm: Ref) -> None:
         """Those of a VM and its devices."""
@@ -103,6 +100,15 @@ class Advice:
         """When the daemon begins."""
         for vm in tuple(transaction.rows("VM")):
             self._renew(transaction, vm)
+        for appliance in tuple(transaction.rows("VM_appliance")):
+            _renew_appliance(transaction, appliance)
+
+
+def _renew_appliance(transaction: Transaction, appliance: Ref) -> None:
+    if (record := transaction.find("VM_appliance", appliance)) is not None:
+        doing = doing_of(record)
+        words = tuple(w for w in _APPLIANCE if appliance_error(transaction, record, w, doing) is None)
+        transaction.set("VM_appliance", appliance, {"allowed_operations": words})
 
 
 def _matters(change: Change) -> bool:

@@ -45,14 +45,13 @@ class SuspendImages:
         return image
 
     async def drop(self, context: Context, vm: Ref) -> None:
-        """Nobody goes on from it any more. One that cannot be destroyed now stays the VM's until the next time."""
+        """Nobody goes on from it any more, also if it cannot be destroyed: then a VDI stays that no VM has."""
         image = self._database.get("VM", vm).one("suspend_VDI")
         if image != NULL_REF and self._database.find("VDI", image) is not None:
             try:
                 await self._vdis.destroy(context, image)
             except (ApiError, XenhostError) as error:
                 self._log.warning("a suspend image stays", vm=vm, vdi=image, error=str(error))
-                return
         await self._database.change(lambda t: t.set("VM", vm, {"suspend_VDI": NULL_REF}))
 
     async def give_up(self, context: Context, vm: Ref) -> None:

@@ -204,3 +204,38 @@ async def test_work_that_is_attended_ends_when_its_task_is_cancelled_or_the_clie
             await waits[1]
         found = [pool.database.get("task", ref)["status"] for ref in refs]
         assert found == ["cancelled", "failure"]
+
+
+async def test_a_task_that_was_cancelled_before_its_work_came_stays_so(tmp_path: Path) -> None:
+    async with heart(tmp_path) as pool:
+        ref = pool.tasks.create(ROOT, "a")
+        await pool.call("task.cancel", ref)
+        with pytest.raises(ApiError, match="TASK_CANCELLED"):
+            await pool.tasks.attend(replace(ROOT, task=ref), "x", forever)
+        assert pool.database.get("task", ref)["status"] == "cancelled"
+
+
+async def test_one_thing_is_done_in_a_task(tmp_path: Path) -> None:
+    async with heart(tmp_path) as pool:
+        ref = pool.tasks.create(ROOT, "a")
+        first = asyncio.create_task(pool.tasks.attend(replace(ROOT, task=ref), "x", forever))
+        await asyncio.sleep(0)
+        with pytest.raises(ApiError, match="OPERATION_NOT_ALLOWED"):
+            await pool.tasks.attend(replace(ROOT, task=ref), "x", forever)
+        await pool.call("task.cancel", ref)
+        with pytest.raises(ApiError, match="TASK_CANCELLED"):
+            await first
+
+
+async def test_a_fault_in_one_task_ends_no_other(tmp_path: Path) -> None:
+    async def faulty(context: Context) -> Value:
+        raise ValueError("too big")
+
+    async with heart(tmp_path) as pool:
+        other = pool.tasks.start(ROOT, "other", forever)
+        ref = pool.tasks.start(ROOT, "faulty", faulty)
+        await pool.tasks.wait(ref)
+        record = pool.database.get("task", ref)
+        assert (record["status"], record["error_info"]) == ("failure", ("INTERNAL_ERROR", "ValueError: too big"))
+        assert pool.database.get("task", other)["status"] == "pending"
+        await pool.call("task.cancel", other)

@@ -155,3 +155,15 @@ def test_the_address_of_a_peer(peer: str, address: str) -> None:
 def _members(value: object) -> tuple[str, ...]:
     assert isinstance(value, tuple)
     return value
+
+
+def test_a_host_is_reached_where_it_is_managed(pool: Pool) -> None:
+    managed = network_pb2.HostNetwork(networks=WHOLE.networks, pifs=[physical("eth0", NET, "192.0.2.5/24")])
+    managed.pifs[0].management = True
+    pool.snapshot(managed)
+    told = host_service_pb2.Host(id="host", name="host", cpus=1)
+    pool.database.note(lambda t: put_host(Book(t, NULL_REF), told, "127.0.0.1", datetime.now(UTC)))
+    assert pool.database.get("host", pool.host)["address"] == "192.0.2.5"
+    pool.snapshot(WHOLE)
+    pool.database.note(lambda t: put_host(Book(t, NULL_REF), told, "127.0.0.1", datetime.now(UTC)))
+    assert pool.database.get("host", pool.host)["address"] == "127.0.0.1"

@@ -13,13 +13,15 @@ PRODUCT_VERSION = "8.3.0"
 
 
 def put_host(book: Book, told: host_service_pb2.Host, address: str, now: datetime) -> Ref:
-    """The host with its CPUs. It is enabled when it is seen for the first time; later that is an operator's choice."""
+    """The host with its CPUs. It is enabled when it is seen for the first time; later that is an operator's choice.
+
+    `address`: where it speaks from, which counts until it has a management interface.
+    """
     ref = book.put(
         "host",
         told.id,
         {
             "hostname": told.name,
-            "address": address,
             "API_version_major": API_VERSION[0],
             "API_version_minor": API_VERSION[1],
             "API_version_vendor": "xenhost",
@@ -31,6 +33,9 @@ def put_host(book: Book, told: host_service_pb2.Host, address: str, now: datetim
         },
         once={"name_label": told.name, "enabled": True, "edition": "free"},
     )
+    pifs = [book.get("PIF", pif) for pif in book.get("host", ref).refs("PIFs")]
+    managed = [pif["IP"] for pif in pifs if pif["management"] and pif["IP"]]
+    book.transaction.set("host", ref, {"address": managed[0] if managed else address})
     put_memory(book, ref, told.memory_total_bytes, told.memory_free_bytes, now)
     _put_cpus(book, ref, told, book.get("host", ref).refs("host_CPUs"))
     return ref

@@ -75,6 +75,8 @@ def put_pif(book: Book, told: network_pb2.Pif) -> Ref:
         },
         once={"other_config": text_map(told.other_config)},
     )
+    if told.management and ipv4:
+        book.transaction.set("host", book.host, {"address": str(ipv4.ip)})
     _put_snooping(book, ref)
     if status.HasField("metrics"):
         book.put_part("PIF_metrics", book.get("PIF", ref), "metrics", _metrics(status.metrics))

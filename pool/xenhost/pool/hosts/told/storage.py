@@ -133,6 +133,7 @@ def _believed(book: Book, sr: Ref, vdi: Ref) -> list[Ref]:
         return [book.host]
     vbds = [book.get("VBD", vbd) for vbd in book.get("VDI", vdi).refs("VBDs")] if vdi != NULL_REF else []
     open_at = [book.get("VM", vbd.one("VM")).one("resident_on") for vbd in vbds if vbd["currently_attached"]]
+    open_at = [host for host in open_at if host != NULL_REF]  # that of a suspended VM has it attached, and nowhere open
     return open_at or [host for host in hosts if _lives(book, host)][:1]
 
 
