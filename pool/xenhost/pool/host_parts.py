@@ -67,7 +67,7 @@ def register_host_parts(
         implementations.register_all(each.answers())
     busy, advice = Busy(database), Advice(database, implementations)
     live = Live(database, agents, busy, clock)
-    vdi_busy = Busy(database, "VDI")
+    vdi_busy = Busy(database, "VDI", busy)
     streams, vdi_work = VdiStreams(database, agents, tasks, vdi_busy), VdiWork(database, agents, tasks, vdi_busy)
     tracking, pbds = VdiTracking(database, vdi_work), Pbds(database, agents, tasks)
     making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, vdi_work, streams, tracking)

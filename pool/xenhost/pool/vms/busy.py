@@ -7,11 +7,17 @@ from typing import Final
 
 from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Ref, Value
 from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
 from xenhost.pool.vms.allowed import appliance_error, vm_error
+from xenhost.pool.vms.placement import vdis_of
 from xenhost.pool.vms.plugging import WORDS, plug_error
 
 _READS: Final = frozenset({"clone", "copy", "snapshot", "list_changed_blocks"})
 """Of a VDI, many at once."""
+_BOOTS: Final = frozenset({"start", "start_on", "resume", "resume_on"})
+"""Of a VM: its disks are opened."""
+_BESIDE_BOOTS: Final = frozenset({"mirror", "copy"})
+"""Of a VDI, what may be under way when a VM with it is started; its host has the last word."""
 
 
 @dataclass(eq=False, slots=True)
@@ -23,11 +29,11 @@ class _Doing:
 class Busy:
     """Shared by all who change objects of a class. It is shown as their current operations."""
 
-    def __init__(self, database: Database, cls: str = "VM") -> None:
-        """`cls`: VM, VM_appliance, VBD, VIF or VDI."""
+    def __init__(self, database: Database, cls: str = "VM", beside: "Busy | None" = None) -> None:
+        """`cls`: VM, VM_appliance, VBD, VIF or VDI. With `beside`, what each of them does hinders the other."""
         self._database: Final = database
         self._cls: Final = cls
-        self._doing: Final[dict[Ref, list[_Doing]]] = {}
+        self._doing: Final[dict[Ref, list[_Doing]]] = {} if beside is None else beside._doing
 
     @contextmanager
     def doing(self, context: Context, ref: Ref, word: str) -> Iterator[None]:
@@ -54,10 +60,12 @@ class Busy:
 
     def check(self, ref: Ref, word: str) -> None:
         """Could it be begun now? Raises ApiError: why not."""
-        doing = [(each.task, each.word) for each in self._doing.get(ref, ())]
+        doing = self._under_way(ref)
         record, error = self._database.get(self._cls, ref), None
         if self._cls == "VM":
             error = vm_error(self._database, record, word, doing, strict=False)
+            if error is None and word in _BOOTS:
+                error = self._busy_disk(record)
         elif self._cls == "VM_appliance":
             error = appliance_error(self._database, record, word, doing)
         else:
@@ -66,11 +74,30 @@ class Busy:
                     error = ApiError("OTHER_OPERATION_IN_PROGRESS", self._cls, ref, other, task)
             if error is None and self._cls in WORDS:
                 error = plug_error(self._database, record, word)
+            if error is None and self._cls == "VDI":
+                error = self._booting(record)
         if error is not None:
             raise error
+
+    def _busy_disk(self, vm: Record) -> ApiError | None:
+        for vdi in vdis_of(self._database, vm):
+            for task, word in self._under_way(vdi):
+                if word not in _BESIDE_BOOTS:
+                    return ApiError("OTHER_OPERATION_IN_PROGRESS", "VDI", vdi, word, task)
+        return None
+
+    def _booting(self, vdi: Record) -> ApiError | None:
+        for vbd in vdi.refs("VBDs"):
+            for task, word in self._under_way(self._database.get("VBD", vbd).one("VM")):
+                if word in _BOOTS:
+                    return ApiError("OTHER_OPERATION_IN_PROGRESS", "VDI", vdi.ref, word, task)
+        return None
+
+    def _under_way(self, ref: Ref) -> list[tuple[str, str]]:
+        return [(each.task, each.word) for each in self._doing.get(ref, ())]
 
     def _show(self, ref: Ref) -> None:
         if self._database.find(self._cls, ref) is None:
             return  # destroyed meanwhile
-        shown: dict[str, Value] = {each.task: each.word for each in self._doing.get(ref, ()) if each.task != NULL_REF}
+        shown: dict[str, Value] = {each.task: each.word for each in self._doing.get(ref, ())}
         self._database.note(lambda t: t.set(self._cls, ref, {"current_operations": FrozenMap(shown)}))
