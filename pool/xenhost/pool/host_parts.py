@@ -62,10 +62,10 @@ def register_host_parts(
     implementations: Implementations, database: Database, agents: Agents, tasks: Tasks, clock: Clock
 ) -> HostParts:
     """VMs, their devices, storage, networks and metrics."""
-    networks = networking(database, agents, clock)
+    busy, advice = Busy(database), Advice(database, implementations)
+    networks = networking(database, agents, clock, busy)
     for each in (*administration(database, agents, clock), *networks.parts):
         implementations.register_all(each.answers())
-    busy, advice = Busy(database), Advice(database, implementations)
     live = Live(database, agents, busy, clock)
     vdi_busy = Busy(database, "VDI", busy)
     streams, vdi_work = VdiStreams(database, agents, tasks, vdi_busy), VdiWork(database, agents, tasks, vdi_busy)

@@ -1,5 +1,6 @@
 """VIFs through the Management API, on an agent with a simulated host: what may be changed of them, plugged or not."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from component.pool.test_networks import network, pif
 from component.pool.test_vms import RECORD, vif_record
 from xenhost.core.devices import GuestIp, Vif, VifLocking
 from xenhost.core.ids import DomId
+from xenhost.drivers.sim.config import Delays
 from xenhost.pool.call import FrozenMap, Ref
 
 
@@ -190,3 +192,30 @@ async def test_a_guest_is_given_no_address_that_its_locked_vif_may_not_use(maste
     await master.call("VIF.add_ipv4_allowed", vif, "192.0.2.5")
     await master.call("VIF.configure_ipv4", vif, "Static", "192.0.2.5/24", "")
     assert await master.call("VIF.get_ipv4_addresses", vif) == ("192.0.2.5/24",)
+
+
+async def test_changes_at_the_same_time_are_all_made(master: Master, agent: HostAgent, vm: Ref) -> None:
+    vif = await plugged(master, vm)
+    addresses = [f"192.0.2.{number}" for number in range(1, 6)]
+    await asyncio.gather(*(master.call("VIF.add_ipv4_allowed", vif, each) for each in addresses))
+    assert set(await master.call("VIF.get_ipv4_allowed", vif)) == set(own(agent).ipv4_allowed) == set(addresses)
+    await asyncio.gather(
+        *(master.call("VIF.add_trunks", vif, tag) for tag in (7, 8)),
+        *(master.call("VIF.remove_ipv4_allowed", vif, each) for each in addresses[1:]),
+    )
+    assert (own(agent).ipv4_allowed, own(agent).trunks) == ((addresses[0],), (7, 8))
+
+
+async def test_a_vif_does_not_change_while_its_vm_is_being_started(master: Master, tmp_path: Path) -> None:
+    async with reporting(tmp_path, master, Delays(build=1.0)) as agent:
+        vm = await master.ref("VM.create", RECORD)
+        vif = await card(master, vm)
+        task = await master.ref("Async.VM.start", vm, False, False)
+        await master.until(lambda: master.database.get("VM", vm)["current_operations"])
+        code = "OTHER_OPERATION_IN_PROGRESS"
+        busy = [code, "VM", vm, "start", task]
+        assert await master.refused(code, "VIF.set_locking_mode", vif, "disabled") == busy
+        assert await master.refused(code, "VIF.add_ipv4_allowed", vif, "192.0.2.5") == busy
+        await master.until(lambda: not master.database.get("VM", vm)["current_operations"])
+        await master.call("VIF.set_locking_mode", vif, "disabled")
+        assert own(agent).locking is VifLocking.DISABLED

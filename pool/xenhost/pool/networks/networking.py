@@ -20,6 +20,7 @@ from xenhost.pool.networks.sriovs import Sriovs
 from xenhost.pool.networks.tunnels import Tunnels
 from xenhost.pool.networks.vifs import Vifs
 from xenhost.pool.networks.vlans import Vlans
+from xenhost.pool.vms.busy import Busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class Networking:
     keeper: NetworkKeeper
 
 
-def networking(database: Database, agents: Agents, clock: Clock) -> Networking:
-    """All of it."""
+def networking(database: Database, agents: Agents, clock: Clock, busy: Busy) -> Networking:
+    """All of it. `busy`: what is being done to VMs."""
     keeper = NetworkKeeper(database, agents, clock)
     parts = (
         Networks(database, agents),
@@ -44,7 +45,7 @@ def networking(database: Database, agents: Agents, clock: Clock) -> Networking:
         Bonds(database, agents),
         Tunnels(database, agents),
         Sriovs(database, agents),
-        Vifs(database, agents),
+        Vifs(database, agents, busy),
         Management(database, agents),
     )
     return Networking(parts, keeper)

@@ -1,7 +1,9 @@
 """VIFs: what they may send, which addresses their guests are given, to which network they go; also while plugged."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -16,6 +18,7 @@ from xenhost.pool.hosts.told.network import NO_VLAN
 from xenhost.pool.hosts.told.vm import put_vm
 from xenhost.pool.networks.addresses import checked_address, checked_allowed, checked_interface
 from xenhost.pool.networks.work import NetworkWork
+from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.spec import vif_spec
 
 MAX_ALLOWED: Final = 256
@@ -26,11 +29,14 @@ _VERSIONS: Final = {"ipv4": 4, "ipv6": 6}
 
 
 class Vifs:
-    """Answers the messages that change a VIF. A plugged one changes first, so its record says what is so."""
+    """Answers the messages that change a VIF, one after another. A plugged one changes first: its record is so."""
 
-    def __init__(self, database: Database, agents: Agents) -> None:
+    def __init__(self, database: Database, agents: Agents, busy: Busy) -> None:
         self._database: Final = database
         self._agents: Final = agents
+        self._busy: Final = busy
+        self._locks: Final[WeakValueDictionary[Ref, asyncio.Lock]] = WeakValueDictionary()
+        """By VIF, while somebody changes it, or waits."""
         self._work: Final = NetworkWork(database, agents)
 
     def answers(self) -> Mapping[str, Implementation]:
@@ -49,7 +55,16 @@ class Vifs:
                 f"VIF.remove_{family}_allowed": self._remover(family),
                 f"VIF.configure_{family}": self._configurer(family),
             }
-        return found
+        return {method: self._one_by_one(answer) for method, answer in found.items()}
+
+    def _one_by_one(self, answer: Implementation) -> Implementation:
+        """What it reads of the VIF is so until it has written."""
+
+        async def alone(context: Context, vif: Ref, *more: Any) -> None:
+            async with self._locks.setdefault(vif, asyncio.Lock()):
+                await answer(context, vif, *more)
+
+        return alone
 
     async def set_locking_mode(self, context: Context, vif: Ref, mode: str) -> None:
         """What it may send. Raises ApiError OPERATION_NOT_ALLOWED: an SDN controller has rules of its own."""
@@ -132,7 +147,8 @@ class Vifs:
         await self._change(vif, {field: kept}, field)
 
     async def _change(self, vif: Ref, fields: Mapping[str, Value], path: str) -> None:
-        """`path` is what the agent calls it. Raises XenhostError, ApiError."""
+        """`path` is what the agent calls it. Raises XenhostError, ApiError: also OTHER_OPERATION_IN_PROGRESS."""
+        self._busy.check_settled(self._database.get("VIF", vif).one("VM"))
         agent, now = self._active(vif), vm_pb2.Vm()
         if agent is not None:
             record = self._database.get("VIF", vif)

@@ -16,6 +16,8 @@ _READS: Final = frozenset({"clone", "copy", "snapshot", "list_changed_blocks"})
 """Of a VDI, many at once."""
 _BOOTS: Final = frozenset({"start", "start_on", "resume", "resume_on"})
 """Of a VM: its disks are opened."""
+_BEGINS: Final = _BOOTS | {"clean_reboot", "hard_reboot"}
+"""Of a VM: a domain is made of what its records said."""
 _BESIDE_BOOTS: Final = frozenset({"mirror", "copy"})
 """Of a VDI, what may be under way when a VM with it is started; its host has the last word."""
 
@@ -78,6 +80,12 @@ class Busy:
                 error = self._booting(record)
         if error is not None:
             raise error
+
+    def check_settled(self, vm: Ref) -> None:
+        """No domain is made now of what its records said. Raises ApiError OTHER_OPERATION_IN_PROGRESS."""
+        for task, word in self._under_way(vm):
+            if word in _BEGINS:
+                raise ApiError("OTHER_OPERATION_IN_PROGRESS", "VM", vm, word, task)
 
     def _busy_disk(self, vm: Record) -> ApiError | None:
         for vdi in vdis_of(self._database, vm):
