@@ -5,7 +5,8 @@ from typing import Final
 
 OURS: Final = "# by xenhost: "
 """Before a line of the distribution's that is not wanted now."""
-_MARK: Final = "iburst # by xenhost"
+_MARK: Final = "# by xenhost"
+"""On a line before each of ours: chrony takes no comment behind a directive."""
 _STATES: Final = {
     "*": "synced",
     "+": "combined",
@@ -19,17 +20,24 @@ _STATES: Final = {
 
 def chrony_conf(text: str, servers: Sequence[str]) -> str:
     """chrony.conf with these servers instead of the distribution's; without any, with the distribution's again."""
-    lines = [line for line in text.splitlines() if not line.endswith(_MARK)]
+    old = text.splitlines()
+    lines = [line for before, line in zip(("", *old), old, strict=False) if not _is_ours(before, line)]
     lines = [line.removeprefix(OURS) for line in lines]
     if servers:
         lines = [f"{OURS}{line}" if line.split()[:1] in (["pool"], ["server"]) else line for line in lines]
-        lines += (f"server {server} {_MARK}" for server in servers)
+        for server in servers:
+            lines += (_MARK, f"server {server} iburst")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _is_ours(before: str, line: str) -> bool:
+    """A mark, also one behind a server, or the server below a mark."""
+    return line.endswith(_MARK) or (before == _MARK and line.startswith("server "))
 
 
 def timesyncd_conf(servers: Sequence[str]) -> str:
     """A file for timesyncd.conf.d: these servers, and no others."""
-    return f"# by xenhost\n[Time]\nNTP=\nNTP={' '.join(servers)}\nFallbackNTP=\n"
+    return f"{_MARK}\n[Time]\nNTP=\nNTP={' '.join(servers)}\nFallbackNTP=\n"
 
 
 def chrony_servers(untrusted_text: str) -> Mapping[str, str]:

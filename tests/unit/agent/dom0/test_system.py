@@ -201,10 +201,19 @@ async def test_a_report_holds_what_programs_say_and_what_could_not_be_had(
     assert await machine.report("nothing") == {}
 
 
+def test_a_line_of_chronys_holds_a_directive_or_a_comment() -> None:
+    lines = chrony_conf(DEBIAN, ["a", "b"]).splitlines()
+    assert lines[-4:] == ["# by xenhost", "server a iburst", "# by xenhost", "server b iburst"]
+    assert all("#" not in line for line in lines if not line.startswith("#"))
+
+
 def test_what_chrony_is_told_can_be_told_again() -> None:
     once = chrony_conf(DEBIAN, ["a"])
     assert chrony_conf(once, ["a"]) == once
     assert chrony_conf(chrony_conf(once, ["b", "c"]), []) == DEBIAN
+    ended = once.removesuffix("server a iburst\n")
+    assert chrony_conf(f"{ended}port 1\n", []) == f"{DEBIAN}port 1\n", "only a server goes with its mark"
+    assert chrony_conf(DEBIAN + "server a iburst # by xenhost\n", []) == DEBIAN, "as it was written before"
     assert chrony_servers("nonsense\n^,~,a,1\n#,*,local,0\n^,!,b,1\n") == {"a": "variable", "b": "unknown"}
 
 
