@@ -151,11 +151,14 @@ async def test_the_record_of_a_lost_host_goes_with_what_was_its_own(tmp_path: Pa
         await master.call("VM.start", vm, False, False)
     host = master.only("host").ref
     await master.until(lambda: not master.only("host_metrics")["live"])
+    dump: dict[str, Value] = {"host": host, "filename": "20261122-181500-UTC"}
+    await master.database.change(lambda t: t.create("host_crashdump", dump))
     await master.refused("HOST_HAS_RESIDENT_VMS", "host.destroy", host)
     await master.call("host.declare_dead", host)
     assert await master.call("VM.get_power_state", vm) == "Halted"
     await master.call("host.destroy", host)
-    assert [len(master.database.rows(cls)) for cls in ("host", "PIF", "PBD", "host_cpu", "host_metrics")] == [0] * 5
+    classes = ("host", "PIF", "PBD", "host_cpu", "host_metrics", "host_crashdump")
+    assert [len(master.database.rows(cls)) for cls in classes] == [0] * 6
 
 
 async def test_a_host_that_was_destroyed_comes_back_as_a_new_one(tmp_path: Path, master: Master) -> None:

@@ -116,6 +116,8 @@ def _destroy(transaction: Transaction, host: Ref) -> None:
             drop(book, uuid)
     for cpu in record.refs("host_CPUs"):
         transaction.delete("host_cpu", cpu)
+    for dump in record.refs("crashdumps"):
+        transaction.delete("host_crashdump", dump)
     if record["metrics"] != NULL_REF:
         transaction.delete("host_metrics", record.one("metrics"))
     transaction.delete("host", host)
