@@ -229,6 +229,8 @@ async def test_authorities_are_installed_by_name_and_survive(tmp_path: Path) -> 
         ]
         assert await found.call("pool.certificate_list") == ("x.pem",)
         (tmp_path / "state/trust/ca/y.pem").write_text(ca.pem)
+        for foreign in (".y.pem.part", "y z.pem", "ä.pem"):
+            (tmp_path / "state/trust/ca" / foreign).write_text("nonsense")
         await found.call("pool.certificate_sync")
         assert sorted(await found.call("pool.certificate_list")) == ["x.pem", "y.pem"]
     async with pool(tmp_path) as found:
@@ -266,6 +268,15 @@ async def test_certificates_are_trusted_for_a_purpose(tmp_path: Path) -> None:
         assert list((tmp_path / "state/trust/trusted").iterdir()) == []
 
 
+async def test_a_trusted_certificate_that_cannot_be_kept_has_no_record(tmp_path: Path) -> None:
+    async with pool(tmp_path) as found:
+        (tmp_path / "state/trust").mkdir(exist_ok=True)
+        (tmp_path / "state/trust/trusted").write_text("no folder")
+        error = await found.refused("pool.install_trusted_certificate", found.ref, True, issue("ca").pem, [])
+        assert error[0] == "INTERNAL_ERROR"
+        assert found.records("ca") == []
+
+
 async def test_a_test_post_verifies_by_what_was_installed(tmp_path: Path) -> None:
     ca = issue("ca", OTHER)
     server, folder = issue("localhost", by=ca), tmp_path / "server"
@@ -298,6 +309,17 @@ async def test_a_test_post_verifies_by_what_was_installed(tmp_path: Path) -> Non
         .decode()
     )
     async with listening, pool(tmp_path) as found:
+        error = await found.refused("pool.send_test_post", "localhost", port, "body")
+        assert error[0] == "SSL_VERIFY_ERROR"
+        install = "pool.install_trusted_certificate"
+        await found.call(install, found.ref, True, ca.pem, ["licensing"])
+        await found.call(install, found.ref, False, ca.pem, ["licensing"])
+        error = await found.refused("pool.send_test_post", "localhost", port, "body")
+        assert error[0] == "SSL_VERIFY_ERROR", "what is trusted for something else, or pinned"
+        await found.call(install, found.ref, True, ca.pem, [])
+        assert await found.call("pool.send_test_post", "localhost", port, "body") == "yes"
+        (general,) = (row for row in found.records("ca") if not row["purpose"])
+        await found.call("pool.uninstall_trusted_certificate", found.ref, general.ref)
         error = await found.refused("pool.send_test_post", "localhost", port, "body")
         assert error[0] == "SSL_VERIFY_ERROR"
         await found.call("pool.install_ca_certificate", "ca.pem", ca.pem)

@@ -47,9 +47,9 @@ class TrustStore:
         path.unlink(missing_ok=True)
 
     def names(self, kind: Kind) -> list[str]:
-        """All there are."""
+        """All there are. What else lies in the folder is left alone."""
         folder = self._folder / kind
-        return sorted(path.name for path in folder.glob("*.pem")) if folder.is_dir() else []
+        return sorted(path.name for path in folder.iterdir() if _NAME.fullmatch(path.name)) if folder.is_dir() else []
 
     def content(self, kind: Kind, name: str) -> str:
         """Of one. Raises ApiError …_DOES_NOT_EXIST."""

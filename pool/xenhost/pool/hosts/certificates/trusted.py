@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
+from uuid import uuid4
 
 from cryptography import x509
 
@@ -50,8 +51,14 @@ class TrustedCertificates:
         }
 
     async def tls(self) -> ssl.SSLContext:
-        """For calls over HTTPS: the system's authorities and the pool's; revoked certificates if lists are there."""
-        return await asyncio.to_thread(self._context)
+        """For calls over HTTPS: the system's authorities and the pool's; revoked certificates if lists are there.
+
+        Trusted authorities are among them unless they are for some purposes only.
+        """
+        rows = self._database.rows("Certificate").values()
+        general = (row for row in rows if (row["type"], row["name"], row["purpose"]) == ("ca", "", ()))
+        trusted = frozenset(f"{row['uuid']}.pem" for row in general)
+        return await asyncio.to_thread(self._context, trusted)
 
     async def _install_ca(self, context: Context, name: str, cert: str) -> None:
         """Raises ApiError CA_CERTIFICATE_…, CERTIFICATE_NAME_INVALID, CERTIFICATE_ALREADY_EXISTS."""
@@ -110,9 +117,9 @@ class TrustedCertificates:
                 assert isinstance(theirs, tuple)
                 if same and (set(theirs) == set(purpose) or set(theirs) & set(purpose)):
                     raise ApiError("TRUSTED_CERTIFICATE_ALREADY_EXISTS", str(row["fingerprint_sha256"]))
-            ref = await self._create(fields)
-            name = f"{self._database.get('Certificate', ref)['uuid']}.pem"
-            await asyncio.to_thread(self._store.install, Kind.TRUSTED, name, pem.pem_of(certificate))
+            uuid = str(uuid4())
+            await asyncio.to_thread(self._store.install, Kind.TRUSTED, f"{uuid}.pem", pem.pem_of(certificate))
+            await self._create({**fields, "uuid": uuid})
 
     async def _uninstall_trusted(self, context: Context, pool: Ref, certificate: Ref) -> None:
         """Raises ApiError NOT_TRUSTED_CERTIFICATE."""
@@ -139,10 +146,12 @@ class TrustedCertificates:
         except OSError as error:
             raise ApiError("TLS_CONNECTION_FAILED", host, str(port)) from error
 
-    def _context(self) -> ssl.SSLContext:
+    def _context(self, trusted: frozenset[str]) -> ssl.SSLContext:
         made = ssl.create_default_context()
         for name in self._store.names(Kind.CA):
             made.load_verify_locations(cadata=self._store.content(Kind.CA, name))
+        for name in trusted.intersection(self._store.names(Kind.TRUSTED)):
+            made.load_verify_locations(cadata=self._store.content(Kind.TRUSTED, name))
         for name in (revoked := self._store.names(Kind.CRL)):
             made.load_verify_locations(cafile=str(self._store.path(Kind.CRL, name)))
         if revoked:
