@@ -9,6 +9,7 @@ from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.administration import administration
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.answers import HostAnswers
+from xenhost.pool.hosts.ssh import HostSsh
 from xenhost.pool.metrics.sources import DataSources
 from xenhost.pool.networks.keeper import NetworkKeeper
 from xenhost.pool.networks.networking import networking
@@ -49,6 +50,7 @@ class HostParts:
     busy: Busy
     making: VmMaking
     networks: NetworkKeeper
+    ssh: HostSsh
 
 
 def register_schedules(implementations: Implementations, database: Database, tasks: Tasks, clock: Clock) -> Scheduler:
@@ -71,7 +73,7 @@ def register_host_parts(
     streams, vdi_work = VdiStreams(database, agents, tasks, vdi_busy), VdiWork(database, agents, tasks, vdi_busy)
     tracking, pbds = VdiTracking(database, vdi_work), Pbds(database, agents, tasks)
     making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, vdi_work, streams, tracking)
-    images = SuspendImages(database, agents, vdis)
+    images, ssh = SuspendImages(database, agents, vdis), HostSsh(database, agents, clock)
     power = VmPower(database, agents, tasks, busy, clock, images)
     for part in (
         making,
@@ -95,9 +97,10 @@ def register_host_parts(
         pbds,
         Srs(database, agents, tasks, pbds),
         HostAnswers(database, agents),
+        ssh,
         DataSources(database, agents),
     ):
         implementations.register_all(part.answers())
     database.follow(overhead.follow)
     advice.begin()
-    return HostParts(streams, tracking, busy, making, networks.keeper)
+    return HostParts(streams, tracking, busy, making, networks.keeper, ssh)

@@ -29,7 +29,6 @@ from xenhost.pool.hosts.dial import dialler
 from xenhost.pool.hosts.hosts import Hosts
 from xenhost.pool.hosts.link import listen
 from xenhost.pool.hosts.served import register_listener, register_served
-from xenhost.pool.hosts.ssh import HostSsh
 from xenhost.pool.implementations import register_engine, register_records
 from xenhost.pool.metrics.handlers import MetricsHandlers
 from xenhost.pool.model.catalogue import MODEL
@@ -121,7 +120,7 @@ async def running(
         background = [
             asyncio.create_task(hosts.watch(), name="leases"),
             asyncio.create_task(database.watch(), name="database"),
-            asyncio.create_task(HostSsh(database, agents, clock).watch(), name="ssh"),
+            asyncio.create_task(parts.ssh.watch(), name="ssh"),
             asyncio.create_task(served.run(), name="returned hosts"),
             asyncio.create_task(parts.networks.run(), name="networks"),
             asyncio.create_task(scheduler.run(), name="schedules"),

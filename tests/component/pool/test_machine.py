@@ -16,9 +16,7 @@ from xenhost.agent.dom0.machine import Cstate, NtpMode, Stop
 from xenhost.agent.dom0.simulated import SimulatedMachine
 from xenhost.pool.call import Context, Ref, Value
 from xenhost.pool.hosts import ssh as ssh_module
-from xenhost.pool.hosts.ssh import HostSsh
 from xenhost.system import xmlrpc
-from xenhost.system.clock import SystemClock
 
 
 @pytest.fixture
@@ -171,7 +169,7 @@ async def test_ssh_opens_for_a_while_and_closes_by_itself(
     assert machine(agent).settings["ssh"] is True
     await master.call("host.set_ssh_enabled_timeout", host, 1)
     monkeypatch.setattr(ssh_module, "LOOK_SECONDS", 0.2)
-    watching = asyncio.create_task(HostSsh(master.database, master.agents, SystemClock()).watch())
+    watching = asyncio.create_task(master.parts.ssh.watch())
     await master.until(lambda: not master.only("host")["ssh_enabled"])
     watching.cancel()
     assert machine(agent).settings["ssh"] is False
@@ -187,6 +185,33 @@ async def test_ssh_opens_for_a_while_and_closes_by_itself(
     await master.call("pool.set_console_idle_timeout", pool, 300)
     assert machine(agent).settings["console_timeout"] == 300
     assert await master.call("host.get_console_idle_timeout", host) == 300
+
+
+async def test_ssh_that_is_opened_again_when_its_time_is_over_stays_open(
+    master: Master, agent: HostAgent, host: Ref, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, go, set_ssh = asyncio.Event(), asyncio.Event(), machine(agent).set_ssh
+
+    async def slow(on: bool) -> None:
+        await set_ssh(on)
+        if on:
+            opened.set()
+            await go.wait()
+
+    monkeypatch.setattr(machine(agent), "set_ssh", slow)
+    monkeypatch.setattr(ssh_module, "LOOK_SECONDS", 0.05)
+    over: dict[str, Value] = {"ssh_enabled": True, "ssh_expiry": datetime.now(UTC) - timedelta(seconds=1)}
+    enabling = asyncio.create_task(master.call("host.enable_ssh", host))
+    await opened.wait()
+    await master.database.change(lambda t: t.set("host", host, over))
+    watching = asyncio.create_task(master.parts.ssh.watch())
+    await asyncio.sleep(0.5)
+    go.set()
+    await enabling
+    await asyncio.sleep(0.2)
+    watching.cancel()
+    assert master.only("host")["ssh_enabled"] is True
+    assert machine(agent).settings["ssh"] is True
 
 
 async def test_only_a_disabled_and_empty_host_is_stopped(master: Master, agent: HostAgent, host: Ref) -> None:

@@ -15,7 +15,6 @@ from xenhost.pool.hosts.plugins import HostPlugins
 from xenhost.pool.hosts.pool_services import PoolServices
 from xenhost.pool.hosts.pool_settings import PoolSettings
 from xenhost.pool.hosts.power import HostPower
-from xenhost.pool.hosts.ssh import HostSsh
 from xenhost.pool.hosts.trust_settings import TrustSettings
 from xenhost.pool.hosts.updates import PoolUpdates
 
@@ -37,7 +36,6 @@ def administration(database: Database, agents: Agents, clock: Clock) -> Sequence
         HostMachine(database, agents),
         HostPlugins(database, agents),
         HostPower(database, agents, settings),
-        HostSsh(database, agents, clock),
         Pcis(database),
         PoolServices(database, agents),
         PoolSettings(database, clock),

@@ -1,5 +1,7 @@
 """Who may log in to hosts by SSH and for how long, and when idle shells end; for one host, or for all."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -27,6 +29,8 @@ class HostSsh:
         self._database: Final = database
         self._agents: Final = agents
         self._clock: Final = clock
+        self._locks: Final[defaultdict[Ref, asyncio.Lock]] = defaultdict(asyncio.Lock)
+        """Of a host: its record says what its agent was told last."""
         self._log: Final = structlog.get_logger("xenpoold.ssh")
 
     def answers(self) -> Mapping[str, Implementation]:
@@ -48,24 +52,26 @@ class HostSsh:
 
     async def enable(self, context: Context, host: Ref) -> None:
         """For as long as its timeout says."""
-        await self._configure(host, pb.ConfigureHostRequest(ssh=True))
-        seconds = self._database.get("host", host)["ssh_enabled_timeout"]
-        assert isinstance(seconds, int)
-        await self._set(host, {"ssh_enabled": True, "ssh_auto_mode": False, "ssh_expiry": self._expiry(seconds)})
+        async with self._locks[host]:
+            await self._configure(host, pb.ConfigureHostRequest(ssh=True))
+            seconds = self._database.get("host", host)["ssh_enabled_timeout"]
+            assert isinstance(seconds, int)
+            await self._set(host, {"ssh_enabled": True, "ssh_auto_mode": False, "ssh_expiry": self._expiry(seconds)})
 
     async def disable(self, context: Context, host: Ref) -> None:
         """Those who are in stay in."""
-        await self._configure(host, pb.ConfigureHostRequest(ssh=False))
-        await self._set(host, {"ssh_enabled": False, "ssh_expiry": self._now()})
+        async with self._locks[host]:
+            await self._close(host)
 
     async def set_timeout(self, context: Context, host: Ref, value: int) -> None:
         """Of the next time that it is enabled, and from now on if it is. Raises ApiError INVALID_VALUE."""
         if not 0 <= value <= MAX_TIMEOUT:
             raise ApiError("INVALID_VALUE", "ssh_enabled_timeout", str(value))
-        fields: dict[str, Value] = {"ssh_enabled_timeout": value}
-        if self._database.get("host", host)["ssh_enabled"]:
-            fields["ssh_expiry"] = self._expiry(value)
-        await self._set(host, fields)
+        async with self._locks[host]:
+            fields: dict[str, Value] = {"ssh_enabled_timeout": value}
+            if self._database.get("host", host)["ssh_enabled"]:
+                fields["ssh_expiry"] = self._expiry(value)
+            await self._set(host, fields)
 
     async def set_console_timeout(self, context: Context, host: Ref, value: int) -> None:
         """Raises ApiError INVALID_VALUE."""
@@ -84,24 +90,42 @@ class HostSsh:
         """Until cancelled: SSH that was opened for a while is closed when that is over, once the host is there."""
         while True:
             await self._clock.sleep(LOOK_SECONDS)
-            for host, record in tuple(self._database.rows("host").items()):
-                expiry = record["ssh_expiry"]
-                assert isinstance(expiry, datetime)
-                if record["ssh_enabled"] and _EPOCH < expiry <= self._now() and self._agents.alive(host):
-                    try:
-                        await self.disable(Context(), host)
-                    except (XenhostError, ApiError) as error:
-                        self._log.warning("SSH cannot be closed", host=host, error=str(error))
+            await asyncio.gather(*(self._close_over(host) for host in self._database.rows("host") if self._over(host)))
+
+    async def _close_over(self, host: Ref) -> None:
+        async with self._locks[host]:
+            if not self._over(host):  # somebody has opened it again meanwhile
+                return
+            try:
+                await self._close(host)
+            except (XenhostError, ApiError) as error:
+                self._log.warning("SSH cannot be closed", host=host, error=str(error))
+
+    def _over(self, host: Ref) -> bool:
+        """Its time is, and it can be told."""
+        record = self._database.rows("host").get(host)
+        if record is None:
+            return False
+        expiry = record["ssh_expiry"]
+        assert isinstance(expiry, datetime)
+        return bool(record["ssh_enabled"]) and _EPOCH < expiry <= self._now() and self._agents.alive(host)
+
+    async def _close(self, host: Ref) -> None:
+        await self._configure(host, pb.ConfigureHostRequest(ssh=False))
+        await self._set(host, {"ssh_enabled": False, "ssh_expiry": self._now()})
 
     def _everywhere(self, act: Callable[..., Awaitable[None]], code: str) -> Implementation:
         async def for_all(context: Context, pool: Ref, *params: Value) -> None:
-            failed: list[str] = []
-            for host in tuple(self._database.rows("host")):
+            async def fails(host: Ref) -> bool:
                 try:
                     await act(context, host, *params)
                 except (XenhostError, ApiError) as error:
                     self._log.warning("a host was left out", host=host, error=str(error))
-                    failed.append(host)
+                    return True
+                return False
+
+            hosts = tuple(self._database.rows("host"))
+            failed = [host for host, bad in zip(hosts, await asyncio.gather(*map(fails, hosts)), strict=True) if bad]
             if failed:
                 raise ApiError(code, *failed)
 
