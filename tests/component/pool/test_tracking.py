@@ -1,5 +1,6 @@
 """Changed blocks, and VDIs that are served over NBD."""
 
+import asyncio
 import base64
 import shutil
 from pathlib import Path
@@ -79,6 +80,23 @@ async def test_a_vdi_is_served_until_the_session_ends_or_it_is_destroyed(
     await master.call("VDI.get_nbd_info", vdi)
     await master.call("VDI.destroy", vdi)
     await master.until(lambda: not agent.storage.exports())
+
+
+@pytest.mark.skipif(shutil.which("qemu-storage-daemon") is None, reason="needs qemu-storage-daemon")
+async def test_a_vdi_is_not_served_to_a_session_that_ends_while_its_host_begins(
+    master: Master, agent: HostAgent, tmp_path: Path
+) -> None:
+    vdi, nbd = await disk(master, await sr(master, tmp_path / "sr")), await network(master)
+    await master.call("network.add_purpose", nbd, "nbd")
+    asking = asyncio.create_task(master.refused("OPERATION_NOT_ALLOWED", "VDI.get_nbd_info", vdi))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not agent.storage.exports()
+    master.parts.tracking.session_ended(master.root.session)
+    await asking
+    await master.until(lambda: not agent.storage.exports())
+    assert await master.call("VDI.get_nbd_info", vdi), "asked for again"
+    assert agent.storage.exports()
 
 
 async def test_what_holds_no_data_or_is_written_is_not_served(master: Master, agent: HostAgent, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from xenhost.core.errors import XenhostError
 from xenhost.pool.call import ApiError, Context, FrozenMap, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
+from xenhost.pool.hosts.agent import Agent
 from xenhost.pool.storage.vdi_work import VdiWork
 
 MAX_BITMAP: Final = 64 << 20
@@ -34,7 +35,8 @@ class VdiTracking:
     """Answers their messages.
 
     An agent serves a VDI from the moment that somebody asks for it until the last session that has asked has ended, or
-    the VDI, or its data, are destroyed.
+    the VDI, or its data, are destroyed. The master remembers this in memory only: what was served before it was started
+    again, its host serves on until the VDI is asked for and given up once more: agents do not tell what they serve.
     """
 
     def __init__(self, database: Database, work: VdiWork) -> None:
@@ -99,7 +101,7 @@ class VdiTracking:
     async def nbd_info(self, context: Context, vdi: Ref) -> Value:
         """Where it can be read: at each address that its host has in networks whose purpose that is.
 
-        Raises ApiError VDI_INCOMPATIBLE_TYPE, VDI_IN_USE if a VM writes it.
+        Raises ApiError VDI_INCOMPATIBLE_TYPE, VDI_IN_USE if a VM writes it, OPERATION_NOT_ALLOWED if the session ends.
         """
         record = self._database.get("VDI", vdi)
         if record["type"] == "cbt_metadata":
@@ -111,8 +113,7 @@ class VdiTracking:
         addresses = self._addresses(agent.host)
         if not addresses:
             return ()
-        served = await agent.call(agent.vdis.ExportNbd, vdi_service_pb2.ExportNbdRequest(id=self._work.uuid(vdi)))
-        self._served.setdefault(vdi, _Served(agent.host, str(record["uuid"]))).sessions.add(context.session)
+        served = await self._export(agent, vdi, context.session)
         info: dict[str, Value] = {
             "exportname": served.exportname,
             "port": served.port,
@@ -124,14 +125,37 @@ class VdiTracking:
     def session_ended(self, session: Ref) -> None:
         """What only it has asked for is served no more."""
         for vdi, served in tuple(self._served.items()):
-            served.sessions.discard(session)
-            if not served.sessions:
-                self._begin(self.withdraw(vdi))
+            self._give_up(vdi, served, session)
+
+    def _give_up(self, vdi: Ref, served: _Served, session: Ref) -> None:
+        served.sessions.discard(session)
+        if not served.sessions and self._served.get(vdi) is served:
+            self._begin(self.withdraw(vdi))
 
     async def withdraw(self, vdi: Ref) -> None:
         """It is served no more. No-op if it is not. Who reads it is cut off."""
         if (served := self._served.pop(vdi, None)) is None:
             return
+        await self._unexport(vdi, served)
+
+    async def _export(self, agent: Agent, vdi: Ref, session: Ref) -> Any:
+        """It is known before the agent is asked: a session may end, or the VDI be withdrawn, before it has answered."""
+        known = self._served.setdefault(vdi, _Served(agent.host, self._work.uuid(vdi)))
+        new = session not in known.sessions
+        known.sessions.add(session)
+        try:
+            served = await agent.call(agent.vdis.ExportNbd, vdi_service_pb2.ExportNbdRequest(id=known.uuid))
+        except BaseException:
+            if new:
+                self._give_up(vdi, known, session)
+            raise
+        if vdi not in self._served:
+            await self._unexport(vdi, known)
+        if session not in known.sessions or self._served.get(vdi) is not known:
+            raise ApiError("OPERATION_NOT_ALLOWED", "the VDI was given up before it was served")
+        return served
+
+    async def _unexport(self, vdi: Ref, served: _Served) -> None:
         try:
             agent = self._work.agent_of(served.host)
             request = vdi_service_pb2.UnexportNbdRequest(id=served.uuid)
