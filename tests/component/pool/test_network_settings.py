@@ -11,11 +11,12 @@ from component.harness.agent import Agent as HostAgent
 from component.pool.conftest import Master, listening, reporting
 from component.pool.test_networks import network, pif
 from component.pool.test_vms import RECORD, vif_record
-from xenhost.api.host.v1 import vif_service_pb2, vm_pb2, vm_service_pb2
+from xenhost.api.host.v1 import network_pb2, vif_service_pb2, vm_pb2, vm_service_pb2
 from xenhost.core.network import LockingMode, SwitchFeature
 from xenhost.core.network_records import Network
 from xenhost.drivers.sim.network.switch import SimSwitch
-from xenhost.pool.call import Ref
+from xenhost.pool.call import ApiError, Ref
+from xenhost.pool.hosts.agent import Agent
 from xenhost.pool.networks import keeper
 
 
@@ -252,3 +253,39 @@ async def test_a_setting_is_as_it_was_if_its_call_is_cancelled(master: Master, p
             await call
         assert await master.call("network.get_default_locking_mode", ref) == "unlocked"
         await master.until(lambda: own(agent, uuid).default_locking is LockingMode.UNLOCKED)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_setting_that_is_put_back_takes_no_other_with_it(
+    master: Master, agent: HostAgent, cancelled: bool
+) -> None:
+    ref = await network(master, "LAN")
+    uuid = await master.call("network.get_uuid", ref)
+    begun, rest = asyncio.Event(), asyncio.Event()
+
+    async def unable(agent: Agent, told: network_pb2.HostNetwork) -> None:
+        begun.set()
+        await rest.wait()
+        raise ApiError("HOST_NOT_LIVE")
+
+    first = asyncio.create_task(
+        master.parts.networks.change(
+            unable,
+            lambda t: t.set("network", ref, {"MTU": 9000}),
+            lambda t, _: t.set("network", ref, {"MTU": 1500}),
+        )
+    )
+    await begun.wait()
+    second = asyncio.create_task(master.call("network.set_MTU", ref, 8000))
+    await asyncio.sleep(0.05)
+    rest.set()
+    with pytest.raises(ApiError, match="HOST_NOT_LIVE"):
+        await first
+    if cancelled:
+        while master.database.get("network", ref)["MTU"] != 8000:
+            await asyncio.sleep(0)
+        second.cancel()
+    await asyncio.wait([second])
+    left = 1500 if cancelled else 8000
+    assert await master.call("network.get_MTU", ref) == left
+    await master.until(lambda: own(agent, uuid).mtu == left)

@@ -48,19 +48,19 @@ class Controllers:
         """This one alone, over TLS; an empty address: none. Raises as `introduce` does."""
         fields = _checked("ssl", address, SSL_PORT) if address else {}
         pool = next(iter(self._database.rows("pool").values()))
-        before = pool["vswitch_controller"]
-        if before == address and bool(address) is bool(self._database.rows("SDN_controller")):
+        if pool["vswitch_controller"] == address and bool(address) is bool(self._database.rows("SDN_controller")):
             return
 
-        def do(transaction: Transaction) -> tuple[Record | None, Ref]:
+        def do(transaction: Transaction) -> tuple[Record | None, Ref, Value]:
+            before = transaction.get("pool", pool.ref)["vswitch_controller"]
             old = next(iter(transaction.rows("SDN_controller")), NULL_REF)
             taken = None if old == NULL_REF else _take(transaction, old)
             new = _create(transaction, fields) if fields else NULL_REF
             transaction.set("pool", pool.ref, {"vswitch_controller": address})
-            return taken, new
+            return taken, new, before
 
-        def undo(transaction: Transaction, made: tuple[Record | None, Ref]) -> None:
-            taken, new = made
+        def undo(transaction: Transaction, made: tuple[Record | None, Ref, Value]) -> None:
+            taken, new, before = made
             if new != NULL_REF:
                 _delete(transaction, new)
             if taken is not None:

@@ -32,6 +32,8 @@ class NetworkKeeper:
         self._clock: Final = clock
         self._parts: Final[list[Part]] = []
         self._locks: Final[dict[Ref, asyncio.Lock]] = {}
+        self._changing: Final = asyncio.Lock()
+        """Who changes records and may have to undo it: nobody else changes them meanwhile."""
         self._waiting: Final[set[Ref]] = set()
         self._wake: Final = asyncio.Event()
         self._turns: Final[dict[Ref, int]] = {}
@@ -66,18 +68,21 @@ class NetworkKeeper:
     async def change(self, part: Part, do: Callable[[Transaction], T], undo: Callable[[Transaction, T], None]) -> T:
         """Change records, and every live host after them; if one cannot, or on cancel, all goes back.
 
+        One change after another: what `do` reads and returns is what `undo` may put back.
+
         Raises what `do` raises, and what the host says that cannot. One that is lost meanwhile is told later.
         """
-        hosts = self.live()
-        changing = asyncio.ensure_future(self._database.change(do))
-        try:
-            made = await asyncio.shield(changing)
-            for host in hosts:
-                await self._tell_live(host, part)
-        except BaseException:
-            await asyncio.shield(self._change_back(changing, undo, hosts))
-            raise
-        return made
+        async with self._changing:
+            hosts = self.live()
+            changing = asyncio.ensure_future(self._database.change(do))
+            try:
+                made = await asyncio.shield(changing)
+                for host in hosts:
+                    await self._tell_live(host, part)
+            except BaseException:
+                await asyncio.shield(self._change_back(changing, undo, hosts))
+                raise
+            return made
 
     async def tell(self, host: Ref, part: Part) -> None:
         """One host, now. Raises XenhostError, ApiError HOST_OFFLINE."""

@@ -7,6 +7,7 @@ from xenhost.api.host.v1 import network_pb2
 from xenhost.core.network_settings import MAX_MTU, MIN_MTU
 from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
+from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.networks.keeper import NetworkKeeper
 from xenhost.pool.networks.spec import network_update
@@ -66,9 +67,10 @@ class NetworkSettings:
     async def _set(self, network: Ref, field: str, value: Value) -> None:
         if not self._keeper.live():
             raise ApiError("NO_HOSTS_AVAILABLE")
-        before = self._database.get("network", network)[field]
-        await self._keeper.change(
-            self.follow,
-            lambda t: t.set("network", network, {field: value}),
-            lambda t, _: t.set("network", network, {field: before}),
-        )
+
+        def do(transaction: Transaction) -> Value:
+            before = transaction.get("network", network)[field]
+            transaction.set("network", network, {field: value})
+            return before
+
+        await self._keeper.change(self.follow, do, lambda t, before: t.set("network", network, {field: before}))

@@ -55,13 +55,14 @@ class Pvs:
 
     async def set_site_uuid(self, context: Context, site: Ref, value: str) -> None:
         """Raises ApiError PVS_SITE_CONTAINS_RUNNING_PROXIES."""
-        record = self._database.get("PVS_site", site)
-        self._check_stopped(record)
-        await self._keeper.change(
-            self.follow,
-            lambda t: t.set("PVS_site", site, {"PVS_uuid": value}),
-            lambda t, _: t.set("PVS_site", site, {"PVS_uuid": record["PVS_uuid"]}),
-        )
+
+        def do(transaction: Transaction) -> Value:
+            record = transaction.get("PVS_site", site)
+            self._check_stopped(record)
+            transaction.set("PVS_site", site, {"PVS_uuid": value})
+            return record["PVS_uuid"]
+
+        await self._keeper.change(self.follow, do, lambda t, before: t.set("PVS_site", site, {"PVS_uuid": before}))
 
     async def introduce_server(
         self, context: Context, addresses: Sequence[str], first_port: int, last_port: int, site: Ref

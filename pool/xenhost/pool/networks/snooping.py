@@ -5,7 +5,7 @@ from typing import Final
 
 from xenhost.api.host.v1 import network_pb2, network_service_pb2
 from xenhost.core.errors import XenhostError
-from xenhost.pool.call import ApiError, Context, Implementation, Ref
+from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agent, Agents
@@ -30,13 +30,17 @@ class Snooping:
 
     async def set_enabled(self, context: Context, pool: Ref, value: bool) -> None:
         """On all hosts, or as it was. Raises ApiError COULD_NOT_UPDATE_IGMP_SNOOPING_EVERYWHERE."""
-        before = bool(self._database.get("pool", pool)["igmp_snooping_enabled"])
 
-        def put(transaction: Transaction, enabled: bool) -> None:
+        def put(transaction: Transaction, enabled: Value) -> Value:
+            before = transaction.get("pool", pool)["igmp_snooping_enabled"]
             transaction.set("pool", pool, {"igmp_snooping_enabled": enabled})
+            return before
+
+        def undo(transaction: Transaction, before: Value) -> None:
+            put(transaction, before)
 
         try:
-            await self._keeper.change(self.follow, lambda t: put(t, value), lambda t, _: put(t, before))
+            await self._keeper.change(self.follow, lambda t: put(t, value), undo)
         except (ApiError, XenhostError) as error:
             raise ApiError("COULD_NOT_UPDATE_IGMP_SNOOPING_EVERYWHERE") from error
 
