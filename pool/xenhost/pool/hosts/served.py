@@ -16,6 +16,7 @@ from xenhost.pool.hosts.certificates.trusted import TrustedCertificates
 from xenhost.pool.hosts.crash_dumps import CrashDumps
 from xenhost.pool.hosts.database_files import DatabaseFiles
 from xenhost.pool.hosts.guest_agents import GuestAgents
+from xenhost.pool.hosts.machine_facts import MachineFacts
 from xenhost.pool.hosts.reports.reports import StatusReports
 from xenhost.pool.wire.gate import Gate
 from xenhost.pool.wire.listener import PoolListener
@@ -30,10 +31,11 @@ class Served:
     dumps: DatabaseFiles
     guests: GuestAgents
     crash_dumps: CrashDumps
+    machines: MachineFacts
 
     async def run(self) -> None:
         """Until cancelled: hosts that come back are told of settings, and asked what they have."""
-        await asyncio.gather(self.guests.hosts.run(), self.crash_dumps.hosts.run())
+        await asyncio.gather(self.guests.hosts.run(), self.crash_dumps.hosts.run(), self.machines.hosts.run())
 
     def routes(self, gate: Gate) -> Routes:
         """All paths."""
@@ -50,7 +52,7 @@ def register_served(
     for part in (trust.answers(), reports.answers(), guests.answers(), crash_dumps.answers()):
         implementations.register_all(part)
     blobs, dumps = BlobContents(database, folder / "blobs", clock), DatabaseFiles(database, folder)
-    return Served(reports, blobs, dumps, guests, crash_dumps)
+    return Served(reports, blobs, dumps, guests, crash_dumps, MachineFacts(database, agents))
 
 
 def register_listener(
