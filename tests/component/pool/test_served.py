@@ -152,9 +152,32 @@ async def test_blobs_are_put_read_and_swept(tmp_path: Path, monkeypatch: pytest.
         assert (await fetch(found, "GET", path))[1] == b"content"
         await found.call("blob.destroy", blob)
         assert (await fetch(found, "GET", path))[0] == 404
-    assert len(list(folder.iterdir())) == 1
+        await emptied(folder)
+    (folder / record["uuid"]).write_bytes(b"left")
     async with pool(tmp_path, https=False):
         assert list(folder.iterdir()) == []
+
+
+async def test_what_is_put_into_a_blob_while_it_is_destroyed_goes_with_it(tmp_path: Path) -> None:
+    folder = tmp_path / "state/blobs"
+    async with pool(tmp_path, https=False) as found:
+        blob = await found.call("network.create_new_blob", await network(found), "logo", "image/png", False)
+        reader, writer = await asyncio.open_connection("127.0.0.1", found.master.front.listener.http_ports[0])
+        head = f"PUT /blob?ref={blob} HTTP/1.1\r\nHost: x\r\nAuthorization: {ROOT['Authorization']}\r\n"
+        writer.write(f"{head}Content-Length: 10\r\n\r\nfirst".encode())
+        await asyncio.sleep(0.5)
+        await found.call("blob.destroy", blob)
+        writer.write(b" half")
+        assert b" 404 " in await reader.readline()
+        writer.close()
+        await emptied(folder)
+
+
+async def emptied(folder: Path) -> None:
+    """Wait until nothing is in it."""
+    async with asyncio.timeout(30):
+        while folder.is_dir() and any(folder.iterdir()):
+            await asyncio.sleep(0.02)
 
 
 async def test_a_dump_is_restored_by_the_next_start(tmp_path: Path) -> None:

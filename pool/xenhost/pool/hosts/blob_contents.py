@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import IO, Final
 from xenhost.core.clock import Clock
 from xenhost.pool.call import ApiError, Context, Ref, Role, Value
 from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Change, Operation
 from xenhost.pool.wire.gate import Gate, HttpAction
 from xenhost.system.http.connection import Handler
 from xenhost.system.http.message import HttpError, Request, Response
@@ -35,6 +36,8 @@ class BlobContents:
         self._folder: Final = folder
         self._clock: Final = clock
         self._writing: Final = asyncio.Lock()
+        self._dropping: Final[set[asyncio.Task[None]]] = set()
+        database.listen(self._told)
 
     def routes(self, gate: Gate) -> Mapping[tuple[str, str], Handler]:
         """A public one is read without session."""
@@ -75,6 +78,8 @@ class BlobContents:
             raise HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a blob has at most {MAX_BLOB} bytes")
         content = await request.body.read(MAX_BLOB)
         async with self._writing:
+            if self._database.find("blob", blob) is None:
+                raise HttpError(HTTPStatus.NOT_FOUND, "the blob was destroyed meanwhile")
             others = sum(_size(row["size"]) for ref, row in self._database.rows("blob").items() if ref != blob)
             if others + len(content) > MAX_TOTAL:
                 raise HttpError(HTTPStatus.INSUFFICIENT_STORAGE, f"all blobs have at most {MAX_TOTAL} bytes")
@@ -83,6 +88,19 @@ class BlobContents:
             fields: dict[str, Value] = {"size": len(content), "last_updated": now}
             await self._database.change(lambda t: t.set("blob", blob, fields))
         return Response(HTTPStatus.OK, (("Access-Control-Allow-Origin", "*"),))
+
+    def _told(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            record = change.before
+            if change.operation is Operation.DEL and record is not None and record.cls == "blob":
+                self._dropping.add(task := asyncio.ensure_future(self._drop(str(record["uuid"]))))
+                task.add_done_callback(self._dropping.discard)
+
+    async def _drop(self, uuid: str) -> None:
+        """What was in a blob that is gone, also what was being written into it."""
+        if _UUID.fullmatch(uuid):
+            async with self._writing:
+                await asyncio.to_thread((self._folder / uuid).unlink, missing_ok=True)
 
     def _find(self, request: Request) -> Ref | None:
         ref, uuid = Ref(request.arg("ref")), request.arg("uuid")
