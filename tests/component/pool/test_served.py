@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import http.client
 import io
 import tarfile
@@ -126,6 +127,36 @@ async def test_a_report_is_put_where_the_operator_says(tmp_path: Path) -> None:
         for wrong in ("", "ftp://x/", "file:///etc/passwd", "http://[", "http://x:y/"):
             error = await found.refused("host.bugreport_upload", found.host, wrong, {})
             assert error == ["INVALID_VALUE", "url", wrong]
+
+
+async def test_who_is_slow_to_take_a_report_keeps_one_thread_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "UPLOAD_SECONDS", 2.0)
+    monkeypatch.setattr(module, "STALL_SECONDS", 1.0)
+    connected, ended = 0, asyncio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connected
+        connected += 1
+        with contextlib.suppress(OSError):
+            for byte in b"HTTP/1.0 200 OK\r\nX: " + b"x" * 30:
+                writer.write(bytes((byte,)))
+                await writer.drain()
+                await asyncio.sleep(0.1)
+        writer.close()
+        ended.set()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, pool(tmp_path, https=False) as found:
+        calls = [asyncio.create_task(found.refused("host.bugreport_upload", found.host, url, {})) for _ in range(2)]
+        done, _ = await asyncio.wait(calls, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        assert connected == 1, "one at a time"
+        late = ["INTERNAL_ERROR", "the report could not be sent in 2 s"]
+        assert [call.result() for call in done] == [late]
+        assert [error[0] for error in await asyncio.gather(*calls)] == ["INTERNAL_ERROR"] * 2
+        await ended.wait()
 
 
 async def test_blobs_are_put_read_and_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

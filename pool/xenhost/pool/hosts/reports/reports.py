@@ -4,6 +4,7 @@ import asyncio
 import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -29,6 +30,9 @@ from xenhost.system.http.message import HttpError, Request, Response
 PATIENCE: Final = 600.0
 """Seconds that an agent may take for all it tells."""
 UPLOAD_SECONDS: Final = 600.0
+"""That all of an upload may take."""
+STALL_SECONDS: Final = 60.0
+"""That whoever gets it may be silent."""
 MAX_FILE: Final = 16 << 20
 MAX_FILES: Final = 1000
 _PIECE: Final = 256 << 10
@@ -48,6 +52,9 @@ class StatusReports:
         self._clock: Final = clock
         self._tls: Final = tls
         self._making: Final = asyncio.Lock()
+        self._sending: Final = asyncio.Lock()
+        self._sender: Final = ThreadPoolExecutor(1, "upload of a report")
+        """Its own: whoever is slow to take a report keeps no thread that others need."""
 
     def answers(self) -> Mapping[str, Implementation]:
         """By method."""
@@ -64,15 +71,22 @@ class StatusReports:
         return as_xml()
 
     async def _upload(self, context: Context, host: Ref, url: str, options: Mapping[str, str]) -> None:
-        """By HTTP PUT. Raises ApiError INVALID_VALUE, INTERNAL_ERROR if it does not arrive."""
+        """By HTTP PUT, one at a time. Raises ApiError INVALID_VALUE, INTERNAL_ERROR if it does not arrive in time.
+
+        Cancelled or late, its thread ends with the next piece of the file, which is closed.
+        """
         if not is_web_address(url):
             raise ApiError("INVALID_VALUE", "url", url[:200])
-        tls = await self._tls()
-        file = await self._made(host, Format.TAR_BZ2, chosen(""))
-        try:
-            await asyncio.to_thread(_put, url, file, options.get("http_proxy", ""), tls)
-        finally:
-            file.close()
+        tls, loop = await self._tls(), asyncio.get_running_loop()
+        async with self._sending:
+            file = await self._made(host, Format.TAR_BZ2, chosen(""))
+            try:
+                async with asyncio.timeout(UPLOAD_SECONDS):
+                    await loop.run_in_executor(self._sender, _put, url, file, options.get("http_proxy", ""), tls)
+            except TimeoutError as error:
+                raise ApiError("INTERNAL_ERROR", f"the report could not be sent in {UPLOAD_SECONDS:g} s") from error
+            finally:
+                file.close()
 
     async def _download(self, context: Context, request: Request) -> Response:
         """GET /system-status?entries=&output=&host_uuid=; of the master's host if none is named."""
@@ -168,7 +182,7 @@ async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
 
 
 def _put(url: str, file: IO[bytes], proxy: str, tls: SSLContext) -> None:
-    """Blocks. Raises ApiError INTERNAL_ERROR."""
+    """Blocks. Raises ApiError INTERNAL_ERROR, ValueError if the file was closed before."""
     file.seek(0, 2)
     headers = {"Content-Type": MIME[Format.TAR_BZ2], "Content-Length": str(file.tell())}
     file.seek(0)
@@ -178,7 +192,7 @@ def _put(url: str, file: IO[bytes], proxy: str, tls: SSLContext) -> None:
     )
     request = urllib.request.Request(url, data=file, headers=headers, method="PUT")
     try:
-        opener.open(request, timeout=UPLOAD_SECONDS).close()
+        opener.open(request, timeout=STALL_SECONDS).close()
     except urllib.error.HTTPError as error:
         error.close()
         raise ApiError("INTERNAL_ERROR", f"the report was refused: {error.code} {error.reason}"[:300]) from error
