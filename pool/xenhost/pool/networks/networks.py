@@ -84,8 +84,8 @@ class Networks:
         made = list[Agent]()
         try:
             for agent in agents:
+                made.append(agent)  # before it does: one that is cancelled may have done it all the same
                 now = await self._work.create_network(agent, wanted)
-                made.append(agent)
                 ref = await self._told(agent, now)
         except BaseException:
             await asyncio.shield(self._undo(made, wanted.id))
@@ -113,7 +113,8 @@ class Networks:
         """Of a network that not all hosts could make. The record stays if a host could not destroy it."""
         try:
             for agent in made:
-                await self._destroy_on(agent, uuid)
+                with suppress(HandleInvalid):
+                    await self._destroy_on(agent, uuid)
             await self._database.change(lambda t: Book(t, NULL_REF).drop("network", uuid))
         except (ApiError, XenhostError) as error:
             self._log.warning("a network that could not be made everywhere stays", network=uuid, error=str(error))

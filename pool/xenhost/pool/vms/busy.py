@@ -8,6 +8,7 @@ from typing import Final
 from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
+from xenhost.pool.database.tables import new_uuid
 from xenhost.pool.vms.allowed import appliance_error, vm_error
 from xenhost.pool.vms.placement import vdis_of
 from xenhost.pool.vms.plugging import WORDS, plug_error
@@ -46,8 +47,11 @@ class Busy:
 
     @contextmanager
     def held(self, context: Context, ref: Ref, word: str) -> Iterator[None]:
-        """As `doing`, whether or not it may be done: of what is just being made, or taken away again."""
-        mine = _Doing(word, context.task)
+        """As `doing`, whether or not it may be done: of what is just being made, or taken away again.
+
+        A call that has no task is shown under a reference of its own: the rules go by what is shown.
+        """
+        mine = _Doing(word, context.task if context.task != NULL_REF else Ref(f"OpaqueRef:{new_uuid()}"))
         self._doing.setdefault(ref, []).append(mine)
         self._show(ref)
         try:

@@ -9,6 +9,7 @@ from xenhost.core.clock import Clock
 from xenhost.core.errors import HandleInvalid, XenhostError
 from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
+from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
@@ -123,7 +124,12 @@ class VmPower:
         host = record.one("resident_on")
         if host != NULL_REF and self._agents.alive(host):
             raise ApiError("OPERATION_NOT_ALLOWED", "its host is alive: shut the VM down hard")
-        await self._database.change(lambda t: halt(t, vm))
+
+        def reset(transaction: Transaction) -> None:
+            halt(transaction, vm)
+            transaction.set("VM", vm, {"suspend_VDI": NULL_REF})  # it goes on from nothing that was saved
+
+        await self._database.change(reset)
 
     async def possible_hosts(self, context: Context, vm: Ref) -> tuple[Ref, ...]:
         """Where it could run now."""

@@ -41,10 +41,10 @@ class Document:
         """Those of a class."""
         return [thing for thing in self.things.values() if thing.cls == cls]
 
-    def get(self, id: Ref) -> Thing:
-        """An object. Raises ApiError IMPORT_ERROR_FAILED_TO_FIND_OBJECT."""
+    def get(self, cls: str, id: Ref) -> Thing:
+        """An object of that class. Raises ApiError IMPORT_ERROR_FAILED_TO_FIND_OBJECT."""
         found = self.things.get(id)
-        if found is None:
+        if found is None or found.cls != cls:
             raise ApiError("IMPORT_ERROR_FAILED_TO_FIND_OBJECT", str(id)[:100])
         return found
 

@@ -122,9 +122,9 @@ class Planner:
         vifs = [thing for thing in self._document.of("VIF") if self.ref(thing, "VM") in mine]
         for vbd in vbds:
             if (vdi := self.ref(vbd, "VDI")) != NULL_REF:
-                self._vdi(self._document.get(vdi), is_cd=self.read(vbd, ("type",))["type"] == "CD")
+                self._vdi(self._document.get("VDI", vdi), is_cd=self.read(vbd, ("type",))["type"] == "CD")
         for vif in vifs:
-            self._network(self._document.get(self.ref(vif, "network")))
+            self._network(self._document.get("network", self.ref(vif, "network")))
         devices = [device for vbd in vbds if (device := self._vbd(vbd)) is not None]
         devices += [self._vif(vif) for vif in vifs]
         disks = [self._disks[id] for id in sorted(self._disks)]
@@ -176,7 +176,7 @@ class Planner:
         if found is not None:
             self._there[thing.id] = found
             return None
-        if thing.record.get("power_state") == "Suspended" and wanted.sr != NULL_REF and not wanted.force:
+        if thing.record.get("power_state") == "Suspended" and not wanted.force:
             raise ApiError("IMPORT_ERROR", f"VM {thing.id} is suspended; with force it is imported without its memory")
         uuid = self.uuid(thing) if wanted.restore else ""
         old = self._replaced(uuid, thing) if uuid else None
@@ -232,7 +232,7 @@ class Planner:
         if thing.id in self._there or (thing.id in self._disks):
             return
         fields = self.read(thing, _VDI)
-        sr = self._document.get(Ref(str(fields["SR"])))
+        sr = self._document.get("SR", Ref(str(fields["SR"])))
         if self.read(sr, ("content_type",))["content_type"] == "iso":
             self._found(thing, self._disc(str(fields["location"])))
         elif self._wanted.sr == NULL_REF:

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from xenhost.api.host.v1.sr_service_pb2 import ScanSrRequest
 from xenhost.api.host.v1.vdi_service_pb2 import DestroyVdiRequest
 from xenhost.core.clock import Clock
 from xenhost.core.errors import HandleInvalid, XenhostError
@@ -103,6 +104,9 @@ class Unfinished:
     async def _destroy(self, sr: Ref, uuid: str) -> None:
         """A disk that may be there, or may just be being undone by its host."""
         agent = agent_of_sr(self._database, self._agents, sr)
+        record = self._database.get("SR", sr)
+        if len(record.refs("PBDs")) > 1:  # another host may have made it: this one has to look for itself
+            await agent.carry_out(agent.srs.ScanSr, ScanSrRequest(id=str(record["uuid"])))
         for last in (*[False] * (TRIES - 1), True):
             try:
                 await agent.carry_out(agent.vdis.DestroyVdi, DestroyVdiRequest(id=uuid))

@@ -57,7 +57,8 @@ async def _fetched(url: str) -> AsyncGenerator[bytes, None]:
             while piece := await asyncio.to_thread(answer.read1, _PIECE):
                 yield piece
         finally:
-            answer.close()
+            # a thread may still wait for the server, up to its longest pause, and closing waits for the thread
+            asyncio.get_running_loop().run_in_executor(None, answer.close)
     except (OSError, URLError, http.client.HTTPException, ValueError) as error:
         raise ApiError("IMPORT_ERROR", f"the server cannot be read: {error}"[:300]) from error
 

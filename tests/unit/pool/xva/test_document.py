@@ -49,9 +49,11 @@ def test_numbers_and_flags_are_as_older_importers_expect_them() -> None:
 def test_that_of_xapi_is_read() -> None:
     document = read(b"<?xml version='1.0'?>" + xva.ova(xva.things(MIB)))
     assert [thing.cls for thing in document.things.values()] == ["VM", "VBD", "VBD", "VIF", "network", "VDI", "SR"]
-    assert document.get(Ref("Ref:0")).record["snapshot_time"] == "19700101T00:00:00Z"
+    assert document.get("VM", Ref("Ref:0")).record["snapshot_time"] == "19700101T00:00:00Z"
     with pytest.raises(ApiError) as caught:
-        document.get(NULL_REF)
+        document.get("VM", NULL_REF)
+    with pytest.raises(ApiError, match="FAILED_TO_FIND_OBJECT"):
+        document.get("network", Ref("Ref:0"))
     assert caught.value.as_xenapi() == ["IMPORT_ERROR_FAILED_TO_FIND_OBJECT", NULL_REF]
 
 

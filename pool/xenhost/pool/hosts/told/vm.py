@@ -87,11 +87,10 @@ def suspend(transaction: Transaction, vm: Ref) -> None:
 
 
 def halt(transaction: Transaction, vm: Ref) -> None:
-    """It runs nowhere: nothing is plugged, and no memory is kept."""
+    """It runs nowhere: nothing is plugged."""
     record = transaction.get("VM", vm)
     fields: dict[str, Value] = {
         "power_state": "Halted",
-        "suspend_VDI": NULL_REF,
         "resident_on": NULL_REF,
         "domid": _NO_DOMAIN,
     }
