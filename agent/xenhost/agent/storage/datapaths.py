@@ -84,13 +84,12 @@ class DatapathTable:
         if row is None:
             return
         row.wanted = False
-        await self._store.write(row.put())
-        sr = self._records.get_sr(row.sr)
-        if sr is not None and sr.sr is None:
-            sr.datapaths.pop(datapath, None)
-            self._check_leaks(row)  # whoever attaches it lets go, which may take long
-            return
         try:
+            await self._store.write(row.put())
+            sr = self._records.get_sr(row.sr)
+            if sr is not None and sr.sr is None:
+                sr.datapaths.pop(datapath, None)
+                return  # whoever attaches it lets go, which may take long
             async with self._locks.vdis(row.sr, row.vdi):
                 if self._rows.get(datapath) is row and not row.wanted:
                     await self._leave(row)

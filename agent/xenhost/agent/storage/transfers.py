@@ -1,5 +1,6 @@
 """VDIs used by the host itself: streams in and out, and NBD exports for backup tools."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -36,7 +37,12 @@ class Transfers:
                 raise InternalError(message, message=message)
             yield backends[0]
         finally:
-            await datapaths.disconnect(name)
+            leaving = asyncio.ensure_future(datapaths.disconnect(name))
+            try:
+                await asyncio.shield(leaving)
+            except asyncio.CancelledError:
+                await leaving  # cancelled again: whoever comes next finds it closed all the same
+                raise
 
     async def changed_blocks(self, older: VdiId, newer: VdiId) -> Bitmap:
         """Blocks that may differ. Raises HandleInvalid, SrOperationNotSupported, SrBackendFailure 459 or 460."""

@@ -278,6 +278,29 @@ async def test_a_transfer_has_the_bytes_and_no_block_device(agent: StorageAgent,
     assert not host.shelf.active
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_transfer_that_is_cancelled_twice_is_over_all_the_same(
+    agent: StorageAgent, host: StorageHost, turns: int
+) -> None:
+    inside = asyncio.Event()
+
+    async def hold() -> None:
+        async with agent.engine.open_for_transfer(VDI, AttachMode.RW):
+            inside.set()
+            await asyncio.Event().wait()
+
+    holding = asyncio.create_task(hold())
+    await inside.wait()
+    holding.cancel()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    holding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    assert not host.shelf.active
+    assert not agent.engine.datapath_views()
+
+
 async def test_an_export_needs_no_block_device(agent: StorageAgent, host: StorageHost) -> None:
     export = await agent.engine.export_nbd(VDI)
     assert host.shelf.exported == {VDI: f"/shelf/{SR}/{VDI}"}
