@@ -317,13 +317,15 @@ def test_one_call_says_what_one_for_each_domain_says() -> None:
     with Xenctrl() as xen:
         loads = xen.loads()
         domains = {domain.domid: domain for domain in xen.domains()}
-        assert {load.domid for load in loads.domains} == domains.keys()
-        for load in loads.domains:
+        both = [load for load in loads.domains if load.domid in domains]  # others came or went between the calls
+        assert both[0].domid == 0
+        for load in both:
             domain = domains[load.domid]
             assert load.cpu_time <= domain.cpu_time
             assert (load.vcpus, load.online_vcpus) == (domain.max_vcpus, domain.online_vcpus)
             times = loads.vcpu_times[load.first_vcpu : load.first_vcpu + load.vcpus]
-            assert sum(times) == pytest.approx(load.cpu_time, rel=0.05)
+            slack = 0.05 * load.cpu_time + 50e6  # nanoseconds: its parts are not of one instant
+            assert load.cpu_time - slack <= sum(times) <= domain.cpu_time + slack
         assert len(loads.vcpu_states) == len(loads.vcpu_times) == sum(load.vcpus for load in loads.domains)
 
 
