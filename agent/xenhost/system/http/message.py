@@ -1,15 +1,18 @@
 """What a handler gets and gives."""
 
-from collections.abc import AsyncIterable, Iterator
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import IO, Final, Protocol
 from urllib.parse import parse_qsl, unquote
 
 from xenhost.system.http.body import Body
 from xenhost.system.http.raw import RawStream
 
 MAX_QUERY_FIELDS: Final = 256
+_PIECE: Final = 256 << 10
+"""Bytes of a file that are read at once."""
 
 
 class HttpError(Exception):
@@ -152,3 +155,12 @@ def text_response(status: HTTPStatus, text: str, *headers: tuple[str, str], clos
     """A plain sentence."""
     body = (text or status.phrase).encode() + b"\n"
     return Response(status, (("Content-Type", "text/plain; charset=utf-8"), *headers), body, close)
+
+
+async def file_pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    """The rest of a file as a body, read in threads; the file is closed."""
+    try:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            yield piece
+    finally:
+        file.close()

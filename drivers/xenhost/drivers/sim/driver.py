@@ -140,10 +140,7 @@ class SimHypervisor:
         domain = self._life.managed(domid)
         if domain.built:
             return
-        if domain.spoiled:
-            message = "an earlier build of this domain was cut short; destroy it"
-            raise DomainBuildFailed(message, vm=vm.id, function="build", msg=message)
-        domain.spoiled = True
+        _spoil(domain, vm, "build")
         await self._life.reach("build_domain", When.DURING)
         if self._world.config.check_paths:
             await check_kernel(vm)
@@ -289,10 +286,7 @@ class SimHypervisor:
         domain = self._life.managed(domid)
         if domain.built:
             return
-        if domain.spoiled:
-            message = "an earlier build of this domain was cut short; destroy it"
-            raise DomainBuildFailed(message, vm=vm.id, function="restore", msg=message)
-        domain.spoiled = True
+        _spoil(domain, vm, "restore")
         await self._life.reach("restore_domain", When.DURING)
         record = await asyncio.to_thread(read_image, fd, vm)
         progress(100)
@@ -442,6 +436,14 @@ class SimHypervisor:
             console.close()
         self._consoles.clear()
         self._screens.hang_up_all()
+
+
+def _spoil(domain: SimDomain, vm: VmSpec, function: str) -> None:
+    """From here on it is half built. Raises DomainBuildFailed if it was before."""
+    if domain.spoiled:
+        message = "an earlier build of this domain was cut short; destroy it"
+        raise DomainBuildFailed(message, vm=vm.id, function=function, msg=message)
+    domain.spoiled = True
 
 
 def _no_emulator_state(function: str) -> NotImplementedHere:

@@ -3,11 +3,11 @@
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from xenhost.core.clock import Clock
 from xenhost.pool.call import ApiError, Context, Ref, Role, Value
@@ -15,12 +15,11 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Change, Operation
 from xenhost.pool.wire.gate import Gate, HttpAction
 from xenhost.system.http.connection import Handler
-from xenhost.system.http.message import HttpError, Request, Response
+from xenhost.system.http.message import HttpError, Request, Response, file_pieces
 
 MAX_BLOB: Final = 64 << 20
 MAX_TOTAL: Final = 4 << 30
 """Bytes of all of them."""
-_PIECE: Final = 256 << 10
 _EVERYBODY: Final = frozenset(Role)
 _WRITERS: Final = frozenset({Role.POOL_ADMIN, Role.POOL_OPERATOR, Role.VM_POWER_ADMIN})
 _UUID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -67,7 +66,7 @@ class BlobContents:
             raise HttpError(HTTPStatus.NOT_FOUND, "nothing was put into it yet") from None
         mime = str(self._database.get("blob", blob)["mime_type"])
         kind = mime if mime.isprintable() and mime.isascii() else "application/octet-stream"
-        return Response(HTTPStatus.OK, (("Content-Type", kind), *_NO_PAGE), _pieces(file))
+        return Response(HTTPStatus.OK, (("Content-Type", kind), *_NO_PAGE), file_pieces(file))
 
     async def _write(self, context: Context, request: Request) -> Response:
         blob, path = self._named(request)
@@ -141,11 +140,3 @@ def _sweep(folder: Path, known: set[str]) -> None:
         for path in folder.iterdir():
             if path.name not in known:
                 path.unlink(missing_ok=True)
-
-
-async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
-    try:
-        while piece := await asyncio.to_thread(file.read, _PIECE):
-            yield piece
-    finally:
-        file.close()

@@ -3,7 +3,7 @@
 import asyncio
 import urllib.error
 import urllib.request
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from xenhost.pool.hosts.reports.redaction import redacted
 from xenhost.pool.hosts.web_address import is_web_address
 from xenhost.pool.wire.gate import Gate, HttpAction
 from xenhost.system.http.connection import Handler
-from xenhost.system.http.message import HttpError, Request, Response
+from xenhost.system.http.message import HttpError, Request, Response, file_pieces
 
 PATIENCE: Final = 600.0
 """Seconds that an agent may take for all it tells."""
@@ -35,7 +35,6 @@ STALL_SECONDS: Final = 60.0
 """That whoever gets it may be silent."""
 MAX_FILE: Final = 16 << 20
 MAX_FILES: Final = 1000
-_PIECE: Final = 256 << 10
 _ROWS_A_TURN: Final = 500
 _OPERATORS: Final = frozenset({Role.POOL_ADMIN, Role.POOL_OPERATOR})
 
@@ -99,7 +98,7 @@ class StatusReports:
         file = await self._made(self._host(request), kind, chosen(request.arg("entries")))
         name = f"{self._stem()}.{kind}"
         disposition = ("Content-Disposition", f'attachment; filename="{name}"')
-        return Response(HTTPStatus.OK, (("Content-Type", MIME[kind]), disposition), _pieces(file))
+        return Response(HTTPStatus.OK, (("Content-Type", MIME[kind]), disposition), file_pieces(file))
 
     def _host(self, request: Request) -> Ref:
         uuid = request.arg("host_uuid")
@@ -171,14 +170,6 @@ def _safe(untrusted_name: str) -> str:
     """A path within the archive: no step of it leads out of it."""
     steps = ["".join(each if each.isalnum() or each in "._-" else "_" for each in s) for s in untrusted_name.split("/")]
     return "/".join(step for step in steps[:8] if step.strip("."))[:200] or "nameless"
-
-
-async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
-    try:
-        while piece := await asyncio.to_thread(file.read, _PIECE):
-            yield piece
-    finally:
-        file.close()
 
 
 def _put(url: str, file: IO[bytes], proxy: str, tls: SSLContext) -> None:
