@@ -3,8 +3,9 @@
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from enum import StrEnum
-from typing import Any, Final
+from typing import IO, Any, Final, cast
 
 import zstandard
 
@@ -14,11 +15,12 @@ from xenhost.pool.call import ApiError
 _GZIP_WINDOW: Final = 31
 _GZIP_LEVEL: Final = 3
 _ZSTD_LEVEL: Final = 3
-_MAX_WINDOW: Final = 64 * MIB
-"""Of zstd, in memory; its own tool takes 8 at most unless it is told to."""
-_SIP: Final = KIB
-"""Compressed bytes that zstd is given at a time: it knows no bound, and makes at most 32 MiB of them."""
+MAX_WINDOW: Final = 8 * MIB
+"""Of zstd, in memory, for each import: what RFC 8878 asks of every reader; only `--ultra` and `--long` need more."""
+_SIP: Final = 16 * KIB
+"""Compressed bytes that gzip is given at a time: what it leaves of them is copied each time."""
 _GULP: Final = MIB
+"""Bytes that are unpacked at a time."""
 
 
 class Compression(StrEnum):
@@ -87,44 +89,66 @@ class Gunzip:
         self._stream = zlib.decompressobj(_GZIP_WINDOW)
 
     def parts(self, untrusted: bytes) -> Iterator[bytes]:
-        """What comes of some bytes, in pieces of a bounded size, some empty. Raises ApiError IMPORT_ERROR."""
-        while untrusted:
-            if self._stream.eof:
-                self._stream = zlib.decompressobj(_GZIP_WINDOW)
-            try:
-                part = self._stream.decompress(untrusted, _GULP)
-            except zlib.error as error:
-                raise ApiError("IMPORT_ERROR", f"gzip: {error}") from error
-            untrusted = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
-            yield part
+        """What comes of some bytes, in pieces of a bounded size. Raises ApiError IMPORT_ERROR."""
+        return _gathered(self._unpacked(untrusted))
+
+    def _unpacked(self, untrusted: bytes) -> Iterator[bytes]:
+        for start in range(0, len(untrusted), _SIP):
+            sip = untrusted[start : start + _SIP]
+            while sip:
+                if self._stream.eof:
+                    self._stream = zlib.decompressobj(_GZIP_WINDOW)
+                try:
+                    part = self._stream.decompress(sip, _GULP)
+                except zlib.error as error:
+                    raise ApiError("IMPORT_ERROR", f"gzip: {error}") from error
+                sip = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+                yield part
 
 
 class Unzstd:
     """One zstd frame after another."""
 
     def __init__(self) -> None:
-        self._decompressor: Final = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
-        self._frame = self._decompressor.decompressobj()
+        self._source: Final = _Source()
+        self._reader: Final = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(
+            cast("IO[bytes]", self._source), read_across_frames=True
+        )
 
     def parts(self, untrusted: bytes) -> Iterator[bytes]:
         """As that of Gunzip."""
-        found: list[bytes] = []
-        size = 0
-        for start in range(0, len(untrusted), _SIP):
-            sip = untrusted[start : start + _SIP]
-            while sip:
-                found.append(self._unpacked(sip))
-                size += len(found[-1])
-                sip = self._frame.unused_data if self._frame.eof else b""
-            if size >= _GULP:
-                yield b"".join(found)
-                found, size = [], 0
-        yield b"".join(found)
+        self._source.held = untrusted
+        return _gathered(self._unpacked())
 
-    def _unpacked(self, untrusted: bytes) -> bytes:
-        if self._frame.eof:
-            self._frame = self._decompressor.decompressobj()
-        try:
-            return self._frame.decompress(untrusted)
-        except zstandard.ZstdError as error:
-            raise ApiError("IMPORT_ERROR", f"zstd: {error}") from error
+    def _unpacked(self) -> Iterator[bytes]:
+        with suppress(BlockingIOError):
+            while True:
+                try:
+                    yield self._reader.read1(_GULP)
+                except zstandard.ZstdError as error:
+                    raise ApiError("IMPORT_ERROR", f"zstd: {error}") from error
+
+
+class _Source:
+    """Gives what it holds, once; then there is nothing for now, which is not the end."""
+
+    def __init__(self) -> None:
+        self.held = b""
+
+    def read(self, size: int) -> bytes:
+        """More than `size` may come. Raises BlockingIOError."""
+        if not self.held:
+            raise BlockingIOError
+        found, self.held = self.held, b""
+        return found
+
+
+def _gathered(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The same in fewer pieces: of less than two gulps each."""
+    found = bytearray()
+    for part in parts:
+        found += part
+        if len(found) >= _GULP:
+            yield bytes(found)
+            found.clear()
+    yield bytes(found)
