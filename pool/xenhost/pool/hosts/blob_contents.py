@@ -1,7 +1,6 @@
 """GET and PUT /blob: what is in binary blobs, a file for each on the master's disk."""
 
 import asyncio
-import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from xenhost.core.clock import Clock
 from xenhost.pool.call import ApiError, Context, Ref, Role, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Change, Operation
+from xenhost.pool.whole_file import replace_file
 from xenhost.pool.wire.gate import Gate, HttpAction
 from xenhost.system.http.connection import Handler
 from xenhost.system.http.message import HttpError, Request, Response, file_pieces
@@ -82,7 +82,8 @@ class BlobContents:
             others = sum(_size(row["size"]) for ref, row in self._database.rows("blob").items() if ref != blob)
             if others + len(content) > MAX_TOTAL:
                 raise HttpError(HTTPStatus.INSUFFICIENT_STORAGE, f"all blobs have at most {MAX_TOTAL} bytes")
-            await asyncio.to_thread(_replace, path, content)
+            await asyncio.to_thread(path.parent.mkdir, 0o700, parents=True, exist_ok=True)
+            await asyncio.to_thread(replace_file, path, content, 0o600)
             now = datetime.fromtimestamp(int(self._clock.now()), UTC)
             fields: dict[str, Value] = {"size": len(content), "last_updated": now}
             await self._database.change(lambda t: t.set("blob", blob, fields))
@@ -122,17 +123,6 @@ class BlobContents:
 
 def _size(value: object) -> int:
     return value if isinstance(value, int) else 0
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.chmod(0o600)
-    part.replace(path)
 
 
 def _sweep(folder: Path, known: set[str]) -> None:

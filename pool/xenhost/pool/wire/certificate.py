@@ -7,7 +7,6 @@ RSA, as the cipher suites of xapi's peers want (tls_policy.ml).
 
 import datetime
 import ipaddress
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from xenhost.pool.whole_file import replace_file
 
 CERTIFICATE: Final = "xenpoold.crt"
 KEY: Final = "xenpoold.key"
@@ -41,8 +42,9 @@ def ensure_certificate(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:
         pem = made.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        _write(key, pem, 0o600)  # first: a key without certificate is made anew, a certificate without key is useless
-        _write(certificate, signed.public_bytes(serialization.Encoding.PEM), 0o644)
+        # the key first: one without certificate is made anew, a certificate without key is useless
+        replace_file(key, pem, 0o600)
+        replace_file(certificate, signed.public_bytes(serialization.Encoding.PEM), 0o644)
     return certificate, key
 
 
@@ -55,7 +57,7 @@ def make_certificate(names: Sequence[str]) -> tuple[rsa.RSAPrivateKey, x509.Cert
 def install_certificate(folder: Path, content: bytes) -> None:
     """Key, certificate and chain, from now on. Blocks. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o755)
-    _write(folder / INSTALLED, content, 0o600)
+    replace_file(folder / INSTALLED, content, 0o600)
 
 
 def shown_certificate(folder: Path) -> str:
@@ -91,14 +93,3 @@ def _general(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

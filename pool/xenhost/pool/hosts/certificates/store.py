@@ -1,12 +1,12 @@
 """The files of what the pool trusts: a folder for each kind, a file for each certificate or list, whole or none."""
 
-import os
 import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from xenhost.pool.call import ApiError
+from xenhost.pool.whole_file import replace_file
 
 MAX_FILES: Final = 1000
 _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,250}\.pem")
@@ -63,17 +63,6 @@ class TrustStore:
         if not _NAME.fullmatch(name):
             raise ApiError(f"{_word(kind)}_NAME_INVALID", name[:200])
         return self._folder / kind / name
-
-
-def replace_file(path: Path, content: bytes, mode: int) -> None:
-    """Whole or not at all. Blocks. Raises OSError."""
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def _word(kind: Kind) -> str:
