@@ -48,6 +48,10 @@ STATES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """In which power states each thing may be done. A suspended VM may be cloned and copied if it is a snapshot."""
 
+BOOTS: Final = frozenset({"start", "start_on", "resume", "resume_on"})
+"""Its disks are opened."""
+BEGINS: Final = BOOTS | {"clean_reboot", "hard_reboot"}
+"""A domain is made of what its records said."""
 UNADVISED: Final = _words(
     """
     create_template power_state_reset csvm get_boot_record send_sysrq send_trigger query_services shutdown call_plugin

@@ -9,16 +9,12 @@ from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.database.tables import new_uuid
-from xenhost.pool.vms.allowed import appliance_error, vm_error
+from xenhost.pool.vms.allowed import BEGINS, BOOTS, appliance_error, vm_error
 from xenhost.pool.vms.placement import vdis_of
-from xenhost.pool.vms.plugging import WORDS, plug_error
+from xenhost.pool.vms.plugging import WORDS, plug_error, start_error
 
 _READS: Final = frozenset({"clone", "copy", "snapshot", "list_changed_blocks"})
 """Of a VDI, many at once."""
-_BOOTS: Final = frozenset({"start", "start_on", "resume", "resume_on"})
-"""Of a VM: its disks are opened."""
-_BEGINS: Final = _BOOTS | {"clean_reboot", "hard_reboot"}
-"""Of a VM: a domain is made of what its records said."""
 _BESIDE_BOOTS: Final = frozenset({"mirror", "copy"})
 """Of a VDI, what may be under way when a VM with it is started; its host has the last word."""
 
@@ -70,8 +66,8 @@ class Busy:
         record, error = self._database.get(self._cls, ref), None
         if self._cls == "VM":
             error = vm_error(self._database, record, word, doing, strict=False)
-            if error is None and word in _BOOTS:
-                error = self._busy_disk(record)
+            if error is None and word in BOOTS:
+                error = self._busy_disk(record) or start_error(self._database, record)
         elif self._cls == "VM_appliance":
             error = appliance_error(self._database, record, word, doing)
         else:
@@ -88,7 +84,7 @@ class Busy:
     def check_settled(self, vm: Ref) -> None:
         """No domain is made now of what its records said. Raises ApiError OTHER_OPERATION_IN_PROGRESS."""
         for task, word in self._under_way(vm):
-            if word in _BEGINS:
+            if word in BEGINS:
                 raise ApiError("OTHER_OPERATION_IN_PROGRESS", "VM", vm, word, task)
 
     def _busy_disk(self, vm: Record) -> ApiError | None:
@@ -101,7 +97,7 @@ class Busy:
     def _booting(self, vdi: Record) -> ApiError | None:
         for vbd in vdi.refs("VBDs"):
             for task, word in self._under_way(self._database.get("VBD", vbd).one("VM")):
-                if word in _BOOTS:
+                if word in BOOTS:
                     return ApiError("OTHER_OPERATION_IN_PROGRESS", "VDI", vdi.ref, word, task)
         return None
 

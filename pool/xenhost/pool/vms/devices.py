@@ -12,6 +12,7 @@ from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.vm import put_vm
 from xenhost.pool.storage.reach import make_known
 from xenhost.pool.vms.busy import Busy
+from xenhost.pool.vms.plugging import share_error
 from xenhost.pool.vms.spec import vbd_spec, vif_spec
 
 
@@ -60,10 +61,12 @@ class VmDevices:
         self._drives.check(vbd, "attach")
 
     async def insert(self, context: Context, vbd: Ref, vdi: Ref) -> None:
-        """A medium into an empty drive. Raises ApiError VBD_NOT_REMOVABLE_MEDIA, VBD_NOT_EMPTY."""
+        """A medium into an empty drive. Raises ApiError VBD_NOT_REMOVABLE_MEDIA, VBD_NOT_EMPTY, VDI_IN_USE."""
         source = vm_pb2.Source(vdi_id=str(self._database.get("VDI", vdi)["uuid"]))
         with self._drives.doing(context, vbd, "insert"):
             record = self._database.get("VBD", vbd)
+            if error := share_error(self._database, self._database.get("VDI", vdi), record, "insert"):
+                raise error
             if record["currently_attached"]:
                 vm, agent = self._running("VBD", vbd)
                 await make_known(self._database, agent, [vdi])

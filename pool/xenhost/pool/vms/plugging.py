@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from xenhost.pool.call import ApiError, Ref
+from xenhost.pool.call import ApiError
 from xenhost.pool.database.record import Record
-from xenhost.pool.vms.allowed import Reader, bad_state, booted_as, doing_of, live_guest
+from xenhost.pool.vms.allowed import BEGINS, Reader, bad_state, booted_as, doing_of, live_guest
 
 WORDS: Final = {
     "VBD": ("attach", "eject", "unplug", "unplug_force", "insert", "plug", "pause", "unpause"),
@@ -15,6 +15,8 @@ _PLUGS: Final = frozenset({"plug", "unplug", "unplug_force"})
 _PAUSES: Final = frozenset({"pause", "unpause"})
 _ENDING: Final = frozenset({"clean_shutdown", "hard_shutdown", "suspend", "pause"})
 """What is done to a VM whose devices then stay as they are."""
+_HOLDS: Final = BEGINS | {"checkpoint"}
+"""What is done to a VM that has its disks, whether or not they are shown as attached meanwhile."""
 _SHARING: Final = frozenset({"attach", "insert", "plug"})
 
 
@@ -24,6 +26,26 @@ def plug_error(read: Reader, device: Record, word: str, sharing: bool = True) ->
     `sharing`: not either if another VM has the disk; that is left out of what is advised.
     """
     return next(_errors(read, device, word, sharing), None)
+
+
+def start_error(read: Reader, vm: Record) -> ApiError | None:
+    """Why a VM that runs nowhere cannot have one of its disks; None: it can have all."""
+    errors = (error for vbd in vm.refs("VBDs") for error in _start_errors(read, read.get("VBD", vbd)))
+    return next(errors, None)
+
+
+def share_error(read: Reader, vdi: Record, vbd: Record, word: str, starting: bool = False) -> ApiError | None:
+    """Why a drive may not have a disk beside those that have it: it, or one of them, would write. None: it may.
+
+    `starting`: all drives of its VM are about to get what is in them.
+    """
+    for ref in vdi.refs("VBDs") if not vdi["sharable"] else ():
+        other = read.get("VBD", ref)
+        if ref == vbd.ref or "RW" not in (vbd["mode"], other["mode"]):
+            continue
+        if (starting and other["VM"] == vbd["VM"]) or _holds(read, other):
+            return ApiError("VDI_IN_USE", vdi.ref, word)
+    return None
 
 
 def plug_advice(read: Reader, device: Record) -> tuple[str, ...]:
@@ -98,15 +120,26 @@ def _disk_errors(read: Reader, vbd: Record, word: str, sharing: bool) -> Iterato
         if other not in ("mirror", "copy"):
             yield ApiError("OTHER_OPERATION_IN_PROGRESS", "VDI", vdi.ref, other, task)
     if sharing and not vbd["currently_attached"]:
-        users = [each for each in _others(read, vdi, vbd.ref) if each["currently_attached"]]
-        writes = vbd["mode"] == "RW"
-        if not vdi["sharable"] and users and (writes or any(each["mode"] == "RW" for each in users)):
-            yield ApiError("VDI_IN_USE", vdi.ref, word)
-        if writes and vdi["read_only"]:
-            yield ApiError("VDI_READONLY", vdi.ref)
+        yield from _share_errors(read, vdi, vbd, word)
 
 
-def _others(read: Reader, vdi: Record, vbd: Ref) -> list[Record]:
-    """Other drives with the disk, of VMs that are not suspended."""
-    found = [read.get("VBD", ref) for ref in vdi.refs("VBDs") if ref != vbd]
-    return [each for each in found if read.get("VM", each.one("VM"))["power_state"] != "Suspended"]
+def _start_errors(read: Reader, vbd: Record) -> Iterator[ApiError]:
+    vdi = None if vbd["empty"] else read.find("VDI", vbd.one("VDI"))
+    if vdi is not None:
+        yield from _disk_errors(read, vbd, "attach", sharing=False)
+        yield from _share_errors(read, vdi, vbd, "attach", starting=True)
+
+
+def _share_errors(read: Reader, vdi: Record, vbd: Record, word: str, starting: bool = False) -> Iterator[ApiError]:
+    if error := share_error(read, vdi, vbd, word, starting):
+        yield error
+    if vbd["mode"] == "RW" and vdi["read_only"]:
+        yield ApiError("VDI_READONLY", vdi.ref)
+
+
+def _holds(read: Reader, vbd: Record) -> bool:
+    """What is in a drive is open, or is being opened. That of a suspended VM is not."""
+    vm = read.get("VM", vbd.one("VM"))
+    if any(word in _HOLDS for _, word in doing_of(vm)):
+        return True
+    return vm["power_state"] != "Suspended" and bool(vbd["currently_attached"] or doing_of(vbd))
