@@ -22,6 +22,7 @@ from xenhost.sm.image.vhd_layout import VhdLayout
 from xenhost.sm.image.vhd_write import VhdParent
 from xenhost.sm.transfer.copy import Copier
 from xenhost.sm.transfer.importing import Importer, Target
+from xenhost.sm.transfer.spool import Spool
 
 SIZE = 4 * MIB
 GOOD = {
@@ -38,7 +39,7 @@ async def _chunks(data: bytes) -> AsyncIterator[bytes]:
 
 
 async def _import(folder: Path, data: bytes, format: str) -> None:
-    importer = Importer(Copier(Commands()), FakeClock(), folder / "spool")
+    importer = Importer(Copier(Commands()), FakeClock(), Spool(folder / "spool"))
     target = folder / "target.raw"
     with target.open("wb") as file:
         file.truncate(SIZE)

@@ -45,6 +45,7 @@ class Host:
 
         What cannot be attached now is tried again, and holds nothing else up.
         """
+        await self.importer.spool.clear()
         await self.images.find()
         await self.drivers.discover()
         await self.storage.start()

@@ -63,6 +63,7 @@ from xenhost.sm.datapath.images import ImageServers
 from xenhost.sm.registry import Drivers, SmSettings
 from xenhost.sm.transfer.copy import Copier
 from xenhost.sm.transfer.importing import Importer
+from xenhost.sm.transfer.spool import Spool
 from xenhost.system.clock import SystemClock
 from xenhost.system.lifecycle import StopSignals, single_instance
 from xenhost.system.logging import set_up_logging
@@ -194,7 +195,7 @@ def build_host(config: Config, identity: Identity, clock: Clock, hypervisor: Hyp
         network.set_vifs(engine.vifs.plugged)
         network.set_mover(engine.vifs.move)
         engine.vifs.on_plugged = network.vifs_changed
-    importer = Importer(copier, clock, places.state_dir / "sm" / "import")
+    importer = Importer(copier, clock, Spool(settings.import_dir))
     metrics, servers = None, None
     if config.metrics.enabled:
         metrics, servers = _metrics(config, identity.host_id, hypervisor, engine, storage, network, clock)

@@ -44,6 +44,8 @@ class StorageSettings:
     prefer_plugins: frozenset[str]
     """Types for which a plugin goes before a driver of ours."""
     mount_dir: Path
+    import_dir: Path
+    """Where qcow2 images that come in are kept until they are unpacked."""
     chores_at_once: int
     """Merges and deletions of images at the same time, for each SR; 0: only on request."""
     chore_bytes_per_second: int
@@ -59,6 +61,7 @@ def read_storage(table: Table, root: Path, state_dir: Path) -> StorageSettings:
         smapiv3=table.path("smapiv3", root / SMAPIV3),
         prefer_plugins=frozenset(kind.lower() for kind in table.texts("prefer_plugins")),
         mount_dir=table.path("mount_dir", root / "run/sr-mount"),
+        import_dir=table.path("import_dir", state_dir / "sm/import"),
         chores_at_once=int(table.number("coalesce_at_once", 2, 0, 64)),
         chore_bytes_per_second=int(table.number("coalesce_bytes_per_second", 0, 0, MAX_RATE)),
         nbd=_nbd(table.table("nbd"), state_dir),

@@ -9,6 +9,7 @@ What callers use:
 - `importing.Importer(copier, clock, spool)`: `incoming = await begin(chunks, format, length=..., size=...)` reads the
   beginning of a stream of `raw`, `vhd` or `qcow2` and knows `incoming.virtual_size` (to make the VDI), then
   `await incoming.load(Target(backend, vdi, is_zero))` writes it all.
+- `spool.Spool(folder)`: where a qcow2 image is kept until it is unpacked; `clear()` it when the agent starts.
 - `exporting.plan_export(disk, format, ...)` makes an `Export`: its exact length is known before the first byte
   (`Export.length`), and `Export.chunks()` is the stream.
 - `flatten.flatten(path, target)`: a VHD with its parents as a qcow2 image of its own.

@@ -1,11 +1,8 @@
 """Streams of images into disks: in bounded memory, checked before and while they are written."""
 
 import asyncio
-import os
-import tempfile
 from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from xenhost.core.clock import Clock
@@ -21,10 +18,10 @@ from xenhost.sm.image.qcow2 import check_whole, refusal
 from xenhost.sm.image.vhd import VhdType
 from xenhost.sm.transfer import import_vhd
 from xenhost.sm.transfer.copy import Copier
-from xenhost.sm.transfer.disk import io_errors
 from xenhost.sm.transfer.exporting import FORMATS
 from xenhost.sm.transfer.opening import open_disk
 from xenhost.sm.transfer.pace import Pace
+from xenhost.sm.transfer.spool import Spool
 from xenhost.sm.transfer.stream import ByteStream
 from xenhost.sm.transfer.writing import Writer
 
@@ -112,10 +109,10 @@ class Incoming:
 class Importer:
     """Takes streams in."""
 
-    def __init__(self, copier: Copier, clock: Clock, spool: Path) -> None:
+    def __init__(self, copier: Copier, clock: Clock, spool: Spool) -> None:
         self._copier = copier
         self.clock = clock
-        self._spool = spool
+        self.spool = spool
 
     async def begin(self, chunks: AsyncIterable[bytes], format: str, *, length: int = 0, size: int = 0) -> Incoming:
         """Read the beginning of a stream. `length` is that of the stream if known, `size` the disk's if known.
@@ -141,6 +138,7 @@ class Importer:
         header = qcow2_header.parse(_Beginning(await stream.peek(_HEAD)))
         if reason := _refusal(header):
             raise BadImage(reason)
+        await self.spool.check(header.virtual_size, length)
         return Incoming(self, stream, "qcow2", header.virtual_size, length=length)
 
     async def load_qcow2(
@@ -153,19 +151,13 @@ class Importer:
         check_length: Callable[[], None],
     ) -> None:
         """Keep the whole image in a file first: its tables may come after its data. Then qemu-img unpacks it."""
-        with io_errors(str(self._spool)):
-            await asyncio.to_thread(self._spool.mkdir, 0o700, parents=True, exist_ok=True)
-            fd, name = await asyncio.to_thread(tempfile.mkstemp, ".qcow2", "import-", self._spool)
-        try:
-            with io_errors(name), os.fdopen(fd, "wb") as file:
-                while data := await stream.read_upto(MIB):
-                    await asyncio.to_thread(file.write, data)
+        async with self.spool.kept(stream, virtual_size) as path:
             check_length()
-            info = await asyncio.to_thread(identify, Path(name))
+            info = await asyncio.to_thread(identify, path)
             if info.problem or info.format != "qcow2" or info.backing or info.virtual_size != virtual_size:
                 raise BadImage(info.problem or "the qcow2 image changed while it was read")
-            await asyncio.to_thread(check_whole, Path(name))
-            source = Backend(BackendKind.FILE, name)
+            await asyncio.to_thread(check_whole, path)
+            source = Backend(BackendKind.FILE, str(path))
             await self._copier.unpack(
                 source,
                 "qcow2",
@@ -175,8 +167,6 @@ class Importer:
                 progress=progress,
                 bytes_per_second=bytes_per_second,
             )
-        finally:
-            await asyncio.to_thread(os.unlink, name)
 
 
 class _Beginning:

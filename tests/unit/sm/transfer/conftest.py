@@ -12,6 +12,7 @@ from xenhost.core.units import KIB
 from xenhost.sm.command import Commands
 from xenhost.sm.transfer.copy import Copier
 from xenhost.sm.transfer.importing import Importer
+from xenhost.sm.transfer.spool import Spool
 
 BLOCK = 64 * KIB
 
@@ -56,4 +57,4 @@ def copier() -> Copier:
 
 @pytest.fixture
 def importer(tmp_path: Path, copier: Copier) -> Importer:
-    return Importer(copier, FakeClock(), tmp_path / "spool")
+    return Importer(copier, FakeClock(), Spool(tmp_path / "spool"))

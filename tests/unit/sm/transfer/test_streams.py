@@ -1,5 +1,6 @@
 """Image streams out and in again, and what is wrong with some."""
 
+import os
 import tracemalloc
 import uuid
 from collections.abc import AsyncIterator
@@ -12,8 +13,8 @@ from unit.sm.image.images import assemble, bitmap, qemu, write_vhd
 from unit.sm.transfer.conftest import BLOCK, chunked, disk_of, raw_file
 from xenhost.core.errors import InvalidValue
 from xenhost.core.storage import Backend, Bitmap
-from xenhost.core.storage_errors import VdiTooSmall
-from xenhost.core.units import MIB
+from xenhost.core.storage_errors import SrBackendFailure, VdiTooSmall
+from xenhost.core.units import GIB, MIB
 from xenhost.sm.image import vhd
 from xenhost.sm.image.bad import BadImage
 from xenhost.sm.image.identify import identify
@@ -24,6 +25,8 @@ from xenhost.sm.transfer.exporting import plan_export
 from xenhost.sm.transfer.flatten import flatten
 from xenhost.sm.transfer.importing import Importer, Target
 from xenhost.sm.transfer.opening import open_disk, open_image
+from xenhost.sm.transfer.spool import Spool, most
+from xenhost.sm.transfer.stream import ByteStream
 
 SIZE = 5 * MIB + 512
 FILL = {0: 1, 33: 2, 79: 3}
@@ -194,6 +197,50 @@ async def test_a_qcow2_stream_with_a_backing_file_is_refused(tmp_path: Path, imp
     qemu("qemu-img", "create", "-u", "-f", "qcow2", "-b", "/etc/shadow", "-F", "raw", tmp_path / "a.qcow2", "1M")
     with pytest.raises(BadImage, match="backing file"):
         await importer.begin(chunked((tmp_path / "a.qcow2").read_bytes()), "qcow2")
+
+
+async def test_a_qcow2_stream_that_is_too_long_is_refused(tmp_path: Path, importer: Importer) -> None:
+    raw_file(tmp_path / "a.raw", bytes(4 * MIB))
+    qemu("qemu-img", "convert", "-f", "raw", "-O", "qcow2", tmp_path / "a.raw", tmp_path / "a.qcow2")
+    data, limit = (tmp_path / "a.qcow2").read_bytes(), most(4 * MIB)
+    with pytest.raises(BadImage, match="too long for a disk of 4194304 bytes"):
+        await importer.begin(chunked(data), "qcow2", length=limit + 1)
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield data
+        for _ in range(limit // MIB + 2):
+            yield bytes(MIB)
+        raise AssertionError("it is still read")
+
+    incoming = await importer.begin(endless(), "qcow2")
+    with pytest.raises(BadImage, match="too long"):
+        await incoming.load(Target(raw_file(tmp_path / "b.raw", bytes(4 * MIB)), VDI))
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+async def test_what_else_is_on_its_disk_keeps_room(tmp_path: Path) -> None:
+    """A tenth of it at most."""
+    found = os.statvfs(tmp_path)
+    free, tenth = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize // 10
+    await Spool(tmp_path / "spool", reserve=0).check(free * 2, MIB)
+    for reserve, length in ((0, free + GIB), (1 << 62, max(0, free - tenth) + GIB)):
+        spool = Spool(tmp_path / "spool", reserve)
+        with pytest.raises(SrBackendFailure, match="no room for the qcow2 image") as caught:
+            await spool.check(free * 2, length)
+        assert caught.value.number == 44
+
+
+async def test_what_a_killed_agent_has_left_is_removed(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    await spool.clear()
+    await spool.check(MIB, 0)
+    async with spool.kept(ByteStream(chunked(b"x" * MIB)), MIB) as path:
+        assert path.read_bytes() == b"x" * MIB
+        (tmp_path / "spool/mine.qcow2").touch()
+        left = path.read_bytes()
+    path.write_bytes(left)
+    await Spool(tmp_path / "spool").clear()
+    assert [each.name for each in (tmp_path / "spool").iterdir()] == ["mine.qcow2"]
 
 
 async def test_blocks_before_their_table_cannot_be_a_stream(tmp_path: Path, importer: Importer) -> None:
