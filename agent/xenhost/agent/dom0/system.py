@@ -1,7 +1,6 @@
 """The machine that dom0 runs on, by the tools that every Debian dom0 has: systemd's, Xen's, chrony's."""
 
 import asyncio
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from xenhost.agent.dom0.ntp import chrony_conf, chrony_servers, properties, time
 from xenhost.agent.dom0.report import files_of
 from xenhost.core.errors import InternalError, InvalidValue, OperationNotAllowed, ValueNotSupported
 from xenhost.sm.command import CommandError, Commands
+from xenhost.system.whole_file import replace_file
 
 TOOL_SECONDS: Final = 30.0
 CHRONY: Final = "etc/chrony/chrony.conf"
@@ -203,13 +203,7 @@ def _replace(path: Path, text: str) -> None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.chmod(0o644)
-    part.replace(path)
+    replace_file(path, text.encode())
 
 
 def _offset(zone: str, now: datetime) -> int:

@@ -12,10 +12,10 @@ from xenhost.core.clock import Clock
 from xenhost.pool.call import ApiError, Context, Ref, Role, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Change, Operation
-from xenhost.pool.whole_file import replace_file
 from xenhost.pool.wire.gate import Gate, HttpAction
 from xenhost.system.http.connection import Handler
 from xenhost.system.http.message import HttpError, Request, Response, file_pieces
+from xenhost.system.whole_file import replace_file
 
 MAX_BLOB: Final = 64 << 20
 MAX_TOTAL: Final = 4 << 30

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from xenhost.pool.whole_file import replace_file
+from xenhost.system.whole_file import replace_file
 
 CERTIFICATE: Final = "xenpoold.crt"
 KEY: Final = "xenpoold.key"

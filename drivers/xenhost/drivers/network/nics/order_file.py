@@ -4,13 +4,13 @@
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from xenhost.drivers.network.nics.order import Placed
+from xenhost.system.whole_file import replace_file
 
 NAME: Final = "nic-order.json"
 _VERSION: Final = 1
@@ -66,19 +66,4 @@ def set_aside(folder: Path) -> Path:
 def save(folder: Path, order: Sequence[Placed]) -> None:
     """All of it or nothing, and it stays after a power failure. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / NAME, render(order))
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Replace a file at once, and durably. Raises OSError."""
-    fresh = file.with_name(f".{file.name}.new")
-    with fresh.open("w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(file)
-    parent = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+    replace_file(folder / NAME, render(order).encode())

@@ -17,8 +17,8 @@ from xenhost.drivers.network.nics import cards, links, modprobe_file
 from xenhost.drivers.network.nics.cards import Card
 from xenhost.drivers.network.nics.links import Link
 from xenhost.drivers.network.nics.modprobe_file import VfParameter
-from xenhost.drivers.network.nics.order_file import write_whole
 from xenhost.drivers.network.nics.places import Places
+from xenhost.system.whole_file import replace_file
 
 _HELD: Final = frozenset({"pciback", "vfio-pci"})
 """Drivers of functions that were given to a VM."""
@@ -130,7 +130,7 @@ class Sriov:
             before = modprobe_file.load(self._places.modprobe, card.driver)
             after = modprobe_file.render(before, card.driver, parameter.name, counts)
             if after != before:
-                write_whole(file, after)
+                replace_file(file, after.encode())
         except OSError as error:
             _fail(card.device, f"{file} cannot be written: {error.strerror}")
         if after != before or card.vf_enabled != count:  # an earlier try may not have come this far

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from xenhost.pool.call import ApiError
-from xenhost.pool.whole_file import replace_file
+from xenhost.system.whole_file import replace_file
 
 MAX_FILES: Final = 1000
 _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,250}\.pem")
