@@ -48,6 +48,7 @@ POINTS: Final[Mapping[str, Points]] = {
     "eject": Points(3, 3, 1, 1),
     "suspend": Points(11, 8, 2, 3),
     "suspend-vdis": Points(13, 13, 7, 8),
+    "checkpoint": Points(17, 12, 3, 7),
     "resume": Points(19, 10, 6, 7),
     "resume-paused": Points(13, 7, 4, 4),
     "resume-vdis": Points(25, 16, 12, 13),

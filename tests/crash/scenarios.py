@@ -16,6 +16,8 @@ from xenhost.core.errors import (
 )
 from xenhost.core.ids import DevId, parse_device
 from xenhost.core.requests import (
+    CheckpointVm,
+    DiskSnapshot,
     EjectVbd,
     InsertVbd,
     LimitVbd,
@@ -33,6 +35,7 @@ from xenhost.core.requests import (
     UnplugVif,
     UpdateVif,
 )
+from xenhost.core.storage import VdiId
 from xenhost.core.views import VmView
 from xenhost.core.vm import PowerState, VmSpec, VmType
 
@@ -126,8 +129,15 @@ VDIS: Final = spec(
 )
 VDI_CD: Final = spec(vbds=(vdi_disk("xvda", 7), replace(cd(), source=vdi_disk(number=2).source)))
 ON: Final = (StartVm(VM),)
+
+
+def _vdi(number: int) -> VdiId:
+    return VdiId(vdi_disk(number=number).source.path)
+
+
 IMAGE: Final = vdi_disk(number=9).source
 """A VDI for suspend images."""
+CHECKPOINT: Final = CheckpointVm(VM, IMAGE, tuple(DiskSnapshot(_vdi(number), _vdi(number + 20)) for number in (7, 1)))
 OFF: Final = (*ON, SuspendVm(VM))
 
 SCENARIOS: Final = {
@@ -200,6 +210,7 @@ SCENARIOS: Final = {
         ),
         Scenario("suspend", FULL, SuspendVm(VM), running, suspended, ON),
         Scenario("suspend-vdis", VDIS, SuspendVm(VM, IMAGE), running, suspended, ON),
+        Scenario("checkpoint", VDIS, CHECKPOINT, running, running, ON),
         Scenario("resume", FULL, ResumeVm(VM), suspended, running, OFF, keeps_running=True),
         Scenario("resume-paused", SMALL, ResumeVm(VM, paused=True), suspended, paused, OFF),
         Scenario(

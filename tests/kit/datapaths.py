@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from xenhost.agent.steps.vdi import datapath_of
+from xenhost.agent.steps.vdi import datapath_of, datapath_prefix
 from xenhost.core.devices import IoLimits, Source, SourceKind
+from xenhost.core.ids import VmId
 from xenhost.core.storage import AttachMode, Connection, VdiId
 from xenhost.core.storage_errors import VdiInUse, VdiNotAvailable
 from xenhost.drivers.sim.faults import When
@@ -31,6 +32,8 @@ class VdiWorld:
     datapaths: dict[str, Connected] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     """What a VM engine must never do to its guests' disks."""
+    snapshots: dict[VdiId, VdiId] = field(default_factory=dict)
+    """Of which VDI each is."""
     files: dict[str, Source] = field(default_factory=dict)
     """VDIs that really are there: files."""
 
@@ -86,6 +89,14 @@ class FakeDatapaths:
         self._vdis.datapaths[datapath] = replace(used, limits=limits)
         await self._life.reach("limit", When.AFTER)
 
+    async def snapshot(self, vdi: VdiId, new: VdiId) -> None:
+        """See Datapaths."""
+        await self._life.reach("snapshot", When.BEFORE)
+        if any(domain.runs for domain in self._world.domains.values() if self._has(domain.vm, vdi)):
+            self._vdis.violations.append(f"a snapshot of {vdi} was taken while its guest could write")
+        self._vdis.snapshots[new] = vdi
+        await self._life.reach("snapshot", When.AFTER)
+
     def source(self, datapath: str) -> Source | None:
         """See Datapaths."""
         used = self._vdis.datapaths.get(datapath)
@@ -94,6 +105,10 @@ class FakeDatapaths:
     def datapaths(self) -> Sequence[str]:
         """See Datapaths."""
         return tuple(self._vdis.datapaths)
+
+    def _has(self, vm: str, vdi: VdiId) -> bool:
+        used = (each for name, each in self._vdis.datapaths.items() if name.startswith(datapath_prefix(VmId(vm))))
+        return any(each.vdi == vdi for each in used)
 
     def _plugged(self, vdi: VdiId) -> list[str]:
         """Datapaths through which a domain has that VDI."""

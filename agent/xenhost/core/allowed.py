@@ -11,6 +11,7 @@ from typing import Final
 from xenhost.core.errors import OperationNotAllowed, OtherOperationInProgress, VmBadPowerState, XenhostError
 from xenhost.core.ids import VmId
 from xenhost.core.requests import (
+    CheckpointVm,
     EjectVbd,
     InsertVbd,
     LimitVbd,
@@ -42,6 +43,7 @@ class Word(StrEnum):
     PAUSE = auto()
     UNPAUSE = auto()
     SUSPEND = auto()
+    CHECKPOINT = auto()
     RESUME = auto()
     DESTROY = auto()
     PLUG = auto()
@@ -62,6 +64,7 @@ VM_WORDS: Final = (
     Word.PAUSE,
     Word.UNPAUSE,
     Word.SUSPEND,
+    Word.CHECKPOINT,
     Word.RESUME,
     Word.DESTROY,
 )
@@ -79,6 +82,7 @@ LIVES: Final[Mapping[Word, frozenset[Life]]] = {
     Word.PAUSE: frozenset({Life.RUNNING}),
     Word.UNPAUSE: frozenset({Life.PAUSED}),
     Word.SUSPEND: frozenset({Life.RUNNING}),
+    Word.CHECKPOINT: frozenset({Life.RUNNING}),
     Word.RESUME: frozenset({Life.SUSPENDED}),
     Word.DESTROY: frozenset({Life.HALTED}),
     Word.PLUG: _ALIVE | {Life.HALTED},
@@ -129,6 +133,7 @@ _WORDS: Final[Mapping[type[Request], Word]] = {
     PauseVm: Word.PAUSE,
     UnpauseVm: Word.UNPAUSE,
     SuspendVm: Word.SUSPEND,
+    CheckpointVm: Word.CHECKPOINT,
     ResumeVm: Word.RESUME,
     PlugVbd: Word.PLUG,
     PlugVif: Word.PLUG,

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 from xenhost.core.devices import IoLimits, Source, Vbd, Vif, VifChange
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ids import DevId, VmId
+from xenhost.core.storage import VdiId
 
 MAX_TIMEOUT: Final = 24 * 3600.0
 """Seconds any request may wait for a guest."""
@@ -66,6 +67,27 @@ class SuspendVm:
     image: Source | None = None
     """A VDI; None: a file of the agent's own, until the engine has named it."""
     timeout: float = 1200.0
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSnapshot:
+    """A snapshot of a disk that is to be made."""
+
+    vdi: VdiId
+    new: VdiId
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointVm:
+    """Bring the memory of a running guest into an image, take snapshots of disks, and let it go on in its domain."""
+
+    kind: ClassVar[str] = "vm.checkpoint"
+    vm: VmId
+    image: Source
+    """A VDI. It holds a whole image afterwards."""
+    disks: tuple[DiskSnapshot, ...] = ()
+    timeout: float = 1200.0
+    """For the guest to suspend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +185,7 @@ Request = (
     | PauseVm
     | UnpauseVm
     | SuspendVm
+    | CheckpointVm
     | ResumeVm
     | PlugVbd
     | UnplugVbd
@@ -183,6 +206,7 @@ REQUESTS: Final[Mapping[str, type[Request]]] = {
         PauseVm,
         UnpauseVm,
         SuspendVm,
+        CheckpointVm,
         ResumeVm,
         PlugVbd,
         UnplugVbd,

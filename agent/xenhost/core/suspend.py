@@ -51,9 +51,9 @@ class ImageHead:
         return cls(state, spec.id, domid, spec.type, spec.memory.static_max, spec.vcpus.maximum)
 
     def fits(self, spec: VmSpec) -> bool:
-        """Is it of that VM, and is the VM as large as the guest believes?"""
-        like = (spec.id, spec.type, spec.memory.static_max, spec.vcpus.maximum)
-        return (self.vm, self.type, self.static_max, self.vcpus) == like
+        """Is the VM as large as the guest believes?"""
+        like = (spec.type, spec.memory.static_max, spec.vcpus.maximum)
+        return (self.type, self.static_max, self.vcpus) == like
 
 
 def write_head(head: ImageHead) -> bytes:

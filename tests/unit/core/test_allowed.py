@@ -13,10 +13,12 @@ from xenhost.core.allowed import (
     decide,
     word_of,
 )
+from xenhost.core.devices import Source, SourceKind
 from xenhost.core.errors import OperationNotAllowed, OtherOperationInProgress, VmBadPowerState
 from xenhost.core.ids import DevId
 from xenhost.core.requests import (
     REQUESTS,
+    CheckpointVm,
     PlugVbd,
     PlugVif,
     RebootVm,
@@ -38,7 +40,7 @@ WAITING = Busy("op", "vm.shutdown", waits=True)
     ("life", "words"),
     [
         (Life.HALTED, "start destroy"),
-        (Life.RUNNING, "clean_shutdown hard_shutdown clean_reboot hard_reboot pause suspend"),
+        (Life.RUNNING, "clean_shutdown hard_shutdown clean_reboot hard_reboot pause suspend checkpoint"),
         (Life.PAUSED, "hard_shutdown hard_reboot unpause"),
         (Life.STOPPED, "hard_shutdown hard_reboot"),
         (Life.SUSPENDED, "hard_shutdown resume"),
@@ -89,9 +91,10 @@ def test_every_word_has_its_lives_and_every_request_its_word() -> None:
         UnplugVbd(VM, DevId(0)),
         PlugVif(VM, nic()),
         SuspendVm(VM),
+        CheckpointVm(VM, Source(SourceKind.VDI, "image")),
         ResumeVm(VM),
     ]
-    words = "start clean_shutdown hard_shutdown clean_reboot hard_reboot plug unplug plug suspend resume"
+    words = "start clean_shutdown hard_shutdown clean_reboot hard_reboot plug unplug plug suspend checkpoint resume"
     assert [word_of(request) for request in requests] == words.split()
     assert set(REQUESTS) == {
         "vm.start",
@@ -100,6 +103,7 @@ def test_every_word_has_its_lives_and_every_request_its_word() -> None:
         "vm.pause",
         "vm.unpause",
         "vm.suspend",
+        "vm.checkpoint",
         "vm.resume",
         "vbd.plug",
         "vbd.unplug",

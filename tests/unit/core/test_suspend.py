@@ -35,9 +35,9 @@ def test_no_damage_upsets_the_reader(damage: bytes, at: int) -> None:
     assert found is None or isinstance(found.state, ImageState)
 
 
-def test_an_image_fits_the_vm_it_is_of_as_long_as_that_has_its_size() -> None:
+def test_an_image_fits_the_vm_it_is_of_and_copies_of_that_as_long_as_they_have_its_size() -> None:
     assert HEAD.fits(replace(spec(), name="another", suspended=None))
-    assert not HEAD.fits(replace(spec(), id=vm_id(2)))
+    assert HEAD.fits(replace(spec(), id=vm_id(2)))
     assert not HEAD.fits(spec(mib=65))
     assert not HEAD.fits(replace(spec(), vcpus=Vcpus(2, 1)))
     assert not HEAD.fits(replace(spec(), type=VmType.PVH))

@@ -19,6 +19,7 @@ from xenhost.core.errors import (
 )
 from xenhost.core.ids import MAX_DISKS, MAX_VIFS, DevId, device_name
 from xenhost.core.requests import (
+    CheckpointVm,
     EjectVbd,
     InsertVbd,
     LimitVbd,
@@ -83,7 +84,7 @@ def checked_request_id(request_id: str) -> str:
 def normal(request: Request) -> Request:
     """The same request with its values checked and normalised. Raises InvalidValue."""
     match request:
-        case ShutdownVm() | RebootVm() | SuspendVm() | UnplugVbd() | UnplugVif():
+        case ShutdownVm() | RebootVm() | SuspendVm() | CheckpointVm() | UnplugVbd() | UnplugVif():
             checked_timeout(request.timeout)
             return request
         case PlugVbd():
@@ -99,7 +100,7 @@ def normal(request: Request) -> Request:
 def _check_device(request: Request, now: Situation) -> None:
     spec = now.spec
     match request:
-        case SuspendVm() if spec.type is VmType.HVM:
+        case SuspendVm() | CheckpointVm() if spec.type is VmType.HVM:
             reason = "the state of its device model cannot be saved"
             raise VmNonSuspendable(f"VM {spec.id} is HVM: {reason}", vm=spec.id, reason_text=reason)
         case PlugVbd(vbd=vbd):

@@ -14,7 +14,7 @@ from xenhost.agent.journal.entry import Entry, Found
 from xenhost.agent.journal.record import Write
 from xenhost.core.errors import TaskCancelled
 from xenhost.core.ids import DomId, OperationId
-from xenhost.core.requests import Request, SuspendVm
+from xenhost.core.requests import CheckpointVm, Request, SuspendVm
 from xenhost.core.states import StepStatus
 from xenhost.core.steps import Plan, Step, Work
 from xenhost.core.vm import ShutdownReason, VmSpec
@@ -122,7 +122,7 @@ class Launcher:
             entry.spec,
             domid,
             recovering=recovering,
-            image=entry.request.image if isinstance(entry.request, SuspendVm) else entry.spec.suspended,
+            image=entry.request.image if isinstance(entry.request, SuspendVm | CheckpointVm) else entry.spec.suspended,
         )
         execution = Execution(entry, status, work, services.store)
         job = Job(tracked, execution)

@@ -80,7 +80,7 @@ class VmRecord:
             allowed_operations=tuple(
                 word
                 for word in allowed_operations(self.spec.id, self.life, self.busy, self.attention)
-                if word != Word.SUSPEND or self.spec.type is not VmType.HVM
+                if word not in (Word.SUSPEND, Word.CHECKPOINT) or self.spec.type is not VmType.HVM
             ),
             memory=0 if domain is None else domain.memory,
             vcpus_online=0 if domain is None else domain.vcpus_online,

@@ -6,12 +6,13 @@ from typing import assert_never
 from xenhost.agent.plans import devices
 from xenhost.agent.plans.vm_start import start_stage
 from xenhost.agent.plans.vm_stop import ask_stage, destroy_stage
-from xenhost.agent.plans.vm_suspend import drop_stage, resume_stages, suspend_stages
+from xenhost.agent.plans.vm_suspend import checkpoint_stages, drop_stage, resume_stages, suspend_stages
 from xenhost.agent.steps.domain import PauseDomain, UnpauseDomain
 from xenhost.core.devices import Vbd, Vif, checked_vif
 from xenhost.core.errors import HandleInvalid
 from xenhost.core.ids import DevId, DomId, device_name
 from xenhost.core.requests import (
+    CheckpointVm,
     EjectVbd,
     InsertVbd,
     LimitVbd,
@@ -52,6 +53,10 @@ def plan_request(request: Request, spec: VmSpec, domid: DomId | None) -> Plan:
                     "admission lets nothing be suspended that does not run, and the engine names the image"
                 )
             return Plan(suspend_stages(spec, domid, image, timeout), replace(spec, suspended=image))
+        case CheckpointVm():
+            if domid is None:
+                raise ValueError("admission lets nothing be saved that does not run")
+            return Plan(checkpoint_stages(spec, domid, request))
         case ResumeVm(paused=paused):
             if spec.suspended is None:
                 raise ValueError("admission lets nothing be resumed that is not suspended")

@@ -5,6 +5,7 @@ from google.protobuf import empty_pb2
 
 from xenhost.agent.engine.engine import Engine
 from xenhost.agent.rpc.context import Context
+from xenhost.agent.rpc.convert import bounds
 from xenhost.agent.rpc.convert.guest import guest_metrics_to_proto
 from xenhost.agent.rpc.convert.update import fields_of, merged
 from xenhost.agent.rpc.convert.vm import spec_from_proto, vm_to_proto
@@ -15,7 +16,18 @@ from xenhost.agent.storage.engine import StorageEngine
 from xenhost.api.host.v1 import vm_pb2, vm_service_pb2, vm_service_pb2_grpc
 from xenhost.core.devices import Source, SourceKind
 from xenhost.core.errors import InvalidValue
-from xenhost.core.requests import PauseVm, RebootVm, ResumeVm, ShutdownVm, StartVm, SuspendVm, UnpauseVm
+from xenhost.core.ids import MAX_DISKS
+from xenhost.core.requests import (
+    CheckpointVm,
+    DiskSnapshot,
+    PauseVm,
+    RebootVm,
+    ResumeVm,
+    ShutdownVm,
+    StartVm,
+    SuspendVm,
+    UnpauseVm,
+)
 
 SHUTDOWN_SECONDS = 1200.0
 
@@ -91,6 +103,23 @@ class VmServicer(vm_service_pb2_grpc.VmServiceServicer):
         image = Source(SourceKind.VDI, vdi) if vdi else None
         suspend = SuspendVm(vm, image, seconds_or(request.timeout_seconds, SHUTDOWN_SECONDS))
         return await submit(self._engine, suspend, request.request_id)
+
+    async def CheckpointVm(
+        self, request: vm_service_pb2.CheckpointVmRequest, context: Context
+    ) -> operations_pb2.Operation:
+        """Keep the memory and the disks of a VM as they are now."""
+        vm = vm_named(self._engine, request.id, "id")
+        if len(request.disks) > MAX_DISKS:
+            raise InvalidValue(
+                f"{len(request.disks)} disks; {MAX_DISKS} are possible", field="disks", value=str(len(request.disks))
+            )
+        image = Source(SourceKind.VDI, vdi_named(self._storage, request.image_vdi_id, "image_vdi_id"))
+        disks = tuple(
+            DiskSnapshot(vdi_named(self._storage, disk.vdi_id, "disks.vdi_id"), bounds.vdi_id(disk.new_id))
+            for disk in request.disks
+        )
+        checkpoint = CheckpointVm(vm, image, disks, seconds_or(request.timeout_seconds, SHUTDOWN_SECONDS))
+        return await submit(self._engine, checkpoint, request.request_id)
 
     async def ResumeVm(self, request: vm_service_pb2.ResumeVmRequest, context: Context) -> operations_pb2.Operation:
         """Let the guest of a suspended VM go on."""

@@ -21,6 +21,7 @@ from xenhost.agent.steps.suspend import (
     RestoreDomain,
     ResumeGuest,
     SaveDomain,
+    SnapshotDisk,
     SuspendGuest,
     TakeImage,
 )
@@ -57,6 +58,7 @@ STEPS: Final[Mapping[str, type[Step]]] = {
         PrepareImage,
         SuspendGuest,
         SaveDomain,
+        SnapshotDisk,
         ResumeGuest,
         RestoreDomain,
         TakeImage,

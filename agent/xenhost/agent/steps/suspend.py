@@ -172,8 +172,31 @@ class SaveDomain(BaseStep):
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotDisk(BaseStep):
+    """Take a snapshot of a disk while the guest is suspended. It is its caller's, also if the operation fails."""
+
+    kind: ClassVar[str] = "disk.snapshot"
+    weight: ClassVar[int] = 2
+    vdi: VdiId
+    new: VdiId
+
+    @property
+    def deadline(self) -> float:
+        """For a slow server."""
+        return CONNECT_SECONDS
+
+    def text(self, work: Work) -> str:
+        """For humans."""
+        return f"taking a snapshot of VDI {self.vdi}"
+
+    async def apply(self, work: Work) -> None:
+        """An operation of storage."""
+        await work.storage.snapshot(self.vdi, self.new)
+
+
+@dataclass(frozen=True, slots=True)
 class ResumeGuest(BaseStep):
-    """Let a guest go on that has suspended unasked, or after nobody waited for it any more."""
+    """Let a guest go on in its domain: saved, suspended unasked, or after nobody waited for it any more."""
 
     kind: ClassVar[str] = "guest.resume"
     domid: DomId
@@ -212,7 +235,7 @@ class RestoreDomain(BaseStep):
             raise image.unusable(work, "there is none, or it is not complete; shut the VM down hard")
         if head.state is ImageState.TAKEN:
             raise image.unusable(work, "the guest has gone on from it before; shut the VM down hard")
-        if not head.fits(work.spec):
+        if not _fits(work, head):
             raise image.unusable(work, "it is of another VM, or of another size")
 
         async def restore(fd: int) -> None:
@@ -300,9 +323,15 @@ async def _connect(work: Work) -> None:
         await work.storage.connect(image_datapath(work.spec.id), vdi, AttachMode.RW, IoLimits())
 
 
+def _fits(work: Work, head: ImageHead) -> bool:
+    """A file is of its own VM; the image in a VDI may be a copy, of whichever VM its owner says."""
+    mine = head.vm == work.spec.id or (work.image is not None and work.image.kind is SourceKind.VDI)
+    return mine and head.fits(work.spec)
+
+
 async def _become(work: Work, state: ImageState) -> None:
     head = await image.read(work)
-    if head is not None and head.fits(work.spec) and head.state is not state:
+    if head is not None and _fits(work, head) and head.state is not state:
         await image.write(work, replace(head, state=state))
 
 

@@ -45,6 +45,7 @@ from xenhost.core.storage import (
     DriverInfo,
     IoLimits,
     NbdExport,
+    NewSnapshot,
     ProbeReport,
     SrId,
     SrSpec,
@@ -342,6 +343,11 @@ class StorageEngine:
     async def disconnect(self, datapath: str) -> None:
         """See core.ports.storage.Datapaths."""
         await self._services.datapaths.disconnect(datapath)
+
+    async def snapshot(self, vdi: VdiId, new: VdiId) -> None:
+        """See core.ports.storage.Datapaths."""
+        name = self._services.records.vdi(vdi).vdi.name
+        await self._runner.see_through((await self.submit(SnapshotVdi(vdi, NewSnapshot(new, name)))).id)
 
     def source(self, datapath: str) -> Source | None:
         """See core.ports.storage.Datapaths."""

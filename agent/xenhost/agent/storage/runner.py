@@ -86,6 +86,18 @@ class Runner:
         written.add_done_callback(begun)
         return tracked
 
+    async def see_through(self, operation: OperationId) -> None:
+        """Until it has ended. Raises what it failed with. Cancelled, so is the operation, which is undone then."""
+        tracked = self._services.operations.get(operation)
+        try:
+            await tracked.done.wait()
+        except asyncio.CancelledError:
+            tracked.cancel("what it is for was cancelled")
+            await asyncio.shield(tracked.done.wait())
+            raise
+        if tracked.error is not None:
+            raise tracked.error
+
     def resume(
         self,
         tracked: Tracked,

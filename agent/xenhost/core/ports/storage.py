@@ -225,6 +225,14 @@ class Datapaths(Protocol):
         """
         ...
 
+    async def snapshot(self, vdi: VdiId, new: VdiId) -> None:
+        """Take a snapshot, which is called `new`, of a VDI, in use or not. Durable.
+
+        Raises HandleInvalid, SrNotAttached, OtherOperationInProgress, and what the driver raises; then, and when it is
+        cancelled, there is none.
+        """
+        ...
+
     def source(self, datapath: str) -> Source | None:
         """What a connected datapath leads to; None if it is not connected."""
         ...

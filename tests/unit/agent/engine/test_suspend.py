@@ -3,11 +3,14 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from kit.agent import Agent, SimHost
-from kit.specs import disk, nic, spec, vm_id
+from kit.specs import disk, nic, spec, vdi_disk, vm_id
+from xenhost.agent.steps.vdi import datapath_of
+from xenhost.core.devices import Source, SourceKind
 from xenhost.core.errors import (
     DomainGone,
     InternalError,
@@ -19,7 +22,8 @@ from xenhost.core.errors import (
     VmNonSuspendable,
 )
 from xenhost.core.ids import DomId
-from xenhost.core.requests import ResumeVm, ShutdownVm, StartVm, SuspendVm
+from xenhost.core.requests import CheckpointVm, DiskSnapshot, ResumeVm, ShutdownVm, StartVm, SuspendVm
+from xenhost.core.storage import VdiId
 from xenhost.core.suspend import ImageHead, ImageState, read_head, write_head
 from xenhost.core.views import OperationState
 from xenhost.core.vm import PowerState, ShutdownReason, VmType
@@ -55,6 +59,22 @@ def power(agent: Agent) -> PowerState:
     return agent.engine.vm(VM).status.power_state
 
 
+IMAGE, DISK, KEPT = str(UUID(int=9)), VdiId(vdi_disk().source.path), VdiId(str(UUID(int=21)))
+CHECKPOINT = CheckpointVm(VM, Source(SourceKind.VDI, IMAGE), (DiskSnapshot(DISK, KEPT),))
+WITH_VDI = spec(vbds=(vdi_disk(),))
+
+
+async def checkpointable(host: SimHost, agent: Agent) -> DomId:
+    """One that runs with a VDI, and a VDI for its memory."""
+    path = host.folder / "image"
+    path.touch()
+    host.vdis.files[IMAGE] = Source(SourceKind.FILE, str(path))
+    await agent.engine.create_vm(WITH_VDI)
+    await agent.succeed(StartVm(VM))
+    await agent.settled(VM)
+    return running(agent)
+
+
 async def test_a_guest_goes_on_with_what_it_remembers_and_its_image_is_gone(host: SimHost, agent: Agent) -> None:
     domid = await started(agent)
     host.world.guest(domid).tell({"data/os_name": "counting"})
@@ -71,6 +91,43 @@ async def test_a_guest_goes_on_with_what_it_remembers_and_its_image_is_gone(host
     assert host.world.domains[other].manners.tells == {"data/os_name": "counting"}
     assert len(host.world.domains[other].devices) == 2
     assert not image(host).exists()
+
+
+async def test_a_checkpoint_has_memory_and_disks_of_one_moment_and_the_guest_goes_on_in_its_domain(
+    host: SimHost, agent: Agent
+) -> None:
+    domid = await checkpointable(host, agent)
+    host.world.guest(domid).tell({"data/os_name": "counting"})
+    await agent.succeed(CHECKPOINT)
+    await agent.settled(VM)
+    assert running(agent) == domid
+    assert agent.engine.vm(VM).spec.suspended is None
+    assert host.vdis.snapshots == {KEPT: DISK}
+    assert host.vdis.violations == []
+    assert list(host.vdis.datapaths) == [datapath_of(VM, vdi_disk().devid)]
+    found = read_head(Path(host.vdis.files[IMAGE].path).read_bytes())
+    assert found is not None
+    assert found.state is ImageState.WHOLE
+    copy = replace(WITH_VDI, id=vm_id(2), vbds=(), suspended=CHECKPOINT.image)
+    await agent.engine.create_vm(copy)
+    await agent.succeed(ResumeVm(copy.id))
+    (other,) = [domain for domain in host.world.domains.values() if domain.vm == copy.id]
+    assert other.manners.tells == {"data/os_name": "counting"}
+    assert running(agent) == domid
+
+
+@pytest.mark.parametrize("verb", ["save_domain", "snapshot"])
+async def test_a_guest_whose_checkpoint_fails_goes_on_and_there_is_no_image(
+    host: SimHost, agent: Agent, verb: str
+) -> None:
+    domid = await checkpointable(host, agent)
+    host.world.faults.fail(verb)
+    assert (await agent.do(CHECKPOINT)).state is OperationState.FAILED
+    await agent.settled(VM)
+    assert running(agent) == domid
+    assert read_head(Path(host.vdis.files[IMAGE].path).read_bytes()) is None
+    assert list(host.vdis.datapaths) == [datapath_of(VM, vdi_disk().devid)]
+    await agent.succeed(CHECKPOINT)
 
 
 async def test_a_suspended_vm_is_so_for_the_next_agent_and_after_a_start_of_the_host(host: SimHost) -> None:

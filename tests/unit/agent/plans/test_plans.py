@@ -13,6 +13,8 @@ from xenhost.core.errors import HandleInvalid
 from xenhost.core.ids import DevId, DomId
 from xenhost.core.record import BadRecord
 from xenhost.core.requests import (
+    CheckpointVm,
+    DiskSnapshot,
     EjectVbd,
     InsertVbd,
     LimitVbd,
@@ -30,6 +32,7 @@ from xenhost.core.requests import (
     UnplugVif,
 )
 from xenhost.core.steps import OnFailure, OnRecovery, Plan, Planned, Stage
+from xenhost.core.storage import VdiId
 from xenhost.core.vm import AfterStop, BootloaderBoot, ShutdownReason, Vcpus, VmSpec, VmType
 
 VM = vm_id()
@@ -84,6 +87,16 @@ GOLDEN: list[tuple[str, VmSpec, Request, list[str]]] = [
         [
             "unwind/unwind: image.connect image.prepare<-0 guest.suspend<-1 domain.save<-2",
             "forward/forward: domain.destroy vdi.disconnect_all<-0",
+        ],
+    ),
+    (
+        "checkpoint",
+        VDIS,
+        CheckpointVm(VM, IN_VDI, (DiskSnapshot(VdiId("a"), VdiId("b")),)),
+        [
+            "unwind/unwind: image.connect image.prepare<-0 guest.suspend<-1 domain.save<-2 image.disconnect<-3"
+            " disk.snapshot<-3",
+            "unwind/forward: guest.resume",
         ],
     ),
     (

@@ -9,6 +9,27 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class CheckpointVmRequest(_message.Message):
+    __slots__ = ["disks", "id", "image_vdi_id", "request_id", "timeout_seconds"]
+    class Disk(_message.Message):
+        __slots__ = ["new_id", "vdi_id"]
+        NEW_ID_FIELD_NUMBER: _ClassVar[int]
+        VDI_ID_FIELD_NUMBER: _ClassVar[int]
+        new_id: str
+        vdi_id: str
+        def __init__(self, vdi_id: _Optional[str] = ..., new_id: _Optional[str] = ...) -> None: ...
+    DISKS_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_VDI_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    disks: _containers.RepeatedCompositeFieldContainer[CheckpointVmRequest.Disk]
+    id: str
+    image_vdi_id: str
+    request_id: str
+    timeout_seconds: int
+    def __init__(self, id: _Optional[str] = ..., image_vdi_id: _Optional[str] = ..., disks: _Optional[_Iterable[_Union[CheckpointVmRequest.Disk, _Mapping]]] = ..., timeout_seconds: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+
 class CreateVmRequest(_message.Message):
     __slots__ = ["request_id", "vm"]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]

@@ -67,6 +67,11 @@ class VmServiceStub(object):
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.SuspendVmRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 )
+        self.CheckpointVm = channel.unary_unary(
+                '/xenhost.api.host.v1.VmService/CheckpointVm',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.CheckpointVmRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                )
         self.ResumeVm = channel.unary_unary(
                 '/xenhost.api.host.v1.VmService/ResumeVm',
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.ResumeVmRequest.SerializeToString,
@@ -169,6 +174,15 @@ class VmServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckpointVm(self, request, context):
+        """Response: Vm. Brings the memory of the guest into a VDI, takes snapshots of disks meanwhile, and lets the guest go on
+        in its domain; it does so, too, if this fails or is cancelled. VDIs are the caller's: then those stay that were made.
+        Errors as SuspendVm, and what SnapshotVdi fails with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResumeVm(self, request, context):
         """Response: Vm, with a new domid. Its image is gone, or its VDI empty. Failed, it is suspended as before. Errors as
         StartVm, and:
@@ -243,6 +257,11 @@ def add_VmServiceServicer_to_server(servicer, server):
             'SuspendVm': grpc.unary_unary_rpc_method_handler(
                     servicer.SuspendVm,
                     request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.SuspendVmRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'CheckpointVm': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckpointVm,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.CheckpointVmRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'ResumeVm': grpc.unary_unary_rpc_method_handler(
@@ -436,6 +455,23 @@ class VmService(object):
             metadata=None):
         return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.VmService/SuspendVm',
             xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.SuspendVmRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def CheckpointVm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.VmService/CheckpointVm',
+            xenhost_dot_api_dot_host_dot_v1_dot_vm__service__pb2.CheckpointVmRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
