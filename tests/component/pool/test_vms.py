@@ -1,5 +1,6 @@
 """VMs through the Management API, on an agent with a simulated host: made, started, changed, stopped, destroyed."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,7 @@ async def test_one_thing_at_a_time_is_done_to_a_vm(master: Master, tmp_path: Pat
         vm = await master.ref("VM.create", RECORD)
         task = await master.ref("Async.VM.start", vm, False, False)
         await master.until(lambda: agent.world.domains)
+        assert await master.call("VM.get_scheduled_to_be_resident_on", vm) == master.only("host").ref
         for method, *more in (
             ("VM.destroy",),
             ("VM.clone", "second"),
@@ -315,6 +317,19 @@ async def test_one_thing_at_a_time_is_done_to_a_vm(master: Master, tmp_path: Pat
             assert answer[1:] == ["VM", vm, "start", task]
         await master.until(lambda: master.database.get("task", task)["status"] == "success")
         assert await master.call("VM.get_current_operations", vm) == {}
+        assert await master.call("VM.get_scheduled_to_be_resident_on", vm) == NULL_REF
+
+
+async def test_a_start_on_a_host_of_choice_is_waited_for_like_another(
+    master: Master, agent: HostAgent, vm: Ref
+) -> None:
+    await master.call("VM.set_start_delay", vm, 3600)
+    task = await master.ref("Async.VM.start_on", vm, master.only("host").ref, False, False)
+    await master.until(lambda: master.database.get("VM", vm)["power_state"] == "Running")
+    await asyncio.sleep(0.1)
+    assert master.database.get("task", task)["status"] == "pending"
+    await master.call("task.cancel", task)
+    await master.until(lambda: master.database.get("task", task)["status"] == "cancelled")
 
 
 @pytest.mark.timeout(150)  # it is given a minute to obey

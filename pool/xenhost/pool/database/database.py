@@ -101,6 +101,10 @@ class Database:
         """Those with that name_label, in the order of their making."""
         return self._tables.by_name(cls, name)
 
+    def referrers(self, ref: Ref) -> list[tuple[str, Ref]]:
+        """Class and reference of who refers to an object without its knowing."""
+        return self._tables.referrers(ref)
+
     def counts(self) -> Mapping[str, int]:
         """How many objects of each class there are."""
         return self._tables.counts()

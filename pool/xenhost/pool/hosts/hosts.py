@@ -74,6 +74,8 @@ class Hosts:
         def begin(transaction: Transaction) -> None:
             for host in transaction.rows("host"):
                 put_lost(Book(transaction, host), host)
+            for vm in tuple(transaction.rows("VM")):
+                transaction.set("VM", vm, {"scheduled_to_be_resident_on": NULL_REF})
             for cls in ("VM", "VBD", "VIF", "SR", "VDI", "VM_appliance"):
                 for ref, record in tuple(transaction.rows(cls).items()):
                     if record["current_operations"]:

@@ -1,16 +1,31 @@
 """Where a VM can run: hosts that are alive and enabled, have the memory, and reach its SRs and networks."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from xenhost.core.units import MIB
 from xenhost.pool.call import NULL_REF, ApiError, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
+from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.told.host import coming
 
 OVERHEAD: Final = 16 * MIB
 """Bytes that a domain needs beside its memory, about; the host itself knows exactly, and has the last word."""
+
+
+@contextmanager
+def placed(database: Database, agents: Agents, vm: Ref, only: Ref | None = None) -> Iterator[Ref]:
+    """The host that `choose` finds, where memory is held for the VM until it has come, or has not. Raises ApiError."""
+    host, came = choose(database, agents, vm, only), False
+    database.note(lambda t: t.set("VM", vm, {"scheduled_to_be_resident_on": host}))
+    try:
+        yield host
+        came = True
+    finally:
+        database.note(lambda t: _settle(t, vm, host, came))
 
 
 def choose(database: Database, agents: Agents, vm: Ref, only: Ref | None = None) -> Ref:
@@ -31,7 +46,7 @@ def choose(database: Database, agents: Agents, vm: Ref, only: Ref | None = None)
         return record.one("affinity")
     crowds = {host: _crowd(database, record, host) for host in able}
     able = [host for host in able if crowds[host] == min(crowds.values())]
-    return max(able, key=lambda host: _free(database, host))
+    return max(able, key=lambda host: free_memory(database, host))
 
 
 def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiError | None:
@@ -51,9 +66,7 @@ def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiErr
             return ApiError("VM_REQUIRES_NETWORK", vm.ref, network)
     if vusbs := vm.refs("VUSBs"):  # no host lends any out
         return ApiError("VM_REQUIRES_VUSB", vm.ref, database.get("VUSB", vusbs[0]).one("USB_group"))
-    wanted = vm["memory_dynamic_max"]
-    assert isinstance(wanted, int)
-    needed, free = wanted + OVERHEAD, _free(database, host)
+    needed, free = size_of(vm), free_memory(database, host)
     if needed > free:
         return ApiError("HOST_NOT_ENOUGH_FREE_MEMORY", str(needed), str(free))
     return None
@@ -67,11 +80,30 @@ def _crowd(database: Database, vm: Record, host: Ref) -> int:
     return sum(host in (each["resident_on"], each["scheduled_to_be_resident_on"]) for each in others)
 
 
-def _free(database: Database, host: Ref) -> int:
+def free_memory(database: Database, host: Ref) -> int:
+    """Bytes, without those that are held for VMs that come."""
     metrics = database.find("host_metrics", database.get("host", host).one("metrics"))
     free = 0 if metrics is None else metrics["memory_free"]
     assert isinstance(free, int)
-    return free
+    return free - sum(size_of(vm) for vm in coming(database, host))
+
+
+def size_of(vm: Record) -> int:
+    """Bytes that a host needs for it."""
+    wanted = vm["memory_dynamic_max"]
+    assert isinstance(wanted, int)
+    return wanted + OVERHEAD
+
+
+def _settle(transaction: Transaction, vm: Ref, host: Ref, came: bool) -> None:
+    """What has come has taken its memory, whether or not the host has told so yet."""
+    record, metrics = transaction.find("VM", vm), transaction.find("host", host)
+    if record is not None:
+        transaction.set("VM", vm, {"scheduled_to_be_resident_on": NULL_REF})
+    if came and record is not None and metrics is not None:
+        free = transaction.get("host_metrics", metrics.one("metrics"))["memory_free"]
+        assert isinstance(free, int)
+        transaction.set("host_metrics", metrics.one("metrics"), {"memory_free": max(0, free - size_of(record))})
 
 
 def vdis_of(database: Database, vm: Record) -> Iterator[Ref]:

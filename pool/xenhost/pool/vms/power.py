@@ -17,7 +17,7 @@ from xenhost.pool.hosts.told.vm import halt, put_vm
 from xenhost.pool.metrics.databases import bring_database
 from xenhost.pool.storage.reach import make_known
 from xenhost.pool.vms.busy import Busy
-from xenhost.pool.vms.placement import choose, vdis_of, why_not
+from xenhost.pool.vms.placement import placed, vdis_of, why_not
 from xenhost.pool.vms.spec import vm_spec
 from xenhost.pool.vms.suspend_images import SuspendImages
 
@@ -57,15 +57,11 @@ class VmPower:
 
     async def start(self, context: Context, vm: Ref, start_paused: bool, force: bool) -> None:
         """On the host that suits it best. It returns when its start_delay has passed, too."""
-        self._busy.check(vm, "start")
-        await self._start(context, vm, choose(self._database, self._agents, vm), start_paused, "start")
-        await self._rest(vm, "start_delay")
+        await self._start(context, vm, None, start_paused, "start")
 
     async def start_on(self, context: Context, vm: Ref, host: Ref, start_paused: bool, force: bool) -> None:
-        """On that host, or nowhere."""
-        self._busy.check(vm, "start_on")
-        self._database.get("host", host)
-        await self._start(context, vm, choose(self._database, self._agents, vm, only=host), start_paused, "start_on")
+        """On that host, or nowhere. It returns as `start` does."""
+        await self._start(context, vm, host, start_paused, "start_on")
 
     async def clean_shutdown(self, context: Context, vm: Ref) -> None:
         """The guest is asked."""
@@ -144,14 +140,15 @@ class VmPower:
         if reason is not None:
             raise reason
 
-    async def _start(self, context: Context, vm: Ref, host: Ref, paused: bool, word: str) -> None:
-        with self._busy.doing(context, vm, word):
+    async def _start(self, context: Context, vm: Ref, only: Ref | None, paused: bool, word: str) -> None:
+        with self._busy.doing(context, vm, word), placed(self._database, self._agents, vm, only) as host:
             agent = self._agents.agent(host)
             spec = vm_spec(self._database, vm)
             await self.introduce(vm, host, spec)
             request = vm_service_pb2.StartVmRequest(id=spec.id, paused=paused)
             await self.run(context, vm, agent, agent.vms.StartVm, request)
             await self._protect(vm, self._database.get("VM", vm)["ha_restart_priority"] == "restart")
+        await self._rest(vm, "start_delay")
 
     async def introduce(self, vm: Ref, host: Ref, spec: vm_pb2.Vm) -> None:
         """The host knows the VM as it is now and its VDIs, and has what was measured of it."""

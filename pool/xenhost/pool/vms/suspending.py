@@ -10,7 +10,7 @@ from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.vms.busy import Busy
-from xenhost.pool.vms.placement import choose
+from xenhost.pool.vms.placement import placed
 from xenhost.pool.vms.power import VmPower
 from xenhost.pool.vms.spec import vm_spec
 from xenhost.pool.vms.suspend_images import SuspendImages
@@ -44,18 +44,14 @@ class VmSuspending:
 
     async def resume(self, context: Context, vm: Ref, start_paused: bool, force: bool) -> None:
         """On the host that suits it best."""
-        self._busy.check(vm, "resume")
-        await self._resume(context, vm, choose(self._database, self._agents, vm), start_paused, "resume")
+        await self._resume(context, vm, None, start_paused, "resume")
 
     async def resume_on(self, context: Context, vm: Ref, host: Ref, start_paused: bool, force: bool) -> None:
         """On that host, or nowhere."""
-        self._busy.check(vm, "resume_on")
-        self._database.get("host", host)
-        chosen = choose(self._database, self._agents, vm, only=host)
-        await self._resume(context, vm, chosen, start_paused, "resume_on")
+        await self._resume(context, vm, host, start_paused, "resume_on")
 
-    async def _resume(self, context: Context, vm: Ref, host: Ref, paused: bool, word: str) -> None:
-        with self._busy.doing(context, vm, word):
+    async def _resume(self, context: Context, vm: Ref, only: Ref | None, paused: bool, word: str) -> None:
+        with self._busy.doing(context, vm, word), placed(self._database, self._agents, vm, only) as host:
             image = self._database.get("VM", vm).one("suspend_VDI")
             if image == NULL_REF or self._database.find("VDI", image) is None:
                 raise ApiError("VM_HAS_NO_SUSPEND_VDI", vm)

@@ -6,28 +6,30 @@ import pytest
 from kit.clock import FakeClock
 from kit.pool_heart import heart
 from xenhost.api.host.v1 import host_service_pb2
+from xenhost.api.link.v1 import link_service_pb2
 from xenhost.core.units import GIB, MIB
-from xenhost.pool.call import ApiError, Ref
+from xenhost.pool.call import NULL_REF, ApiError, Ref
+from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.hosts import Hosts
-from xenhost.pool.vms.placement import choose
+from xenhost.pool.vms.placement import OVERHEAD, choose, free_memory, placed
+
+
+async def registered(hosts: Hosts, database: Database) -> list[Ref]:
+    """Two hosts, with 1 and 2 GiB free."""
+    refs: list[Ref] = []
+    for number in (1, 2):
+        told = host_service_pb2.Host(id=str(UUID(int=number)), name=f"host {number}", memory_free_bytes=number * GIB)
+        await hosts.register(told, ["unix:/nowhere"], "")
+        refs.append(database.by_uuid("host", told.id))
+    return refs
 
 
 async def test_vms_that_keep_apart_are_spread(tmp_path: Path) -> None:
     clock = FakeClock(auto=False)
     async with heart(tmp_path, clock) as found:
         database, hosts = found.database, Hosts(found.database, clock, 15.0)
-        refs: list[Ref] = []
-        for number in (1, 2):
-            told = host_service_pb2.Host(id=str(UUID(int=number)), name=f"host {number}")
-            await hosts.register(told, ["unix:/nowhere"], "")
-            ref = database.by_uuid("host", told.id)
-            metrics = database.get("host", ref).one("metrics")
-            free = number * GIB
-            await database.change(lambda t, m=metrics, f=free: t.set("host_metrics", m, {"memory_free": f}))  # type: ignore[misc] # bound now
-            await database.change(lambda t, r=ref: t.set("host", r, {"enabled": True}))  # type: ignore[misc] # bound now
-            refs.append(ref)
-        agents = Agents(hosts)
+        refs, agents = await registered(hosts, database), Agents(hosts)
         group = await found.make("VM_group", placement="anti_affinity")
         here = await found.make("VM", power_state="Running", resident_on=refs[1], groups=(group,))
         vm = await found.make("VM", memory_dynamic_max=MIB)
@@ -45,3 +47,38 @@ async def test_vms_that_keep_apart_are_spread(tmp_path: Path) -> None:
             choose(database, agents, vm, only=refs[0])
         assert caught.value.as_xenapi() == ["VM_REQUIRES_VUSB", vm, usbs]
         assert database.get("VM", vm)["VUSBs"] == (vusb,)
+
+
+async def test_memory_is_held_for_vms_that_come(tmp_path: Path) -> None:
+    clock = FakeClock(auto=False)
+    async with heart(tmp_path, clock) as found:
+        database, hosts = found.database, Hosts(found.database, clock, 15.0)
+        (small, large), agents = await registered(hosts, database), Agents(hosts)
+        member = hosts.member(large)
+        assert member is not None
+
+        def heartbeat(free: int) -> None:
+            hosts.report(member, link_service_pb2.ReportRequest(heartbeat={"memory_free_bytes": free}))
+
+        size = GIB - OVERHEAD
+        first, second, third, fourth = [await found.make("VM", memory_dynamic_max=size) for _ in range(4)]
+        with placed(database, agents, first) as host:
+            assert host == large
+            heartbeat(GIB + GIB // 2)  # half of what is held was taken already
+            assert free_memory(database, large) == GIB
+            with placed(database, agents, second, only=large):
+                assert free_memory(database, large) == 0
+                assert choose(database, agents, third) == small
+                with placed(database, agents, third), pytest.raises(ApiError) as caught:
+                    choose(database, agents, fourth)
+                assert caught.value.code == "NO_HOSTS_AVAILABLE"
+            assert free_memory(database, large) == 0, "it has come"
+        heartbeat(0)
+        assert database.get("VM", first)["scheduled_to_be_resident_on"] == NULL_REF
+        heartbeat(2 * GIB)
+        with pytest.raises(RuntimeError), placed(database, agents, fourth):
+            raise RuntimeError
+        assert free_memory(database, large) == 2 * GIB, "it has not"
+        with placed(database, agents, first):
+            hosts.open()
+            assert free_memory(database, large) == 2 * GIB, "another master knows of nobody who comes"

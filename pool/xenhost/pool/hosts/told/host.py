@@ -4,6 +4,9 @@ from datetime import datetime
 
 from xenhost.api.host.v1 import host_service_pb2
 from xenhost.pool.call import NULL_REF, FrozenMap, Ref, Value
+from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
+from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.told.book import Book
 
 API_VERSION = (2, 21)
@@ -42,11 +45,24 @@ def put_host(book: Book, told: host_service_pb2.Host, address: str, now: datetim
 
 
 def put_memory(book: Book, host: Ref, total: int | None, free: int, now: datetime) -> None:
-    """What is free now: the host is alive. `total` None: as before."""
+    """What is free now: the host is alive. `total` None: as before.
+
+    While VMs come it is not less than before: nobody knows how much of what is held for them they have taken already.
+    """
     fields: dict[str, Value] = {"memory_free": free, "live": True, "last_updated": now}
     if total is not None:
         fields["memory_total"] = total
+    elif coming(book.transaction, host):
+        known = book.get("host_metrics", book.get("host", host).one("metrics"))["memory_free"]
+        assert isinstance(known, int)
+        fields["memory_free"] = max(free, known)
     book.put_part("host_metrics", book.get("host", host), "metrics", fields)
+
+
+def coming(read: Database | Transaction, host: Ref) -> list[Record]:
+    """VMs that memory is held for there."""
+    vms = (read.get("VM", ref) for cls, ref in read.referrers(host) if cls == "VM")
+    return [vm for vm in vms if vm["scheduled_to_be_resident_on"] == host]
 
 
 def put_lost(book: Book, host: Ref) -> None:
