@@ -8,6 +8,7 @@ import pytest
 
 from component.harness.agent import Agent as HostAgent
 from component.pool.conftest import Master, reporting
+from xenhost.api.host.v1 import vbd_service_pb2, vm_pb2
 from xenhost.core.errors import HandleInvalid
 from xenhost.core.ids import DomId
 from xenhost.core.metrics import Owner, OwnerKind
@@ -175,6 +176,28 @@ async def test_devices_come_and_go_while_it_runs(master: Master, vm: Ref, tmp_pa
     await master.refused("OPERATION_NOT_ALLOWED", "VIF.destroy", vif)
     await master.call("VIF.unplug_force", vif)
     await master.call("VIF.destroy", vif)
+
+
+async def test_a_drive_has_what_its_host_says_also_if_a_master_died_meanwhile(
+    master: Master, agent: HostAgent, vm: Ref, tmp_path: Path
+) -> None:
+    vdi = await master.ref("VDI.create", vdi_record(await sr(master, tmp_path / "sr")))
+    drive = await master.ref("VBD.create", vbd_record(vm, NULL_REF, type="CD", empty=True))
+    await master.call("VM.start", vm, False, False)
+    host = master.agents.agent(master.only("host").ref)
+    where: dict[str, Any] = {"vm_id": await master.call("VM.get_uuid", vm), "device": "xvda"}
+    source = vm_pb2.Source(vdi_id=await master.call("VDI.get_uuid", vdi))
+    await host.carry_out(host.vbds.InsertVbd, vbd_service_pb2.InsertVbdRequest(**where, source=source))
+    await master.until(lambda: master.database.get("VBD", drive)["VDI"] == vdi)
+    assert not await master.call("VBD.get_empty", drive)
+    await host.carry_out(host.vbds.EjectVbd, vbd_service_pb2.EjectVbdRequest(**where))
+    await master.until(lambda: master.database.get("VBD", drive)["empty"])
+    assert await master.call("VBD.get_VDI", drive) == NULL_REF
+    await master.call("VM.hard_shutdown", vm)
+    await master.call("VBD.insert", drive, vdi)
+    assert await master.call("VBD.get_VDI", drive) == vdi
+    await master.call("VBD.eject", drive)
+    assert await master.call("VBD.get_empty", drive)
 
 
 async def test_what_a_guest_does_by_itself_is_followed(master: Master, agent: HostAgent, vm: Ref) -> None:

@@ -72,7 +72,8 @@ class VmDevices:
                 await make_known(self._database, agent, [vdi])
                 request = vbd_service_pb2.InsertVbdRequest(vm_id=_uuid(vm), device=str(record["device"]), source=source)
                 await self._run(agent, agent.vbds.InsertVbd, request)
-            await self._database.change(lambda t: t.set("VBD", vbd, {"VDI": vdi, "empty": False}))
+            else:
+                await self._database.change(lambda t: t.set("VBD", vbd, {"VDI": vdi, "empty": False}))
 
     async def eject(self, context: Context, vbd: Ref) -> None:
         """The medium out of a drive. Raises ApiError VBD_NOT_REMOVABLE_MEDIA, VBD_IS_EMPTY."""
@@ -82,7 +83,8 @@ class VmDevices:
                 vm, agent = self._running("VBD", vbd)
                 request = vbd_service_pb2.EjectVbdRequest(vm_id=_uuid(vm), device=str(record["device"]))
                 await self._run(agent, agent.vbds.EjectVbd, request)
-            await self._database.change(lambda t: t.set("VBD", vbd, {"VDI": NULL_REF, "empty": True}))
+            else:
+                await self._database.change(lambda t: t.set("VBD", vbd, {"VDI": NULL_REF, "empty": True}))
 
     async def plug_vif(self, context: Context, vif: Ref) -> None:
         """Into its running VM."""

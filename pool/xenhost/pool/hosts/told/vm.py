@@ -1,5 +1,6 @@
 """VMs that have a domain on a host, or are known to its agent."""
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Final
 
@@ -69,6 +70,19 @@ def _put_devices(book: Book, vm: Ref, told: vm_pb2.Vm) -> None:
         for ref in record.refs(f"{cls}s"):
             device = str(book.get(cls, ref)["device"])
             book.transaction.set(cls, ref, {"currently_attached": plugged.get(device, False)})
+    _put_media(book, record.refs("VBDs"), {each.device: each.source for each in told.vbds if disks[each.device]})
+
+
+def _put_media(book: Book, vbds: list[Ref], sources: Mapping[str, vm_pb2.Source]) -> None:
+    """What is in drives that are plugged, also if this master does not remember that it was exchanged."""
+    for ref in vbds:
+        vbd = book.get("VBD", ref)
+        source = sources.get(str(vbd["device"])) if vbd["type"] == "CD" else None
+        if source is None:
+            continue
+        vdi = book.find("VDI", source.vdi_id)
+        if vdi != NULL_REF or source.kind == vm_pb2.SOURCE_KIND_EMPTY:
+            book.transaction.set("VBD", ref, {"VDI": vdi, "empty": vdi == NULL_REF})
 
 
 def lose_vm(book: Book, uuid: str) -> None:
