@@ -38,12 +38,12 @@ def trial() -> Iterator[tuple[str, Path]]:
             process.send_signal(signal.SIGINT)
             rest = process.communicate(timeout=60)[0]
         assert process.returncode == 0, rest
-        assert _running_below(folder) == []
+        assert running_below(folder) == {}
 
 
-def _running_below(folder: str) -> list[str]:
-    """Command lines of processes that were started with that folder."""
-    found = []
+def running_below(folder: str) -> dict[int, str]:
+    """Processes, with their command lines, that were started with that folder."""
+    found = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
@@ -51,5 +51,5 @@ def _running_below(folder: str) -> list[str]:
             except OSError:
                 continue
             if folder in words and int(entry) != os.getpid():
-                found.append(words)
+                found[int(entry)] = words
     return found

@@ -27,6 +27,7 @@ _GROUPS: Final = {
     "pvs": (f"{_COMMANDS}.pvs:pvs", "Citrix Provisioning: sites, servers, proxies of VIFs."),
     "sdn": (f"{_COMMANDS}.sdn:sdn", "SDN controllers of Open vSwitch."),
     "sriov": (f"{_COMMANDS}.sriov:sriov", "Networks of virtual functions of a card."),
+    "pool": (f"{_COMMANDS}.pool:pool", "The pool that this machine is the master of."),
     "metrics": (f"{_COMMANDS}.metrics:metrics", "What is measured: data sources, graphs, alerts."),
     "event": (f"{_COMMANDS}.event:event", "Follow what changes."),
     "operation": (f"{_COMMANDS}.operation:operation", "Long-running operations."),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import click
 from xenhost.agent.cli.commands.common import complete_sr, complete_vm, pass_session
 from xenhost.agent.cli.failure import ExitCode, Failure
 from xenhost.agent.cli.metrics_args import SPAN, complete_owner, owner_of
+from xenhost.agent.cli.output import write_out
 from xenhost.agent.cli.session import Session, json_option
 
 PART: Final = 256 << 10
@@ -59,7 +59,7 @@ def graph(
     file = output or f"{'-'.join(words).replace('/', '_')}.png"
     with session.client() as client:
         stream = client.received(client.metrics.DrawGraph(request, timeout=SECONDS))
-        size_written = _written(file, (part.data for part in stream), force)
+        size_written = write_out(file, (part.data for part in stream), force)
     _said(session, file, size_written, f"{' '.join(words)} is drawn to {file}")
 
 
@@ -81,7 +81,7 @@ def export(session: Session, words: tuple[str, ...], format_: str, internal: boo
     request = metrics_service_pb2.GetRrdRequest(owner=owner, format=f"RRD_FORMAT_{format_.upper()}", internal=internal)
     with session.client() as client:
         stream = client.received(client.metrics.GetRrd(request, timeout=SECONDS))
-        written = _written(file, (part.data for part in stream), force)
+        written = write_out(file, (part.data for part in stream), force)
     _said(session, file, written, f"{' '.join(words[:-1])} is exported to {file}")
 
 
@@ -157,7 +157,7 @@ def updates(
         all_vms=not vms, vm_ids=vms, all_srs="all" in srs, sr_ids=[each for each in srs if each != "all"],
     )  # fmt: skip
     with session.client() as client:
-        _written(
+        write_out(
             "-", (part.data for part in client.received(client.metrics.GetUpdates(request, timeout=SECONDS))), True
         )
 
@@ -170,27 +170,7 @@ def openmetrics(session: Session) -> None:
 
     with session.client() as client:
         stream = client.metrics.GetOpenMetrics(metrics_service_pb2.GetOpenMetricsRequest(), timeout=SECONDS)
-        _written("-", (part.data for part in client.received(stream)), True)
-
-
-def _written(file: str, parts: Iterable[bytes], force: bool) -> int:
-    """Write it all to a file, which appears when it is whole; bytes. Raises Failure."""
-    if file == "-":
-        out = click.get_binary_stream("stdout")
-        return sum(out.write(part) for part in parts)
-    if os.path.lexists(file) and not force:
-        raise Failure(f"{file} exists", ExitCode.USAGE, "--force overwrites it")
-    unfinished = Path(f"{file}.part")
-    try:
-        try:
-            with unfinished.open("wb") as out:
-                written = sum(out.write(part) for part in parts)
-            os.replace(unfinished, file)
-            return written
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise Failure(f"cannot write {file}: {error.strerror}", ExitCode.FAILED) from None
+        write_out("-", (part.data for part in client.received(stream)), True)
 
 
 def _said(session: Session, file: str, size: int, text: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import click
 
 from xenhost.agent.cli.failure import ExitCode, Failure
+from xenhost.agent.cli.pool_api import PoolApi
 
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
@@ -79,24 +80,15 @@ def try_(http: str, https: str, user: str, password: str, folder: Path | None) -
             raise Failure(f"a daemon has ended; its log is in {root}\n{_tails(root)}", ExitCode.FAILED)
 
 
-class _Api:
-    """Calls of the Management API."""
+class _Api(PoolApi):
+    """Of daemons that are coming up."""
 
     def __init__(self, url: str, user: str, password: str, processes: list[subprocess.Popen[bytes]]) -> None:
-        self._proxy: Final = xmlrpc.client.ServerProxy(url)
-        self._user: Final = user
-        self._password: Final = password
+        super().__init__(url, user, password)
         self._processes: Final = processes
-        self._session = ""
-
-    def __call__(self, method: str, *params: Any) -> Any:
-        """One call. Raises Failure."""
-        if not self._session:
-            self._session = self._call("session.login_with_password", self._user, self._password, "1.0", "xenhost try")
-        return self._call(method, self._session, *params)
 
     def wait(self, method: str) -> list[Any]:
-        """Until that lists something: daemons are coming up."""
+        """Until that lists something."""
         deadline = time.monotonic() + READY_SECONDS
         while True:
             with contextlib.suppress(OSError, xmlrpc.client.ProtocolError):
@@ -107,12 +99,6 @@ class _Api:
             if time.monotonic() > deadline:
                 raise Failure(f"{method} found nothing within {READY_SECONDS:g} s", ExitCode.FAILED)
             time.sleep(0.02)
-
-    def _call(self, method: str, *params: Any) -> Any:
-        answer: Any = getattr(self._proxy, method)(*params)
-        if answer["Status"] != "Success":
-            raise Failure(f"{method}: {' '.join(answer['ErrorDescription'])}", ExitCode.FAILED)
-        return answer["Value"]
 
 
 def _furnish(api: _Api, root: Path) -> None:
