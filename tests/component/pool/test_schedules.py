@@ -1,7 +1,7 @@
 """Snapshots by schedule, on an agent with a simulated host; the clock is the test's."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from component.pool.conftest import Master, listening, reporting
 from component.pool.test_vms import RECORD, with_disk
 from kit.clock import FakeClock
 from xenhost.pool.call import NULL_REF, Ref
+from xenhost.pool.database.record import Change
 from xenhost.pool.vms.scheduler import BUSY, FAILED, MISSED, SUCCEEDED, TICK
 
 SCHEDULE: dict[str, Any] = {
@@ -158,6 +159,59 @@ async def test_what_was_missed_while_the_master_was_away_is_told_once(tmp_path: 
         async with listening(tmp_path, clock) as master:
             master.scheduler.look()
             assert told(master) == [(MISSED, "The pool master did not run.")]
+
+
+async def test_what_was_not_due_before_it_was_changed_was_not_missed(tmp_path: Path, clock: FakeClock) -> None:
+    to_the_next(clock, 0)
+    async with listening(tmp_path, clock) as master:
+        schedule, vm = await scheduled(master, schedule={"min": "0"})
+        await master.call("VMSS.set_last_run_time", schedule, datetime.fromtimestamp(int(clock.now()), UTC))
+        clock.advance(50 * 60)
+        for method, *params in (
+            ("VMSS.set_schedule", schedule, {"min": "30"}),
+            ("VMSS.set_enabled", schedule, False),
+            ("VMSS.set_enabled", schedule, True),
+            ("VM.set_snapshot_schedule", vm, NULL_REF),
+            ("VM.set_snapshot_schedule", vm, schedule),
+        ):
+            clock.advance(3600)
+            await master.call(method, *params)
+        master.scheduler.look()
+    async with listening(tmp_path, clock) as master:
+        master.scheduler.look()
+        assert told(master) == []
+        clock.advance(3600)
+        master.scheduler.look()
+        assert [name for name, _ in told(master)] == [MISSED]
+
+
+async def test_disks_of_a_snapshot_that_is_gone_go_with_the_next_run(
+    master: Master, agent: HostAgent, clock: FakeClock, tmp_path: Path
+) -> None:
+    schedule, vm = await scheduled(master, retained_snapshots=1)
+    await with_disk(master, vm, tmp_path / "sr")
+    await master.call("VMSS.snapshot_now", schedule)
+    (old,) = await master.call("VM.get_snapshots", vm)
+    to_the_next(clock, 30)
+    master.scheduler.look()
+    await asyncio.sleep(0)
+    (task,) = (ref for ref, each in master.database.rows("task").items() if each["name_label"] == "VMSS.snapshot")
+    cancelling: list[asyncio.Task[Any]] = []
+
+    def cut_off(changes: Sequence[Change]) -> None:
+        if any(change.record.ref == old and change.after is None for change in changes):
+            cancelling.append(asyncio.create_task(master.call("task.cancel", task)))
+
+    master.database.listen(cut_off)
+    await master.until(lambda: master.database.get("task", task)["status"] == "cancelled")
+    await asyncio.gather(*cancelling)
+    assert old not in await master.call("VM.get_snapshots", vm)
+    (left,) = master.database.get("VMSS", schedule).refs("leftovers")
+    assert not await master.call("VDI.get_VBDs", left)
+    await master.call("VMSS.snapshot_now", schedule)
+    assert left not in master.database.rows("VDI")
+    assert not master.database.get("VMSS", schedule).refs("leftovers")
+    assert len(master.database.rows("VDI")) == 2, "the VM's own, and that of its one snapshot"
 
 
 async def test_a_run_that_was_cut_off_goes_on_with_those_that_are_left(tmp_path: Path, clock: FakeClock) -> None:

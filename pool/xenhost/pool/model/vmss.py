@@ -21,6 +21,8 @@ VMSS: Final[Class] = declare(
     ins frequency vmss_frequency: How often it runs.
     ins schedule map string string = {}: When.
     run last_run_time datetime = "19700101T00:00:00Z": When it last ran.
+    run due_from datetime = "19700101T00:00:00Z" hidden: When it came to be as it is; what was due before is not missed.
+    run leftovers set ref VDI hidden: Disks of snapshots that it takes away, until they are gone.
     run VMs set ref VM <> VM.snapshot_schedule: VMs that it makes snapshots of.
     """,
     messages="""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
+from math import ceil
 from typing import Final
 
 import structlog
@@ -12,6 +13,7 @@ from xenhost.core.errors import XenhostError
 from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
+from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.records.messages import Messages
@@ -31,6 +33,7 @@ _MESSAGE: Final = {
     "checkpoint": "VM.checkpoint",
     "snapshot_with_quiesce": "VM.snapshot_with_quiesce",
 }
+_WHEN: Final = ("enabled", "frequency", "schedule")
 
 
 class Scheduler:
@@ -60,6 +63,7 @@ class Scheduler:
         self._handled: Final[dict[Ref, datetime]] = {}
         """The last moment of each that was begun or missed."""
         self._log: Final = structlog.get_logger("xenpoold.schedules")
+        database.follow(self._follow)
 
     def answers(self) -> Mapping[str, Implementation]:
         """By method."""
@@ -86,6 +90,8 @@ class Scheduler:
         moment, schedule = self._moment(record, now), record.ref
         if moment <= max(_time(record, "last_run_time"), self._handled.get(schedule, _NEVER)):
             return
+        if moment < _time(record, "due_from"):
+            return
         if schedule in self._running:
             self._tell(record, MISSED, "It was still running.")
         elif now - moment.timestamp() < TICK:
@@ -109,6 +115,7 @@ class Scheduler:
             raise ApiError("OTHER_OPERATION_IN_PROGRESS", "VMSS", schedule, "snapshot", self._running[schedule])
         self._running[schedule] = context.task
         try:
+            await self._sweep(context, schedule)
             failed: dict[Ref, ApiError] = {}
             vms = record.refs("VMs")
             for done, vm in enumerate(vms):
@@ -137,15 +144,41 @@ class Scheduler:
         kept = self._database.get("VMSS", schedule.ref)["retained_snapshots"]
         assert isinstance(kept, int)
         for snapshot in self._snapshots(vm)[:-kept]:
-            await self._destroy(context, snapshot)
+            await self._destroy(context, schedule.ref, snapshot)
 
-    async def _destroy(self, context: Context, snapshot: Record) -> None:
+    async def _destroy(self, context: Context, schedule: Ref, snapshot: Record) -> None:
         drives = [self._database.get("VBD", vbd) for vbd in snapshot.refs("VBDs")]
         vdis = [drive.one("VDI") for drive in drives if drive["type"] != "CD"] + [snapshot.one("suspend_VDI")]
+        left = {vdi for vdi in vdis if self._database.find("VDI", vdi) is not None}
+        left.update(self._database.get("VMSS", schedule).refs("leftovers"))
+        await self._database.change(lambda t: t.set("VMSS", schedule, {"leftovers": tuple(sorted(left))}))
         await self._call(context, "VM.destroy", snapshot.ref)
-        for vdi in vdis:
-            if self._database.find("VDI", vdi) is not None:
-                await self._call(context, "VDI.destroy", vdi)
+        if error := await self._sweep(context, schedule):
+            raise error
+
+    async def _sweep(self, context: Context, schedule: Ref) -> ApiError | None:
+        """Disks of snapshots that are gone go, also those that a run has left that was cut off. Why one could not."""
+        error = None
+        for vdi in self._database.get("VMSS", schedule).refs("leftovers"):
+            record = self._database.find("VDI", vdi)
+            if record is None:
+                continue
+            try:
+                if not record["VBDs"]:  # else its snapshot is still there
+                    await self._call(context, "VDI.destroy", vdi)
+            except ApiError as failure:
+                self._log.warning("a disk of a snapshot that is gone stays", vdi=vdi, error=str(failure))
+                error = failure
+                continue
+            await self._database.change(lambda t, vdi=vdi: t.remove_from_set("VMSS", schedule, "leftovers", vdi))  # type: ignore[misc] # bound now
+        return error
+
+    def _follow(self, transaction: Transaction) -> None:
+        """A schedule that was made or changed just now, or has got its first VM, has missed nothing."""
+        for change in transaction.changes():
+            if change.record.cls == "VMSS" and change.after is not None and _due_anew(change.before, change.after):
+                now = datetime.fromtimestamp(ceil(self._clock.now()), UTC)
+                transaction.set("VMSS", change.record.ref, {"due_from": now})
 
     async def _call(self, context: Context, method: str, *params: Value) -> Value:
         answer = self._implementations.find(method)
@@ -194,7 +227,13 @@ class Scheduler:
 _NEVER: Final = datetime.fromtimestamp(0, UTC)
 
 
+def _due_anew(before: Record | None, after: Record) -> bool:
+    if before is None or (after["VMs"] and not before["VMs"]):
+        return True
+    return any(before[name] != after[name] for name in _WHEN)
+
+
 def _time(record: Record, name: str) -> datetime:
-    value = record[name]
+    value = record.value(name)
     assert isinstance(value, datetime)
     return value
