@@ -48,6 +48,7 @@ from xenhost.agent.version import VERSION
 from xenhost.core.clock import Clock
 from xenhost.core.config_error import ConfigError
 from xenhost.core.errors import InvalidValue
+from xenhost.core.events import ObjectKind, ObjectRef
 from xenhost.core.ports.hypervisor import Hypervisor
 from xenhost.core.ports.network import VifSwitch
 from xenhost.drivers.metrics.registry import MeterSettings, make_meters
@@ -162,7 +163,9 @@ def build_host(config: Config, identity: Identity, clock: Clock, hypervisor: Hyp
         log=log,
     )
     drivers = Drivers(
-        context, SmSettings(settings.types, settings.prefer_plugins, settings.smapiv1, settings.smapiv3, places.root)
+        context,
+        SmSettings(settings.types, settings.prefer_plugins, settings.smapiv1, settings.smapiv3, places.root),
+        lambda kind, change: hub.publish(ObjectRef(ObjectKind.SM, kind), change),
     )
     storage = StorageEngine(
         drivers,

@@ -23,6 +23,8 @@ class ObjectKind(StrEnum):
     VM_GUEST_METRICS = auto()
     """Its id is that of its VM."""
     MESSAGE = auto()
+    SM = auto()
+    """A type of SR, which is its id."""
 
 
 class ChangeKind(StrEnum):

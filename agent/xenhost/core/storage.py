@@ -92,6 +92,8 @@ class DriverInfo:
     image_formats: tuple[str, ...] = ()
     filename: str = ""
     """Path of a foreign plugin; empty for drivers of ours."""
+    required_cluster_stack: tuple[str, ...] = ()
+    """Cluster stacks of which one must run."""
 
     def can(self, capability: Capability, version: int = 1) -> bool:
         """Is it declared, in that version or a newer one?"""

@@ -42,6 +42,17 @@ class SrWord(StrEnum):
     FORGET = auto()
     VDI_CREATE = auto()
     VDI_INTRODUCE = auto()
+    VDI_DESTROY = auto()
+    """This and those after it: of VDIs of the SR, as far as its driver can; each VDI says what may be done to it."""
+    VDI_RESIZE = auto()
+    VDI_CLONE = auto()
+    VDI_SNAPSHOT = auto()
+    VDI_SET_ON_BOOT = auto()
+    VDI_REVERT = auto()
+    VDI_ENABLE_CBT = auto()
+    VDI_DISABLE_CBT = auto()
+    VDI_DATA_DESTROY = auto()
+    VDI_LIST_CHANGED_BLOCKS = auto()
     COALESCE = auto()
 
 
@@ -70,14 +81,6 @@ class VdiWord(StrEnum):
 EXCLUSIVE: Final = frozenset({SrWord.PLUG, SrWord.UNPLUG, SrWord.DESTROY, SrWord.FORGET})
 """Words of an SR that nothing else of it goes beside."""
 
-_SR_NEEDS: Final[Mapping[SrWord, Capability]] = {
-    SrWord.PLUG: Capability.SR_ATTACH,
-    SrWord.UNPLUG: Capability.SR_DETACH,
-    SrWord.SCAN: Capability.SR_SCAN,
-    SrWord.DESTROY: Capability.SR_DELETE,
-    SrWord.VDI_CREATE: Capability.VDI_CREATE,
-    SrWord.VDI_INTRODUCE: Capability.VDI_INTRODUCE,
-}
 _VDI_NEEDS: Final[Mapping[VdiWord, Capability]] = {
     VdiWord.SNAPSHOT: Capability.VDI_SNAPSHOT,
     VdiWord.CLONE: Capability.VDI_CLONE,
@@ -93,6 +96,15 @@ _VDI_NEEDS: Final[Mapping[VdiWord, Capability]] = {
     VdiWord.DISABLE_CBT: Capability.VDI_CONFIG_CBT,
     VdiWord.DATA_DESTROY: Capability.VDI_CONFIG_CBT,
     VdiWord.LIST_CHANGED_BLOCKS: Capability.VDI_CONFIG_CBT,
+}
+_SR_NEEDS: Final[Mapping[SrWord, Capability]] = {
+    SrWord.PLUG: Capability.SR_ATTACH,
+    SrWord.UNPLUG: Capability.SR_DETACH,
+    SrWord.SCAN: Capability.SR_SCAN,
+    SrWord.DESTROY: Capability.SR_DELETE,
+    SrWord.VDI_CREATE: Capability.VDI_CREATE,
+    SrWord.VDI_INTRODUCE: Capability.VDI_INTRODUCE,
+    **{SrWord(f"vdi_{word}"): needed for word, needed in _VDI_NEEDS.items() if f"vdi_{word}" in set(SrWord)},
 }
 _EVERY_PLUGIN_HAS: Final = frozenset(
     {

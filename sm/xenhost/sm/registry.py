@@ -5,12 +5,13 @@ Nothing of a driver of ours is imported before its type is asked for: an idle ag
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from xenhost.core.events import ChangeKind
 from xenhost.core.ports.storage import SrDriver
 from xenhost.sm.context import SmContext
 
@@ -36,6 +37,8 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "zfs": "xenhost.sm.drivers.zfs:ZfsDriver",
 }
 """Type -> "module:class". A class takes the SmContext, and does no I/O."""
+Changed = Callable[[str, ChangeKind], object]
+"""Told of a type whose driver came, went, or is another one now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,9 @@ class SmSettings:
 class Drivers(Mapping[str, SrDriver]):
     """Every type that may be used. Those of plugins are there after `discover`."""
 
-    def __init__(self, context: SmContext, settings: SmSettings) -> None:
+    def __init__(self, context: SmContext, settings: SmSettings, changed: Changed = lambda kind, change: None) -> None:
+        """`changed` is not told of those that `discover` finds first."""
+        self._changed: Final = changed
         self._context: Final = context
         self._settings: Final = settings
         self._made: Final[dict[str, SrDriver]] = {}
@@ -103,7 +108,7 @@ class Drivers(Mapping[str, SrDriver]):
 
             host = ScriptHost(self._context, (self._settings.smapiv3,))
             self._take_scripts(await host.drivers())
-            self._watching = asyncio.create_task(host.watch(self._take_scripts, watch_seconds), name="plugins")
+            self._watching = asyncio.create_task(host.watch(self._renew, watch_seconds), name="plugins")
 
     async def close(self) -> None:
         """Stop serving plugins. What is attached and active stays so."""
@@ -112,6 +117,16 @@ class Drivers(Mapping[str, SrDriver]):
             await asyncio.gather(self._watching, return_exceptions=True)
         if self._smapiv1 is not None:
             await self._smapiv1.close()
+
+    def _renew(self, plugins: Mapping[str, SrDriver]) -> None:
+        kinds = sorted(self._scripts.keys() | plugins.keys())
+        before = [(kind in self, self._made.get(kind)) for kind in kinds]
+        self._take_scripts(plugins)
+        for kind, (there, driver) in zip(kinds, before, strict=True):
+            if there != (kind in self):
+                self._changed(kind, ChangeKind.DELETED if there else ChangeKind.ADDED)
+            elif self._made.get(kind) is not driver:
+                self._changed(kind, ChangeKind.MODIFIED)
 
     def _take_scripts(self, plugins: Mapping[str, SrDriver]) -> None:
         """The SMAPIv3 plugins there are now; SRs that are attached stay with what serves them."""

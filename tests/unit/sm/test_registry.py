@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from xenhost.core.events import ChangeKind
 from xenhost.sm.command import Commands
 from xenhost.sm.context import SmContext
 from xenhost.sm.datapath.images import ImageServers
@@ -120,7 +121,8 @@ async def test_a_plugin_replaces_a_driver_of_ours_only_if_that_is_preferred(cont
 
 async def test_smapiv3_plugins_come_and_go_while_the_agent_runs(context: SmContext, tmp_path: Path) -> None:
     script(tmp_path / "scripts/volume/org.example.shelf/Plugin.Query", SCRIPT)
-    table = Drivers(context, settings(tmp_path))
+    told: list[tuple[str, ChangeKind]] = []
+    table = Drivers(context, settings(tmp_path), lambda kind, change: told.append((kind, change)))
     await table.discover(watch_seconds=0.05)
     try:
         first = table["shelf"]
@@ -129,9 +131,14 @@ async def test_smapiv3_plugins_come_and_go_while_the_agent_runs(context: SmConte
             while "later" not in table:
                 await asyncio.sleep(0.05)
         assert table["shelf"] is first
+        script(tmp_path / "scripts/volume/later/SR.probe", SCRIPT)
+        async with asyncio.timeout(20):
+            while len(told) < 2:
+                await asyncio.sleep(0.05)
         shutil.rmtree(tmp_path / "scripts/volume/later")
         async with asyncio.timeout(20):
             while "later" in table:
                 await asyncio.sleep(0.05)
+        assert told == [("later", change) for change in (ChangeKind.ADDED, ChangeKind.MODIFIED, ChangeKind.DELETED)]
     finally:
         await table.close()

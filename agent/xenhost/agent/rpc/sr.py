@@ -38,7 +38,7 @@ class SrServicer(sr_service_pb2_grpc.SrServiceServicer):
 
     async def ProbeSr(self, request: sr_service_pb2.ProbeSrRequest, context: Context) -> storage_pb2.ProbeResult:
         """What a device_config leads to."""
-        driver = self._storage.driver(sr_type(request.type, "type"))
+        driver = self._storage.driver(sr_type(request.type))
         device_config = bounds.pairs(request.device_config, "device_config")
         sm_config = bounds.pairs(request.sm_config, "sm_config")
         return probe_to_proto(await self._storage.probe(driver.type, device_config, sm_config), driver)

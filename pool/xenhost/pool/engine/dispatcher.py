@@ -12,6 +12,7 @@ from xenhost.core.errors import XenhostError
 from xenhost.pool.call import ApiError, Context, Method, Ref, Role, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.accessors import Accessors
+from xenhost.pool.engine.refusal import refusal
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.engine.values import convert
@@ -128,7 +129,7 @@ class ModelDispatcher:
         except ApiError:
             raise
         except XenhostError as error:
-            raise ApiError(*error.as_xenapi()) from error
+            raise refusal(self._database, error) from error
         except Exception as error:
             self._log.exception("internal error", method=message.method)
             raise ApiError("INTERNAL_ERROR", f"{type(error).__name__}: {error}"[:500]) from error

@@ -19,6 +19,7 @@ from xenhost.core.errors import XenhostError
 from xenhost.pool.call import NOTHING, NULL_REF, ApiError, Context, FrozenMap, Ref, Role, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Change, Operation
+from xenhost.pool.engine.refusal import refusal
 from xenhost.pool.engine.task_result import task_result
 
 KEPT: Final = 1000
@@ -115,7 +116,7 @@ class Tasks:
         try:
             result = await job
         except (ApiError, XenhostError) as error:
-            failed = error if isinstance(error, ApiError) else ApiError(*error.as_xenapi())
+            failed = error if isinstance(error, ApiError) else refusal(self._database, error)
             self.fail(ref, failed)
             raise failed from error
         except asyncio.CancelledError:
@@ -204,7 +205,7 @@ class Tasks:
         except ApiError as error:
             self.fail(ref, error)
         except XenhostError as error:
-            self.fail(ref, ApiError(*error.as_xenapi()))
+            self.fail(ref, refusal(self._database, error))
         except Exception as error:  # noqa: BLE001 - a fault in one task ends neither the others nor the daemon
             structlog.get_logger("xenpoold").exception("a task ends by a fault", task=ref)
             self.fail(ref, ApiError("INTERNAL_ERROR", f"{type(error).__name__}: {error}"[:500]))

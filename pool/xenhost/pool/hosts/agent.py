@@ -226,6 +226,10 @@ class Agents:
         """Tell it of each host that has come back, or is new, when all it has is known."""
         self._hosts.on_returned.append(listener)
 
+    def on_new_drivers(self, listener: Callable[[Ref], None]) -> None:
+        """Tell it of each host whose types of SRs have changed."""
+        self._hosts.on_new_drivers.append(listener)
+
     def alive(self, host: Ref) -> bool:
         """Has it been heard of within its lease?"""
         return self._hosts.member(host) is not None

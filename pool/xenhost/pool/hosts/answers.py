@@ -9,6 +9,7 @@ from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.hosts import EJECTED, ejected
 from xenhost.pool.hosts.told.book import Book
+from xenhost.pool.hosts.told.drivers import put_drivers
 from xenhost.pool.hosts.told.reports import DROPS, of_host
 from xenhost.pool.hosts.told.vm import halt
 
@@ -111,6 +112,7 @@ class HostAnswers:
 def _destroy(transaction: Transaction, host: Ref) -> None:
     record = transaction.get("host", host)
     book = Book(transaction, host)
+    put_drivers(book, ())
     for cls, drop in DROPS.items():
         for uuid in of_host(book, cls):
             drop(book, uuid)

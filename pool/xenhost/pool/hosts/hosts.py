@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import structlog
 
-from xenhost.api.host.v1 import host_service_pb2
+from xenhost.api.host.v1 import event_service_pb2, host_service_pb2
 from xenhost.api.link.v1 import link_service_pb2
 from xenhost.core.clock import Clock
 from xenhost.pool.call import NOTHING, NULL_REF, Ref
@@ -67,6 +67,8 @@ class Hosts:
         self._log: Final = structlog.get_logger("xenpoold.hosts")
         self.on_returned: Final[list[Callable[[Ref], None]]] = []
         """Told of each host when its first snapshot is whole."""
+        self.on_new_drivers: Final[list[Callable[[Ref], None]]] = []
+        """Told of each host that has come to have other types of SRs."""
 
     def open(self) -> None:
         """The master has just begun: no host is alive before it has registered, and nothing is being done."""
@@ -153,6 +155,9 @@ class Hosts:
         member.live = True
         if told.WhichOneof("report") == "snapshot" and member.seen is None:
             for listener in self.on_returned:
+                listener(member.ref)
+        if any(event.kind == event_service_pb2.OBJECT_KIND_SM for event in told.changes.events):
+            for listener in self.on_new_drivers:
                 listener(member.ref)
 
     async def watch(self) -> None:

@@ -18,6 +18,7 @@ from xenhost.pool.hosts.database_files import DatabaseFiles
 from xenhost.pool.hosts.guest_agents import GuestAgents
 from xenhost.pool.hosts.machine_facts import MachineFacts
 from xenhost.pool.hosts.reports.reports import StatusReports
+from xenhost.pool.hosts.sr_drivers import SrDrivers
 from xenhost.pool.wire.gate import Gate
 from xenhost.pool.wire.listener import PoolListener
 
@@ -32,10 +33,12 @@ class Served:
     guests: GuestAgents
     crash_dumps: CrashDumps
     machines: MachineFacts
+    drivers: SrDrivers
 
     async def run(self) -> None:
         """Until cancelled: hosts that come back are told of settings, and asked what they have."""
-        await asyncio.gather(self.guests.hosts.run(), self.crash_dumps.hosts.run(), self.machines.hosts.run())
+        asked = (self.guests, self.crash_dumps, self.machines, self.drivers)
+        await asyncio.gather(*(each.hosts.run() for each in asked))
 
     def routes(self, gate: Gate) -> Routes:
         """All paths."""
@@ -52,7 +55,8 @@ def register_served(
     for part in (trust.answers(), reports.answers(), guests.answers(), crash_dumps.answers()):
         implementations.register_all(part)
     blobs, dumps = BlobContents(database, folder / "blobs", clock), DatabaseFiles(database, folder)
-    return Served(reports, blobs, dumps, guests, crash_dumps, MachineFacts(database, agents))
+    machines, drivers = MachineFacts(database, agents), SrDrivers(database, agents)
+    return Served(reports, blobs, dumps, guests, crash_dumps, machines, drivers)
 
 
 def register_listener(

@@ -20,7 +20,8 @@ SM: Final[Class] = declare(
     run required_api_version string: The version of the plugin interface it needs.
     run configuration map string string: Keys of device_config it takes.
     run capabilities set string @4.1 deprecated: What it can do.
-    run features map string int @6.2: What it can do, with versions.
+    run features map string int @6.2: What it can do on every host that has it, with versions.
+    run host_pending_features map ref host set string @24.37.0 hidden: What only some hosts can do, by host.
     rw  other_config map string string = {} @4.1: Keys of clients and of features that have no field.
     run driver_filename string @5.0: Its program.
     run required_cluster_stack set string @7.0: Cluster stacks it needs one of.

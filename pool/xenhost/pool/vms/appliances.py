@@ -9,6 +9,7 @@ from typing import Final
 from xenhost.core.errors import XenhostError
 from xenhost.pool.call import ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
+from xenhost.pool.engine.refusal import refusal
 from xenhost.pool.engine.tasks import Tasks, Work
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.power import VmPower
@@ -75,7 +76,7 @@ class Appliances:
                 try:
                     await act(inner, vm)
                 except XenhostError as error:
-                    raise ApiError(*error.as_xenapi()) from error
+                    raise refusal(self._database, error) from error
 
             return work
 

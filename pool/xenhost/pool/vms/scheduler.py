@@ -14,6 +14,7 @@ from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.database.transaction import Transaction
+from xenhost.pool.engine.refusal import refusal
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.records.messages import Messages
@@ -187,7 +188,7 @@ class Scheduler:
         try:
             return await answer(context, *params)
         except XenhostError as error:
-            raise ApiError(*error.as_xenapi()) from error
+            raise refusal(self._database, error) from error
 
     def _snapshots(self, vm: Ref) -> list[Record]:
         """Those that schedules made of it, the oldest first."""

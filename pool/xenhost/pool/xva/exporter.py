@@ -10,6 +10,7 @@ from xenhost.core.clock import Clock
 from xenhost.core.errors import XenhostError
 from xenhost.pool.call import NULL_REF, ApiError, Context, Ref
 from xenhost.pool.database.database import Database
+from xenhost.pool.engine.refusal import refusal
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.storage.streams import VdiStreams
 from xenhost.pool.vms.busy import Busy
@@ -92,7 +93,7 @@ class Exporter:
                         if not silent:
                             sent = self._clock.monotonic()
         except XenhostError as error:
-            raise ApiError(*error.as_xenapi()) from error
+            raise refusal(self._database, error) from error
         if chunker.left:
             raise ApiError("VDI_IO_ERROR", f"{disk.vdi} ended {chunker.left} bytes too early")
 

@@ -82,5 +82,6 @@ def driver_info(folder: str, name: str, query: Query, has: Callable[[str], bool]
             for key, text in query.configuration.items()
         ),
         filename=folder,
+        required_cluster_stack=query.required_cluster_stack,
     )
     return record, tuple(unknown)

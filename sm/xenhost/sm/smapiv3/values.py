@@ -70,6 +70,7 @@ class Query:
     required_api_version: str
     features: tuple[str, ...]
     configuration: Mapping[str, str]
+    required_cluster_stack: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,7 @@ class Reader:
         """What a plugin says of itself."""
         fields = self.fields(untrusted)
         features = self.items(fields.get("features") or [])
+        stacks = self.items(fields.get("required_cluster_stack") or [])
         return Query(
             plugin=self.text(fields, "plugin", 64),
             name=self.text(fields, "name", 1024, default=""),
@@ -207,6 +209,7 @@ class Reader:
             required_api_version=self.text(fields, "required_api_version", 16, default=""),
             features=tuple(str(feature)[:64] for feature in features),
             configuration=self.texts(fields, "configuration"),
+            required_cluster_stack=tuple(str(stack)[:64] for stack in stacks),
         )
 
     def probe(self, untrusted: Json) -> list[Found]:

@@ -27,6 +27,7 @@ from xenhost.core.storage import (
     VdiId,
     VdiType,
 )
+from xenhost.core.storage_errors import SrUnknownDriver
 from xenhost.core.storage_views import SrView, VdiView
 
 SR = SrId("6a1f4d0e-0000-4000-8000-00000000000a")
@@ -80,7 +81,6 @@ def test_an_sr_that_is_not_named_by_its_owner_gets_an_id_from_the_request() -> N
         ({"name": "a\nb"}, "sr.name"),
         ({"name": "a" * 256}, "sr.name"),
         ({"description": "a" * 5000}, "sr.description"),
-        ({"type": "../x"}, "sr.type"),
         ({"device_config": {"password": HIDDEN}}, "sr.device_config.password"),
         ({"device_config": {"a": "b\nc"}}, "sr.device_config.a"),
         ({"device_config": {"": "b"}}, "sr.device_config"),
@@ -92,6 +92,12 @@ def test_what_no_sr_can_have_is_refused(fields: dict[str, object], field: str) -
     with pytest.raises(InvalidValue) as caught:
         spec_from_proto(sr(**fields), 0, REQUEST)
     assert caught.value.values["field"] == field
+
+
+def test_what_is_no_type_of_an_sr_has_no_driver() -> None:
+    with pytest.raises(SrUnknownDriver) as caught:
+        spec_from_proto(sr(type="../x"), 0, REQUEST)
+    assert caught.value.values == {"driver": "../x"}
 
 
 def test_an_sr_needs_a_name_and_a_uuid_that_is_one() -> None:

@@ -15,7 +15,7 @@ RETRY_SECONDS: Final = 1.0
 """Between two attempts to reach an agent that has gone away."""
 _KINDS: Final = (
     *("host", "vm", "domain", "operation", "sr", "vdi"),
-    *("network", "pif", "bond", "vlan", "tunnel", "network_sriov", "vm_guest_metrics", "message"),
+    *("network", "pif", "bond", "vlan", "tunnel", "network_sriov", "vm_guest_metrics", "message", "sm"),
 )
 
 

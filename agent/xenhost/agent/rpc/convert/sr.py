@@ -9,6 +9,7 @@ from xenhost.agent.rpc.convert.choice import Choice
 from xenhost.api.host.v1 import storage_pb2
 from xenhost.core.errors import InvalidValue
 from xenhost.core.storage import AttachMode, Chore, DriverInfo, Health, ProbeReport, SrSpec, SrStat
+from xenhost.core.storage_errors import SrUnknownDriver
 from xenhost.core.storage_views import DatapathView, SrView
 
 HEALTH: Final = Choice(Health, storage_pb2.SrHealth.Value, "SR_HEALTH")
@@ -49,7 +50,7 @@ def sr_to_proto(view: SrView) -> storage_pb2.Sr:
 
 
 def spec_from_proto(message: storage_pb2.Sr, size: int, request_id: str) -> SrSpec:
-    """An SR to be made or recorded; `status` is ignored. Raises InvalidValue, UuidInvalid."""
+    """An SR to be made or recorded; `status` is ignored. Raises InvalidValue, SrUnknownDriver, UuidInvalid."""
     if not message.name:
         raise InvalidValue("sr.name is required", field="sr.name", value="")
     device_config = bounds.pairs(message.device_config, "sr.device_config")
@@ -62,7 +63,7 @@ def spec_from_proto(message: storage_pb2.Sr, size: int, request_id: str) -> SrSp
             )
     return SrSpec(
         id=bounds.sr_id(message.id) if message.id else derive.sr_id(request_id),
-        type=sr_type(message.type, "sr.type"),
+        type=sr_type(message.type),
         device_config=device_config,
         name=bounds.name(message.name, "sr.name"),
         description=bounds.text(message.description, "sr.description"),
@@ -74,14 +75,13 @@ def spec_from_proto(message: storage_pb2.Sr, size: int, request_id: str) -> SrSp
     )
 
 
-def sr_type(untrusted_text: str, field: str) -> str:
-    """A type of SR, in lower case. Raises InvalidValue."""
+def sr_type(untrusted_text: str) -> str:
+    """A type of SR, in lower case. Raises SrUnknownDriver if it cannot be one."""
     text = untrusted_text.strip().lower()
     if not _TYPE.fullmatch(text):
-        raise InvalidValue(
+        raise SrUnknownDriver(
             f"{untrusted_text!r:.80} is not a type of SR such as nfs; ListDrivers has them all",
-            field=field,
-            value=untrusted_text[:80],
+            driver=untrusted_text[:80],
         )
     return text
 
@@ -105,6 +105,7 @@ def driver_to_proto(info: DriverInfo) -> storage_pb2.SmDriver:
         ],
         image_formats=info.image_formats,
         filename=info.filename,
+        required_cluster_stack=info.required_cluster_stack,
     )
 
 

@@ -13,7 +13,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'xenhost/api/host/v1/event_service.proto\x12\x13xenhost.api.host.v1\"Z\n\x12WatchEventsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12.\n\x05kinds\x18\x02 \x03(\x0e\x32\x1f.xenhost.api.host.v1.ObjectKind\"k\n\x13WatchEventsResponse\x12*\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1a.xenhost.api.host.v1.Event\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\x08\"\x85\x01\n\x05\x45vent\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.xenhost.api.host.v1.ObjectKind\x12\n\n\x02id\x18\x02 \x01(\t\x12/\n\x06\x63hange\x18\x03 \x01(\x0e\x32\x1f.xenhost.api.host.v1.ChangeKind\x12\x10\n\x08revision\x18\x04 \x01(\x04*\xfb\x02\n\nObjectKind\x12\x1b\n\x17OBJECT_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10OBJECT_KIND_HOST\x10\x01\x12\x12\n\x0eOBJECT_KIND_VM\x10\x02\x12\x16\n\x12OBJECT_KIND_DOMAIN\x10\x03\x12\x19\n\x15OBJECT_KIND_OPERATION\x10\x04\x12\x12\n\x0eOBJECT_KIND_SR\x10\x05\x12\x13\n\x0fOBJECT_KIND_VDI\x10\x06\x12\x17\n\x13OBJECT_KIND_NETWORK\x10\x07\x12\x13\n\x0fOBJECT_KIND_PIF\x10\x08\x12\x14\n\x10OBJECT_KIND_BOND\x10\t\x12\x14\n\x10OBJECT_KIND_VLAN\x10\n\x12\x16\n\x12OBJECT_KIND_TUNNEL\x10\x0b\x12\x1d\n\x19OBJECT_KIND_NETWORK_SRIOV\x10\x0c\x12 \n\x1cOBJECT_KIND_VM_GUEST_METRICS\x10\r\x12\x17\n\x13OBJECT_KIND_MESSAGE\x10\x0e*s\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43HANGE_KIND_ADDED\x10\x01\x12\x18\n\x14\x43HANGE_KIND_MODIFIED\x10\x02\x12\x17\n\x13\x43HANGE_KIND_DELETED\x10\x03\x32r\n\x0c\x45ventService\x12\x62\n\x0bWatchEvents\x12\'.xenhost.api.host.v1.WatchEventsRequest\x1a(.xenhost.api.host.v1.WatchEventsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'xenhost/api/host/v1/event_service.proto\x12\x13xenhost.api.host.v1\"Z\n\x12WatchEventsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12.\n\x05kinds\x18\x02 \x03(\x0e\x32\x1f.xenhost.api.host.v1.ObjectKind\"k\n\x13WatchEventsResponse\x12*\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1a.xenhost.api.host.v1.Event\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\x08\"\x85\x01\n\x05\x45vent\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.xenhost.api.host.v1.ObjectKind\x12\n\n\x02id\x18\x02 \x01(\t\x12/\n\x06\x63hange\x18\x03 \x01(\x0e\x32\x1f.xenhost.api.host.v1.ChangeKind\x12\x10\n\x08revision\x18\x04 \x01(\x04*\x8f\x03\n\nObjectKind\x12\x1b\n\x17OBJECT_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10OBJECT_KIND_HOST\x10\x01\x12\x12\n\x0eOBJECT_KIND_VM\x10\x02\x12\x16\n\x12OBJECT_KIND_DOMAIN\x10\x03\x12\x19\n\x15OBJECT_KIND_OPERATION\x10\x04\x12\x12\n\x0eOBJECT_KIND_SR\x10\x05\x12\x13\n\x0fOBJECT_KIND_VDI\x10\x06\x12\x17\n\x13OBJECT_KIND_NETWORK\x10\x07\x12\x13\n\x0fOBJECT_KIND_PIF\x10\x08\x12\x14\n\x10OBJECT_KIND_BOND\x10\t\x12\x14\n\x10OBJECT_KIND_VLAN\x10\n\x12\x16\n\x12OBJECT_KIND_TUNNEL\x10\x0b\x12\x1d\n\x19OBJECT_KIND_NETWORK_SRIOV\x10\x0c\x12 \n\x1cOBJECT_KIND_VM_GUEST_METRICS\x10\r\x12\x17\n\x13OBJECT_KIND_MESSAGE\x10\x0e\x12\x12\n\x0eOBJECT_KIND_SM\x10\x0f*s\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43HANGE_KIND_ADDED\x10\x01\x12\x18\n\x14\x43HANGE_KIND_MODIFIED\x10\x02\x12\x17\n\x13\x43HANGE_KIND_DELETED\x10\x03\x32r\n\x0c\x45ventService\x12\x62\n\x0bWatchEvents\x12\'.xenhost.api.host.v1.WatchEventsRequest\x1a(.xenhost.api.host.v1.WatchEventsResponse0\x01\x62\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xenhost.api.host.v1.event_service_pb2', globals())
@@ -21,15 +21,15 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   _OBJECTKIND._serialized_start=402
-  _OBJECTKIND._serialized_end=781
-  _CHANGEKIND._serialized_start=783
-  _CHANGEKIND._serialized_end=898
+  _OBJECTKIND._serialized_end=801
+  _CHANGEKIND._serialized_start=803
+  _CHANGEKIND._serialized_end=918
   _WATCHEVENTSREQUEST._serialized_start=64
   _WATCHEVENTSREQUEST._serialized_end=154
   _WATCHEVENTSRESPONSE._serialized_start=156
   _WATCHEVENTSRESPONSE._serialized_end=263
   _EVENT._serialized_start=266
   _EVENT._serialized_end=399
-  _EVENTSERVICE._serialized_start=900
-  _EVENTSERVICE._serialized_end=1014
+  _EVENTSERVICE._serialized_start=920
+  _EVENTSERVICE._serialized_end=1034
 # @@protoc_insertion_point(module_scope)

@@ -137,7 +137,7 @@ class ProbeResult(_message.Message):
     def __init__(self, entries: _Optional[_Iterable[_Union[ProbeEntry, _Mapping]]] = ..., missing: _Optional[str] = ..., code: _Optional[int] = ..., document: _Optional[str] = ...) -> None: ...
 
 class SmDriver(_message.Message):
-    __slots__ = ["capabilities", "configuration", "copyright", "description", "filename", "image_formats", "name", "required_api_version", "type", "vendor", "version"]
+    __slots__ = ["capabilities", "configuration", "copyright", "description", "filename", "image_formats", "name", "required_api_version", "required_cluster_stack", "type", "vendor", "version"]
     class CapabilitiesEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -153,6 +153,7 @@ class SmDriver(_message.Message):
     IMAGE_FORMATS_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_API_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_CLUSTER_STACK_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     VENDOR_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -164,10 +165,11 @@ class SmDriver(_message.Message):
     image_formats: _containers.RepeatedScalarFieldContainer[str]
     name: str
     required_api_version: str
+    required_cluster_stack: _containers.RepeatedScalarFieldContainer[str]
     type: str
     vendor: str
     version: str
-    def __init__(self, type: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., vendor: _Optional[str] = ..., copyright: _Optional[str] = ..., version: _Optional[str] = ..., required_api_version: _Optional[str] = ..., capabilities: _Optional[_Mapping[str, int]] = ..., configuration: _Optional[_Iterable[_Union[ConfigKey, _Mapping]]] = ..., image_formats: _Optional[_Iterable[str]] = ..., filename: _Optional[str] = ...) -> None: ...
+    def __init__(self, type: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., vendor: _Optional[str] = ..., copyright: _Optional[str] = ..., version: _Optional[str] = ..., required_api_version: _Optional[str] = ..., capabilities: _Optional[_Mapping[str, int]] = ..., configuration: _Optional[_Iterable[_Union[ConfigKey, _Mapping]]] = ..., image_formats: _Optional[_Iterable[str]] = ..., filename: _Optional[str] = ..., required_cluster_stack: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Sr(_message.Message):
     __slots__ = ["content_type", "description", "device_config", "id", "name", "other_config", "shared", "sm_config", "status", "type"]
