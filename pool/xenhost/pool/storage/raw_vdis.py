@@ -11,11 +11,11 @@ from typing import Final
 
 from xenhost.api.host.v1 import storage_pb2
 from xenhost.core.units import MIB
-from xenhost.pool.call import NULL_REF, ApiError, Context, Ref, Role, Value
+from xenhost.pool.call import NULL_REF, ApiError, Context, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.tasks import Tasks, Work
 from xenhost.pool.storage.streams import QCOW2, RAW, VHD, Piece, VdiStreams
-from xenhost.pool.wire.gate import Gate, HttpAction
+from xenhost.pool.wire.gate import VM_ADMINS, Gate, HttpAction, refuse_head, told
 from xenhost.pool.wire.streams import accept_download, accept_upload
 from xenhost.system.http.connection import Handler
 from xenhost.system.http.message import TAKEN_OVER, HttpError, Request, Response
@@ -28,7 +28,6 @@ _CONTENT_TYPES: Final = {
     VHD: "application/vhd",
     QCOW2: "application/x-qemu-disk",
 }
-_ROLES: Final = frozenset({Role.POOL_ADMIN, Role.POOL_OPERATOR, Role.VM_POWER_ADMIN, Role.VM_ADMIN})
 _ZEROS: Final = bytes(MIB)
 _CHUNK: Final = struct.Struct("<QI")
 """Offset and length, in front of each chunk of `chunked`; the last one has no length."""
@@ -53,18 +52,17 @@ class RawVdis:
     def routes(self, gate: Gate) -> Mapping[tuple[str, str], Handler]:
         """For those who may change VMs."""
         return {
-            ("GET", "/export_raw_vdi"): gate.guarded(HttpAction("get_export_raw_vdi", _ROLES, self.export)),
-            ("PUT", "/import_raw_vdi"): gate.guarded(HttpAction("put_import_raw_vdi", _ROLES, self.load)),
+            ("GET", "/export_raw_vdi"): gate.guarded(HttpAction("get_export_raw_vdi", VM_ADMINS, self.export)),
+            ("PUT", "/import_raw_vdi"): gate.guarded(HttpAction("put_import_raw_vdi", VM_ADMINS, self.load)),
         }
 
     async def export(self, context: Context, request: Request) -> Response:
         """GET /export_raw_vdi?vdi=&format=&base=: with `base`, an older snapshot, only what differs from it."""
-        if request.method == "HEAD":
-            raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "", ("Allow", "GET"))
+        refuse_head(request)
 
         async def work(context: Context) -> None:
             format, vdi = _format(request), self._vdi(request, "vdi")
-            base = self._vdi(request, "base") if _arg(request, "base") else NULL_REF
+            base = self._vdi(request, "base") if told(request, "base") else NULL_REF
             async with self._streams.reading(context, vdi, format, base) as image:
                 name = f"{self._database.get('VDI', vdi)['uuid']}.{_format_name(request)}"
                 headers = (
@@ -93,12 +91,12 @@ class RawVdis:
         """
 
         async def work(context: Context) -> Value:
-            format, chunked = _format(request), _arg(request, "chunked") not in ("", "false", "0")
+            format, chunked = _format(request), told(request, "chunked") not in ("", "false", "0")
             if chunked and format != RAW:
                 raise _Refused(HTTPStatus.NOT_FOUND, f"Cannot handle chunked {_format_name(request).upper()}")
             length = _length(request)
             sr = self._sr(request)
-            vdi = self._vdi(request, "vdi") if _arg(request, "vdi") else NULL_REF
+            vdi = self._vdi(request, "vdi") if told(request, "vdi") else NULL_REF
             if vdi == NULL_REF and (sr == NULL_REF or not length or chunked or format != RAW):
                 raise _Refused(HTTPStatus.BAD_REQUEST, "Not enough info supplied to import")
             self._streams.check(vdi, sr)
@@ -125,10 +123,10 @@ class RawVdis:
 
     def _vdi(self, request: Request, name: str) -> Ref:
         """By reference or UUID. Raises ApiError."""
-        return self._find("VDI", _arg(request, name))
+        return self._find("VDI", told(request, name))
 
     def _sr(self, request: Request) -> Ref:
-        untrusted = _arg(request, "sr_id") or _arg(request, "sr_uuid")
+        untrusted = told(request, "sr_id") or told(request, "sr_uuid")
         return self._find("SR", untrusted) if untrusted else NULL_REF
 
     def _find(self, cls: str, untrusted: str) -> Ref:
@@ -178,12 +176,8 @@ def _taken(held: bytearray, left: int) -> bytes:
     return some
 
 
-def _arg(request: Request, name: str) -> str:
-    return request.arg(name) or request.cookie(name)
-
-
 def _format_name(request: Request) -> str:
-    return (_arg(request, "format") or "raw").lower()
+    return (told(request, "format") or "raw").lower()
 
 
 def _format(request: Request) -> storage_pb2.ImageFormat:

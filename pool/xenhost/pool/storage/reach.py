@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from xenhost.api.host.v1 import sr_service_pb2, vdi_service_pb2
 from xenhost.core.errors import HandleInvalid
-from xenhost.pool.call import NULL_REF, ApiError, Ref
+from xenhost.pool.call import ApiError, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.hosts.agent import Agent, Agents
+from xenhost.pool.hosts.told.storage import hosts_with_open
 
 
 def pbds_of(database: Database, sr: Ref) -> list[Record]:
@@ -40,11 +41,9 @@ async def agent_with_vdi(database: Database, agents: Agents, vdi: Ref) -> Agent:
 
     Raises XenhostError, ApiError SR_HAS_NO_PBDS, HOST_OFFLINE.
     """
-    vbds = [database.get("VBD", vbd) for vbd in database.get("VDI", vdi).refs("VBDs")]
-    hosts = [database.get("VM", vbd.one("VM")).one("resident_on") for vbd in vbds if vbd["currently_attached"]]
-    host = next((host for host in hosts if host != NULL_REF), NULL_REF)
+    hosts = hosts_with_open(database.get, vdi)
     sr = database.get("VDI", vdi).one("SR")
-    agent = agents.agent(host) if host != NULL_REF else agent_of_sr(database, agents, sr)
+    agent = agents.agent(hosts[0]) if hosts else agent_of_sr(database, agents, sr)
     await make_known(database, agent, [vdi])
     return agent
 

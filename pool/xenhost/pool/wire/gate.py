@@ -19,6 +19,8 @@ from xenhost.pool.wire.caller import caller_of
 from xenhost.pool.wire.request_task import RequestTask, RequestTasks
 from xenhost.system.http.message import HttpError, Request, Response
 
+VM_ADMINS: Final = frozenset({Role.POOL_ADMIN, Role.POOL_OPERATOR, Role.VM_POWER_ADMIN, Role.VM_ADMIN})
+"""Who may read and write whole VMs and disks."""
 CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="xenhost"')
 _MAX_CREDENTIALS: Final = 4096
 
@@ -96,7 +98,7 @@ class Gate:
 
     async def _admitted(self, request: Request) -> tuple[Context, str]:
         caller = caller_of(request)
-        untrusted = request.arg("session_id") or request.cookie("session_id")
+        untrusted = told(request, "session_id")
         task = Ref(request.arg("task_id")) if request.arg("task_id") else None
         session: Session | None = None
         if untrusted:
@@ -116,6 +118,17 @@ class Gate:
     def _record(self, action: HttpAction, context: Context, session: str, result: str, seconds: float) -> None:
         if action.audited or result == "RBAC_PERMISSION_DENIED":
             self._audit.add(Entry(self._clock.now(), context, session, f"http/{action.name}", (), result, seconds))
+
+
+def told(request: Request, name: str) -> str:
+    """A parameter, in the query or in a cookie; empty if it is in neither."""
+    return request.arg(name) or request.cookie(name)
+
+
+def refuse_head(request: Request) -> None:
+    """Raises HttpError 405: what a GET would answer is only known when it is made."""
+    if request.method == "HEAD":
+        raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "", ("Allow", "GET"))
 
 
 def credentials_of(request: Request) -> tuple[str, str] | None:

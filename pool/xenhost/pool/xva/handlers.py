@@ -11,11 +11,11 @@ from http import HTTPStatus
 from typing import Final
 
 from xenhost.core.units import MIB
-from xenhost.pool.call import NULL_REF, ApiError, Context, Ref, Role, Value
+from xenhost.pool.call import NULL_REF, ApiError, Context, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.storage.streams import VdiStreams
-from xenhost.pool.wire.gate import Gate, HttpAction
+from xenhost.pool.wire.gate import VM_ADMINS, Gate, HttpAction, refuse_head, told
 from xenhost.pool.wire.streams import accept_download, accept_upload
 from xenhost.pool.xva.compression import asked_for, compressed
 from xenhost.pool.xva.exporter import Exporter
@@ -27,7 +27,6 @@ from xenhost.system.http.connection import Handler
 from xenhost.system.http.message import TAKEN_OVER, HttpError, Request, Response
 from xenhost.system.http.raw import StreamEnded
 
-_ROLES: Final = frozenset({Role.POOL_ADMIN, Role.POOL_OPERATOR, Role.VM_POWER_ADMIN, Role.VM_ADMIN})
 _OCTETS: Final = ("Content-Type", "application/octet-stream")
 _ATTACHED: Final = ("Content-Disposition", 'attachment; filename="export.xva"')
 REST_SECONDS: Final = 5.0
@@ -56,17 +55,17 @@ class XvaHandlers:
             ("PUT", "/import_metadata", "put_import_metadata", self.load_metadata),
         )
         return {
-            (method, path): gate.guarded(HttpAction(name, _ROLES, answer)) for method, path, name, answer in actions
+            (method, path): gate.guarded(HttpAction(name, VM_ADMINS, answer)) for method, path, name, answer in actions
         }
 
     async def export(self, context: Context, request: Request) -> Response:
         """GET /export?uuid=|ref=&use_compression=&preserve_power_state="""
-        _refuse_head(request)
+        refuse_head(request)
 
         async def work(context: Context) -> None:
             vm = self._vm(request)
             async with aclosing(self._exporter.whole(context, vm, _flag(request, "preserve_power_state"))) as pieces:
-                packed = compressed(pieces, asked_for(_arg(request, "use_compression")))
+                packed = compressed(pieces, asked_for(told(request, "use_compression")))
                 first = await anext(packed)
                 stream = await accept_download(request, ("Task-id", context.task), _OCTETS, _ATTACHED)
                 try:
@@ -82,8 +81,8 @@ class XvaHandlers:
 
     async def export_metadata(self, context: Context, request: Request) -> Response:
         """GET /export_metadata?uuid=|ref=|all=&export_snapshots=&include_dom0=&excluded_device_types="""
-        _refuse_head(request)
-        without = frozenset(_arg(request, "excluded_device_types").split(","))
+        refuse_head(request)
+        without = frozenset(told(request, "excluded_device_types").split(","))
         vms = self._all(request) if _flag(request, "all") else [self._vm(request)]
         choice = Choice(_flag(request, "export_snapshots", "true"), power_state=True, without=without)
         body = self._exporter.metadata(vms, choice)
@@ -122,7 +121,7 @@ class XvaHandlers:
         return TAKEN_OVER
 
     def _vm(self, request: Request) -> Ref:
-        ref, uuid = Ref(_arg(request, "ref")), _arg(request, "uuid")
+        ref, uuid = Ref(told(request, "ref")), told(request, "uuid")
         if not ref and not uuid:
             raise HttpError(HTTPStatus.BAD_REQUEST, "say which: uuid= or ref=")
         if not ref:
@@ -141,9 +140,9 @@ class XvaHandlers:
 
     def _sr(self, request: Request) -> Ref:
         """That of the request, or the pool's default. Raises ApiError DEFAULT_SR_NOT_FOUND."""
-        if ref := Ref(_arg(request, "sr_id")):
+        if ref := Ref(told(request, "sr_id")):
             return self._database.get("SR", ref).ref
-        if uuid := _arg(request, "sr_uuid"):
+        if uuid := told(request, "sr_uuid"):
             return self._database.by_uuid("SR", uuid)
         sr = next(iter(self._database.rows("pool").values())).one("default_SR")
         if self._database.find("SR", sr) is None:
@@ -166,14 +165,5 @@ async def _drained(upload: AsyncIterator[bytes]) -> None:
                 left -= len(piece)
 
 
-def _arg(request: Request, name: str) -> str:
-    return request.arg(name) or request.cookie(name)
-
-
 def _flag(request: Request, name: str, default: str = "false") -> bool:
-    return (_arg(request, name) or default).lower() in ("true", "1")
-
-
-def _refuse_head(request: Request) -> None:
-    if request.method == "HEAD":
-        raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "", ("Allow", "GET"))
+    return (told(request, name) or default).lower() in ("true", "1")

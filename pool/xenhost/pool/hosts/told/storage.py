@@ -1,6 +1,6 @@
 """SRs, PBDs and VDIs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from xenhost.api.host.v1 import storage_pb2
@@ -131,10 +131,15 @@ def _believed(book: Book, sr: Ref, vdi: Ref) -> list[Ref]:
     hosts = [pbd.one("host") for pbd in pbds if pbd["currently_attached"]]
     if len(hosts) < 2:
         return [book.host]
-    vbds = [book.get("VBD", vbd) for vbd in book.get("VDI", vdi).refs("VBDs")] if vdi != NULL_REF else []
-    open_at = [book.get("VM", vbd.one("VM")).one("resident_on") for vbd in vbds if vbd["currently_attached"]]
-    open_at = [host for host in open_at if host != NULL_REF]  # that of a suspended VM has it attached, and nowhere open
+    open_at = hosts_with_open(book.get, vdi) if vdi != NULL_REF else []
     return open_at or [host for host in hosts if _lives(book, host)][:1]
+
+
+def hosts_with_open(get: Callable[[str, Ref], Record], vdi: Ref) -> list[Ref]:
+    """Where VMs have the VDI open. `get`: of a book, a transaction or a database."""
+    vbds = [get("VBD", vbd) for vbd in get("VDI", vdi).refs("VBDs")]
+    hosts = [get("VM", vbd.one("VM")).one("resident_on") for vbd in vbds if vbd["currently_attached"]]
+    return [host for host in hosts if host != NULL_REF]  # that of a suspended VM has it attached, and nowhere open
 
 
 def _lives(book: Book, host: Ref) -> bool:
