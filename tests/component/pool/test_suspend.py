@@ -40,7 +40,9 @@ def remembered(agent: HostAgent) -> dict[str, str]:
 
 async def test_a_vm_is_suspended_and_goes_on(master: Master, agent: HostAgent, vm: Ref) -> None:
     told(agent, {"data/os_name": "counting"})
+    await master.call("VM.set_ha_restart_priority", vm, "restart")
     await master.call("VM.suspend", vm)
+    assert not await master.call("VM.get_ha_always_run", vm)
     record = await master.call("VM.get_record", vm)
     assert (record["power_state"], record["resident_on"], record["domid"]) == ("Suspended", NULL_REF, -1)
     assert {"resume", "resume_on", "hard_shutdown"} <= set(record["allowed_operations"])
@@ -51,6 +53,7 @@ async def test_a_vm_is_suspended_and_goes_on(master: Master, agent: HostAgent, v
     await master.refused("VM_BAD_POWER_STATE", "VM.start", vm, False, False)
     await master.call("VM.resume", vm, False, False)
     assert await state(master, vm) == "Running"
+    assert await master.call("VM.get_ha_always_run", vm)
     assert remembered(agent) == {"data/os_name": "counting"}
     assert await master.call("VM.get_suspend_VDI", vm) == NULL_REF
     await master.refused("HANDLE_INVALID", "VDI.get_uuid", record["suspend_VDI"])

@@ -10,7 +10,7 @@ from component.harness.agent import Agent as HostAgent
 from component.pool.conftest import Master
 from component.pool.test_vms import RECORD, sr, vbd_record, vdi_record, vif_record
 from xenhost.core.units import MIB
-from xenhost.pool.call import NULL_REF, Ref
+from xenhost.pool.call import NULL_REF, ApiError, Ref
 
 BALLOON: dict[str, Any] = {"memory_static_min": 64 * MIB, "memory_dynamic_min": 64 * MIB}
 
@@ -125,6 +125,14 @@ async def test_what_the_guest_is_told_reaches_it_while_it_runs(master: Master, a
     assert await master.call("VM.get_xenstore_data", vm) == {"vm-data/role": "db", "note": "of mine"}
 
 
+async def test_how_a_vm_boots_says_what_kind_it_is(master: Master, vm: Ref) -> None:
+    for policy, kind in (("BIOS order", "hvm"), ("", "pv")):
+        await master.call("VM.set_HVM_boot_policy", vm, policy)
+        assert await master.call("VM.get_domain_type", vm) == kind
+    await master.call("VM.set_domain_type", vm, "hvm")
+    assert await master.call("VM.get_HVM_boot_policy", vm) == "BIOS order"
+
+
 async def test_secure_boot_of_those_that_never_booted_with_it(master: Master, vm: Ref) -> None:
     assert await master.call("VM.get_secureboot_readiness", vm) == "not_supported"
     uefi = {"domain_type": "hvm", "HVM_boot_policy": "BIOS order", "HVM_boot_params": {"firmware": "uefi"}}
@@ -224,6 +232,16 @@ async def test_the_memory_of_a_suspended_vm_is_exchanged_for_a_copy_alone(
     answer = await master.refused("SUSPEND_VDI_REPLACEMENT_IS_NOT_IDENTICAL", "VM.set_suspend_VDI", vm, larger)
     assert answer[1].startswith(f"{await master.call('VDI.get_uuid', copy)} : ")
     assert await master.call("VM.get_suspend_VDI", vm) == copy
+    busy: dict[str, Any] = {"current_operations": {"a task": "resume"}}
+    awake: dict[str, Any] = {"power_state": "Running"}
+    for meanwhile, code in ((busy, "OTHER_OPERATION_IN_PROGRESS"), (awake, "VM_BAD_POWER_STATE")):
+        exchange = asyncio.create_task(master.call("VM.set_suspend_VDI", vm, vdi))
+        await asyncio.sleep(0)  # both are being read
+        await master.database.change(lambda t, fields=meanwhile: t.set("VM", vm, fields))  # type: ignore[misc] # bound now
+        with pytest.raises(ApiError, match=code):
+            await exchange
+        assert await master.call("VM.get_suspend_VDI", vm) == copy
+        await master.database.change(lambda t: t.set("VM", vm, {"current_operations": {}}))
 
 
 async def test_a_control_domain_is_never_declared_halted(master: Master, agent: HostAgent) -> None:

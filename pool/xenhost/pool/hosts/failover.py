@@ -12,10 +12,9 @@ from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementa
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.vms.membership import PRIORITIES, PROTECTED
 from xenhost.pool.vms.placement import OVERHEAD, why_not
 
-PROTECTED: Final = "restart"
-PRIORITIES: Final = frozenset({PROTECTED, "best-effort", ""})
 _MEMORY: Final = "HOST_NOT_ENOUGH_FREE_MEMORY"
 
 

@@ -44,7 +44,7 @@ class VmFields:
             "VM.set_start_delay": self._at_least_zero("start_delay"),
             "VM.set_shutdown_delay": self._at_least_zero("shutdown_delay"),
             "VM.set_order": self._at_least_zero("order"),
-            "VM.set_HVM_boot_policy": self._halted("HVM_boot_policy"),
+            "VM.set_HVM_boot_policy": self._set_boot_policy,
             "VM.set_domain_type": self._set_domain_type,
             "VM.set_has_vendor_device": self._halted("has_vendor_device"),
             "VM.set_bios_strings": self._set_bios_strings,
@@ -71,6 +71,10 @@ class VmFields:
         if not 1 <= number <= most:
             raise ApiError("INVALID_VALUE", "VCPUs_at_startup", str(number))
         await self._set(vm, {"VCPUs_at_startup": number})
+
+    async def _set_boot_policy(self, context: Context, vm: Ref, policy: str) -> None:
+        self._of_halted(vm)
+        await self._set(vm, {"HVM_boot_policy": policy, "domain_type": "hvm" if policy else "pv"})
 
     async def _set_domain_type(self, context: Context, vm: Ref, kind: str) -> None:
         self._of_halted(vm)

@@ -7,7 +7,8 @@ from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 
-PRIORITIES: Final = ("restart", "best-effort", "")
+PROTECTED: Final = "restart"
+PRIORITIES: Final = (PROTECTED, "best-effort", "")
 """How eagerly a VM is restarted when its host is lost."""
 
 
@@ -45,12 +46,12 @@ class VmMembership:
             raise ApiError("INVALID_VALUE", "ha_restart_priority", priority[:100])
         fields: dict[str, str | bool] = {"ha_restart_priority": priority}
         if self._database.get("VM", vm)["power_state"] == "Running":
-            fields["ha_always_run"] = priority == "restart"
+            fields["ha_always_run"] = priority == PROTECTED
         await self._database.change(lambda t: t.set("VM", vm, fields))
 
     async def set_always_run(self, context: Context, vm: Ref, always: bool) -> None:
         """The same, in the form of old releases."""
-        await self.set_priority(context, vm, "restart" if always else "")
+        await self.set_priority(context, vm, PROTECTED if always else "")
 
     async def assert_agile(self, context: Context, vm: Ref) -> None:
         """Could it run on any host? Raises ApiError: why not."""

@@ -17,6 +17,7 @@ from xenhost.pool.hosts.told.vm import halt, put_vm
 from xenhost.pool.metrics.databases import bring_database
 from xenhost.pool.storage.reach import make_known
 from xenhost.pool.vms.busy import Busy
+from xenhost.pool.vms.membership import PROTECTED
 from xenhost.pool.vms.placement import placed, vdis_of, why_not
 from xenhost.pool.vms.spec import vm_spec
 from xenhost.pool.vms.suspend_images import SuspendImages
@@ -72,7 +73,7 @@ class VmPower:
         """The guest is asked; if it does not obey, within its shutdown_delay if it has one, it is not asked again."""
         with self._busy.doing(context, vm, "shutdown"):
             if self._database.get("VM", vm)["power_state"] == "Suspended":
-                await self._protect(vm, False)
+                await self.protect(vm, False)
                 return await self._images.give_up(context, vm)
             try:
                 seconds = self._delay(vm, "shutdown_delay")
@@ -86,7 +87,7 @@ class VmPower:
         """The guest is not asked. One that is suspended loses its memory."""
         with self._busy.doing(context, vm, "hard_shutdown"):
             if self._database.get("VM", vm)["power_state"] == "Suspended":
-                await self._protect(vm, False)
+                await self.protect(vm, False)
                 return await self._images.give_up(context, vm)
             await self._stop(context, vm, hard=True)
 
@@ -147,7 +148,7 @@ class VmPower:
             await self.introduce(vm, host, spec)
             request = vm_service_pb2.StartVmRequest(id=spec.id, paused=paused)
             await self.run(context, vm, agent, agent.vms.StartVm, request)
-            await self._protect(vm, self._database.get("VM", vm)["ha_restart_priority"] == "restart")
+            await self.protect(vm, True)
         await self._rest(vm, "start_delay")
 
     async def introduce(self, vm: Ref, host: Ref, spec: vm_pb2.Vm) -> None:
@@ -159,18 +160,20 @@ class VmPower:
         others = [self._agents.agent(each) for each in hosts if each != host and self._agents.alive(each)]
         await bring_database(others, agent, spec.id)
 
+    async def protect(self, vm: Ref, runs: bool) -> None:
+        """Shall it always run? As its priority says, if it runs now; who stops or suspends it means it."""
+        record = self._database.find("VM", vm)
+        if record is not None:
+            always = runs and record["ha_restart_priority"] == PROTECTED
+            await self._database.change(lambda t: t.set("VM", vm, {"ha_always_run": always}))
+
     async def _stop(self, context: Context, vm: Ref, hard: bool, seconds: int = 0) -> None:
         """It rests for its shutdown_delay then. `seconds` for the guest to be gone; 0: as the agent says."""
         agent = self.agent(vm)
         request = vm_service_pb2.ShutdownVmRequest(id=self._uuid(vm), hard=hard, timeout_seconds=seconds)
         await self.run(context, vm, agent, agent.vms.ShutdownVm, request)
-        await self._protect(vm, False)
+        await self.protect(vm, False)
         await self._rest(vm, "shutdown_delay")
-
-    async def _protect(self, vm: Ref, always: bool) -> None:
-        """Should it run wherever it can? Who shuts it down means it."""
-        if self._database.find("VM", vm) is not None:
-            await self._database.change(lambda t: t.set("VM", vm, {"ha_always_run": always}))
 
     async def _rest(self, vm: Ref, name: str) -> None:
         if self._database.find("VM", vm) is not None:

@@ -6,8 +6,10 @@ from typing import Final
 
 from xenhost.pool.call import ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
+from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.storage.streams import VdiStreams
-from xenhost.pool.vms.allowed import bad_state
+from xenhost.pool.vms.allowed import bad_state, doing_of
 
 _ZEROS: Final = bytes(1 << 20)
 
@@ -26,12 +28,11 @@ class SuspendedMemory:
     async def exchange(self, context: Context, vm: Ref, vdi: Ref) -> None:
         """Both are read and compared. Cancellable.
 
-        Raises ApiError VM_BAD_POWER_STATE, VDI_INCOMPATIBLE_TYPE, SUSPEND_VDI_REPLACEMENT_IS_NOT_IDENTICAL, and what
-        reading raises.
+        Raises ApiError VM_BAD_POWER_STATE, OTHER_OPERATION_IN_PROGRESS, also if the VM goes on meanwhile,
+        VDI_INCOMPATIBLE_TYPE, SUSPEND_VDI_REPLACEMENT_IS_NOT_IDENTICAL, and what reading raises.
         """
         record, new = self._database.get("VM", vm), self._database.get("VDI", vdi)
-        if record["power_state"] != "Suspended":
-            raise bad_state(record, "Suspended")
+        _check_asleep(record)
         if new["type"] == "cbt_metadata":
             raise ApiError("VDI_INCOMPATIBLE_TYPE", vm, "cbt_metadata")
         old = record.one("suspend_VDI")
@@ -44,7 +45,7 @@ class SuspendedMemory:
                 "SUSPEND_VDI_REPLACEMENT_IS_NOT_IDENTICAL",
                 *(f"{uuid} : {checksum}" for uuid, checksum in zip(uuids, sums, strict=True)),
             )
-        await self._database.change(lambda t: t.set("VM", vm, {"suspend_VDI": vdi}))
+        await self._database.change(lambda t: _exchange(t, vm, old, vdi))
 
     async def _checksum(self, context: Context, vdi: Ref) -> str:
         digest = sha256()
@@ -57,3 +58,18 @@ class SuspendedMemory:
                     digest.update(memoryview(_ZEROS)[:part])
                     zeros -= part
         return digest.hexdigest()
+
+
+def _exchange(transaction: Transaction, vm: Ref, old: Ref, new: Ref) -> None:
+    record = transaction.get("VM", vm)
+    _check_asleep(record)
+    if record["suspend_VDI"] != old:
+        raise ApiError("HANDLE_INVALID", "VDI", old)  # it went on and was suspended again
+    transaction.set("VM", vm, {"suspend_VDI": new})
+
+
+def _check_asleep(vm: Record) -> None:
+    if vm["power_state"] != "Suspended":
+        raise bad_state(vm, "Suspended")
+    for task, word in doing_of(vm):
+        raise ApiError("OTHER_OPERATION_IN_PROGRESS", "VM", vm.ref, word, task)

@@ -41,6 +41,7 @@ class VmSuspending:
             except BaseException:
                 await asyncio.shield(self._failed(context, vm, agent))
                 raise
+            await self._power.protect(vm, False)
 
     async def resume(self, context: Context, vm: Ref, start_paused: bool, force: bool) -> None:
         """On the host that suits it best."""
@@ -62,6 +63,7 @@ class VmSuspending:
             await self._power.run(context, vm, agent, agent.vms.ResumeVm, request)
             await self._images.forget(vm, but=host)
             await self._images.drop(context, vm)
+            await self._power.protect(vm, True)
 
     async def _failed(self, context: Context, vm: Ref, agent: Agent) -> None:
         """The image goes only if the host is certain that it is not the VM's memory."""
