@@ -1,6 +1,7 @@
 """`xenpoold`: the command line of the pool master."""
 
 import asyncio
+import contextlib
 import gc
 import ipaddress
 import os
@@ -13,9 +14,10 @@ import structlog
 
 from xenhost.api.tls_files import TlsFiles
 from xenhost.core.config_error import ConfigError
+from xenhost.pool.daemon import serve
 from xenhost.pool.database.port import StoreFailed
 from xenhost.pool.front import FrontSettings
-from xenhost.pool.master import MasterSettings, running
+from xenhost.pool.master import MasterSettings
 from xenhost.pool.session.authenticator import Authenticator, FixedUsers
 from xenhost.pool.session.pam import Pam
 from xenhost.pool.session.table import SessionLimits
@@ -97,7 +99,7 @@ def main(
         agents=tuple(
             f"[{each.host}]:{each.port}" if ":" in each.host else f"{each.host}:{each.port}" for each in agents
         ),
-        tls=TlsFiles(tls / "agent.crt", tls / "agent.key", tls / "ca.crt") if agents else None,
+        tls=TlsFiles(tls / "agent.crt", tls / "agent.key", tls / "ca.crt"),
         front=FrontSettings(
             listen=ListenSettings(
                 http, https, (run / "xapi", *sockets), root / "etc/xenhost/pool-tls", https_only=https_only
@@ -122,17 +124,20 @@ async def _run(settings: MasterSettings, users: Authenticator, everybody: Authen
     log = structlog.get_logger("xenpoold")
     stop, clock, notifier = StopSignals(log), SystemClock(), Notifier.from_environment(os.environ)
     stop.install()
-    async with running(settings, users, everybody, clock) as master:
+
+    def ready(status: str) -> None:
         gc.freeze()  # the records stay: looking through them for garbage would stop everybody for a moment
-        notifier.ready(f"{len(master.database.rows('VM'))} VMs and templates")
-        stopping = asyncio.create_task(stop.asked())
-        watchdog = asyncio.create_task(notifier.watchdog(clock))
-        await asyncio.wait({stopping, *master.background}, return_when=asyncio.FIRST_COMPLETED)
-        notifier.stopping()
-        watchdog.cancel()
-        for task in master.background:
-            if task.done():
-                task.result()
+        notifier.ready(status)
+
+    serving = asyncio.create_task(serve(settings, users, everybody, clock, ready))
+    stopping = asyncio.create_task(stop.asked())
+    watchdog = asyncio.create_task(notifier.watchdog(clock))
+    await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+    notifier.stopping()
+    watchdog.cancel()
+    serving.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
     log.info("stopped")
 
 

@@ -28,6 +28,9 @@ from xenhost.pool.hosts.database_files import take_restored
 from xenhost.pool.hosts.dial import dialler
 from xenhost.pool.hosts.hosts import Hosts
 from xenhost.pool.hosts.link import listen
+from xenhost.pool.hosts.membership.admission import Admission
+from xenhost.pool.hosts.membership.joining import Joining
+from xenhost.pool.hosts.membership.role import PoolRole
 from xenhost.pool.hosts.served import register_listener, register_served
 from xenhost.pool.implementations import register_engine, register_records
 from xenhost.pool.metrics.handlers import MetricsHandlers
@@ -65,6 +68,7 @@ class Master:
     tasks: Tasks
     dispatcher: ModelDispatcher
     front: Front
+    role: PoolRole
     background: Sequence[asyncio.Task[None]]
     """They end when the master does, or with a fault."""
 
@@ -85,7 +89,8 @@ async def running(
         await ensure_first(database)
         hosts = Hosts(database, clock, settings.lease_seconds)
         hosts.open()
-        agents = Agents(hosts, dialler(settings.tls))
+        dial = dialler(settings.tls)
+        agents, admission = Agents(hosts, dial), Admission(database, dial)
         stack.push_async_callback(agents.close)
         tasks = await stack.enter_async_context(Tasks(database, clock, lambda: master_host(database)))
         answers = Implementations(MODEL)
@@ -100,6 +105,8 @@ async def running(
         dispatcher = ModelDispatcher(database, tasks, answers, clock)
         consoles = ConsoleHandlers(database, agents, clock)
         served = register_served(answers, database, agents, settings.state_dir, clock)
+        role = PoolRole(settings.state_dir, STORE)
+        answers.register_all(Joining(database, agents, role, dial, served.trust.tls).answers())
         front = build_front(
             *(database, dispatcher, answers, superusers, everybody),
             *(lambda: master_host(database), settings.front, clock, log),
@@ -109,6 +116,7 @@ async def running(
                 **xva.handlers.routes(gate),
                 **consoles.routes(gate),
                 **served.routes(gate),
+                **admission.routes(gate),
             },
             tasks=tasks,
         )
@@ -126,16 +134,17 @@ async def running(
             asyncio.create_task(scheduler.run(), name="schedules"),
             asyncio.create_task(xva.unfinished.run(), name="imports"),
         ]
-        stack.push_async_callback(_end, background)
+        stack.push_async_callback(end, background)
         link = await listen(hosts, settings.link, settings.agents, settings.tls)
         stack.push_async_callback(link.close, 1.0)
+        admission.ports = link.ports
         await front.open()
         stack.push_async_callback(front.close, 1.0)
         background.append(asyncio.create_task(front.run(), name="sessions"))
         beginning = asyncio.create_task(certificates.begin(), name="certificates")
-        stack.push_async_callback(_end, [beginning])
+        stack.push_async_callback(end, [beginning])
         log.info("ready", objects=objects, http=front.listener.http_ports, https=front.listener.https_ports)
-        yield Master(database, hosts, agents, tasks, dispatcher, front, background)
+        yield Master(database, hosts, agents, tasks, dispatcher, front, role, background)
 
 
 def master_address(database: Database) -> str:
@@ -144,7 +153,8 @@ def master_address(database: Database) -> str:
     return str(host["address"] if host is not None else "") or "127.0.0.1"
 
 
-async def _end(background: Sequence[asyncio.Task[None]]) -> None:
+async def end(background: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel them, and wait until they have ended."""
     for task in background:
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)

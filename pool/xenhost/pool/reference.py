@@ -23,7 +23,10 @@ from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.front import FrontSettings, build_front
 from xenhost.pool.host_parts import register_host_parts, register_schedules
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.dial import DIAL_HERE
 from xenhost.pool.hosts.hosts import Hosts
+from xenhost.pool.hosts.membership.joining import Joining
+from xenhost.pool.hosts.membership.role import PoolRole
 from xenhost.pool.hosts.served import register_listener, register_served
 from xenhost.pool.implementations import register_engine, register_records
 from xenhost.pool.model.catalogue import MODEL
@@ -140,7 +143,9 @@ def registered(database: Database, clock: Clock, folder: Path) -> Implementation
     nobody, log = FixedUsers({}), structlog.get_logger("xenhost.pool")
     parts_of_front = (nobody, nobody, lambda: NULL_REF, settings, clock, log)
     front = build_front(database, dispatcher, implementations, *parts_of_front)
-    register_served(implementations, database, agents, folder, clock)
+    served = register_served(implementations, database, agents, folder, clock)
+    joining = Joining(database, agents, PoolRole(folder, ""), DIAL_HERE, served.trust.tls)
+    implementations.register_all(joining.answers())
     register_listener(implementations, database, front.listener, folder, clock)
     return implementations
 

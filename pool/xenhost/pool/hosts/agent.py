@@ -1,7 +1,7 @@
 """Calls of the agents: one channel for each host that has registered."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 from uuid import uuid4
@@ -217,6 +217,13 @@ class Agents:
             agent = Agent(host, channel, lambda: self.alive(host))
             self._agents[member.uuid] = member.session, agent
         return agent
+
+    def endpoints(self, host: Ref) -> Sequence[str]:
+        """Where a host's agent says that it listens. Raises ApiError HOST_OFFLINE."""
+        member = self._hosts.member(host)
+        if member is None:
+            raise ApiError("HOST_OFFLINE", host)
+        return member.endpoints
 
     def forget(self, host: Ref) -> None:
         """The host is no member any more."""

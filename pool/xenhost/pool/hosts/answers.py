@@ -7,7 +7,7 @@ from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementa
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agents
-from xenhost.pool.hosts.hosts import EJECTED, ejected
+from xenhost.pool.hosts.hosts import keep_out
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.drivers import put_drivers
 from xenhost.pool.hosts.told.reports import DROPS, of_host
@@ -56,7 +56,10 @@ class HostAnswers:
         self._agents.forget(host)
 
     async def eject(self, context: Context, host: Ref) -> None:
-        """The same of a host that may be alive. It stays outside until its UUID is not in pool.other_config any more.
+        """The same of a host that may be alive. It stays outside until it joins again.
+
+        One that is not told so by a xenpoold of its own, which becomes a master, stays until its UUID is not in
+        pool.other_config any more.
 
         Raises ApiError HOST_HAS_RESIDENT_VMS; OPERATION_NOT_ALLOWED of the pool's master.
         """
@@ -68,10 +71,7 @@ class HostAnswers:
 
         def leave(transaction: Transaction) -> None:
             _destroy(transaction, host)
-            for ref, pool in tuple(transaction.rows("pool").items()):
-                names = ",".join((*(each for each in ejected(pool) if each != uuid), uuid))
-                transaction.remove_from_map("pool", ref, "other_config", EJECTED)
-                transaction.add_to_map("pool", ref, "other_config", EJECTED, names)
+            keep_out(transaction, uuid)
 
         await self._database.change(leave)
         self._agents.forget(host)

@@ -72,7 +72,7 @@ class DatabaseFiles:
         Cancelled or failed, nothing is left behind.
         """
         part = self._folder / f".{RESTORED}.part"
-        await asyncio.to_thread(_remove, part)
+        await asyncio.to_thread(remove_database, part)
         store = SqliteStore(part)
         try:
             try:
@@ -86,7 +86,7 @@ class DatabaseFiles:
                 await asyncio.to_thread(part.replace, self._folder / RESTORED)
             return count
         finally:
-            await asyncio.to_thread(_remove, part)
+            await asyncio.to_thread(remove_database, part)
 
 
 def take_restored(folder: Path, name: str) -> bool:
@@ -103,7 +103,8 @@ def take_restored(folder: Path, name: str) -> bool:
     return True
 
 
-def _remove(path: Path) -> None:
+def remove_database(path: Path) -> None:
+    """With all of its files. Blocks. Raises OSError."""
     for end in _OURS:
         path.with_name(path.name + end).unlink(missing_ok=True)
 

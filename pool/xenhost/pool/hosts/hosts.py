@@ -31,6 +31,25 @@ def ejected(pool: Record) -> list[str]:
     return [uuid for uuid in str(config.get(EJECTED, "")).split(",") if uuid]
 
 
+def keep_out(transaction: Transaction, uuid: str) -> None:
+    """A host shall not come back by itself."""
+    for ref, pool in tuple(transaction.rows("pool").items()):
+        _put_ejected(transaction, ref, [*(each for each in ejected(pool) if each != uuid), uuid])
+
+
+def let_in(transaction: Transaction, uuid: str) -> None:
+    """A host may come, though it was ejected before."""
+    for ref, pool in tuple(transaction.rows("pool").items()):
+        if uuid in ejected(pool):
+            _put_ejected(transaction, ref, [each for each in ejected(pool) if each != uuid])
+
+
+def _put_ejected(transaction: Transaction, pool: Ref, uuids: Sequence[str]) -> None:
+    transaction.remove_from_map("pool", pool, "other_config", EJECTED)
+    if uuids:
+        transaction.add_to_map("pool", pool, "other_config", EJECTED, ",".join(uuids))
+
+
 @dataclass(slots=True)
 class Member:
     """A host that has registered since this master runs."""

@@ -81,10 +81,7 @@ async def listen(hosts: Hosts, socket: str, addresses: Sequence[str], files: Tls
 
     Only who shows a certificate of the pool's CA is answered there. Raises ConfigError.
     """
-    server = grpc.aio.server(options=OPTIONS)
-    add: Any = link_service_pb2_grpc.add_LinkServiceServicer_to_server
-    add(LinkServicer(hosts), server)
-    server.add_insecure_port(socket)
+    server = link_server(LinkServicer(hosts), socket)
     ports = []
     if addresses and files is None:
         raise ConfigError("agents of other machines are answered with TLS alone, which is not set up")
@@ -97,6 +94,15 @@ async def listen(hosts: Hosts, socket: str, addresses: Sequence[str], files: Tls
             raise ConfigError(f"{address} cannot be listened on; is another process there?") from error
     await server.start()
     return Listening(server, tuple(ports))
+
+
+def link_server(servicer: link_service_pb2_grpc.LinkServiceServicer, socket: str) -> grpc.aio.Server:
+    """What the agent of this machine dials. It is not started."""
+    server = grpc.aio.server(options=OPTIONS)
+    add: Any = link_service_pb2_grpc.add_LinkServiceServicer_to_server
+    add(servicer, server)
+    server.add_insecure_port(socket)
+    return server
 
 
 @dataclass(frozen=True, slots=True)

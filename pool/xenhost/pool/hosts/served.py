@@ -34,6 +34,7 @@ class Served:
     crash_dumps: CrashDumps
     machines: MachineFacts
     drivers: SrDrivers
+    trust: TrustedCertificates
 
     async def run(self) -> None:
         """Until cancelled: hosts that come back are told of settings, and asked what they have."""
@@ -56,7 +57,7 @@ def register_served(
         implementations.register_all(part)
     blobs, dumps = BlobContents(database, folder / "blobs", clock), DatabaseFiles(database, folder)
     machines, drivers = MachineFacts(database, agents), SrDrivers(database, agents)
-    return Served(reports, blobs, dumps, guests, crash_dumps, machines, drivers)
+    return Served(reports, blobs, dumps, guests, crash_dumps, machines, drivers, trust)
 
 
 def register_listener(

@@ -19,6 +19,7 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.certificates import pem
 from xenhost.pool.hosts.certificates.store import Kind, TrustStore
+from xenhost.pool.hosts.web_request import ask
 
 POST_SECONDS: Final = 30.0
 MAX_ANSWER: Final = 1 << 20
@@ -138,7 +139,9 @@ class TrustedCertificates:
             raise ApiError("INVALID_VALUE", "host", host[:100])
         try:
             async with asyncio.timeout(POST_SECONDS):
-                return await _post(host, port, body.encode(), await self.tls())
+                head = "POST / HTTP/1.0"
+                _, answer = await ask(host, port, head, body.encode(), await self.tls(), MAX_ANSWER)
+                return answer.decode(errors="replace")
         except TimeoutError as error:
             raise ApiError("WLB_TIMEOUT", str(POST_SECONDS)) from error
         except ssl.SSLCertVerificationError as error:
@@ -188,18 +191,3 @@ def described(certificate: x509.Certificate) -> dict[str, Value]:
         "fingerprint_sha256": sha256,
         "fingerprint_sha1": pem.fingerprint(certificate, "sha1"),
     }
-
-
-async def _post(host: str, port: int, body: bytes, tls: ssl.SSLContext) -> str:
-    """What is answered to a POST at `/`. Raises OSError, ssl.SSLError."""
-    reader, writer = await asyncio.open_connection(host, port, ssl=tls, server_hostname=host)
-    try:
-        head = f"POST / HTTP/1.0\r\nHost: {host}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        writer.write(head.encode() + body)
-        await writer.drain()
-        answer = bytearray()
-        while len(answer) < MAX_ANSWER and (piece := await reader.read(MAX_ANSWER - len(answer))):
-            answer += piece
-    finally:
-        writer.close()
-    return bytes(answer).partition(b"\r\n\r\n")[2].decode(errors="replace")
