@@ -4,13 +4,28 @@ import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
+from contract.storage import PROMISES, name_of
 from contract.storage_ground import StorageGround
 from contract.storage_host import StorageHost, new_sr, open_bytes
 from xenhost.core.ports.storage import SrDriver
 from xenhost.core.storage import SrSpec
 from xenhost.core.units import MIB
 from xenhost.sm.context import SmContext
+
+THE_PATH: Final = [
+    promise
+    for promise in PROMISES
+    if name_of(promise)
+    in (
+        "a_destroyed_sr_is_gone_and_its_place_is_free",
+        "what_was_written_is_read_after_all_was_let_go_of",
+        "a_new_agent_finds_what_the_last_one_left_active",
+        "a_snapshot_of_an_active_vdi_is_of_that_instant",
+    )
+]
+"""What another way to the disk could break in an LVM SR; the rest is the same code as with local disks."""
 
 
 def run(*argv: str, check: bool = True, stdin: str = "") -> str:

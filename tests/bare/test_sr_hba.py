@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bare.sr_ground import grounded, run
+from bare.sr_ground import THE_PATH, grounded, run
 from contract.storage import Promise, in_dom0, keep, name_of
 from contract.storage_ground import BLOCK, StorageGround, block
 from xenhost.core.storage_errors import SrBackendFailure, VdiInUse
@@ -40,7 +40,14 @@ def seven_disks() -> Iterator[None]:
 
 @pytest.fixture
 def one_disk() -> Iterator[None]:
-    yield from adapter(1, 256)
+    yield from adapter(1, 512)
+
+
+@pytest.fixture
+async def volumes(tmp_path: Path, one_disk: None) -> AsyncIterator[StorageGround]:
+    (disk,) = await every_adapter_disk()
+    async with grounded(tmp_path, LvmOverHbaDriver, lambda: {"SCSIid": disk.scsi_id}) as ground:
+        yield ground
 
 
 @pytest.fixture
@@ -52,6 +59,12 @@ async def luns(tmp_path: Path, seven_disks: None) -> AsyncIterator[StorageGround
 @pytest.mark.parametrize("promise", in_dom0("what_was_written_is_read_after_all_was_let_go_of"), ids=name_of)
 async def test_an_sr_of_disks_promises_that(promise: Promise, luns: StorageGround) -> None:
     await keep(promise, luns)
+
+
+@pytest.mark.bare_long
+@pytest.mark.parametrize("promise", THE_PATH, ids=name_of)
+async def test_lvm_over_hba_promises_that(promise: Promise, volumes: StorageGround) -> None:
+    await keep(promise, volumes)
 
 
 async def test_a_disk_that_dom0_uses_is_not_offered(luns: StorageGround) -> None:
@@ -81,16 +94,15 @@ async def test_a_disk_that_dom0_uses_is_not_offered(luns: StorageGround) -> None
         run("umount", "/mnt", "/media", check=False)
 
 
-async def test_lvm_over_hba_is_found_by_scsi_id(one_disk: None, tmp_path: Path) -> None:
+async def test_lvm_over_hba_is_found_by_scsi_id(volumes: StorageGround) -> None:
     (disk,) = await every_adapter_disk()
-    async with grounded(tmp_path, LvmOverHbaDriver, lambda: {"SCSIid": disk.scsi_id}) as ground:
-        report = await ground.driver.probe({}, {})
-        assert (report.code, report.missing) == (107, "SCSIid")
-        assert [entry.configuration for entry in report.entries] == [{"SCSIid": disk.scsi_id}]
-        spec, sr = await ground.made()
-        vdi = await ground.vdi(sr, {0: block("x")})
-        await ground.holds(sr, await ground.snapshot(sr, vdi), {0: block("x"), BLOCK: bytes(BLOCK)})
-        report = await ground.driver.probe({"SCSIid": disk.scsi_id}, {})
-        assert [entry.sr for entry in report.entries] == [spec.id]
-        with pytest.raises(SrBackendFailure, match="no disk"):
-            await ground.driver.probe({"SCSIid": "3600"}, {})
+    report = await volumes.driver.probe({}, {})
+    assert (report.code, report.missing) == (107, "SCSIid")
+    assert [entry.configuration for entry in report.entries] == [{"SCSIid": disk.scsi_id}]
+    spec, sr = await volumes.made()
+    vdi = await volumes.vdi(sr, {0: block("x")})
+    await volumes.holds(sr, await volumes.snapshot(sr, vdi), {0: block("x"), BLOCK: bytes(BLOCK)})
+    report = await volumes.driver.probe({"SCSIid": disk.scsi_id}, {})
+    assert [entry.sr for entry in report.entries] == [spec.id]
+    with pytest.raises(SrBackendFailure, match="no disk"):
+        await volumes.driver.probe({"SCSIid": "3600"}, {})

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from bare.iscsi_targets import SMALL, Targets
-from bare.sr_ground import grounded, run
-from contract.storage import PROMISES, Promise, in_dom0, keep, name_of
+from bare.sr_ground import THE_PATH, grounded, run
+from contract.storage import Promise, in_dom0, keep, name_of
 from contract.storage_ground import BLOCK, StorageGround, block, fresh
 from contract.storage_host import new_sr
 from xenhost.core.storage import Health, NewVdi, SrSpec
@@ -27,13 +27,6 @@ DEVIATIONS = {
     "an_sr_that_was_never_made_is_not_attached": AGAIN,
     "a_destroyed_sr_is_gone_and_its_place_is_free": AGAIN,
 }
-THE_PATH = (
-    "a_destroyed_sr_is_gone_and_its_place_is_free",
-    "what_was_written_is_read_after_all_was_let_go_of",
-    "a_new_agent_finds_what_the_last_one_left_active",
-    "a_snapshot_of_an_active_vdi_is_of_that_instant",
-)
-"""What another way to the disk could break; the rest is the same code as with local disks."""
 
 
 @pytest.fixture
@@ -80,7 +73,7 @@ async def test_an_sr_of_luns_promises_that(promise: Promise, luns: StorageGround
 
 
 @pytest.mark.bare_long
-@pytest.mark.parametrize("promise", [each for each in PROMISES if name_of(each) in THE_PATH], ids=name_of)
+@pytest.mark.parametrize("promise", THE_PATH, ids=name_of)
 async def test_lvm_over_iscsi_promises_that(promise: Promise, ground: StorageGround) -> None:
     await keep(promise, ground)
 
