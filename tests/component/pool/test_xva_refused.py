@@ -1,6 +1,7 @@
 """Archives that are broken or hostile, and imports that are cancelled: nothing is left of them."""
 
 import asyncio
+import contextlib
 import gzip
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -16,8 +17,10 @@ from kit import xva
 from xenhost.core.units import MIB
 from xenhost.pool.call import ApiError, FrozenMap, Ref
 from xenhost.pool.database.record import Change
-from xenhost.pool.xva.importer import MAX_IMPORTS
+from xenhost.pool.networks.networks import Networks
+from xenhost.pool.xva.importer import MAX_IMPORTS, Importer
 from xenhost.pool.xva.planning import Wanted
+from xenhost.pool.xva.urls import ImportUrl
 
 
 @pytest.fixture
@@ -143,6 +146,52 @@ async def test_there_are_not_too_many_imports_at_once(pool: Pool) -> None:
     await pool.imported(xva.archive(CONTENT))
 
 
+async def test_an_import_that_nothing_comes_of_ends(pool: Pool) -> None:
+    ended = asyncio.Event()
+
+    async def stalled() -> AsyncIterator[bytes]:
+        try:
+            yield xva.archive(CONTENT)[: 2 * MIB]
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    master, before = pool.master, pool.counts()
+    importer = Importer(
+        *(master.database, master.tasks, master.parts.busy, master.streams, master.parts.making),
+        *(Networks(master.database, master.agents), pool.master.parts.unfinished, 0.3),
+    )
+    with pytest.raises(ApiError, match=r"nothing of the archive has come for 0\.3 s"):
+        await importer.load(master.root, Wanted(pool.sr), stalled())
+    assert ended.is_set()
+    await master.until(lambda: pool.counts() == before)
+
+
+async def test_a_server_that_does_not_answer_keeps_no_thread(pool: Pool) -> None:
+    """One that sends a byte of the first line now and then."""
+    gone = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b"H")
+                await writer.drain()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(reader.read(), 0.05)
+            writer.close()
+            await writer.wait_closed()
+        gone.set()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x.xva"
+    asking = ImportUrl(pool.master.database, pool.master.streams, pool.parts.importer, 0.3)
+    with pytest.raises(ApiError, match="the server cannot be read: it is too slow"):
+        await asking.load(pool.master.root, url, pool.sr, False, False)
+    async with asyncio.timeout(10):
+        await gone.wait()
+    server.close()
+
+
 async def test_an_sr_must_be_there(pool: Pool) -> None:
     head, _ = await pool.asked("PUT /import?sr_id=OpaqueRef:none", b"", "Content-Length: 0")
     assert head.startswith(b"HTTP/1.1 500")
@@ -167,7 +216,7 @@ async def test_what_a_killed_master_has_left_is_removed_when_its_host_is_there(p
     network = await master.ref("network.create", {"name_label": "new", "other_config": marked})
     await master.ref("VIF.create", vif_record(vm, network))
     await master.ref("VBD.create", vbd_record(vm, disk))
-    again = asyncio.create_task(pool.parts.unfinished.run())
+    again = asyncio.create_task(pool.master.parts.unfinished.run())
     await master.until(lambda: pool.counts() == before)
     again.cancel()
     assert master.database.find("VDI", disk) is None

@@ -16,15 +16,17 @@ from xenhost.pool.networks.networks import Networks
 from xenhost.pool.storage.streams import VdiStreams
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.making import VmMaking, remove_vm
+from xenhost.pool.vms.unfinished import FINISHED, IMPORT_TASK, Unfinished
 from xenhost.pool.xva import document
 from xenhost.pool.xva.compression import decompressed
 from xenhost.pool.xva.disk_reader import DiskReader
-from xenhost.pool.xva.planning import IMPORT_TASK, NewDevice, NewDisk, Plan, Planner, Wanted
+from xenhost.pool.xva.planning import NewDevice, NewDisk, Plan, Planner, Wanted
 from xenhost.pool.xva.tar import TarReader
-from xenhost.pool.xva.unfinished import FINISHED, Unfinished
 
 MAX_IMPORTS: Final = 16
 """At once: each may need some ten MiB, and as many disks are what a host takes."""
+IDLE_SECONDS: Final = 300.0
+"""An import ends of which not a byte has come for so long."""
 _VDI_TYPES: Final = frozenset(storage_pb2.VdiType.keys())
 
 
@@ -40,6 +42,7 @@ class Importer:
         making: VmMaking,
         networks: Networks,
         unfinished: Unfinished,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._database: Final = database
         self._tasks: Final = tasks
@@ -48,6 +51,7 @@ class Importer:
         self._making: Final = making
         self._networks: Final = networks
         self._unfinished: Final = unfinished
+        self._idle_seconds: Final = idle_seconds
         self._running = 0
 
     async def load(self, context: Context, wanted: Wanted, untrusted: AsyncIterator[bytes]) -> tuple[Ref, ...]:
@@ -64,8 +68,19 @@ class Importer:
         finally:
             self._running -= 1
 
+    async def recover(self, context: Context, records: document.Document, force: bool) -> tuple[Ref, ...]:
+        """The VMs of these records, as they were; their disks are in SRs of this pool, in the same places.
+
+        If it fails, or is cancelled, nothing of it stays. Raises ApiError IMPORT_ERROR…, or what stands against it.
+        """
+        plan = Planner(self._database, records, Wanted(restore=True, force=force)).plan()
+        async with self._begun(context, plan) as made:
+            await self._devices(context, plan, "VIF", made)
+            await self._devices(context, plan, "VBD", made)
+            return await self._finish(plan, made)
+
     async def _load(self, context: Context, wanted: Wanted, untrusted: AsyncIterator[bytes]) -> tuple[Ref, ...]:
-        tar = TarReader(decompressed(untrusted))
+        tar = TarReader(decompressed(_in_time(untrusted, self._idle_seconds)))
         header = await tar.next()
         if header is None or header.name != document.NAME:
             found = header.name if header is not None else ""
@@ -184,6 +199,19 @@ class Importer:
             assert isinstance(config, dict)
             told = FrozenMap({**config, "object_creation": "complete"})
             self._database.note(lambda t: t.set("task", context.task, {"other_config": told}))
+
+
+async def _in_time(untrusted: AsyncIterator[bytes], idle_seconds: float) -> AsyncIterator[bytes]:
+    """The same. Raises ApiError IMPORT_ERROR if nothing comes for so long."""
+    while True:
+        try:
+            async with asyncio.timeout(idle_seconds):
+                piece = await anext(untrusted, None)
+        except TimeoutError:
+            raise ApiError("IMPORT_ERROR", f"nothing of the archive has come for {idle_seconds:g} s") from None
+        if piece is None:
+            return
+        yield piece
 
 
 def _marked(args: Mapping[str, Value], mark: Ref) -> dict[str, Value]:
