@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from xenhost.core.vm import MAX_VCPUS
 from xenhost.pool.call import ApiError, Context, FrozenMap, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
@@ -26,6 +27,7 @@ BIOS_KEYS: Final = frozenset(
         "baseboard-location-in-chassis",
     }
 )
+_VCPUS: Final = "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max"
 MAX_BIOS_TEXT: Final = 512
 """Characters of one string, as the firmware's tables allow."""
 
@@ -62,6 +64,8 @@ class VmFields:
         at_startup = record["VCPUs_at_startup"]
         assert isinstance(at_startup, int)
         if number < max(1, at_startup):
+            raise ApiError("INVALID_VALUE", _VCPUS, str(number))
+        if number > MAX_VCPUS:
             raise ApiError("INVALID_VALUE", "VCPUs_max", str(number))
         await self._set(vm, {"VCPUs_max": number})
 
@@ -69,7 +73,7 @@ class VmFields:
         most = self._of_halted(vm)["VCPUs_max"]
         assert isinstance(most, int)
         if not 1 <= number <= most:
-            raise ApiError("INVALID_VALUE", "VCPUs_at_startup", str(number))
+            raise ApiError("INVALID_VALUE", _VCPUS, str(number))
         await self._set(vm, {"VCPUs_at_startup": number})
 
     async def _set_boot_policy(self, context: Context, vm: Ref, policy: str) -> None:

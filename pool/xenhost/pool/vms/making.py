@@ -17,6 +17,7 @@ from xenhost.pool.metrics.databases import delete_database
 from xenhost.pool.vms.allowed import bad_state
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.overhead import MAX_MULTIPLIER
+from xenhost.pool.vms.spec import checked_mtu, checked_vcpus
 
 MAX_DISKS: Final = 255
 MAX_CARDS: Final = 7
@@ -50,7 +51,7 @@ class VmMaking:
         """A halted VM. Raises ApiError for memory or vCPUs that make no sense. `more` is what clients do not say."""
         fields = dict(self._accessors.given(self._database.model.classes["VM"], args))
         _check_memory(fields)
-        _check_vcpus(fields)
+        checked_vcpus({"VCPUs_max": 1, "VCPUs_at_startup": 1, **fields})
         _check_multiplier(fields)
         fields |= {**more, "power_state": "Halted", "domid": -1}
 
@@ -122,7 +123,10 @@ class VmMaking:
         await self._database.change(lambda t: t.delete("VBD", vbd))
 
     async def create_vif(self, context: Context, args: Mapping[str, Value]) -> Ref:
-        """A VIF, not plugged; an empty MAC is generated. Raises ApiError MAC_INVALID, DEVICE_ALREADY_EXISTS."""
+        """A VIF, not plugged; an empty MAC is generated.
+
+        Raises ApiError MAC_INVALID, INVALID_VALUE, INVALID_DEVICE, DEVICE_ALREADY_EXISTS.
+        """
         fields = dict(self._accessors.given(self._database.model.classes["VIF"], args))
         vm = Ref(str(fields["VM"]))
         self._database.get("VM", vm)
@@ -134,6 +138,7 @@ class VmMaking:
             raise ApiError("DEVICE_ALREADY_EXISTS", device)
         if not (device.isascii() and device.isdigit()) or int(device) >= MAX_CARDS:
             raise ApiError("INVALID_DEVICE", device)
+        checked_mtu(fields["MTU"])
         generated = not fields["MAC"]
         fields |= {
             "device": device,
@@ -180,14 +185,6 @@ def _check_memory(fields: Mapping[str, Value]) -> None:
     assert all(isinstance(size, int) for size in sizes)
     if sizes != sorted(sizes) or sizes[-1] == 0:  # type: ignore[type-var] # numbers, as checked
         raise ApiError("MEMORY_CONSTRAINT_VIOLATION", " <= ".join(names))
-
-
-def _check_vcpus(fields: Mapping[str, Value]) -> None:
-    most, first = fields.get("VCPUs_max", 1), fields.get("VCPUs_at_startup", 1)
-    assert isinstance(most, int)
-    assert isinstance(first, int)
-    if not 1 <= first <= most:
-        raise ApiError("INVALID_VALUE", "VCPUs_at_startup", str(first))
 
 
 def _check_multiplier(fields: Mapping[str, Value]) -> None:

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from xenhost.api.host.v1 import vm_pb2
+from xenhost.core.network import MAX_VLAN
+from xenhost.core.network_settings import MAX_MTU, MIN_MTU
+from xenhost.core.vm import MAX_VCPUS
 from xenhost.pool.call import NOTHING, NULL_REF, ApiError, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
@@ -24,6 +27,8 @@ _LOCKING: Final = {
     "disabled": vm_pb2.VIF_LOCKING_DISABLED,
 }
 _DEFAULT_WEIGHT: Final = 256
+_MOST_KBPS: Final = 100_000_000
+"""Nothing is as fast: more is no limit."""
 _MASK: Final = re.compile(r"[0-9]{1,4}(,[0-9]{1,4})*")
 
 
@@ -68,23 +73,39 @@ def vbd_spec(database: Database, vbd: Ref) -> vm_pb2.Vbd:
 
 
 def vif_spec(database: Database, vif: Ref, changed: Mapping[str, Value] = NOTHING) -> vm_pb2.Vif:
-    """A VIF and the network it is on; as it will be with those fields changed."""
+    """A VIF and the network it is on; as it will be with those fields changed. Raises ApiError as `vm_spec` does."""
     record = {**database.get("VIF", vif), **changed}
-    params = _strings(record["qos_algorithm_params"])
-    limited = record["qos_algorithm_type"] == "ratelimit" and params.get("kbps", "").isdigit()
+    device = _text(record["device"])
+    if not (device.isascii() and device.isdigit() and len(device) < 4):
+        raise ApiError("INVALID_VALUE", "device", device[:100])
+    trunks = [_size({"trunks": tag}, "trunks", 0, MAX_VLAN) for tag in _members(record["trunks"])]
     return vm_pb2.Vif(
-        index=int(_text(record["device"])),
+        index=int(device),
         mac=_text(record["MAC"]),
         network=_text(database.get("network", Ref(_text(record["network"])))["uuid"]),
-        mtu=int(_text(record["MTU"])),
-        rate_kbps=int(params["kbps"]) if limited else 0,
+        mtu=checked_mtu(record["MTU"]),
+        rate_kbps=_rate(record),
         locking=_LOCKING.get(_text(record["locking_mode"]), vm_pb2.VIF_LOCKING_NETWORK_DEFAULT),
         ipv4_allowed=_texts(record["ipv4_allowed"]),
         ipv6_allowed=_texts(record["ipv6_allowed"]),
-        trunks=[int(tag) for tag in _texts(record["trunks"])],
+        trunks=trunks,
         ipv4=_guest_ip(record, "ipv4"),
         ipv6=_guest_ip(record, "ipv6"),
     )
+
+
+def checked_mtu(value: Value) -> int:
+    """Of a VIF; 0: the usual one. Raises ApiError INVALID_VALUE."""
+    return _size({"MTU": value}, "MTU", 0 if value == 0 else MIN_MTU, MAX_MTU)
+
+
+def _rate(vif: Mapping[str, Value]) -> int:
+    """KiB/s that the guest may send, 0: no limit; as in xapi it is none that makes no sense."""
+    text = _strings(vif["qos_algorithm_params"]).get("kbps", "")
+    if vif["qos_algorithm_type"] != "ratelimit" or not (text.isascii() and text.isdigit() and len(text) < 20):
+        return 0
+    rate = int(text)
+    return rate if rate <= _MOST_KBPS else 0
 
 
 def _guest_ip(vif: Mapping[str, Value], family: str) -> vm_pb2.GuestIp | None:
@@ -125,9 +146,10 @@ def _set_boot(spec: vm_pb2.Vm, record: Record) -> None:
 
 def _vcpus(record: Record) -> vm_pb2.Vcpus:
     params = _strings(record["VCPUs_params"])
+    most, first = checked_vcpus(record)
     vcpus = vm_pb2.Vcpus(
-        maximum=_size(record, "VCPUs_max"),
-        at_startup=_size(record, "VCPUs_at_startup"),
+        maximum=most,
+        at_startup=first,
         weight=_number(params, "weight", _DEFAULT_WEIGHT),
         cap=_number(params, "cap", 0),
     )
@@ -140,6 +162,15 @@ def _vcpus(record: Record) -> vm_pb2.Vcpus:
     return vcpus
 
 
+def checked_vcpus(vm: Mapping[str, Value]) -> tuple[int, int]:
+    """VCPUs_max and VCPUs_at_startup. Raises ApiError INVALID_VALUE, VALUE_NOT_SUPPORTED."""
+    most = _size(vm, "VCPUs_max", 1, MAX_VCPUS)
+    first = _size(vm, "VCPUs_at_startup", 1)
+    if first > most:
+        raise ApiError("VALUE_NOT_SUPPORTED", "VCPUs-at-startup", str(first), "value greater than VCPUs-max")
+    return most, first
+
+
 def _number(params: Mapping[str, str], name: str, default: int) -> int:
     text = params.get(name, "")
     if not text:
@@ -149,9 +180,9 @@ def _number(params: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _size(record: Record, name: str) -> int:
+def _size(record: Mapping[str, Value], name: str, least: int = 0, most: int = 1 << 53) -> int:
     value = record[name]
-    if not isinstance(value, int) or value < 0 or value > 1 << 53:
+    if not isinstance(value, int) or not least <= value <= most:
         raise ApiError("INVALID_VALUE", name, str(value))
     return value
 
@@ -161,8 +192,12 @@ def _text(value: Value) -> str:
 
 
 def _texts(value: Value) -> list[str]:
+    return [str(each) for each in _members(value)]
+
+
+def _members(value: Value) -> tuple[Value, ...]:
     assert isinstance(value, tuple)
-    return [str(each) for each in value]
+    return value
 
 
 def _strings(value: Value) -> dict[str, str]:

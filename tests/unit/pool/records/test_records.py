@@ -58,6 +58,7 @@ async def test_rules_of_fields_of_vms(tmp_path: Path) -> None:
         vm = await found.make("VM", VCPUs_max=2, VCPUs_at_startup=2)
         for method, value, code in (
             ("VM.set_VCPUs_max", 1, "INVALID_VALUE"),
+            ("VM.set_VCPUs_max", 129, "INVALID_VALUE"),
             ("VM.set_VCPUs_at_startup", 3, "INVALID_VALUE"),
             ("VM.set_order", -1, "VALUE_NOT_SUPPORTED"),
             ("VM.set_actions_after_crash", "rename_restart", "VALUE_NOT_SUPPORTED"),
