@@ -83,7 +83,7 @@ def register_host_parts(
         power,
         VmSuspending(database, agents, busy, power, images),
         Appliances(database, tasks, power),
-        Recovery(database),
+        Recovery(database, database),
         live,
         VmSizes(database, live, busy),
         VmMembership(database),

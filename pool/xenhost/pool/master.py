@@ -35,6 +35,8 @@ from xenhost.pool.hosts.served import register_listener, register_served
 from xenhost.pool.implementations import register_engine, register_records
 from xenhost.pool.metrics.handlers import MetricsHandlers
 from xenhost.pool.model.catalogue import MODEL
+from xenhost.pool.recovery.opened import SessionDispatcher
+from xenhost.pool.recovery.parts import register_recovery
 from xenhost.pool.session.authenticator import Authenticator
 from xenhost.pool.storage.raw_vdis import RawVdis
 from xenhost.pool.xva.parts import register_xva
@@ -66,7 +68,7 @@ class Master:
     hosts: Hosts
     agents: Agents
     tasks: Tasks
-    dispatcher: ModelDispatcher
+    dispatcher: SessionDispatcher
     front: Front
     role: PoolRole
     background: Sequence[asyncio.Task[None]]
@@ -102,7 +104,7 @@ async def running(
             *(answers, database, agents, tasks, parts),
             *(lambda: master_host(database), settings.front.version, clock),
         )
-        dispatcher = ModelDispatcher(database, tasks, answers, clock)
+        dispatcher = SessionDispatcher(ModelDispatcher(database, tasks, answers, clock))
         consoles = ConsoleHandlers(database, agents, clock)
         served = register_served(answers, database, agents, settings.state_dir, clock)
         role = PoolRole(settings.state_dir, STORE)
@@ -122,6 +124,10 @@ async def running(
         )
         tls_folder = settings.front.listen.tls_folder
         certificates = register_listener(answers, database, front.listener, tls_folder, clock)
+        recovery = register_recovery(
+            *(answers, database, tasks, parts, xva.importer, front, dispatcher),
+            *(lambda: master_host(database), clock),
+        )
         await served.blobs.sweep()
         front.book.listeners.extend((events.forget, consoles.session_ended, parts.tracking.session_ended))
         ConsoleRecords(database, lambda: front.listener.door(master_address(database))).begin()
@@ -133,6 +139,7 @@ async def running(
             asyncio.create_task(parts.networks.run(), name="networks"),
             asyncio.create_task(scheduler.run(), name="schedules"),
             asyncio.create_task(xva.unfinished.run(), name="imports"),
+            asyncio.create_task(recovery.run(), name="recovery"),
         ]
         stack.push_async_callback(end, background)
         link = await listen(hosts, settings.link, settings.agents, settings.tls)

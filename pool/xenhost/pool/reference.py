@@ -30,6 +30,8 @@ from xenhost.pool.hosts.membership.role import PoolRole
 from xenhost.pool.hosts.served import register_listener, register_served
 from xenhost.pool.implementations import register_engine, register_records
 from xenhost.pool.model.catalogue import MODEL
+from xenhost.pool.recovery.opened import SessionDispatcher
+from xenhost.pool.recovery.parts import register_recovery
 from xenhost.pool.schema.declarations import Class, Field, Kind, Message
 from xenhost.pool.schema.model import Model
 from xenhost.pool.session.authenticator import FixedUsers
@@ -135,14 +137,17 @@ def registered(database: Database, clock: Clock, folder: Path) -> Implementation
     register_engine(implementations, database, Changelog(database, 0), tasks, clock)
     agents = Agents(Hosts(database, clock, 1.0))
     parts = register_host_parts(implementations, database, agents, tasks, clock)
-    register_xva(implementations, database, agents, tasks, parts, lambda: NULL_REF, "", clock)
+    xva = register_xva(implementations, database, agents, tasks, parts, lambda: NULL_REF, "", clock)
     register_schedules(implementations, database, tasks, clock)
-    dispatcher = ModelDispatcher(database, tasks, implementations, clock)
+    dispatcher = SessionDispatcher(ModelDispatcher(database, tasks, implementations, clock))
     listen = ListenSettings((), (), (), folder)
     settings = FrontSettings(listen, folder / "audit.log", "", SessionLimits())
     nobody, log = FixedUsers({}), structlog.get_logger("xenhost.pool")
     parts_of_front = (nobody, nobody, lambda: NULL_REF, settings, clock, log)
     front = build_front(database, dispatcher, implementations, *parts_of_front)
+    register_recovery(
+        *(implementations, database, tasks, parts, xva.importer, front, dispatcher, lambda: NULL_REF, clock)
+    )
     served = register_served(implementations, database, agents, folder, clock)
     joining = Joining(database, agents, PoolRole(folder, ""), DIAL_HERE, served.trust.tls)
     implementations.register_all(joining.answers())

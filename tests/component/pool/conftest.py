@@ -45,7 +45,7 @@ class Master:
         self.agents = Agents(self.hosts, dialler(tls))
         self.ports: tuple[int, ...] = ()
         self.tasks = Tasks(self.database, clock)
-        answers = Implementations(MODEL)
+        self.answers = answers = Implementations(MODEL)
         register_records(answers, self.database, clock)
         answers.register_all(TaskCalls(self.database, self.tasks).answers())
         self.parts = register_host_parts(answers, self.database, self.agents, self.tasks, clock)

@@ -193,9 +193,7 @@ async def test_an_sr_is_shared_by_several_hosts_or_not(master: Master, agent: Ho
         error = await master.refused("SR_HAS_MULTIPLE_PBDS", "SR.set_shared", repository, False)
         assert error == ["SR_HAS_MULTIPLE_PBDS", *pbds]
         await master.refused("SR_OPERATION_NOT_SUPPORTED", "SR.assert_can_host_ha_statefile", repository)
-        await master.refused("SR_OPERATION_NOT_SUPPORTED", "SR.enable_database_replication", repository)
-        await master.call("SR.disable_database_replication", repository)
-        await master.refused("SR_NO_PBDS", "SR.assert_supports_database_replication", local)
+        await master.refused("SR_NO_PBDS", "SR.assert_can_host_ha_statefile", local)
     await master.call("SR.set_shared", local, True)
     await master.call("SR.update", local)
     assert await master.call("SR.get_shared", local) is True

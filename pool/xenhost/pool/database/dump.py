@@ -49,9 +49,9 @@ def dump(model: Model, tables: Mapping[str, Iterable[Record]], generation: int) 
     yield "</database>\n"
 
 
-def read(model: Model, untrusted: bytes) -> list[tuple[str, Ref, dict[str, Value]]]:
-    """Classes, references and fields. Unknown classes and fields are left out. Raises BadDump."""
-    reader = _Reader(model)
+def read(model: Model, untrusted: bytes, most: int = MAX_ROWS) -> list[tuple[str, Ref, dict[str, Value]]]:
+    """Classes, references and fields of `most` objects. Unknown classes and fields are left out. Raises BadDump."""
+    reader = _Reader(model, most)
     parser = expat.ParserCreate()
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
@@ -66,10 +66,11 @@ def read(model: Model, untrusted: bytes) -> list[tuple[str, Ref, dict[str, Value
 
 
 class _Reader:
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, most: int) -> None:
         self.rows: Final[list[tuple[str, Ref, dict[str, Value]]]] = []
         self.complete = False
         self._model: Final = model
+        self._most: Final = most
         self._path: Final[list[str]] = []
         self._table = ""
 
@@ -90,8 +91,8 @@ class _Reader:
         self.complete = self.complete or (name == "database" and not self._path)
 
     def _row(self, attributes: Mapping[str, str]) -> None:
-        if len(self.rows) >= MAX_ROWS:
-            raise BadDump(f"there are more than {MAX_ROWS} objects")
+        if len(self.rows) >= self._most:
+            raise BadDump(f"there are more than {self._most} objects")
         ref = attributes.get("ref") or attributes.get("_ref")
         if not ref:
             raise BadDump(f"a row of {self._table} has no reference")

@@ -17,13 +17,13 @@ async def restore(model: Model, store: Store, rows: Iterable[tuple[str, Ref, dic
     """
     if await store.open():
         raise BadDump("the database is not empty")
-    made = await asyncio.to_thread(_encoded, model, rows)
+    made = await asyncio.to_thread(encoded, model, rows)
     await store.put(made)
     return len(made)
 
 
-def _encoded(model: Model, rows: Iterable[tuple[str, Ref, dict[str, Value]]]) -> list[Row]:
-    """Blocks: for minutes, if there are many. Raises BadDump."""
+def encoded(model: Model, rows: Iterable[tuple[str, Ref, dict[str, Value]]]) -> list[Row]:
+    """What a store would hold. Blocks: for minutes, if there are many. Raises BadDump."""
     tables = Tables(model)
     lasting = []
     for cls, ref, fields in rows:

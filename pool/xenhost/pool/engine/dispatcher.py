@@ -29,8 +29,17 @@ _SESSION: Final = RefTo("session")
 class ModelDispatcher:
     """The Dispatcher over the model: registered implementations first, then accessors, then NOT_IMPLEMENTED."""
 
-    def __init__(self, database: Database, tasks: Tasks, implementations: Implementations, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        tasks: Tasks,
+        implementations: Implementations,
+        clock: Clock,
+        read_only: bool = False,
+    ) -> None:
+        """With `read_only`, accessors that would change something are answered NOT_IMPLEMENTED."""
         self._database: Final = database
+        self._read_only: Final = read_only
         self._model: Final = database.model
         self._tasks: Final = tasks
         self._implementations: Final = implementations
@@ -124,6 +133,8 @@ class ModelDispatcher:
             if message.stub:
                 raise ApiError(message.stub, *([message.method] if message.stub == "NOT_IMPLEMENTED" else []))
             if message.kind is not Kind.EXPLICIT and self._model.classes[message.cls].stored:
+                if self._read_only:
+                    return self._accessors.read(message, params)
                 return await self._accessors.call(message, params)
             raise ApiError("NOT_IMPLEMENTED", message.method)
         except ApiError:

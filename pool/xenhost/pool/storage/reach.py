@@ -16,6 +16,13 @@ def pbds_of(database: Database, sr: Ref) -> list[Record]:
     return [database.get("PBD", pbd) for pbd in database.get("SR", sr).refs("PBDs")]
 
 
+def check_plugged(database: Database, sr: Ref) -> None:
+    """Raises ApiError SR_NO_PBDS unless all hosts have it attached."""
+    plugged = {pbd.one("host") for pbd in pbds_of(database, sr) if pbd["currently_attached"]}
+    if not plugged.issuperset(database.rows("host")):
+        raise ApiError("SR_NO_PBDS", sr)
+
+
 def agent_of_sr(database: Database, agents: Agents, sr: Ref) -> Agent:
     """An agent that has the SR attached, and is alive. Raises ApiError SR_HAS_NO_PBDS, HOST_OFFLINE."""
     hosts = [pbd.one("host") for pbd in pbds_of(database, sr) if pbd["currently_attached"]]

@@ -16,7 +16,7 @@ from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.storage import remove_sr
 from xenhost.pool.storage.pbds import Pbds
-from xenhost.pool.storage.reach import agent_of_sr, live_agents_of_sr, pbds_of
+from xenhost.pool.storage.reach import agent_of_sr, check_plugged, live_agents_of_sr, pbds_of
 from xenhost.pool.storage.secrets import opened
 from xenhost.pool.storage.sr_work import SrWork
 
@@ -40,10 +40,7 @@ class Srs:
             "SR.scan": self.scan,
             "SR.update": self.scan,
             "SR.set_shared": self.set_shared,
-            "SR.assert_can_host_ha_statefile": self.no_database,
-            "SR.assert_supports_database_replication": self.no_database,
-            "SR.enable_database_replication": self.no_database,
-            "SR.disable_database_replication": self.keep_no_database,
+            "SR.assert_can_host_ha_statefile": self.no_statefile,
             "SR.set_name_label": self.set_name_label,
             "SR.set_name_description": self.set_name_description,
         }
@@ -132,18 +129,13 @@ class Srs:
             raise ApiError("SR_HAS_MULTIPLE_PBDS", *pbds)
         await self._database.change(lambda t: t.set("SR", sr, {"shared": value}))
 
-    async def no_database(self, context: Context, sr: Ref) -> None:
+    async def no_statefile(self, context: Context, sr: Ref) -> None:
         """Raises ApiError SR_NO_PBDS unless all hosts have it plugged, else SR_OPERATION_NOT_SUPPORTED.
 
-        There is neither high availability nor a database on an SR.
+        There is no high availability.
         """
-        plugged = {pbd.one("host") for pbd in pbds_of(self._database, sr) if pbd["currently_attached"]}
-        if not plugged.issuperset(self._database.rows("host")):
-            raise ApiError("SR_NO_PBDS", sr)
+        check_plugged(self._database, sr)
         raise ApiError("SR_OPERATION_NOT_SUPPORTED", sr)
-
-    async def keep_no_database(self, context: Context, sr: Ref) -> None:
-        """No-op: there never is one."""
 
     async def set_name_label(self, context: Context, sr: Ref, value: str) -> None:
         """What it is called, on the SR too if it is attached. Raises ApiError INVALID_VALUE for none."""

@@ -8,9 +8,11 @@ from xenhost.pool.database.database import Database
 
 
 class Recovery:
-    """Answers for VMs and appliances. A session is always one of this pool: no other's database can be opened."""
+    """Answers for VMs and appliances of a database: that of this pool, or one of a lost pool that was opened."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, own: Database, database: Database) -> None:
+        """`own`: of this pool, where sessions are, and SRs that are attached; it may be `database`."""
+        self._own: Final = own
         self._database: Final = database
 
     def answers(self) -> Mapping[str, Implementation]:
@@ -27,7 +29,7 @@ class Recovery:
         appliance = self._database.get("VM", vm).one("appliance")
         if appliance != NULL_REF:
             raise ApiError("VM_IS_PART_OF_AN_APPLIANCE", vm, appliance)
-        self._assert(vm, session)
+        self.check(vm, session)
 
     async def missing_of_vm(self, context: Context, vm: Ref, session: Ref) -> tuple[Ref, ...]:
         """SRs that no host has attached."""
@@ -36,25 +38,28 @@ class Recovery:
     async def assert_appliance(self, context: Context, appliance: Ref, session: Ref) -> None:
         """Raises ApiError VM_REQUIRES_SR."""
         for vm in self._database.get("VM_appliance", appliance).refs("VMs"):
-            self._assert(vm, session)
+            self.check(vm, session)
 
     async def missing_of_appliance(self, context: Context, appliance: Ref, session: Ref) -> tuple[Ref, ...]:
         """SRs that no host has attached, each once."""
         vms = self._database.get("VM_appliance", appliance).refs("VMs")
         return tuple(dict.fromkeys(sr for vm in vms for sr in self._missing(vm, session)))
 
-    def _assert(self, vm: Ref, session: Ref) -> None:
+    def check(self, vm: Ref, session: Ref) -> None:
+        """Raises ApiError VM_REQUIRES_SR, SESSION_INVALID."""
         for sr in self._missing(vm, session):
             raise ApiError("VM_REQUIRES_SR", vm, sr)
 
     def _missing(self, vm: Ref, session: Ref) -> tuple[Ref, ...]:
-        if self._database.find("session", session) is None:
+        if self._own.find("session", session) is None:
             raise ApiError("SESSION_INVALID", session)
         return tuple(sr for sr in required_srs(self._database, vm) if not self._attached(sr))
 
     def _attached(self, sr: Ref) -> bool:
-        pbds = (self._database.get("PBD", pbd) for pbd in self._database.get("SR", sr).refs("PBDs"))
-        return any(pbd["currently_attached"] for pbd in pbds)
+        """Is that SR attached here?"""
+        uuid = self._database.get("SR", sr)["uuid"]
+        pbds = (self._own.get("PBD", pbd) for each in self._own.rows("SR").values() for pbd in each.refs("PBDs"))
+        return any(pbd["currently_attached"] and self._own.get("SR", pbd.one("SR"))["uuid"] == uuid for pbd in pbds)
 
 
 def required_srs(database: Database, vm: Ref) -> list[Ref]:

@@ -1,0 +1,1 @@
+"""What survives a pool: its database on SRs, and what another pool does with that."""
