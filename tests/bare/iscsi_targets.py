@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bare.sr_ground import run
@@ -13,8 +14,9 @@ ADM = ("tgtadm", "--lld", "iscsi")
 class Targets:
     """A server with targets, which can be stopped and started again with the same."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, addresses: Sequence[str] = ("127.0.0.1",)) -> None:
         self._folder = folder
+        self._portals = ",".join(f"portal={address}:3260" for address in addresses)
         self._targets: list[tuple[str, list[Path], tuple[str, str], str]] = []
         self._server: subprocess.Popen[bytes] | None = None
         if not subprocess.run(["pgrep", "-x", "iscsid"], capture_output=True, check=False).stdout:
@@ -57,7 +59,7 @@ class Targets:
 
     def start(self) -> None:
         """Serve."""
-        self._server = subprocess.Popen(["tgtd", "-f", "--iscsi", "portal=127.0.0.1:3260"], stderr=subprocess.DEVNULL)
+        self._server = subprocess.Popen(["tgtd", "-f", "--iscsi", self._portals], stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while subprocess.run([*ADM, "--mode", "sys", "--op", "show"], capture_output=True, check=False).returncode:
             assert time.monotonic() < deadline, "tgtd does not start"

@@ -51,7 +51,11 @@ ALL: Final = frozenset(Capability)
 
 def shelf_info(capabilities: frozenset[Capability] = ALL) -> DriverInfo:
     """Of the driver below."""
-    keys = (ConfigKey("place", "where it stands", required=True), ConfigKey("pin", "to open it", secret=True))
+    keys = (
+        ConfigKey("place", "where it stands", required=True),
+        ConfigKey("pin", "to open it", secret=True),
+        ConfigKey("multipathing", "several ways to it"),
+    )
     return DriverInfo("shelf", "Shelf", "in memory", "xenhost", "none", "1", "3", dict.fromkeys(capabilities, 1), keys)
 
 
@@ -82,6 +86,8 @@ class Shelf:
         """Block devices, with the size their users know."""
         self.exported: Final[dict[VdiId, str]] = {}
         self.unreachable: Final[set[SrId]] = set()
+        self.own_id: VdiId | None = None
+        """What the driver calls snapshots and clones, whatever is asked for."""
         self.slow = 0.0
         """Seconds each verb takes."""
         self.calls: Final[list[tuple[str, str]]] = []

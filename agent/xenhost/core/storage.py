@@ -158,6 +158,22 @@ class SrSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LunPaths:
+    """The ways to a LUN of which several are used at once."""
+
+    scsi_id: str
+    current: int
+    """How many work."""
+    maximum: int
+    """How many there are."""
+
+    @property
+    def degraded(self) -> bool:
+        """Do some of them not work?"""
+        return self.current < self.maximum
+
+
+@dataclass(frozen=True, slots=True)
 class SrStat:
     """Space and health of an attached SR."""
 
@@ -168,6 +184,10 @@ class SrStat:
     health: Health = Health.HEALTHY
     problem: str = ""
     """What is wrong, for an operator; empty: nothing."""
+    paths: tuple[LunPaths, ...] = ()
+    """Of its LUNs, where multipathing is on."""
+    iscsi_sessions: int = 0
+    """How many there are to its target, where multipathing is on."""
 
 
 @dataclass(frozen=True, slots=True)

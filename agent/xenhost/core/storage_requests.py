@@ -21,6 +21,8 @@ class AttachSr:
 
     kind: ClassVar[str] = "sr.attach"
     sr: SrId
+    multipathing: bool | None = None
+    """Set this key of device-config first, if its driver takes it; None: it stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ class SnapshotVdi:
     kind: ClassVar[str] = "vdi.snapshot"
     vdi: VdiId
     new: NewSnapshot
+    exact: bool = False
+    """It fails if the driver gives it another id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.administration import administration
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.answers import HostAnswers
+from xenhost.pool.hosts.multipathing import Multipathing
 from xenhost.pool.hosts.ssh import HostSsh
 from xenhost.pool.metrics.sources import DataSources
 from xenhost.pool.networks.keeper import NetworkKeeper
@@ -102,5 +103,6 @@ def register_host_parts(
     ):
         implementations.register_all(part.answers())
     database.follow(overhead.follow)
+    database.follow(Multipathing(database, clock).follow)
     advice.begin()
     return HostParts(streams, tracking, busy, making, networks.keeper, ssh)

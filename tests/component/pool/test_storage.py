@@ -1,5 +1,6 @@
 """SRs, PBDs and VDIs through the Management API: attached, forgotten and destroyed, on agents with simulated hosts."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 from component.harness.agent import Agent as HostAgent
 from component.pool.conftest import Master, reporting
 from component.pool.test_vms import RECORD, sr, vbd_record, vdi_record
+from xenhost.api.host.v1.sr_service_pb2 import GetSrRequest
 from xenhost.core.storage import OnBoot
 from xenhost.pool.call import NULL_REF, FrozenMap, Ref, Value
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.told.book import Book
-from xenhost.pool.hosts.told.storage import drop_sr, drop_vdi
+from xenhost.pool.hosts.told.storage import drop_sr, drop_vdi, put_sr
 
 
 def uuid(master: Master, cls: str, ref: Ref) -> str:
@@ -270,3 +272,61 @@ async def test_what_a_lost_host_has_is_not_forgotten_behind_its_back(master: Mas
     await master.refused("HOST_OFFLINE", "PBD.destroy", master.only("PBD").ref)
     await master.refused("HOST_OFFLINE", "VDI.forget", vdi)
     assert len(master.database.rows("PBD")) == len(master.database.rows("VDI")) == 1
+
+
+async def test_ways_to_luns_are_shown_and_told_when_they_are_lost_and_come_back(
+    master: Master, agent: HostAgent, tmp_path: Path
+) -> None:
+    await master.database.change(lambda t: t.create("pool", {}))
+    repository, host = await sr(master, tmp_path / "sr"), master.only("host").ref
+    plug = master.only("PBD").ref
+    await master.call("PBD.add_to_other_config", plug, "a", "b")
+    async with agent.client() as client:
+        told = await client.srs.GetSr(GetSrRequest(id=uuid(master, "SR", repository)))
+
+    async def tell(current: int) -> dict[str, Value]:
+        told.status.ClearField("paths")
+        told.status.paths.add(scsi_id="3600a", current=current, maximum=2)
+        told.status.iscsi_sessions = 2
+        await master.database.change(lambda t: put_sr(Book(t, host), told))
+        return dict(await master.call("PBD.get_other_config", plug))
+
+    shown: dict[str, Value] = {"a": "b", "multipathed": "true", "iscsi_sessions": "2"}
+    assert await tell(2) == {**shown, "mpath-3600a": "[2, 2]"}
+    assert not master.database.rows("message")
+    assert await tell(1) == {**shown, "mpath-3600a": "[1, 2]"}
+    lost = master.only("message")
+    assert (lost["name"], lost["priority"], lost["cls"]) == ("MULTIPATH_PERIODIC_ALERT", 3, "Pool")
+    assert lost["obj_uuid"] == master.only("pool")["uuid"]
+    line = (
+        rf'\[\d{{8}}T\d\d:\d\d:\d\dZ\] host={uuid(master, "host", host)}; host-name=".*"; '
+        rf"pbd={uuid(master, 'PBD', plug)}; scsi_id=3600a; current=%d; max=2\n"
+    )
+    events = "Events received during the last 60 seconds:\n"
+    assert re.fullmatch(f"Unhealthy paths:\n{line % 1}{events}{line % 1}", str(lost["body"]))
+    await tell(1)
+    assert len(master.database.rows("message")) == 1
+    assert await tell(2) == {**shown, "mpath-3600a": "[2, 2]"}
+    bodies = [str(each["body"]) for ref, each in master.database.rows("message").items() if ref != lost.ref]
+    assert len(bodies) == 1
+    assert re.fullmatch(f"{events}{line % 2}", bodies[0])
+    await master.call("PBD.unplug", plug)
+    assert await master.call("PBD.get_other_config", plug) == {"a": "b"}
+
+
+async def test_a_host_is_set_to_multipathing_by_its_field_or_its_other_config(
+    master: Master, agent: HostAgent, tmp_path: Path
+) -> None:
+    await sr(master, tmp_path / "sr")
+    host, plug = master.only("host").ref, master.only("PBD").ref
+    config = await master.call("PBD.get_device_config", plug)
+    await master.call("host.add_to_other_config", host, "multipathing", "true")
+    assert await master.call("host.get_multipathing", host) is True
+    await master.call("PBD.unplug", plug)
+    await master.call("PBD.plug", plug)
+    assert await master.call("PBD.get_device_config", plug) == config, "a directory has one way to it"
+    assert await master.call("PBD.get_currently_attached", plug)
+    await master.call("host.set_multipathing", host, False)
+    assert (await master.call("host.get_other_config", host))["multipathing"] == "false"
+    await master.call("host.remove_from_other_config", host, "multipathing")
+    assert await master.call("host.get_multipathing", host) is False

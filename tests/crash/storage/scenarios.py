@@ -93,8 +93,12 @@ SCENARIOS: Final = {
         ),
         Scenario(
             "sr-attach",
-            AttachSr(OTHER),
-            lambda agent, shelf: agent.engine.sr(OTHER).attached and OTHER in shelf.mounted,
+            AttachSr(OTHER, multipathing=True),
+            lambda agent, shelf: (
+                agent.engine.sr(OTHER).attached
+                and OTHER in shelf.mounted
+                and agent.engine.sr(OTHER).spec.device_config["multipathing"] == "true"
+            ),
             (DetachSr(OTHER),),
             forward=True,
         ),

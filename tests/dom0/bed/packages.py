@@ -32,6 +32,7 @@ SYSTEM: Final = (
 COMPILER: Final = ("gcc", "libc6-dev", "python3-dev", "python3-cffi")
 STORAGE: Final = (
     "open-iscsi",
+    "multipath-tools",
     "tgt",
     "targetcli-fb",
     "nfs-kernel-server",

@@ -62,7 +62,9 @@ class SrServicer(sr_service_pb2_grpc.SrServiceServicer):
 
     async def AttachSr(self, request: sr_service_pb2.AttachSrRequest, context: Context) -> operations_pb2.Operation:
         """Make an SR usable."""
-        return await self._submit(AttachSr(sr_named(self._storage, request.id, "id")), request.request_id)
+        multipathing = request.multipathing if request.HasField("multipathing") else None
+        wanted = AttachSr(sr_named(self._storage, request.id, "id"), multipathing)
+        return await self._submit(wanted, request.request_id)
 
     async def DetachSr(self, request: sr_service_pb2.DetachSrRequest, context: Context) -> operations_pb2.Operation:
         """Let go of an SR."""

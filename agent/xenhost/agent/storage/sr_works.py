@@ -29,6 +29,9 @@ from xenhost.core.storage_requests import (
     UpdateSr,
 )
 
+MULTIPATHING: Final = "multipathing"
+"""Key of device-config, of the types that can use several ways to a LUN at once."""
+
 
 class SrWorks:
     """One method for each request; each commits its outcome while it holds its locks."""
@@ -82,13 +85,26 @@ class SrWorks:
 
     async def attach(self, job: Job) -> None:
         """Attach and scan; a scan that fails is a problem of the SR, not of the operation."""
-        record = self._services.records.sr(job.sr)
+        request, record = job.request, self._services.records.sr(job.sr)
+        assert isinstance(request, AttachSr)
         async with self._services.locks.sr(job.sr):
             if record.sr is None:
                 self._say(job, 0.0, "attaching")
+                await self._set_multipathing(record, request.multipathing)
                 async with self._let_go_if_it_fails(job, self.driver(record.spec.type), record.spec):
                     await self.bring_up(record, job.close)
             await job.commit(Outcome((PutSr(record.spec, wanted=True),), lambda: self._want(record, True)))
+
+    async def _set_multipathing(self, record: SrRecord, wanted: bool | None) -> None:
+        """In device-config, on disk before the driver sees it. The SR is locked, and not attached."""
+        config, text = record.spec.device_config, str(wanted).lower()
+        takes = any(key.name == MULTIPATHING for key in self.driver(record.spec.type).info.configuration)
+        if wanted is None or not takes or config.get(MULTIPATHING, "false") == text:
+            return
+        spec = replace(record.spec, device_config={**config, MULTIPATHING: text})
+        await self._services.store.write(PutSr(spec, wanted=record.wanted))
+        record.spec = spec
+        self._services.records.touch_sr(record)
 
     async def bring_up(self, record: SrRecord, attached: Callable[[], None] = lambda: None) -> None:
         """Attach an SR that is recorded, take over what is in use of it, look at it. The SR is locked.

@@ -42,6 +42,10 @@ class Messages:
 
     def tell(self, name: str, priority: int, cls: str, uuid: str, body: str) -> Ref:
         """Make one; it is on disk soon. Priority 1 is the most important, 5 the least."""
+        return self._database.note(lambda t: self.put(t, name, priority, cls, uuid, body))
+
+    def put(self, transaction: Transaction, name: str, priority: int, cls: str, uuid: str, body: str) -> Ref:
+        """The same, as a part of a transaction."""
         fields: dict[str, Value] = {
             "name": name,
             "priority": priority,
@@ -50,7 +54,7 @@ class Messages:
             "body": body[:MAX_BODY],
             "timestamp": datetime.fromtimestamp(self._clock.now(), UTC).replace(microsecond=0),
         }
-        return self._database.note(lambda t: _make(t, fields))
+        return _make(transaction, fields)
 
     async def _create(self, context: Context, name: str, priority: int, cls: str, uuid: str, body: str) -> Value:
         self._database.by_uuid(self._database.model.by_lower_name[cls.lower()], uuid)  # members are Host, Pool …

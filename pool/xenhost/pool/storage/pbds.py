@@ -12,6 +12,7 @@ from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
+from xenhost.pool.hosts.multipathing import is_on
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.storage import find_pbd, put_sr
 from xenhost.pool.storage.reach import pbds_of
@@ -77,7 +78,10 @@ class Pbds:
         """Attach the SR to the PBD's host. No-op if it is."""
         record, agent, uuid = self._reach(pbd)
         if not record["currently_attached"]:
-            await self._work.made(context, agent, agent.srs.AttachSr, sr_service_pb2.AttachSrRequest(id=uuid))
+            request = sr_service_pb2.AttachSrRequest(id=uuid)
+            if (multipathing := is_on(self._database, record.one("host"))) is not None:
+                request.multipathing = multipathing
+            await self._work.made(context, agent, agent.srs.AttachSr, request)
 
     async def unplug(self, context: Context, pbd: Ref) -> None:
         """Detach it. Raises ApiError VDI_IN_USE."""

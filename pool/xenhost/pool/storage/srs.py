@@ -14,6 +14,7 @@ from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.hosts.agent import Agent, Agents
+from xenhost.pool.hosts.multipathing import device_config as with_multipathing
 from xenhost.pool.hosts.told.storage import remove_sr
 from xenhost.pool.storage.pbds import Pbds
 from xenhost.pool.storage.reach import agent_of_sr, check_plugged, live_agents_of_sr, pbds_of
@@ -70,7 +71,7 @@ class Srs:
             description=name_description,
             content_type=content_type or "user",
             shared=shared,
-            device_config=opened(self._database, device_config),
+            device_config=with_multipathing(self._database, host, type, opened(self._database, device_config)),
             sm_config={key: str(value) for key, value in sm_config.items()},
         )
         request = sr_service_pb2.CreateSrRequest(sr=wanted, size_bytes=max(0, physical_size))

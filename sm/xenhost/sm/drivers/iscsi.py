@@ -10,7 +10,9 @@ from xenhost.sm.context import SmContext
 from xenhost.sm.iscsi.config import TARGET_KEYS, IscsiConfig, parse
 from xenhost.sm.iscsi.disks import IQN_MISSING, luns, staged
 from xenhost.sm.iscsi.initiator import Initiator
+from xenhost.sm.scsi import multipath
 from xenhost.sm.scsi.lunsr import LunSr
+from xenhost.sm.scsi.multipath import Multipath
 from xenhost.sm.scsi.sysfs import Disk
 
 LUN_CAPABILITIES: Final = (
@@ -30,6 +32,7 @@ LUN_CAPABILITIES: Final = (
     Capability.VDI_UPDATE,
     Capability.VDI_INTRODUCE,
     Capability.LARGE_VDI,
+    Capability.SR_MULTIPATH,
 )
 
 
@@ -39,6 +42,7 @@ class RawIscsiDriver:
     def __init__(self, context: SmContext) -> None:
         self._context = context
         self._initiator = Initiator(context)
+        self._maps = Multipath(context)
 
     @property
     def info(self) -> DriverInfo:
@@ -82,7 +86,8 @@ class RawIscsiDriver:
         async def let_go() -> None:
             await self._initiator.release(sr.id)
 
-        attached = LunSr(self._context, sr, look, let_go)
+        maps = self._maps if multipath.is_on(sr.device_config) else None
+        attached = LunSr(self._context, sr, look, let_go, maps, lambda: self._initiator.sessions(iqns))
         try:
             await attached.recover()
             await look(True)

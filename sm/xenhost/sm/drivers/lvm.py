@@ -36,6 +36,9 @@ CAPABILITIES: Final = (
 )
 """Of every type on LVM. An SR with allocation=thick refuses snapshots, clones, reverts and tracking."""
 
+SCSI_CAPABILITIES: Final = (*CAPABILITIES, Capability.SR_MULTIPATH)
+"""Of those on LUNs."""
+
 ALLOCATION: Final = (
     ConfigKey("allocation", "thin (a thin pool, for one host) or thick (plain volumes); shared SRs are thick"),
     ConfigKey("takeover", "system ID of the host that had the SR before, if that is gone for good"),

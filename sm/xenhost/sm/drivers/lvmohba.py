@@ -2,9 +2,10 @@
 
 from xenhost.core.storage import DriverInfo
 from xenhost.sm.context import SmContext
-from xenhost.sm.drivers.lvm import ALLOCATION, CAPABILITIES
+from xenhost.sm.drivers.lvm import ALLOCATION, SCSI_CAPABILITIES
 from xenhost.sm.lvm.driver import LvmDriver
 from xenhost.sm.scsi.local import AdapterDisks
+from xenhost.sm.scsi.multipath import Multipath
 
 
 class LvmOverHbaDriver(LvmDriver):
@@ -21,9 +22,9 @@ class LvmOverHbaDriver(LvmDriver):
                 copyright="(C) the xenhost authors, LGPL-2.1-or-later",
                 version="1.0",
                 required_api_version="1.0",
-                capabilities=dict.fromkeys(CAPABILITIES, 1),
+                capabilities=dict.fromkeys(SCSI_CAPABILITIES, 1),
                 configuration=(*AdapterDisks.keys, *ALLOCATION),
                 image_formats=("raw",),
             ),
-            AdapterDisks(),
+            AdapterDisks(Multipath(context)),
         )

@@ -6,9 +6,10 @@ from xenhost.core.ports.storage import Sr
 from xenhost.core.storage import ConfigKey, DriverInfo, ProbeEntry, ProbeReport, SrSpec
 from xenhost.sm.context import SmContext
 from xenhost.sm.drivers.iscsi import LUN_CAPABILITIES
-from xenhost.sm.scsi import documents
+from xenhost.sm.scsi import documents, multipath
 from xenhost.sm.scsi.local import adapter_disks, every_adapter_disk
 from xenhost.sm.scsi.lunsr import LunSr
+from xenhost.sm.scsi.multipath import Multipath
 from xenhost.sm.scsi.sysfs import Disk
 
 
@@ -19,6 +20,7 @@ class RawHbaDriver:
 
     def __init__(self, context: SmContext) -> None:
         self._context = context
+        self._maps = Multipath(context)
 
     @property
     def info(self) -> DriverInfo:
@@ -31,12 +33,15 @@ class RawHbaDriver:
             version="1.0",
             required_api_version="1.0",
             capabilities=dict.fromkeys(LUN_CAPABILITIES, 1),
-            configuration=(ConfigKey("type", "driver of the host adapters (lpfc, qla2xxx); all if not given"),),
+            configuration=(
+                ConfigKey("type", "driver of the host adapters (lpfc, qla2xxx); all if not given"),
+                multipath.KEY,
+            ),
             image_formats=("raw",),
         )
 
     async def probe(self, device_config: Mapping[str, str], sm_config: Mapping[str, str]) -> ProbeReport:
-        disks = _of_type(device_config, await adapter_disks())
+        disks = await self._maps.mapped(_of_type(device_config, await adapter_disks()))
         total = sum(disk.size for disk in disks)
         entry = ProbeEntry(device_config, True, description=f"{len(disks)} disks", size=total)
         return ProbeReport((entry,), documents.device_list(disks))
@@ -51,7 +56,8 @@ class RawHbaDriver:
         async def let_go() -> None:
             """Nothing is held."""
 
-        attached = LunSr(self._context, sr, look, let_go)
+        maps = self._maps if multipath.is_on(sr.device_config) else None
+        attached = LunSr(self._context, sr, look, let_go, maps)
         await attached.recover()
         return attached
 

@@ -7,6 +7,7 @@ from typing import Final
 from xenhost.core.storage import ConfigKey
 from xenhost.core.storage_errors import backend_failure
 from xenhost.sm.iscsi.output import is_iqn
+from xenhost.sm.scsi import multipath
 
 TARGET_MISSING: Final = 95
 INITIATOR_INVALID: Final = 70
@@ -24,7 +25,11 @@ TARGET_KEYS: Final = (
     ConfigKey("incoming_chapuser", "user name by which the target shows who it is"),
     ConfigKey("incoming_chappassword", "its password", secret=True),
     ConfigKey("localIQN", "name by which this host logs in, if not that of /etc/iscsi/initiatorname.iscsi"),
-    ConfigKey("replacement_timeout", "seconds for which reads and writes wait for a lost session, 60 if not given"),
+    ConfigKey(
+        "replacement_timeout",
+        "seconds for which reads and writes wait for a lost session; if not given 60, or 15 with multipathing",
+    ),
+    multipath.KEY,
 )
 SCSI_ID_KEY: Final = ConfigKey("SCSIid", "SCSI id of the LUN, as a probe shows it", True)
 
@@ -52,6 +57,8 @@ class IscsiConfig:
     replacement_timeout: int
     local_iqn: str = ""
     """Our name; empty: that of the host."""
+    multipathing: bool = False
+    """Log in by all portals of a target, not by one."""
 
 
 def parse(untrusted_config: Mapping[str, str]) -> IscsiConfig:
@@ -68,6 +75,7 @@ def parse(untrusted_config: Mapping[str, str]) -> IscsiConfig:
     local_iqn = untrusted_config.get("localIQN", "").strip()
     if local_iqn and not is_iqn(local_iqn):
         raise backend_failure(INITIATOR_INVALID, f"device-config:localIQN: {local_iqn!r:.240} is not a name")
+    multipathing = multipath.is_on(untrusted_config)
     return IscsiConfig(
         hosts,
         _number(untrusted_config, "port", 3260, 65535),
@@ -79,8 +87,9 @@ def parse(untrusted_config: Mapping[str, str]) -> IscsiConfig:
             untrusted_config.get("incoming_chapuser", ""),
             untrusted_config.get("incoming_chappassword", ""),
         ),
-        _number(untrusted_config, "replacement_timeout", 60, 86400),
+        _number(untrusted_config, "replacement_timeout", 15 if multipathing else 60, 86400),
         local_iqn,
+        multipathing,
     )
 
 

@@ -2,16 +2,18 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 from uuid import uuid4
 
-from xenhost.core.storage import ProbeEntry, ProbeReport, SrSpec
+from xenhost.core.storage import ProbeEntry, ProbeReport, SrSpec, SrStat
 from xenhost.core.storage_errors import backend_failure
 from xenhost.sm.iscsi.config import ANY, SCSI_ID_KEY, TARGET_KEYS, TARGET_MISSING, IscsiConfig, parse
 from xenhost.sm.iscsi.initiator import Initiator
 from xenhost.sm.iscsi.output import Target
 from xenhost.sm.lvm.disks import Stage, disk_entry
 from xenhost.sm.scsi.documents import document, element
+from xenhost.sm.scsi.multipath import Multipath
 from xenhost.sm.scsi.sysfs import Disk
 
 IQN_MISSING: Final = 96
@@ -23,22 +25,37 @@ class IscsiDisks:
 
     keys = (*TARGET_KEYS, SCSI_ID_KEY)
 
-    def __init__(self, initiator: Initiator) -> None:
+    def __init__(self, initiator: Initiator, maps: Multipath) -> None:
         self._initiator = initiator
+        self._maps = maps
 
     async def open(self, spec: SrSpec) -> tuple[str, ...]:
-        """Log in and wait for the LUN."""
+        """Log in and wait for the LUN; with multipathing, have its map."""
         config = complete(spec.device_config)
         iqns = await self._initiator.use(config, spec.id)
         try:
-            return ((await self._initiator.disk(iqns, config.scsi_id)).path,)
+            disk = await self._initiator.disk(iqns, config.scsi_id)
+            if config.multipathing:
+                return (f"/dev/mapper/{(await self._maps.open(config.scsi_id)).name}",)
+            return (disk.path,)
         except BaseException:
             await self._initiator.release(spec.id)
             raise
 
     async def close(self, spec: SrSpec) -> None:
         """Log out, unless another SR needs the session."""
+        config = complete(spec.device_config)
+        if config.multipathing:
+            await self._maps.close(config.scsi_id)
         await self._initiator.release(spec.id)
+
+    async def seen(self, spec: SrSpec, stat: SrStat) -> SrStat:
+        """With multipathing, the ways to the LUN, and the sessions."""
+        config = complete(spec.device_config)
+        if not config.multipathing:
+            return stat
+        sessions = await self._initiator.sessions(await self._initiator.held(spec.id))
+        return replace(await self._maps.seen(stat, (config.scsi_id,)), iscsi_sessions=sessions)
 
     @contextlib.asynccontextmanager
     async def probing(self, device_config: Mapping[str, str]) -> AsyncIterator[Stage]:
@@ -47,7 +64,8 @@ class IscsiDisks:
             if isinstance(stage, ProbeReport):
                 yield stage
                 return
-            config, disks = stage
+            config, found = stage
+            disks = await self._maps.mapped(found)
             chosen = [disk.path for disk in disks if disk.scsi_id == config.scsi_id]
             if config.scsi_id and not chosen:
                 raise backend_failure(SCSI_ID_MISSING, f"the target has no LUN with SCSI id {config.scsi_id!r:.80}")

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,7 @@ TARGET: Final = 141
 NO_LUN: Final = 87
 
 _QUICK: Final = 15.0
+_CONNECT: Final = 5.0
 _LOGIN_TIMEOUT: Final = 45.0
 _DEVICE_TIMEOUT: Final = 20.0
 _POLL: Final = 0.05
@@ -68,15 +69,25 @@ class Initiator:
 
         Raises SrBackendFailure 68, 71, 140; then there is no session more than before.
         """
-        iqns = await self.targets(config)
+        found = await self._portals(config) if config.multipathing else ()
+        iqns = tuple(dict.fromkeys(each.iqn for each in found)) if found and config.iqn == ANY else ()
+        iqns = iqns or await self.targets(config)
         async with self._locked():
             try:
                 for iqn in iqns:
-                    await self._use(config, iqn, user)
+                    await self._use(config, iqn, user, [each.portal for each in found if each.iqn == iqn])
             except BaseException:
                 await settled(self._release(user))
                 raise
         return iqns
+
+    async def held(self, user: str) -> tuple[str, ...]:
+        """The targets that `user` has sessions to."""
+        return await asyncio.to_thread(self._users.held, user)
+
+    async def sessions(self, iqns: tuple[str, ...]) -> int:
+        """How many there are to some targets, logged in."""
+        return sum(1 for each in await self._sessions() if each.iqn in iqns and each.logged_in)
 
     async def release(self, user: str) -> None:
         """`user` needs them no more; the sessions that nobody does are ended, but for those that we did not begin."""
@@ -116,14 +127,15 @@ class Initiator:
         every = await asyncio.to_thread(sysfs.disks, self._sys)
         return tuple(disk for disk in every if disk.target in iqns)
 
-    async def _use(self, config: IscsiConfig, iqn: str, user: str) -> None:
+    async def _use(self, config: IscsiConfig, iqn: str, user: str, portals: Sequence[Portal]) -> None:
+        """Through all of the portals that answer; without any, through the first server of the configuration."""
         there = [session for session in await self._sessions() if session.iqn == iqn]
         await asyncio.to_thread(self._users.add, iqn, user, bool(there))
-        if there:  # If it is lost at the moment, the daemon logs in again by itself.
-            if config.local_iqn and config.local_iqn not in [session.initiator for session in there]:
-                name = there[0].initiator
-                raise backend_failure(LOGIN, f"target {iqn} is in use by this host as {name}, not {config.local_iqn}")
-            return
+        if there and config.local_iqn and config.local_iqn not in [session.initiator for session in there]:
+            name = there[0].initiator
+            raise backend_failure(LOGIN, f"target {iqn} is in use by this host as {name}, not {config.local_iqn}")
+        if await self._use_each(config, iqn, portals) or there:
+            return  # If it is lost at the moment, the daemon logs in again by itself.
         error: SrBackendFailure | None = None
         for host in config.hosts:
             try:
@@ -133,6 +145,34 @@ class Initiator:
             else:
                 return
         raise error or backend_failure(LOGIN, f"there is no server for target {iqn}")
+
+    async def _portals(self, config: IscsiConfig) -> tuple[Target, ...]:
+        """What all servers name, of those that answer."""
+        found: dict[Target, None] = {}
+        for host in config.hosts:
+            try:
+                if await _answers(portal := await _address(host, config.port)):
+                    async with self._locked():
+                        found |= dict.fromkeys(await self._discover(portal, config))
+            except SrBackendFailure as error:
+                self._context.log.warning("iscsi.no_discovery", server=host, error=str(error))
+        return tuple(found)
+
+    async def _use_each(self, config: IscsiConfig, iqn: str, portals: Sequence[Portal]) -> int:
+        """A session by each portal that has none and answers; how many were begun."""
+        there = {(session.host, session.port) for session in await self._sessions() if session.iqn == iqn}
+        begun = 0
+        for portal in portals:
+            if (portal.host, portal.port) in there:
+                continue
+            try:
+                if not await _answers(portal):
+                    raise backend_failure(LOGIN, f"{portal} does not answer")
+                await self._login(iqn, portal, config)
+                begun += 1
+            except SrBackendFailure as error:
+                self._context.log.warning("iscsi.portal_left_out", target=iqn, portal=str(portal), error=str(error))
+        return begun
 
     async def _login(self, iqn: str, portal: Portal, config: IscsiConfig) -> None:
         node = ("-m", "node", "-T", iqn, "-p", str(portal), *await self._named(config))
@@ -235,6 +275,17 @@ class Initiator:
         if result.status in _NO_DAEMON:
             raise backend_failure(DAEMON, "the iSCSI daemon does not run: start iscsid (systemctl start iscsid)")
         return result
+
+
+async def _answers(portal: Portal) -> bool:
+    """Does anything listen there? A login takes much longer to find out."""
+    try:
+        async with asyncio.timeout(_CONNECT):
+            _, writer = await asyncio.open_connection(portal.host, portal.port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def _address(host: str, port: int) -> Portal:

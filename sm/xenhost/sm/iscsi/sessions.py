@@ -88,6 +88,11 @@ class Users:
                 (folder / _FOREIGN).touch()
         (folder / f"{_USER}{user}").write_text(iqn)
 
+    def held(self, user: str) -> tuple[str, ...]:
+        """The targets that it uses."""
+        marks = (self._folder / name / f"{_USER}{user}" for name in _names(self._folder))
+        return tuple(iqn for mark in marks if (iqn := _text(mark)))
+
     def remove(self, user: str) -> tuple[str, ...]:
         """It uses nothing any more; answers the targets that nobody does now, and whose sessions are to be ended."""
         ended = []

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
-from xenhost.core.storage import ConfigKey, ProbeEntry, ProbeReport, SrSpec
+from xenhost.core.storage import ConfigKey, ProbeEntry, ProbeReport, SrSpec, SrStat
 from xenhost.core.storage_errors import SrBackendFailure, backend_failure
 from xenhost.sm.command import Commands
 from xenhost.sm.scsi import documents, inuse, sysfs
@@ -33,6 +33,10 @@ class Disks(Protocol):
         """Let go of them, if no other SR needs them."""
         ...
 
+    async def seen(self, spec: SrSpec, stat: SrStat) -> SrStat:
+        """The same, with the ways to its disks where there are several."""
+        ...
+
     def probing(self, device_config: Mapping[str, str]) -> AbstractAsyncContextManager[Stage]:
         """What the keys that are given lead to; disks are there until the end of the context."""
         ...
@@ -52,6 +56,10 @@ class LocalDisks:
 
     async def close(self, spec: SrSpec) -> None:
         """Nothing to do."""
+
+    async def seen(self, spec: SrSpec, stat: SrStat) -> SrStat:
+        """There is one way to a path."""
+        return stat
 
     @contextlib.asynccontextmanager
     async def probing(self, device_config: Mapping[str, str]) -> AsyncIterator[Stage]:

@@ -110,6 +110,9 @@ class LvmSr:
         )
 
     async def stat(self) -> SrStat:
+        return await self._disks.seen(self._store.spec, await self._stat())
+
+    async def _stat(self) -> SrStat:
         store = self._store
         total = sum(entry.volume.size for entry in store.entries.values() if entry.has_data)
         try:

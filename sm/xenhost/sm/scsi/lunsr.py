@@ -47,6 +47,7 @@ from xenhost.sm.datapath.port import Layer
 from xenhost.sm.lvm import device
 from xenhost.sm.scsi import inuse
 from xenhost.sm.scsi.marks import ActiveMarks
+from xenhost.sm.scsi.multipath import Multipath
 from xenhost.sm.scsi.records import LunRecord, LunRecords
 from xenhost.sm.scsi.sysfs import Disk
 from xenhost.sm.untracked import UntrackedSr
@@ -67,11 +68,22 @@ class LunSr(UntrackedSr):
 
     _TRACKING: ClassVar[str] = "track changes of a whole LUN"
 
-    def __init__(self, context: SmContext, spec: SrSpec, look: Look, let_go: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        context: SmContext,
+        spec: SrSpec,
+        look: Look,
+        let_go: Callable[[], Awaitable[None]],
+        maps: Multipath | None = None,
+        sessions: Callable[[], Awaitable[int]] | None = None,
+    ) -> None:
+        """With `maps`, LUNs that are VDIs are used by all ways to them; `sessions` counts those of iSCSI."""
         self._context = context
         self._spec = spec
-        self._look = look
+        self._look_for = look
         self._let_go = let_go
+        self._maps = maps
+        self._sessions = sessions
         self._records = LunRecords(context.state_dir, spec.id)
         self._active = ActiveMarks(context.run_dir, spec.id)
         self._choosing = asyncio.Lock()
@@ -84,6 +96,8 @@ class LunSr(UntrackedSr):
                 await self._records.remove(lun.id)
 
     async def detach(self) -> None:
+        for lun in self._records.luns.values():
+            await self._unmapped(lun)
         await self._let_go()
 
     async def destroy(self) -> None:
@@ -109,7 +123,11 @@ class LunSr(UntrackedSr):
         lost = len(self._records.luns) - sum(1 for disk in disks if self._records.at(disk.scsi_id) is not None)
         problem = f"the LUNs of {lost} VDIs are missing" if lost else ""
         health = Health.UNAVAILABLE if lost else Health.HEALTHY
-        return SrStat(sum(disk.size for disk in disks), used, used, health, problem)
+        stat = SrStat(sum(disk.size for disk in disks), used, used, health, problem)
+        if self._maps is None:
+            return stat
+        stat = await self._maps.seen(stat, [lun.location for lun in self._records.luns.values()])
+        return stat if self._sessions is None else replace(stat, iscsi_sessions=await self._sessions())
 
     async def update(self, name: str, description: str) -> None:
         """There is no place for them."""
@@ -131,6 +149,7 @@ class LunSr(UntrackedSr):
             )
             await self._records.put(lun)
         try:
+            disk = await self._mapped(disk)
             await device.zero(disk.path, 0, disk.size)
         except OSError as error:
             await self._records.remove(new.id)
@@ -173,6 +192,7 @@ class LunSr(UntrackedSr):
                 await device.zero(disk.path, end, disk.size)
             except OSError as error:
                 raise backend_failure(UNAVAILABLE, f"{disk.path} cannot be wiped: {error.strerror}") from error
+        await self._unmapped(lun)
         await self._records.remove(vdi)
 
     async def stat_vdi(self, vdi: VdiId) -> Vdi:
@@ -293,7 +313,18 @@ class LunSr(UntrackedSr):
             raise VdiMissing(
                 f"the LUN of VDI {lun.id}, with SCSI id {lun.location}, is not there", sr=self._spec.id, vdi=lun.id
             )
-        return disk
+        return await self._mapped(disk)
+
+    async def _look(self, anew: bool) -> tuple[Disk, ...]:
+        disks = await self._look_for(anew)
+        return disks if self._maps is None else await self._maps.mapped(disks)
+
+    async def _mapped(self, disk: Disk) -> Disk:
+        return disk if self._maps is None else await self._maps.use(disk)
+
+    async def _unmapped(self, lun: LunRecord) -> None:
+        if self._maps is not None:
+            await self._maps.close(lun.location)
 
     def _vdi(self, lun: LunRecord, disk: Disk | None) -> Vdi:
         size = disk.size if disk is not None else 0

@@ -16,6 +16,7 @@ from xenhost.core.storage import (
     Capability,
     ConfigKey,
     DriverInfo,
+    LunPaths,
     NewVdi,
     OnBoot,
     ProbeEntry,
@@ -67,6 +68,15 @@ def test_secrets_of_an_sr_are_not_shown() -> None:
         ("server", False),
         ("key", True),
     ]
+
+
+def test_ways_to_the_luns_of_an_sr_are_shown_while_it_is_attached() -> None:
+    stat = SrStat(10, 5, 7, paths=(LunPaths("3600a", 1, 2),), iscsi_sessions=2)
+    view = SrView(SPEC, True, stat, (), ("scan",), "", 3)
+    (paths,) = sr_to_proto(view).status.paths
+    assert (paths.scsi_id, paths.current, paths.maximum) == ("3600a", 1, 2)
+    assert sr_to_proto(view).status.iscsi_sessions == 2
+    assert not sr_to_proto(replace(view, attached=False)).status.paths
 
 
 def test_an_sr_that_is_not_named_by_its_owner_gets_an_id_from_the_request() -> None:

@@ -58,6 +58,19 @@ async def test_an_sr_goes_through_its_life(agent: StorageAgent, host: StorageHos
     assert not host.shelf.places
 
 
+async def test_multipathing_is_set_before_an_sr_is_attached_and_stays(agent: StorageAgent, host: StorageHost) -> None:
+    config = agent.engine.sr(SR).spec.device_config
+    await agent.succeed(AttachSr(SR, multipathing=True))
+    assert agent.engine.sr(SR).spec.device_config == config, "it is attached: nothing is changed"
+    await agent.succeed(DetachSr(SR))
+    await agent.succeed(AttachSr(SR, multipathing=False))
+    assert agent.engine.sr(SR).spec.device_config == config, "it was off"
+    for wanted in (True, None):
+        await agent.succeed(DetachSr(SR))
+        await agent.succeed(AttachSr(SR, multipathing=wanted))
+        assert agent.engine.sr(SR).spec.device_config == {**config, "multipathing": "true"}
+
+
 async def test_attaching_what_is_attached_is_no_error(agent: StorageAgent, host: StorageHost) -> None:
     await agent.succeed(AttachSr(SR))
     assert host.shelf.count("attach") == 0

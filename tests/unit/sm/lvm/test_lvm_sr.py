@@ -13,7 +13,7 @@ from contract.storage_host import StorageHost, new_sr
 from unit.sm.lvm.fake_lvm import CHUNK, FakeLvm, Killed
 from xenhost.core.errors import InvalidValue
 from xenhost.core.ports.storage import Sr
-from xenhost.core.storage import ConfigKey, NewSnapshot, NewVdi, SrSpec, VdiChange, VdiId, VdiType
+from xenhost.core.storage import ConfigKey, NewSnapshot, NewVdi, SrSpec, SrStat, VdiChange, VdiId, VdiType
 from xenhost.core.storage_errors import (
     SrBackendFailure,
     SrNotEmpty,
@@ -47,6 +47,9 @@ class OneDisk:
 
     async def close(self, spec: SrSpec) -> None:
         self.opened -= 1
+
+    async def seen(self, spec: SrSpec, stat: SrStat) -> SrStat:
+        return stat
 
     @contextlib.asynccontextmanager
     async def probing(self, device_config: Mapping[str, str]) -> AsyncIterator[Stage]:

@@ -45,6 +45,11 @@ def sr_to_proto(view: SrView) -> storage_pb2.Sr:
             allowed_operations=view.allowed_operations,
             problem=view.problem or stat.problem,
             revision=view.revision,
+            paths=[
+                storage_pb2.LunPaths(scsi_id=each.scsi_id, current=each.current, maximum=each.maximum)
+                for each in (stat.paths if view.attached else ())
+            ],
+            iscsi_sessions=stat.iscsi_sessions if view.attached else 0,
         ),
     )
 

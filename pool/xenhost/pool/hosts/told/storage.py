@@ -8,6 +8,7 @@ from xenhost.pool.call import NULL_REF, Ref, Value
 from xenhost.pool.database.record import Record
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.told.book import Book, moment, text_map
+from xenhost.pool.hosts.told.paths import with_paths
 from xenhost.pool.model.enums import ENUMS
 
 VDI_TYPES = {
@@ -45,9 +46,10 @@ def put_sr(book: Book, told: storage_pb2.Sr) -> Ref:
     fields: dict[str, Value] = {"currently_attached": status.attached, "device_config": text_map(told.device_config)}
     pbd = find_pbd(book, ref)
     if pbd == NULL_REF:
-        book.transaction.create("PBD", {**fields, "host": book.host, "SR": ref})
-    else:
-        book.transaction.set("PBD", pbd, fields)
+        pbd = book.transaction.create("PBD", {**fields, "host": book.host, "SR": ref})
+    other_config = book.get("PBD", pbd)["other_config"]
+    assert isinstance(other_config, dict)
+    book.transaction.set("PBD", pbd, {**fields, "other_config": text_map(with_paths(other_config, status))})
     return ref
 
 

@@ -17,7 +17,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from xenhost.api.host.v1 import storage_pb2 as xenhost_dot_api_dot_host_dot_v1_dot_storage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$xenhost/api/host/v1/sr_service.proto\x12\x13xenhost.api.host.v1\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a!xenhost/api/host/v1/storage.proto\"\x14\n\x12ListDriversRequest\"E\n\x13ListDriversResponse\x12.\n\x07\x64rivers\x18\x01 \x03(\x0b\x32\x1d.xenhost.api.host.v1.SmDriver\"\x98\x02\n\x0eProbeSrRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12L\n\rdevice_config\x18\x02 \x03(\x0b\x32\x35.xenhost.api.host.v1.ProbeSrRequest.DeviceConfigEntry\x12\x44\n\tsm_config\x18\x03 \x03(\x0b\x32\x31.xenhost.api.host.v1.ProbeSrRequest.SmConfigEntry\x1a\x33\n\x11\x44\x65viceConfigEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rSmConfigEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"^\n\x0f\x43reateSrRequest\x12#\n\x02sr\x18\x01 \x01(\x0b\x32\x17.xenhost.api.host.v1.Sr\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"M\n\x12IntroduceSrRequest\x12#\n\x02sr\x18\x01 \x01(\x0b\x32\x17.xenhost.api.host.v1.Sr\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"1\n\x0f\x41ttachSrRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"1\n\x0f\x44\x65tachSrRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"2\n\x10\x44\x65stroySrRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"1\n\x0f\x46orgetSrRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"/\n\rScanSrRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"{\n\x0fUpdateSrRequest\x12#\n\x02sr\x18\x01 \x01(\x0b\x32\x17.xenhost.api.host.v1.Sr\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1f\n\x11ListChoresRequest\x12\n\n\x02id\x18\x01 \x01(\t\"@\n\x12ListChoresResponse\x12*\n\x06\x63hores\x18\x01 \x03(\x0b\x32\x1a.xenhost.api.host.v1.Chore\"_\n\x11\x43oalesceSrRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63hore_id\x18\x02 \x01(\t\x12\x18\n\x10\x62ytes_per_second\x18\x03 \x01(\x04\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x1a\n\x0cGetSrRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x10\n\x0eListSrsRequest\"7\n\x0fListSrsResponse\x12$\n\x03srs\x18\x01 \x03(\x0b\x32\x17.xenhost.api.host.v1.Sr\"%\n\x14ListDatapathsRequest\x12\r\n\x05sr_id\x18\x01 \x01(\t\"I\n\x15ListDatapathsResponse\x12\x30\n\tdatapaths\x18\x01 \x03(\x0b\x32\x1d.xenhost.api.host.v1.Datapath2\xf5\t\n\tSrService\x12`\n\x0bListDrivers\x12\'.xenhost.api.host.v1.ListDriversRequest\x1a(.xenhost.api.host.v1.ListDriversResponse\x12P\n\x07ProbeSr\x12#.xenhost.api.host.v1.ProbeSrRequest\x1a .xenhost.api.host.v1.ProbeResult\x12O\n\x08\x43reateSr\x12$.xenhost.api.host.v1.CreateSrRequest\x1a\x1d.google.longrunning.Operation\x12O\n\x0bIntroduceSr\x12\'.xenhost.api.host.v1.IntroduceSrRequest\x1a\x17.xenhost.api.host.v1.Sr\x12O\n\x08\x41ttachSr\x12$.xenhost.api.host.v1.AttachSrRequest\x1a\x1d.google.longrunning.Operation\x12O\n\x08\x44\x65tachSr\x12$.xenhost.api.host.v1.DetachSrRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\tDestroySr\x12%.xenhost.api.host.v1.DestroySrRequest\x1a\x1d.google.longrunning.Operation\x12H\n\x08\x46orgetSr\x12$.xenhost.api.host.v1.ForgetSrRequest\x1a\x16.google.protobuf.Empty\x12K\n\x06ScanSr\x12\".xenhost.api.host.v1.ScanSrRequest\x1a\x1d.google.longrunning.Operation\x12O\n\x08UpdateSr\x12$.xenhost.api.host.v1.UpdateSrRequest\x1a\x1d.google.longrunning.Operation\x12]\n\nListChores\x12&.xenhost.api.host.v1.ListChoresRequest\x1a\'.xenhost.api.host.v1.ListChoresResponse\x12S\n\nCoalesceSr\x12&.xenhost.api.host.v1.CoalesceSrRequest\x1a\x1d.google.longrunning.Operation\x12\x43\n\x05GetSr\x12!.xenhost.api.host.v1.GetSrRequest\x1a\x17.xenhost.api.host.v1.Sr\x12T\n\x07ListSrs\x12#.xenhost.api.host.v1.ListSrsRequest\x1a$.xenhost.api.host.v1.ListSrsResponse\x12\x66\n\rListDatapaths\x12).xenhost.api.host.v1.ListDatapathsRequest\x1a*.xenhost.api.host.v1.ListDatapathsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$xenhost/api/host/v1/sr_service.proto\x12\x13xenhost.api.host.v1\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a!xenhost/api/host/v1/storage.proto\"\x14\n\x12ListDriversRequest\"E\n\x13ListDriversResponse\x12.\n\x07\x64rivers\x18\x01 \x03(\x0b\x32\x1d.xenhost.api.host.v1.SmDriver\"\x98\x02\n\x0eProbeSrRequest\x12\x0c\n\x04type\x18\x01 \x01(\t\x12L\n\rdevice_config\x18\x02 \x03(\x0b\x32\x35.xenhost.api.host.v1.ProbeSrRequest.DeviceConfigEntry\x12\x44\n\tsm_config\x18\x03 \x03(\x0b\x32\x31.xenhost.api.host.v1.ProbeSrRequest.SmConfigEntry\x1a\x33\n\x11\x44\x65viceConfigEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rSmConfigEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"^\n\x0f\x43reateSrRequest\x12#\n\x02sr\x18\x01 \x01(\x0b\x32\x17.xenhost.api.host.v1.Sr\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"M\n\x12IntroduceSrRequest\x12#\n\x02sr\x18\x01 \x01(\x0b\x32\x17.xenhost.api.host.v1.Sr\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"]\n\x0f\x41ttachSrRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x19\n\x0cmultipathing\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x0f\n\r_multipathing\"1\n\x0f\x44\x65tachSrRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"2\n\x10\x44\x65stroySrRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"1\n\x0f\x46orgetSrRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"/\n\rScanSrRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"{\n\x0fUpdateSrRequest\x12#\n\x02sr\x18\x01 \x01(\x0b\x32\x17.xenhost.api.host.v1.Sr\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1f\n\x11ListChoresRequest\x12\n\n\x02id\x18\x01 \x01(\t\"@\n\x12ListChoresResponse\x12*\n\x06\x63hores\x18\x01 \x03(\x0b\x32\x1a.xenhost.api.host.v1.Chore\"_\n\x11\x43oalesceSrRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63hore_id\x18\x02 \x01(\t\x12\x18\n\x10\x62ytes_per_second\x18\x03 \x01(\x04\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x1a\n\x0cGetSrRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x10\n\x0eListSrsRequest\"7\n\x0fListSrsResponse\x12$\n\x03srs\x18\x01 \x03(\x0b\x32\x17.xenhost.api.host.v1.Sr\"%\n\x14ListDatapathsRequest\x12\r\n\x05sr_id\x18\x01 \x01(\t\"I\n\x15ListDatapathsResponse\x12\x30\n\tdatapaths\x18\x01 \x03(\x0b\x32\x1d.xenhost.api.host.v1.Datapath2\xf5\t\n\tSrService\x12`\n\x0bListDrivers\x12\'.xenhost.api.host.v1.ListDriversRequest\x1a(.xenhost.api.host.v1.ListDriversResponse\x12P\n\x07ProbeSr\x12#.xenhost.api.host.v1.ProbeSrRequest\x1a .xenhost.api.host.v1.ProbeResult\x12O\n\x08\x43reateSr\x12$.xenhost.api.host.v1.CreateSrRequest\x1a\x1d.google.longrunning.Operation\x12O\n\x0bIntroduceSr\x12\'.xenhost.api.host.v1.IntroduceSrRequest\x1a\x17.xenhost.api.host.v1.Sr\x12O\n\x08\x41ttachSr\x12$.xenhost.api.host.v1.AttachSrRequest\x1a\x1d.google.longrunning.Operation\x12O\n\x08\x44\x65tachSr\x12$.xenhost.api.host.v1.DetachSrRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\tDestroySr\x12%.xenhost.api.host.v1.DestroySrRequest\x1a\x1d.google.longrunning.Operation\x12H\n\x08\x46orgetSr\x12$.xenhost.api.host.v1.ForgetSrRequest\x1a\x16.google.protobuf.Empty\x12K\n\x06ScanSr\x12\".xenhost.api.host.v1.ScanSrRequest\x1a\x1d.google.longrunning.Operation\x12O\n\x08UpdateSr\x12$.xenhost.api.host.v1.UpdateSrRequest\x1a\x1d.google.longrunning.Operation\x12]\n\nListChores\x12&.xenhost.api.host.v1.ListChoresRequest\x1a\'.xenhost.api.host.v1.ListChoresResponse\x12S\n\nCoalesceSr\x12&.xenhost.api.host.v1.CoalesceSrRequest\x1a\x1d.google.longrunning.Operation\x12\x43\n\x05GetSr\x12!.xenhost.api.host.v1.GetSrRequest\x1a\x17.xenhost.api.host.v1.Sr\x12T\n\x07ListSrs\x12#.xenhost.api.host.v1.ListSrsRequest\x1a$.xenhost.api.host.v1.ListSrsResponse\x12\x66\n\rListDatapaths\x12).xenhost.api.host.v1.ListDatapathsRequest\x1a*.xenhost.api.host.v1.ListDatapathsResponseb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xenhost.api.host.v1.sr_service_pb2', globals())
@@ -43,33 +43,33 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _INTRODUCESRREQUEST._serialized_start=668
   _INTRODUCESRREQUEST._serialized_end=745
   _ATTACHSRREQUEST._serialized_start=747
-  _ATTACHSRREQUEST._serialized_end=796
-  _DETACHSRREQUEST._serialized_start=798
-  _DETACHSRREQUEST._serialized_end=847
-  _DESTROYSRREQUEST._serialized_start=849
-  _DESTROYSRREQUEST._serialized_end=899
-  _FORGETSRREQUEST._serialized_start=901
-  _FORGETSRREQUEST._serialized_end=950
-  _SCANSRREQUEST._serialized_start=952
-  _SCANSRREQUEST._serialized_end=999
-  _UPDATESRREQUEST._serialized_start=1001
-  _UPDATESRREQUEST._serialized_end=1124
-  _LISTCHORESREQUEST._serialized_start=1126
-  _LISTCHORESREQUEST._serialized_end=1157
-  _LISTCHORESRESPONSE._serialized_start=1159
-  _LISTCHORESRESPONSE._serialized_end=1223
-  _COALESCESRREQUEST._serialized_start=1225
-  _COALESCESRREQUEST._serialized_end=1320
-  _GETSRREQUEST._serialized_start=1322
-  _GETSRREQUEST._serialized_end=1348
-  _LISTSRSREQUEST._serialized_start=1350
-  _LISTSRSREQUEST._serialized_end=1366
-  _LISTSRSRESPONSE._serialized_start=1368
-  _LISTSRSRESPONSE._serialized_end=1423
-  _LISTDATAPATHSREQUEST._serialized_start=1425
-  _LISTDATAPATHSREQUEST._serialized_end=1462
-  _LISTDATAPATHSRESPONSE._serialized_start=1464
-  _LISTDATAPATHSRESPONSE._serialized_end=1537
-  _SRSERVICE._serialized_start=1540
-  _SRSERVICE._serialized_end=2809
+  _ATTACHSRREQUEST._serialized_end=840
+  _DETACHSRREQUEST._serialized_start=842
+  _DETACHSRREQUEST._serialized_end=891
+  _DESTROYSRREQUEST._serialized_start=893
+  _DESTROYSRREQUEST._serialized_end=943
+  _FORGETSRREQUEST._serialized_start=945
+  _FORGETSRREQUEST._serialized_end=994
+  _SCANSRREQUEST._serialized_start=996
+  _SCANSRREQUEST._serialized_end=1043
+  _UPDATESRREQUEST._serialized_start=1045
+  _UPDATESRREQUEST._serialized_end=1168
+  _LISTCHORESREQUEST._serialized_start=1170
+  _LISTCHORESREQUEST._serialized_end=1201
+  _LISTCHORESRESPONSE._serialized_start=1203
+  _LISTCHORESRESPONSE._serialized_end=1267
+  _COALESCESRREQUEST._serialized_start=1269
+  _COALESCESRREQUEST._serialized_end=1364
+  _GETSRREQUEST._serialized_start=1366
+  _GETSRREQUEST._serialized_end=1392
+  _LISTSRSREQUEST._serialized_start=1394
+  _LISTSRSREQUEST._serialized_end=1410
+  _LISTSRSRESPONSE._serialized_start=1412
+  _LISTSRSRESPONSE._serialized_end=1467
+  _LISTDATAPATHSREQUEST._serialized_start=1469
+  _LISTDATAPATHSREQUEST._serialized_end=1506
+  _LISTDATAPATHSRESPONSE._serialized_start=1508
+  _LISTDATAPATHSRESPONSE._serialized_end=1581
+  _SRSERVICE._serialized_start=1584
+  _SRSERVICE._serialized_end=2853
 # @@protoc_insertion_point(module_scope)

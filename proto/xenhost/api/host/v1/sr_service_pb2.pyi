@@ -10,12 +10,14 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AttachSrRequest(_message.Message):
-    __slots__ = ["id", "request_id"]
+    __slots__ = ["id", "multipathing", "request_id"]
     ID_FIELD_NUMBER: _ClassVar[int]
+    MULTIPATHING_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
+    multipathing: bool
     request_id: str
-    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ..., multipathing: bool = ...) -> None: ...
 
 class CoalesceSrRequest(_message.Message):
     __slots__ = ["bytes_per_second", "chore_id", "id", "request_id"]

@@ -78,6 +78,16 @@ class Datapath(_message.Message):
     vdi_id: str
     def __init__(self, name: _Optional[str] = ..., sr_id: _Optional[str] = ..., vdi_id: _Optional[str] = ..., mode: _Optional[_Union[AttachMode, str]] = ..., state: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
 
+class LunPaths(_message.Message):
+    __slots__ = ["current", "maximum", "scsi_id"]
+    CURRENT_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_FIELD_NUMBER: _ClassVar[int]
+    SCSI_ID_FIELD_NUMBER: _ClassVar[int]
+    current: int
+    maximum: int
+    scsi_id: str
+    def __init__(self, scsi_id: _Optional[str] = ..., current: _Optional[int] = ..., maximum: _Optional[int] = ...) -> None: ...
+
 class NbdExport(_message.Message):
     __slots__ = ["bitmap", "cert", "exportname", "port", "vdi_id"]
     BITMAP_FIELD_NUMBER: _ClassVar[int]
@@ -217,11 +227,13 @@ class Sr(_message.Message):
     def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., content_type: _Optional[str] = ..., shared: bool = ..., device_config: _Optional[_Mapping[str, str]] = ..., sm_config: _Optional[_Mapping[str, str]] = ..., other_config: _Optional[_Mapping[str, str]] = ..., status: _Optional[_Union[SrStatus, _Mapping]] = ...) -> None: ...
 
 class SrStatus(_message.Message):
-    __slots__ = ["allowed_operations", "attached", "current_operations", "health", "physical_size_bytes", "physical_utilisation_bytes", "problem", "revision", "virtual_allocation_bytes"]
+    __slots__ = ["allowed_operations", "attached", "current_operations", "health", "iscsi_sessions", "paths", "physical_size_bytes", "physical_utilisation_bytes", "problem", "revision", "virtual_allocation_bytes"]
     ALLOWED_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     ATTACHED_FIELD_NUMBER: _ClassVar[int]
     CURRENT_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
+    ISCSI_SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    PATHS_FIELD_NUMBER: _ClassVar[int]
     PHYSICAL_SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     PHYSICAL_UTILISATION_BYTES_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
@@ -231,12 +243,14 @@ class SrStatus(_message.Message):
     attached: bool
     current_operations: _containers.RepeatedScalarFieldContainer[str]
     health: SrHealth
+    iscsi_sessions: int
+    paths: _containers.RepeatedCompositeFieldContainer[LunPaths]
     physical_size_bytes: int
     physical_utilisation_bytes: int
     problem: str
     revision: int
     virtual_allocation_bytes: int
-    def __init__(self, attached: bool = ..., physical_size_bytes: _Optional[int] = ..., physical_utilisation_bytes: _Optional[int] = ..., virtual_allocation_bytes: _Optional[int] = ..., health: _Optional[_Union[SrHealth, str]] = ..., current_operations: _Optional[_Iterable[str]] = ..., allowed_operations: _Optional[_Iterable[str]] = ..., problem: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+    def __init__(self, attached: bool = ..., physical_size_bytes: _Optional[int] = ..., physical_utilisation_bytes: _Optional[int] = ..., virtual_allocation_bytes: _Optional[int] = ..., health: _Optional[_Union[SrHealth, str]] = ..., current_operations: _Optional[_Iterable[str]] = ..., allowed_operations: _Optional[_Iterable[str]] = ..., problem: _Optional[str] = ..., revision: _Optional[int] = ..., paths: _Optional[_Iterable[_Union[LunPaths, _Mapping]]] = ..., iscsi_sessions: _Optional[int] = ...) -> None: ...
 
 class Vdi(_message.Message):
     __slots__ = ["description", "id", "name", "on_boot", "read_only", "sharable", "sm_config", "sr_id", "status", "type", "virtual_size_bytes"]
