@@ -71,7 +71,7 @@ def register_host_parts(
         implementations.register_all(each.answers())
     live = Live(database, agents, busy, clock)
     vdi_busy = Busy(database, "VDI", busy)
-    streams, vdi_work = VdiStreams(database, agents, tasks, vdi_busy), VdiWork(database, agents, tasks, vdi_busy)
+    streams, vdi_work = VdiStreams(database, agents, tasks, vdi_busy, clock), VdiWork(database, agents, tasks, vdi_busy)
     tracking, pbds = VdiTracking(database, vdi_work), Pbds(database, agents, tasks)
     making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, vdi_work, streams, tracking)
     images, ssh = SuspendImages(database, agents, vdis), HostSsh(database, agents, clock)

@@ -77,6 +77,7 @@ async def test_a_report_holds_the_host_and_the_database_without_secrets(tmp_path
             assert packed.testzip() is None
             assert len(packed.namelist()) == 1
         assert (await fetch(found, "GET", "/system-status?output=exe"))[0] == 400
+        assert (await fetch(found, "HEAD", "/system-status"))[0] == 405
         assert (await fetch(found, "GET", "/system-status?host_uuid=nobody"))[0] == 404
         assert (await fetch(found, "GET", "/system-status", headers={}))[0] == 401
 

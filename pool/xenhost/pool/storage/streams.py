@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xenhost.api.host.v1 import sr_service_pb2, storage_pb2, vdi_service_pb2
+from xenhost.core.clock import Clock
 from xenhost.core.errors import XenhostError
 from xenhost.core.units import KIB
 from xenhost.pool.call import NULL_REF, ApiError, Context, Ref
@@ -46,11 +47,12 @@ class Outgoing:
 class VdiStreams:
     """Reads and writes them. The VDI is shown as busy meanwhile, and the context's task as far as that is."""
 
-    def __init__(self, database: Database, agents: Agents, tasks: Tasks, busy: Busy) -> None:
+    def __init__(self, database: Database, agents: Agents, tasks: Tasks, busy: Busy, clock: Clock) -> None:
         self._database: Final = database
         self._agents: Final = agents
         self._tasks: Final = tasks
         self._busy: Final = busy
+        self._clock: Final = clock
 
     def check(self, vdi: Ref, sr: Ref = NULL_REF) -> None:
         """Is there a host that could do it? Of a VDI, or of one that is to be made in `sr`. Raises ApiError."""
@@ -75,7 +77,7 @@ class VdiStreams:
                     async with aclosing(self._pieces(context, responses)) as pieces:
                         yield Outgoing(first.virtual_size_bytes, pieces)
             except BaseException:
-                await asyncio.shield(_let_go(agent, request.id))
+                await asyncio.shield(self._let_go(agent, request.id))
                 raise
 
     async def write(
@@ -99,7 +101,7 @@ class VdiStreams:
             try:
                 await self._send(context, agent, spec, pieces, length or size)
             except BaseException:
-                await asyncio.shield(_let_go(agent, spec.into_id))
+                await asyncio.shield(self._let_go(agent, spec.into_id))
                 raise
 
     async def make(
@@ -158,16 +160,15 @@ class VdiStreams:
     def _uuid(self, cls: str, ref: Ref) -> str:
         return str(self._database.get(cls, ref)["uuid"])
 
-
-async def _let_go(agent: Agent, vdi: str) -> None:
-    """Wait, not for long, until the host has, after a stream was broken off: its VDI may be destroyed next."""
-    with suppress(XenhostError, ApiError, TimeoutError):
-        async with asyncio.timeout(_LET_GO_SECONDS):
-            while True:
-                held = await agent.call(agent.srs.ListDatapaths, sr_service_pb2.ListDatapathsRequest())
-                if not any(path.vdi_id == vdi and path.name.startswith("transfer/") for path in held.datapaths):
-                    return
-                await asyncio.sleep(0.05)
+    async def _let_go(self, agent: Agent, vdi: str) -> None:
+        """Wait, not for long, until the host has, after a stream was broken off: its VDI may be destroyed next."""
+        with suppress(XenhostError, ApiError, TimeoutError):
+            async with asyncio.timeout(_LET_GO_SECONDS):
+                while True:
+                    held = await agent.call(agent.srs.ListDatapaths, sr_service_pb2.ListDatapathsRequest())
+                    if not any(path.vdi_id == vdi and path.name.startswith("transfer/") for path in held.datapaths):
+                        return
+                    await self._clock.sleep(0.05)
 
 
 def _parts(piece: Piece) -> Iterator[vdi_service_pb2.ImportVdiRequest]:

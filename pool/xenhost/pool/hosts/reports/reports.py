@@ -23,7 +23,7 @@ from xenhost.pool.hosts.reports.archive import MIME, Archive, Format, Full
 from xenhost.pool.hosts.reports.entries import POOL_DATABASE, as_xml, chosen
 from xenhost.pool.hosts.reports.redaction import redacted
 from xenhost.pool.hosts.web_address import is_web_address
-from xenhost.pool.wire.gate import Gate, HttpAction
+from xenhost.pool.wire.gate import Gate, HttpAction, refuse_head
 from xenhost.system.http.connection import Handler
 from xenhost.system.http.message import HttpError, Request, Response, file_pieces
 
@@ -89,6 +89,7 @@ class StatusReports:
 
     async def _download(self, context: Context, request: Request) -> Response:
         """GET /system-status?entries=&output=&host_uuid=; of the master's host if none is named."""
+        refuse_head(request)
         try:
             kind = Format(request.arg("output") or Format.TAR)
         except ValueError:
