@@ -1,11 +1,12 @@
 """What is asked of the guest itself, by way of its agent; and of services that a VM would need."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from xenhost.core.clock import Clock
 from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
+from xenhost.pool.database.record import Record
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.vms.allowed import bad_state, is_true, mapping
 from xenhost.pool.vms.busy import Busy
@@ -58,14 +59,9 @@ class GuestRequests:
 
     async def call_host_plugin(self, context: Context, vm: Ref, plugin: str, fn: str, args: Mapping[str, str]) -> Value:
         """A plugin of the host that the VM runs on. Raises ApiError VM_BAD_POWER_STATE, as host.call_plugin does."""
-        record = self._database.get("VM", vm)
-        if record["power_state"] != "Running":
-            raise bad_state(record, "Running")
-        call = self._implementations.find("host.call_plugin")
-        if call is None:
-            raise ApiError("NOT_IMPLEMENTED", "host.call_plugin")
+        record = self._running(vm)
         with self._busy.doing(context, vm, "call_plugin"):
-            return await call(context, record.one("resident_on"), plugin, fn, args)
+            return await self._called("host.call_plugin", context, record.one("resident_on"), plugin, fn, args)
 
     async def snapshot_with_quiesce(self, context: Context, vm: Ref, new_name: str) -> Ref:
         """Raises ApiError, always: the shadow copies of Windows guests went out of use with XenServer 8."""
@@ -73,14 +69,9 @@ class GuestRequests:
         raise AssertionError("no rule forbids it")
 
     async def restart_device_models(self, context: Context, vm: Ref) -> None:
-        """It moves to where it is, which gives it new ones. Raises ApiError VM_BAD_POWER_STATE, as moving does."""
-        record = self._database.get("VM", vm)
-        if record["power_state"] != "Running":
-            raise bad_state(record, "Running")
-        move = self._implementations.find("VM.pool_migrate")
-        if move is None:
-            raise ApiError("NOT_IMPLEMENTED", "VM.pool_migrate")
-        await move(context, vm, record.one("resident_on"), {"live": "true"})
+        """It moves to where it is, which gives it new ones; its guest stands still. Raises ApiError as moving does."""
+        record = self._running(vm)
+        await self._called("VM.pool_migrate", context, vm, record.one("resident_on"), {"live": "false"})
 
     async def update_certificates(self, context: Context, vm: Ref, mark: bool) -> None:
         """Mark it for new certificates at its next boot, or not. Raises ApiError OPERATION_NOT_ALLOWED."""
@@ -112,6 +103,19 @@ class GuestRequests:
         if timeout < 0:
             raise ApiError("INVALID_VALUE", "timeout", str(timeout))
         self._busy.check(vm, "sysprep")
+
+    def _running(self, vm: Ref) -> Record:
+        record = self._database.get("VM", vm)
+        if record["power_state"] != "Running":
+            raise bad_state(record, "Running")
+        return record
+
+    async def _called(self, method: str, *args: Any) -> Value:
+        """As whoever has called us."""
+        call = self._implementations.find(method)
+        if call is None:
+            raise ApiError("NOT_IMPLEMENTED", method)
+        return await call(*args)
 
     def _pace(self, vm: Ref) -> None:
         now = self._clock.monotonic()
