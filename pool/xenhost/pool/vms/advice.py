@@ -5,11 +5,11 @@ from typing import Final
 
 from xenhost.pool.call import Context, Implementation, Ref
 from xenhost.pool.database.database import Database
-from xenhost.pool.database.record import Change
+from xenhost.pool.database.record import Change, Record
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.registry import Implementations
-from xenhost.pool.vms.allowed import appliance_error, doing_of, vm_advice, vm_error
-from xenhost.pool.vms.plugging import plug_advice
+from xenhost.pool.vms.allowed import appliance_error, doing_of, on_boot, vm_advice, vm_error
+from xenhost.pool.vms.plugging import hindering, plug_advice
 
 _FIELDS: Final = {
     "VM": """
@@ -19,13 +19,12 @@ _FIELDS: Final = {
     """,
     "VBD": "current_operations currently_attached empty VDI type mode unpluggable",
     "VIF": "current_operations currently_attached",
-    "VDI": "current_operations managed sm_config",
     "VM_guest_metrics": "other PV_drivers_detected can_use_hotplug_vbd can_use_hotplug_vif",
     "VM_metrics": "current_domain_type",
     "VM_appliance": "current_operations VMs",
     "VTPM": "VM",
 }
-"""What they follow from."""
+"""What they follow from; beside that, from few things of VDIs, as thousands of drives may have the same."""
 _METHODS: Final = {
     "changing_VCPUs_live": "VM.set_VCPUs_number_live",
     "make_into_template": "VM.set_is_a_template",
@@ -72,15 +71,23 @@ class Advice:
     def _follow(self, transaction: Transaction) -> None:
         """Of what was touched, and what belongs to it."""
         vms: dict[Ref, None] = {}
+        drives: dict[Ref, None] = {}
         appliances: dict[Ref, None] = {}
         for change in transaction.changes():
+            if change.record.cls == "VDI" and change.before is not None and change.after is not None:
+                if _hinders(change.before) != _hinders(change.after):
+                    drives |= dict.fromkeys(change.after.refs("VBDs"))
+                if on_boot(change.before) != on_boot(change.after):
+                    vms |= {transaction.get("VBD", vbd).one("VM"): None for vbd in change.after.refs("VBDs")}
             if change.record.cls in _FIELDS and _matters(change):
                 vms |= dict.fromkeys(_vms_of(transaction, change))
                 appliances |= dict.fromkeys(_appliances_of(change))
         for vm in vms:
             if transaction.find("VM", vm) is not None:
-                appliances[transaction.get("VM", vm).one("appliance")] = None
                 self._renew(transaction, vm)
+        for drive in drives:
+            if (record := transaction.find("VBD", drive)) is not None and record["VM"] not in vms:
+                _renew_device(transaction, record)
         for appliance in appliances:
             _renew_appliance(transaction, appliance)
 
@@ -90,8 +97,7 @@ class Advice:
         transaction.set("VM", vm, {"allowed_operations": vm_advice(transaction, record, self._answered)})
         for cls in ("VBD", "VIF"):
             for ref in record.refs(f"{cls}s"):
-                words = plug_advice(transaction, transaction.get(cls, ref))
-                transaction.set(cls, ref, {"allowed_operations": words})
+                _renew_device(transaction, transaction.get(cls, ref))
         for ref in record.refs("VTPMs"):
             words = ("destroy",) if record["power_state"] == "Halted" else ()
             transaction.set("VTPM", ref, {"allowed_operations": words})
@@ -102,6 +108,10 @@ class Advice:
             self._renew(transaction, vm)
         for appliance in tuple(transaction.rows("VM_appliance")):
             _renew_appliance(transaction, appliance)
+
+
+def _renew_device(transaction: Transaction, device: Record) -> None:
+    transaction.set(device.cls, device.ref, {"allowed_operations": plug_advice(transaction, device)})
 
 
 def _renew_appliance(transaction: Transaction, appliance: Ref) -> None:
@@ -118,6 +128,11 @@ def _matters(change: Change) -> bool:
     return any(before.value(name) != after.value(name) for name in _FIELDS[before.cls].split())
 
 
+def _hinders(vdi: Record) -> bool:
+    """A drive cannot get it now."""
+    return not vdi["managed"] or bool(hindering(vdi))
+
+
 def _vms_of(transaction: Transaction, change: Change) -> Iterable[Ref]:
     record = change.record
     match record.cls:
@@ -125,10 +140,6 @@ def _vms_of(transaction: Transaction, change: Change) -> Iterable[Ref]:
             return [record.ref]
         case "VBD" | "VIF" | "VTPM":
             return [record.one("VM")]
-        case "VDI":
-            return [
-                transaction.get("VBD", vbd).one("VM") for vbd in record.refs("VBDs") if transaction.find("VBD", vbd)
-            ]
         case "VM_guest_metrics" | "VM_metrics":
             return [ref for cls, ref in transaction.referrers(record.ref) if cls == "VM"]
     return []
@@ -137,6 +148,9 @@ def _vms_of(transaction: Transaction, change: Change) -> Iterable[Ref]:
 def _appliances_of(change: Change) -> Iterable[Ref]:
     if change.record.cls == "VM_appliance":
         return [change.record.ref]
-    if change.record.cls == "VM":
-        return [each.one("appliance") for each in (change.before, change.after) if each is not None]
-    return []
+    if change.record.cls != "VM":
+        return []
+    before, after = change.before, change.after
+    if before is not None and after is not None and before["power_state"] == after["power_state"]:
+        return []  # who comes and who goes is seen at the appliance
+    return [change.record.one("appliance")]

@@ -183,6 +183,11 @@ def is_true(value: Value) -> bool:
     return str(value).lower() in ("1", "true")
 
 
+def on_boot(vdi: Record) -> Value:
+    """What becomes of its content when a VM with it starts: persist, reset."""
+    return mapping(vdi, "sm_config").get("on_boot")
+
+
 def live_guest(read: Reader, vm: Record) -> Record | None:
     """What the guest says of itself, if it has said anything."""
     return read.find("VM_guest_metrics", vm.one("guest_metrics"))
@@ -246,7 +251,7 @@ def _control_domain(read: Reader, vm: Record, word: str) -> ApiError | None:
 
 
 def _hardware(read: Reader, vm: Record, word: str) -> ApiError | None:
-    if word in _FREEZES and any(mapping(vdi, "sm_config").get("on_boot") == "reset" for vdi in _disks(read, vm)):
+    if word in _FREEZES and any(on_boot(vdi) == "reset" for vdi in _disks(read, vm)):
         return ApiError("VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")
     if word in _MOVES and vm["attached_PCIs"]:
         return ApiError("VM_HAS_PCI_ATTACHED", vm.ref)

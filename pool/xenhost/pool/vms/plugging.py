@@ -48,6 +48,11 @@ def share_error(read: Reader, vdi: Record, vbd: Record, word: str, starting: boo
     return None
 
 
+def hindering(vdi: Record) -> list[tuple[str, str]]:
+    """What is done to a disk, and lets nobody have it meanwhile: task and word."""
+    return [(task, word) for task, word in doing_of(vdi) if word not in ("mirror", "copy")]
+
+
 def plug_advice(read: Reader, device: Record) -> tuple[str, ...]:
     """allowed_operations of a VBD or VIF."""
     return tuple(word for word in WORDS[device.cls] if plug_error(read, device, word, sharing=False) is None)
@@ -116,9 +121,8 @@ def _disk_errors(read: Reader, vbd: Record, word: str, sharing: bool) -> Iterato
         yield ApiError("VDI_NOT_MANAGED", vbd.ref)
     if word not in _SHARING:
         return
-    for task, other in doing_of(vdi):
-        if other not in ("mirror", "copy"):
-            yield ApiError("OTHER_OPERATION_IN_PROGRESS", "VDI", vdi.ref, other, task)
+    for task, other in hindering(vdi):
+        yield ApiError("OTHER_OPERATION_IN_PROGRESS", "VDI", vdi.ref, other, task)
     if sharing and not vbd["currently_attached"]:
         yield from _share_errors(read, vdi, vbd, word)
 

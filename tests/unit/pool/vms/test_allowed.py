@@ -7,7 +7,7 @@ import pytest
 
 from kit.clock import FakeClock
 from kit.pool_heart import Heart, heart
-from xenhost.pool.call import ApiError, Ref
+from xenhost.pool.call import NULL_REF, ApiError, Ref
 from xenhost.pool.model.enums import ENUMS
 from xenhost.pool.vms.advice import Advice
 from xenhost.pool.vms.allowed import STATES, busy_error
@@ -162,6 +162,45 @@ async def test_devices_are_plugged_while_the_vm_runs(tmp_path: Path) -> None:
         assert code(other, "plug") == "OTHER_OPERATION_IN_PROGRESS"
         await database.change(lambda t: t.set("VM", vm, {"current_operations": {"t": "pause"}}))
         assert code(vif, "plug", "VIF") == "OPERATION_NOT_ALLOWED"
+
+
+async def test_only_what_follows_from_a_disk_is_advised_anew(tmp_path: Path) -> None:
+    async with pool(tmp_path) as found:
+        disc = await found.make("VDI", managed=True)
+        vms = [await found.make("VM", power_state="Halted") for _ in range(2)]
+        drives = [await found.make("VBD", VM=vm, VDI=disc, type="CD", mode="RO") for vm in vms]
+        told: list[set[Ref]] = []
+        found.database.listen(lambda changes: told.append({change.record.ref for change in changes}))
+
+        async def change(**fields: Any) -> set[Ref]:
+            told.clear()
+            await found.database.change(lambda t: t.set("VDI", disc, fields))
+            (refs,) = told
+            return refs - {disc}
+
+        assert await change(sm_config={"vhd-parent": "x"}) == set()
+        assert await change(current_operations={"t": "copy"}) == set()
+        assert await change(current_operations={"t": "resize"}) == set(drives)
+        assert all("attach" not in advice_of(found, "VBD", drive) for drive in drives)
+        assert await change(current_operations={}) == set(drives)
+        assert all("attach" in advice_of(found, "VBD", drive) for drive in drives)
+        assert await change(sm_config={"on_boot": "reset"}) == set(vms)
+        assert all("snapshot" not in advice_of(found, "VM", vm) for vm in vms)
+
+
+async def test_an_appliance_follows_from_who_runs_and_who_belongs_to_it(tmp_path: Path) -> None:
+    async with pool(tmp_path) as found:
+        group = await found.make("VM_appliance")
+        vm = await found.make("VM", power_state="Halted", appliance=group)
+        assert advice_of(found, "VM_appliance", group) == ("start",)
+        await found.database.change(lambda t: t.set("VM", vm, {"power_state": "Running"}))
+        assert advice_of(found, "VM_appliance", group) == ("clean_shutdown", "hard_shutdown", "shutdown")
+        await found.database.change(lambda t: t.set("VM", vm, {"appliance": NULL_REF}))
+        assert advice_of(found, "VM_appliance", group) == ()
+        await found.database.change(lambda t: t.set("VM", vm, {"appliance": group}))
+        assert "shutdown" in advice_of(found, "VM_appliance", group)
+        await found.database.change(lambda t: t.delete("VM", vm))
+        assert advice_of(found, "VM_appliance", group) == ()
 
 
 async def test_a_guest_with_firmware_needs_drivers_to_take_a_device(tmp_path: Path) -> None:
