@@ -10,6 +10,7 @@ from component.harness.agent import Agent as HostAgent
 from component.pool.conftest import Master, reporting
 from component.pool.test_streams import disk, some
 from component.pool.test_vms import RECORD, sr, vbd_record
+from xenhost.core.ids import DomId
 from xenhost.drivers.sim.config import Delays
 from xenhost.pool.call import NULL_REF, ApiError
 from xenhost.pool.storage.streams import Piece
@@ -88,6 +89,19 @@ async def test_a_disk_that_is_written_belongs_to_one_vm_alone(master: Master, tm
         await master.refused("VDI_IN_USE", "VM.start", first, False, False)
         await master.call("VBD.set_mode", (await master.call("VM.get_VBDs", first))[0], "RO")
         await master.call("VM.start", first, False, False)  # readers are many
+
+
+async def test_a_vm_keeps_its_disks_while_its_guest_reboots(master: Master, tmp_path: Path) -> None:
+    async with reporting(tmp_path, master, Delays(build=0.5)) as agent:
+        vdi = await disk(master, await sr(master, tmp_path / "sr"))
+        vm, other = await master.ref("VM.create", RECORD), await master.ref("VM.create", RECORD)
+        drive, _ = [await master.ref("VBD.create", vbd_record(each, vdi)) for each in (vm, other)]
+        await master.call("VM.start", vm, False, False)
+        agent.world.guest(DomId(int(await master.call("VM.get_domid", vm)))).reboot()
+        await master.until(lambda: master.database.get("VM", vm)["domid"] == -1)
+        assert await master.call("VBD.get_currently_attached", drive)
+        await master.refused("VDI_IN_USE", "VM.start", other, False, False)
+        await master.until(lambda: master.database.get("VM", vm)["domid"] != -1)
 
 
 async def test_a_vm_goes_on_only_with_the_disks_that_nobody_took(

@@ -46,7 +46,7 @@ def put_vm(book: Book, told: vm_pb2.Vm) -> Ref:
         {
             "power_state": state,
             "resident_on": book.host,
-            "domid": status.domid,
+            "domid": status.domid or _NO_DOMAIN,
         },
     )
     metrics: dict[str, Value] = {
@@ -57,7 +57,8 @@ def put_vm(book: Book, told: vm_pb2.Vm) -> Ref:
         "current_domain_type": _TYPE.get(told.type, "unspecified"),
     }
     book.put_part("VM_metrics", book.get("VM", ref), "metrics", metrics)
-    _put_devices(book, ref, told)
+    if status.domid:  # between two domains, as it reboots, its disks are still its own
+        _put_devices(book, ref, told)
     return ref
 
 
