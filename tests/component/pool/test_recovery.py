@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import struct
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -21,6 +22,7 @@ from component.pool.test_vms import RECORD, vbd_record, vdi_record, vif_record
 from kit.clock import FakeClock
 from xenhost.api.host.v1 import storage_pb2
 from xenhost.pool.call import Ref
+from xenhost.pool.database.dump import dump
 from xenhost.pool.front import FrontSettings, build_front
 from xenhost.pool.model.catalogue import MODEL
 from xenhost.pool.recovery.image import MAX_DUMP, SIZE, BadImage, written
@@ -370,3 +372,16 @@ async def test_a_recovery_attaches_what_it_is_asked_for_and_lets_it_go(lost: Sit
     assert (dict(other.database.rows("SR")), dict(other.database.rows("DR_task"))) == ({}, {})
     assert (tmp_path / "sr").exists()
     await other.refused("HANDLE_INVALID", "DR_task.destroy", task)
+
+
+async def test_a_dump_that_lies_on_the_masters_disk_is_opened(lost: Site, tmp_path: Path) -> None:
+    database = lost.database
+    dumped = "".join(dump(MODEL, {cls: tuple(database.rows(cls).values()) for cls in MODEL.stored}, 1))
+    (tmp_path / "dump.xml").write_text(dumped)
+    opened = await lost.call("session.create_from_db_file", str(tmp_path / "dump.xml"))
+    assert await lost.call("pool.get_all", session=opened) == list(database.rows("pool"))
+    (tmp_path / "other.xml").write_text("none")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("other.xml", "pipe", "none", "."):
+        await lost.refused("COULD_NOT_IMPORT_DATABASE", "session.create_from_db_file", f"{tmp_path}/{name}")
+    await lost.refused("RBAC_PERMISSION_DENIED", "session.create_from_db_file", "x", session=opened)

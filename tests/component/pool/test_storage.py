@@ -330,3 +330,21 @@ async def test_a_host_is_set_to_multipathing_by_its_field_or_its_other_config(
     assert (await master.call("host.get_other_config", host))["multipathing"] == "false"
     await master.call("host.remove_from_other_config", host, "multipathing")
     assert await master.call("host.get_multipathing", host) is False
+
+
+async def test_a_crash_dump_goes_with_the_disk_it_is_in(master: Master, agent: HostAgent, tmp_path: Path) -> None:
+    vdi = await master.ref("VDI.create", vdi_record(await sr(master, tmp_path / "sr"), type="crashdump"))
+    vm = await master.ref("VM.create", RECORD)
+    dump = await master.database.change(lambda t: t.create("crashdump", {"VM": vm, "VDI": vdi}))
+    vbd = await master.ref("VBD.create", vbd_record(vm, vdi))
+    await master.call("VM.start", vm, False, False)
+    await master.refused("VDI_IN_USE", "crashdump.destroy", dump)
+    assert await master.call("VM.get_crash_dumps", vm) == (dump,)
+    await master.call("VM.hard_shutdown", vm)
+    await master.call("crashdump.destroy", dump)
+    await master.refused("HANDLE_INVALID", "crashdump.destroy", dump)
+    database = master.database
+    assert [database.find(cls, ref) for cls, ref in (("crashdump", dump), ("VDI", vdi), ("VBD", vbd))] == [None] * 3
+    assert not agent.storage.vdis()
+    lost = await database.change(lambda t: t.create("crashdump", {"VM": vm}))
+    await master.call("crashdump.destroy", lost)

@@ -98,7 +98,17 @@ def fixed_store(model: Model, image: Image) -> FixedStore:
         for part in Unzstd().parts(image.packed):
             text += part
             if len(text) > MAX_DUMP:
-                raise BadImage(f"it has more than {MAX_DUMP} bytes")
-        return FixedStore(encoded(model, read(model, bytes(text), MAX_OBJECTS)))
-    except (BadDump, ApiError) as error:
+                break
+    except ApiError as error:
+        raise BadImage(str(error)) from error
+    return store_of(model, bytes(text))
+
+
+def store_of(model: Model, untrusted_dump: bytes) -> FixedStore:
+    """The records of a dump. Blocks. Raises BadImage."""
+    if len(untrusted_dump) > MAX_DUMP:
+        raise BadImage(f"it has more than {MAX_DUMP} bytes")
+    try:
+        return FixedStore(encoded(model, read(model, untrusted_dump, MAX_OBJECTS)))
+    except BadDump as error:
         raise BadImage(str(error)) from error

@@ -1,7 +1,10 @@
-"""Databases of other pools, opened from metadata VDIs: each is read by the calls of a session of its own."""
+"""Databases of other pools, opened from metadata VDIs or dumps: each is read by the calls of a session of its own."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import os
+import stat
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
@@ -10,11 +13,13 @@ import structlog
 from xenhost.core.clock import Clock
 from xenhost.pool.call import ApiError, Context, Implementation, Method, Ref, Role, Value
 from xenhost.pool.database.database import Database
+from xenhost.pool.database.fixed import FixedStore
 from xenhost.pool.engine.dispatcher import ModelDispatcher
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.tasks import Tasks
-from xenhost.pool.recovery.image import BadImage, fixed_store
+from xenhost.pool.recovery.image import MAX_DUMP, BadImage, fixed_store, store_of
 from xenhost.pool.recovery.metadata_vdis import MetadataVdis
+from xenhost.pool.schema.model import Model
 from xenhost.pool.session.session import Session
 from xenhost.pool.session.table import SessionTable
 
@@ -73,23 +78,38 @@ class OpenedDatabases:
 
     def answers(self) -> Mapping[str, Implementation]:
         """By method."""
-        return {"VDI.open_database": self.open}
+        return {"VDI.open_database": self.open, "session.create_from_db_file": self.open_file}
 
     async def open(self, context: Context, vdi: Ref) -> Ref:
         """A session that reads the database in a VDI, as it is now; log out of it to let go.
 
         Raises ApiError VDI_INCOMPATIBLE_TYPE, COULD_NOT_IMPORT_DATABASE, TOO_BUSY, XenhostError.
         """
+
+        async def store() -> FixedStore:
+            image = await self._metadata.read(context, vdi)
+            return await asyncio.to_thread(fixed_store, self._database.model, image)
+
+        return await self._session(context, store, vdi)
+
+    async def open_file(self, context: Context, filename: str) -> Ref:
+        """The same, of a dump (/pool/xmldbdump) that lies on the pool master's disk.
+
+        Raises ApiError COULD_NOT_IMPORT_DATABASE, TOO_BUSY.
+        """
+        return await self._session(
+            context, lambda: asyncio.to_thread(_store_of, self._database.model, Path(filename)), filename
+        )
+
+    async def _session(self, context: Context, store: Callable[[], Awaitable[FixedStore]], source: str) -> Ref:
         async with self._opening:
             if len(self._dispatcher.opened) >= MOST:
                 raise ApiError("TOO_BUSY")
             model = self._database.model
             try:
-                image = await self._metadata.read(context, vdi)
-                store = await asyncio.to_thread(fixed_store, model, image)
+                other = Database(model, await store())
             except BadImage as error:
                 raise ApiError("COULD_NOT_IMPORT_DATABASE", str(error)[:500]) from error
-            other = Database(model, store)
             objects = await other.open()
             answers = Implementations(model)
             answers.register_all(self._answers(other))
@@ -102,9 +122,20 @@ class OpenedDatabases:
             )
             self._dispatcher.opened[ref] = ModelDispatcher(other, self._tasks, answers, self._clock, read_only=True)
             self._sessions.add(session)
-            self._log.info("a database was opened", vdi=vdi, pool=image.pool, objects=objects, user=context.user)
+            self._log.info("a database was opened", source=source, objects=objects, user=context.user)
             return ref
 
     def session_ended(self, session: Ref) -> None:
         """If it was one of an opened database, that is let go."""
         self._dispatcher.opened.pop(session, None)
+
+
+def _store_of(model: Model, path: Path) -> FixedStore:
+    """Of a file that may be anything. Blocks. Raises BadImage."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BadImage("it is no file")
+            return store_of(model, file.read(MAX_DUMP + 1))
+    except (OSError, ValueError) as error:
+        raise BadImage(str(error)) from error

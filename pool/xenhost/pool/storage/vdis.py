@@ -43,6 +43,7 @@ class Vdis:
         return {
             "VDI.create": self.create,
             "VDI.destroy": self.destroy,
+            "crashdump.destroy": self.destroy_dump,
             "VDI.forget": self.forget,
             "VDI.resize": self.resize,
             "VDI.resize_online": partial(self.resize, word="resize_online"),
@@ -107,6 +108,13 @@ class Vdis:
             remove_vdi(transaction, vdi)
 
         await self._database.change(gone)
+
+    async def destroy_dump(self, context: Context, dump: Ref) -> None:
+        """A crash dump of a VM, with the VDI it is in. Raises as `destroy`."""
+        vdi = self._database.get("crashdump", dump).one("VDI")
+        if vdi != NULL_REF:
+            await self.destroy(context, vdi)
+        await self._database.change(lambda t: t.delete("crashdump", dump))
 
     async def forget(self, context: Context, vdi: Ref) -> None:
         """Its data stay: a scan finds it again. Raises ApiError VDI_IN_USE, HOST_OFFLINE if no host of its SR is alive.
