@@ -17,7 +17,7 @@ PAIR_MAX: Final = 30.0
 BROAD_MAX: Final = 2.0
 BROAD_FREE: Final = 20
 PATIENCE: Final = 40.0
-"""Seconds; who would wait longer is refused at once."""
+"""Seconds; who would wait longer is refused, if there were wrong passwords."""
 FORGET: Final = 900.0
 """Seconds without a wrong password after which all is forgotten."""
 KEPT: Final = 8192
@@ -61,7 +61,7 @@ class Brakes:
         """
         braking = self._braking(user, address)
         wait = max([0.0, *(self._next(key, now) - now for key in braking)])
-        if wait > PATIENCE:
+        if self.is_hopeless(user, address, wait, now):
             return None
         trusted = self.is_trusted(user, address, now)
         for key in _keys(user, address):
@@ -77,9 +77,15 @@ class Brakes:
         """Whether that user has logged in from there, and nobody has failed to since: no reason to wait any longer."""
         return (user, address) in self._known and not self._failures((user, address), now)
 
+    def is_hopeless(self, user: str, address: str, wait: float, now: float) -> bool:
+        """Whether it is not worth so long a wait: somebody was wrong. Of those side by side, one may still be right."""
+        return wait > PATIENCE and any(self._failures(key, now) for key in self._braking(user, address))
+
     def failed(self, user: str, address: str, now: float) -> None:
         """The password was wrong."""
         for key in _keys(user, address):
+            if (found := self._under_way.get(key)) is not None:  # those who would wait longer are refused from now on
+                found.next = min(found.next, now + PATIENCE)
             record = self._records.get(key)
             if record is None or now - record.seen > FORGET:
                 record = self._records[key] = _Record()

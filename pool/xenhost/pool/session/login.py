@@ -1,5 +1,6 @@
 """The messages of class session: how one logs in and out."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,10 +19,10 @@ from xenhost.pool.session.table import SessionTable
 from xenhost.system.http.sockets import counted_address
 
 MAX_ORIGINATOR: Final = 256
-WAITING: Final = 64
+WAITING: Final = 512
 """Logins that wait for their turn; more are refused."""
 CHECKED: Final = 32
-"""Passwords that are looked at, or wait for PAM, at a time; more are refused."""
+"""Passwords that are looked at, or wait for PAM, at a time; more wait, in the order in which they came."""
 _LOOK_SECONDS: Final = 1.0
 """Who waits for his turn looks so often whether he still has to."""
 
@@ -48,7 +49,7 @@ class Logins:
         self._clock = clock
         self._log = log
         self._waiting = 0
-        self._checking = 0
+        self._turns: Final = asyncio.Semaphore(CHECKED)
 
     def register(self, registry: Registry) -> None:
         """Answer the messages of class session."""
@@ -168,15 +169,11 @@ class Logins:
             raise self._refused(context, uname)
         ended = False
         try:
-            if wait > 0:
-                await self._wait(context, uname, address, wait)
-            if self._checking >= CHECKED:
-                raise self._refused(context, uname)
-            self._checking += 1
+            await self._wait(context, uname, address, wait)
             try:
                 yield
             finally:
-                self._checking -= 1
+                self._turns.release()
             self._brakes.succeeded(uname, address, self._clock.monotonic())
             ended = True
         except PasswordWrong:
@@ -188,13 +185,17 @@ class Logins:
                 self._brakes.abandoned(uname, address)
 
     async def _wait(self, context: Context, uname: str, address: str, seconds: float) -> None:
+        """Until it is its turn, which whoever has it gives back. Raises SESSION_AUTHENTICATION_FAILED."""
         if self._waiting >= WAITING:
             raise self._refused(context, uname)
         self._waiting += 1
         try:
             until = self._clock.monotonic() + seconds
             while (now := self._clock.monotonic()) < until and not self._brakes.is_trusted(uname, address, now):
+                if self._brakes.is_hopeless(uname, address, until - now, now):
+                    raise self._refused(context, uname)
                 await self._clock.sleep(min(_LOOK_SECONDS, until - now))
+            await self._turns.acquire()
         finally:
             self._waiting -= 1
 

@@ -1,4 +1,4 @@
-from xenhost.pool.session.brakes import BROAD_FREE, FORGET, FREE, KEPT, PAIR_MAX, Brakes
+from xenhost.pool.session.brakes import BROAD_FREE, FORGET, FREE, KEPT, PAIR_MAX, PATIENCE, Brakes
 
 HERE, THERE = "10.0.0.1", "10.0.0.2"
 
@@ -88,11 +88,14 @@ def test_an_attempt_that_is_under_way_leaves_nothing_behind_when_it_ends() -> No
 
 def test_guesses_side_by_side_count_as_wrong_until_they_end() -> None:
     brakes = Brakes()
-    waits = [brakes.attempt("root", HERE, 0.0) for _ in range(32)]
+    waits = [brakes.attempt("root", HERE, 0.0) for _ in range(64)]
     assert waits[: FREE + 1] == [0.0] * (FREE + 1)
     assert all(wait is None or wait > 0 for wait in waits[FREE + 1 :])
-    assert waits.count(None) >= 20
-    for _ in range(32 - waits.count(None)):
+    assert None not in waits, "one of them may be right"
+    brakes.failed("root", HERE, 0.0)
+    assert sum(brakes.is_hopeless("root", HERE, wait or 0.0, 0.0) for wait in waits) >= 50
+    assert brakes.attempt("root", THERE, 0.0) == PATIENCE
+    for _ in waits[1:]:
         brakes.failed("root", HERE, 1.0)
     assert (brakes.attempt("root", HERE, 1.0) or PAIR_MAX) >= PAIR_MAX
 

@@ -9,7 +9,7 @@ from xenhost.pool.call import ApiError, Context
 from xenhost.pool.session.authenticator import MAX_NAME, PasswordWrong
 from xenhost.pool.session.brakes import FREE, Brakes
 from xenhost.pool.session.directory import NoDirectory
-from xenhost.pool.session.login import CHECKED, Logins, address_of
+from xenhost.pool.session.login import CHECKED, WAITING, Logins, address_of
 from xenhost.pool.session.table import SessionLimits, SessionTable
 
 
@@ -84,16 +84,48 @@ async def test_those_who_wait_for_their_turn_go_on_when_one_of_them_was_right() 
     assert len(await asyncio.wait_for(asyncio.gather(*tries), 10)) == len(door.sessions)
 
 
-async def test_more_passwords_than_pam_can_look_at_are_refused() -> None:
+async def test_more_passwords_than_pam_can_look_at_wait_and_too_many_are_refused() -> None:
     door = Door()
-    tries = [door.try_it(f"user{number}", "right", f"192.0.2.{number}") for number in range(CHECKED + 5)]
+    tries = [
+        door.try_it(f"user{number}", "right", f"192.0.{number >> 8}.{number & 255}")
+        for number in range(CHECKED + WAITING + 5)
+    ]
     await turn()
     assert door.users.asked == CHECKED
-    assert sum(each.done() for each in tries) == 5
+    assert [number for number, each in enumerate(tries) if each.done()] == list(range(CHECKED + WAITING, len(tries)))
     door.users.go.set()
     found = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(each, ApiError) for each in found) == 5
     assert not door.brakes._records
+
+
+async def test_a_hundred_logins_of_one_client_at_once_all_succeed() -> None:
+    door = Door()
+    tries = [door.try_it("root", "right") for _ in range(100)]
+    await turn()
+    assert door.users.asked == FREE + 1
+    door.users.go.set()
+    await turn()
+    door.clock.advance(1)
+    assert len(await asyncio.wait_for(asyncio.gather(*tries), 10)) == 100
+    assert not door.brakes._under_way
+
+
+async def test_of_a_hundred_guesses_at_once_few_are_looked_at_and_most_are_refused_soon() -> None:
+    door = Door()
+    guesses = [door.try_it("root", str(number)) for number in range(100)]
+    await turn()
+    door.users.go.set()
+    await turn()
+    door.clock.advance(1)
+    await turn()
+    assert sum(each.done() for each in guesses) > 90
+    assert door.users.asked <= FREE + 2
+    for _ in range(100):
+        await turn()
+        door.clock.advance(1)
+    await asyncio.gather(*guesses, return_exceptions=True)
+    assert door.users.asked < 12
 
 
 async def test_one_that_is_cancelled_is_no_attempt_any_more() -> None:
