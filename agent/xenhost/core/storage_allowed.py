@@ -74,6 +74,7 @@ class VdiWord(StrEnum):
     DISABLE_CBT = auto()
     DATA_DESTROY = auto()
     LIST_CHANGED_BLOCKS = auto()
+    GENERATE_CONFIG = auto()
     BLOCKED = auto()
     """It is not finished: nothing is possible beside this, and nobody asks for it."""
 
@@ -96,6 +97,7 @@ _VDI_NEEDS: Final[Mapping[VdiWord, Capability]] = {
     VdiWord.DISABLE_CBT: Capability.VDI_CONFIG_CBT,
     VdiWord.DATA_DESTROY: Capability.VDI_CONFIG_CBT,
     VdiWord.LIST_CHANGED_BLOCKS: Capability.VDI_CONFIG_CBT,
+    VdiWord.GENERATE_CONFIG: Capability.VDI_GENERATE_CONFIG,
 }
 _SR_NEEDS: Final[Mapping[SrWord, Capability]] = {
     SrWord.PLUG: Capability.SR_ATTACH,

@@ -105,7 +105,8 @@ async def running(
     """An agent from start to stop. `serve` false leaves it in the state before its recovery is done."""
     file = root / "etc/xenhost/xenhostd.toml"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(toml + STORAGE + ("" if "[agent]" in toml else PATIENCE) + ("" if "[metrics]" in toml else QUIET))
+    toml += "" if "[storage]" in toml else STORAGE
+    file.write_text(toml + ("" if "[agent]" in toml else PATIENCE) + ("" if "[metrics]" in toml else QUIET))
     config = await asyncio.to_thread(read_config, Places(root), None, "sim")
     world = world or World(SystemClock(), SimConfig(delays=delays or Delays()))
     identity = await asyncio.to_thread(Identity.read, config.places.state_dir)

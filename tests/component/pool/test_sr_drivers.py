@@ -1,18 +1,26 @@
 """Types of SRs: told by agents as SM records, refused where their driver cannot, in a whole pool master."""
 
 import asyncio
+import shutil
+import xmlrpc.client
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from component.harness.agent import Agent as HostAgent
-from component.pool.conftest import Master
+from component.pool.conftest import Master, reporting
 from component.pool.test_certificates import Pool, pool
 from component.pool.test_storage import uuid
 from component.pool.test_vms import vdi_record
+from kit.plugins import EXAMPLE
 from kit.thin_cli import xe
+from xenhost.api.host.v1 import storage_pb2
 from xenhost.core.events import ChangeKind, ObjectKind, ObjectRef
 from xenhost.pool.call import NULL_REF, Ref
+from xenhost.pool.hosts.told.book import Book
+from xenhost.pool.hosts.told.drivers import put_drivers
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -50,15 +58,15 @@ async def test_a_pool_knows_the_types_of_srs_that_its_hosts_can_drive(tmp_path: 
         before = {kind: record["uuid"] for kind, record in (await records(found)).items()}
     async with pool(tmp_path, https=False) as found:
         assert {kind: record["uuid"] for kind, record in (await records(found)).items()} == before
-        await found.call("host.destroy", await lost(found))
-        assert await records(found) == {}
 
 
-async def lost(found: Pool) -> Ref:
-    """The pool's host, which has gone; another one is the master."""
-    await found.master.database.change(lambda t: t.set("pool", found.ref, {"master": NULL_REF}))
-    await found.call("host.disable", found.host)
-    return found.host
+async def test_a_host_that_is_destroyed_takes_its_drivers_along(master: Master, agent: HostAgent) -> None:
+    host = master.only("host").ref
+    driver = storage_pb2.SmDriver(type="dummy")
+    await master.database.change(lambda t: put_drivers(Book(t, host), [driver]))
+    master.agents.forget(host)
+    await master.call("host.destroy", host)
+    assert not master.database.rows("SM")
 
 
 async def dummy_sr(master: Master) -> Ref:
@@ -74,9 +82,35 @@ async def test_an_sr_of_a_type_that_nobody_knows_is_not_made(master: Master, age
     assert not master.database.rows("SR")
 
 
+async def test_a_driver_says_how_it_attaches_a_vdi_alone(
+    master: Master, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sm").mkdir()
+    shutil.copy(EXAMPLE, tmp_path / "sm")
+    monkeypatch.setenv("XAPI_SOCKET", str(tmp_path / "var/lib/xcp/xapi"))
+    toml = f'[storage]\ntypes = ["dir", "dummy"]\nsmapiv1 = "{tmp_path}/sm"\n'
+    async with reporting(tmp_path, master, None, toml):
+        host, config = master.only("host").ref, {"location": str(tmp_path / "data")}
+        sr = await master.ref("SR.create", host, config, 0, "dir", "", "dir", "user", False, {})
+        vdi = await master.ref("VDI.create", vdi_record(sr))
+        assert "generate_config" in await master.call("VDI.get_allowed_operations", vdi)
+        config_of: tuple[Any, str | None] = xmlrpc.client.loads(await master.call("VDI.generate_config", host, vdi))
+        (params,), command = config_of
+        assert command == "vdi_attach_from_config"
+        assert params["device_config"] == config
+        assert params["vdi_uuid"] == uuid(master, "VDI", vdi)
+        assert await master.call("VDI.get_current_operations", vdi) == {}
+        await master.refused("HANDLE_INVALID", "VDI.generate_config", host, NULL_REF)
+        other = await dummy_sr(master)
+        error = await master.refused(
+            "SR_OPERATION_NOT_SUPPORTED", "VDI.generate_config", host, await master.ref("VDI.create", vdi_record(other))
+        )
+        assert error[1:] == [other]
+
+
 async def test_what_a_driver_cannot_do_is_not_allowed_and_refused_with_the_sr(master: Master, agent: HostAgent) -> None:
     sr = await dummy_sr(master)
-    assert master.only("SR")["type"] == "dummy"
+    assert master.database.get("SR", sr)["type"] == "dummy"
     vdi = await master.ref("VDI.create", vdi_record(sr))
     for method, *params in (("enable_cbt",), ("data_destroy",), ("set_on_boot", "reset")):
         error = await master.refused("SR_OPERATION_NOT_SUPPORTED", f"VDI.{method}", vdi, *params)

@@ -183,6 +183,13 @@ class VdiServicer(vdi_service_pb2_grpc.VdiServiceServicer):
 
     # Looking
 
+    async def GenerateVdiConfig(
+        self, request: vdi_service_pb2.GenerateVdiConfigRequest, context: Context
+    ) -> vdi_service_pb2.GenerateVdiConfigResponse:
+        """What its driver needs to attach a VDI by itself."""
+        config = await self._storage.generate_config(vdi_named(self._storage, request.id, "id"))
+        return vdi_service_pb2.GenerateVdiConfigResponse(config=config)
+
     async def GetVdi(self, request: vdi_service_pb2.GetVdiRequest, context: Context) -> storage_pb2.Vdi:
         """One VDI."""
         return vdi_to_proto(self._storage.vdi(vdi_named(self._storage, request.id, "id")))

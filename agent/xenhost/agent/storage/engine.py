@@ -279,6 +279,11 @@ class StorageEngine:
         self._check_accepting()
         return await self._transfers.changed_blocks(older, newer)
 
+    async def generate_config(self, vdi: VdiId) -> str:
+        """See `Transfers.generate_config`."""
+        self._check_accepting()
+        return await self._transfers.generate_config(vdi)
+
     async def chores(self, sr: SrId) -> Sequence[Chore]:
         """What PerformChore could do now. Raises HandleInvalid, SrNotAttached, and what the driver does."""
         self._check_accepting()
@@ -382,9 +387,7 @@ class StorageEngine:
     def _check_can(self, type: str, capability: Capability, what: str) -> SrDriver:
         driver = self._driver(type)
         if not supports(driver.info, capability):
-            raise SrOperationNotSupported(
-                f"SRs of type {type} cannot be {what}: their driver lacks {capability.value}", sr=""
-            )
+            raise SrOperationNotSupported(f"SRs of type {type} cannot be {what}: its driver lacks {capability}", sr="")
         return driver
 
     def _check_accepting(self) -> None:

@@ -9,9 +9,10 @@ from uuid import uuid4
 from xenhost.agent.storage.datapaths import EXPORT
 from xenhost.agent.storage.services import StorageServices
 from xenhost.core.errors import InternalError
+from xenhost.core.ports.storage import ConfiguringSr
 from xenhost.core.storage import AttachMode, Backend, BackendKind, Bitmap, NbdExport, VdiId
 from xenhost.core.storage_allowed import VdiWord, decide_vdi
-from xenhost.core.storage_errors import backend_failure
+from xenhost.core.storage_errors import SrOperationNotSupported, backend_failure
 from xenhost.sm.datapath.port import Layer
 
 NOT_RELATED: Final = 460
@@ -57,6 +58,18 @@ class Transfers:
         async with services.locks.vdis(first.sr, older, newer):
             sr = services.attached(first.sr)
             return await services.calls.verb("listing changed blocks", sr.changed_blocks(older, newer))
+
+    async def generate_config(self, vdi: VdiId) -> str:
+        """What the driver needs to attach it alone. Raises HandleInvalid, SrOperationNotSupported, VdiInUse."""
+        services, record = self._services, self._services.records.vdi(vdi)
+        async with services.locks.vdis(record.sr, vdi):
+            error = decide_vdi(services.records.situation(services.records.vdi(vdi)), VdiWord.GENERATE_CONFIG)
+            if error is not None:
+                raise error
+            sr = services.attached(record.sr)
+            if not isinstance(sr, ConfiguringSr):
+                raise SrOperationNotSupported(f"VDIs of SR {record.sr} cannot be attached by its driver", sr=record.sr)
+            return await services.calls.verb("asking how to attach a VDI", sr.generate_config(vdi))
 
     async def export(self, vdi: VdiId, since: VdiId | None) -> NbdExport:
         """Serve a VDI read-only over NBD. If it is: the same answer."""

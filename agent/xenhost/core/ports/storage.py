@@ -9,7 +9,7 @@ two on one VDI, nor any on a VDI together with `detach`, `destroy` or `create` o
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from xenhost.core.devices import Source
 from xenhost.core.storage import (
@@ -199,6 +199,15 @@ class Sr(Protocol):
     async def perform(self, chore: Chore, progress: Progress, bytes_per_second: int) -> None:
         """Do it; 0: no limit of speed. No-op if there is nothing to do any more. Cancelled: undone, or to be proposed
         again; no data is lost either way. Raises SrFull before it begins if it cannot fit."""
+        ...
+
+
+@runtime_checkable
+class ConfiguringSr(Protocol):
+    """What an SR can besides, whose driver declares VDI_GENERATE_CONFIG."""
+
+    async def generate_config(self, vdi: VdiId) -> str:
+        """What its driver needs to attach the VDI by itself, when neither agent nor pool runs; it may hold secrets."""
         ...
 
 

@@ -118,6 +118,9 @@ VDI: Final[Class] = declare(
     revert(snapshot ref VDI)
         host vm-power-admin @26.16.0: Take the content of a snapshot again.
         ! UNIMPLEMENTED_IN_SM_BACKEND
+    generate_config(host ref host, vdi ref VDI) -> string
+        host vm-admin @5.0 hidden: What a host's driver needs to attach it by itself, for static VDIs.
+        ! SR_OPERATION_NOT_SUPPORTED VDI_IN_USE
     get_nbd_info(self ref VDI) -> set record vdi_nbd_server_info
         host vm-admin @7.3 sync: Where and with which key it can be read over NBD.
         ! VDI_INCOMPATIBLE_TYPE

@@ -15,9 +15,9 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.accessors import Accessors
-from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.agent import STREAM_SECONDS, Agents
 from xenhost.pool.hosts.told.storage import remove_vdi
-from xenhost.pool.storage.reach import agent_of_sr, agent_of_srs, live_agents_of_sr, pbds_of
+from xenhost.pool.storage.reach import agent_of_sr, agent_of_srs, live_agents_of_sr, make_known, pbds_of
 from xenhost.pool.storage.streams import RAW, VHD, VdiStreams
 from xenhost.pool.storage.tracking import VdiTracking
 from xenhost.pool.storage.vdi_work import VdiWork
@@ -52,6 +52,7 @@ class Vdis:
             "VDI.clone": self.clone,
             "VDI.copy": self.copy,
             "VDI.revert": self.revert,
+            "VDI.generate_config": self.generate_config,
             "VDI.set_name_label": self.set_name_label,
             "VDI.set_name_description": self.set_name_description,
             "VDI.set_sharable": self.set_sharable,
@@ -86,6 +87,17 @@ class Vdis:
         if rest:
             await self._database.change(lambda t: t.set("VDI", ref, rest))
         return ref
+
+    async def generate_config(self, context: Context, host: Ref, vdi: Ref) -> str:
+        """What the driver on that host needs to attach it when there is no pool; it may hold secrets.
+
+        Raises ApiError SR_OPERATION_NOT_SUPPORTED, VDI_IN_USE, HOST_OFFLINE.
+        """
+        agent = self._work.agent_of(host)
+        await make_known(self._database, agent, [vdi])
+        request = vdi_service_pb2.GenerateVdiConfigRequest(id=self._work.uuid(vdi))
+        with self._work.doing(context, vdi, "generate_config"):
+            return str((await agent.call(agent.vdis.GenerateVdiConfig, request, STREAM_SECONDS)).config)
 
     async def destroy(self, context: Context, vdi: Ref) -> None:
         """With its data and the disks of VMs that it was; CD drives are empty then. Raises ApiError VDI_IN_USE."""

@@ -39,6 +39,7 @@ from xenhost.sm.smapiv1.datapath import Datapath
 from xenhost.sm.smapiv1.failures import process_failure
 from xenhost.sm.smapiv1.patience import unhurried
 from xenhost.sm.smapiv1.records import without_passing
+from xenhost.sm.smapiv1.request import MAX_ARGUMENT
 from xenhost.sm.smapiv1.xenapi.schema import NEVER, NULL_REF, Stored
 from xenhost.sm.smapiv1.xenapi.special import MADE_FOR
 from xenhost.sm.smapiv1.xenapi.tables import ref_of
@@ -264,6 +265,15 @@ class V1Sr:
         self._channel.vdi(vdi)
         await unhurried(self._channel.run("vdi_revert", ref_of("VDI", vdi), vdi=snapshot))
         return self._channel.told(vdi)
+
+    async def generate_config(self, vdi: VdiId) -> str:
+        """vdi_generate_config, whose answer fits into one argument of the plugin. The port's `ConfiguringSr`."""
+        self._channel.need(Capability.VDI_GENERATE_CONFIG)
+        answer = await self._channel.run("vdi_generate_config", vdi=vdi)
+        if not isinstance(answer, str) or not 0 < len(answer.encode()) < MAX_ARGUMENT:
+            reason = f"vdi_generate_config must answer with a text of less than {MAX_ARGUMENT} bytes"
+            raise process_failure(reason, "", "")
+        return answer
 
     # Datapath
 

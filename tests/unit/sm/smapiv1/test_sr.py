@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from kit.images import qemu_io_is_here
-from kit.plugins import PluginPlace, new_id, new_snapshot, new_vdi
+from kit.plugins import EXAMPLE, PluginPlace, new_id, new_snapshot, new_vdi
 from xenhost.core.errors import ValueNotSupported, XenhostError
+from xenhost.core.ports.storage import ConfiguringSr
 from xenhost.core.storage import (
     AttachMode,
     BackendKind,
@@ -36,7 +38,9 @@ from xenhost.core.storage_errors import (
     VdiTooSmall,
 )
 from xenhost.sm.smapiv1.driver import PluginHost, V1Driver
+from xenhost.sm.smapiv1.request import MAX_ARGUMENT
 from xenhost.sm.smapiv1.sr import V1Sr
+from xenhost.system.xmlrpc import load_response
 
 MIB = 1 << 20
 NO_LIMITS = IoLimits()
@@ -98,6 +102,28 @@ def short() -> Iterator[Path]:
     """A folder for sockets."""
     with tempfile.TemporaryDirectory(prefix="x") as made:
         yield Path(made)
+
+
+async def test_a_plugin_attaches_a_vdi_by_itself_with_what_it_was_asked_for_before(agents: Agents, sr: V1Sr) -> None:
+    vdi = (await sr.create_vdi(new_vdi(MIB))).id
+    assert isinstance(sr, ConfiguringSr)
+    config = await sr.generate_config(vdi)
+    await agents.close()  # and nobody answers the plugin any more
+    for command, answer in (("attach", {"params": str(agents.image(vdi))}), ("detach", None)):
+        text = config.replace("vdi_attach_from_config", f"vdi_{command}_from_config")
+        done = await asyncio.to_thread(lambda text: subprocess.check_output([EXAMPLE, text], timeout=60), text)
+        assert load_response(done) == answer
+
+
+async def test_what_a_plugin_says_it_needs_fits_into_an_argument(agents: Agents, sr: V1Sr) -> None:
+    vdi = (await sr.create_vdi(new_vdi(MIB))).id
+    for text in ("", "x" * MAX_ARGUMENT):
+        answer = f"<methodResponse><params><param><value>{text}</value></param></params></methodResponse>"
+        (agents.place.folder / "answer").write_text(answer)
+        reply = f'case "$1" in *vdi_generate_config*) cat {agents.place.folder}/answer; exit;; esac'
+        agents.prepend(reply)
+        with pytest.raises(SrBackendFailure, match="vdi_generate_config must answer"):
+            await sr.generate_config(vdi)
 
 
 async def test_the_driver_chooses_the_uuid_and_the_same_wish_gives_the_same_vdi(agents: Agents, sr: V1Sr) -> None:

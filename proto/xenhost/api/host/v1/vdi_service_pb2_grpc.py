@@ -92,6 +92,11 @@ class VdiServiceStub(object):
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vdi__service__pb2.CompareVdisRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 )
+        self.GenerateVdiConfig = channel.unary_unary(
+                '/xenhost.api.host.v1.VdiService/GenerateVdiConfig',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vdi__service__pb2.GenerateVdiConfigRequest.SerializeToString,
+                response_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vdi__service__pb2.GenerateVdiConfigResponse.FromString,
+                )
         self.GetVdi = channel.unary_unary(
                 '/xenhost.api.host.v1.VdiService/GetVdi',
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vdi__service__pb2.GetVdiRequest.SerializeToString,
@@ -241,6 +246,14 @@ class VdiServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GenerateVdiConfig(self, request, context):
+        """What the driver of a VDI needs to attach it by itself, when neither agent nor pool runs. It may hold secrets.
+        FAILED_PRECONDITION  VDI_IN_USE
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetVdi(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -362,6 +375,11 @@ def add_VdiServiceServicer_to_server(servicer, server):
                     servicer.CompareVdis,
                     request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vdi__service__pb2.CompareVdisRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'GenerateVdiConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.GenerateVdiConfig,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_vdi__service__pb2.GenerateVdiConfigRequest.FromString,
+                    response_serializer=xenhost_dot_api_dot_host_dot_v1_dot_vdi__service__pb2.GenerateVdiConfigResponse.SerializeToString,
             ),
             'GetVdi': grpc.unary_unary_rpc_method_handler(
                     servicer.GetVdi,
@@ -655,6 +673,23 @@ class VdiService(object):
         return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.VdiService/CompareVdis',
             xenhost_dot_api_dot_host_dot_v1_dot_vdi__service__pb2.CompareVdisRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GenerateVdiConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.VdiService/GenerateVdiConfig',
+            xenhost_dot_api_dot_host_dot_v1_dot_vdi__service__pb2.GenerateVdiConfigRequest.SerializeToString,
+            xenhost_dot_api_dot_host_dot_v1_dot_vdi__service__pb2.GenerateVdiConfigResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
