@@ -2,6 +2,8 @@
 
 import asyncio
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from component.harness.agent import running as agent_running
 from component.harness.pki import Authority
 from component.harness.trial import free_port
 from component.pool.test_vms import RECORD
+from kit.thin_cli import Ran, xe
 from xenhost.api.tls_files import TlsFiles
 from xenhost.drivers.sim.config import SimConfig
 from xenhost.drivers.sim.world import World
@@ -41,7 +44,7 @@ class Machine:
 
     def __init__(self, folder: Path, files: TlsFiles) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port, self.http = free_port(), free_port()
         self.link, self.api = free_port(), free_port()
         self.files = files
         self.ready: list[str] = []
@@ -57,7 +60,9 @@ class Machine:
         return self.folder / "state" / FILE
 
     def settings(self) -> MasterSettings:
-        listen = ListenSettings((), (Address("127.0.0.1", self.port),), (), self.folder / "tls")
+        listen = ListenSettings(
+            (Address("127.0.0.1", self.http),), (Address("127.0.0.1", self.port),), (), self.folder / "tls"
+        )
         front = FrontSettings(listen, self.folder / "audit.log", "1", SessionLimits())
         link = f"unix:{self.folder}/link.sock"
         return MasterSettings(self.folder / "state", link, front, (f"127.0.0.1:{self.link}",), self.files, 3.0)
@@ -105,6 +110,9 @@ class Machine:
             await self.call(method, *params)
         return caught.value.args
 
+    async def xe(self, *words: str) -> Ran:
+        return await xe(self.http, *words, "username=root", "password=secret")
+
     async def join(self, other: "Machine") -> None:
         await self.call("pool.join", other.address, "root", "secret")
 
@@ -125,8 +133,8 @@ class Machine:
 
 
 @asynccontextmanager
-async def machine(folder: Path, authority: Authority) -> AsyncIterator[Machine]:
-    made = Machine(folder, authority.issue(folder.name))
+async def machine(folder: Path, authority: Authority, kind: type[Machine] = Machine) -> AsyncIterator[Machine]:
+    made = kind(folder, authority.issue(folder.name))
     world = World(SystemClock(), SimConfig(bridges=BRIDGES))
     async with made.pool_daemon(), agent_running(folder, made.toml(), world) as made.agent:
         await made.log_in()
@@ -144,7 +152,9 @@ async def pair(tmp_path: Path) -> AsyncIterator[tuple[Machine, Machine]]:
         yield one, two
 
 
-async def test_a_host_joins_is_ejected_and_goes_back_in_an_emergency(pair: tuple[Machine, Machine]) -> None:
+async def test_a_host_joins_is_ejected_goes_back_in_an_emergency_and_is_told_why_not(
+    pair: tuple[Machine, Machine],
+) -> None:
     one, two = pair
     first, second = (each.agent.engine.host_id for each in pair)
     (before,) = await two.call("pool.get_all")
@@ -176,20 +186,21 @@ async def test_a_host_joins_is_ejected_and_goes_back_in_an_emergency(pair: tuple
     assert set(await two.hosts(1)) == {second}
     (fresh,) = await two.call("pool.get_all")
     assert fresh != before
-    await two.join(one)
+    master = ("master-username=root", "master-password=secret")
+    assert (await two.xe("pool-join", f"master-address={one.address}", *master)).status == 0
     assert set(await one.hosts(2)) == {first, second}
 
-    await two.log_in("session.slave_local_login_with_password")
-    await two.call("pool.emergency_transition_to_master")
+    assert "HOST_IS_SLAVE" in str(await two.xe("host-list"))
+    assert (await two.xe("pool-emergency-transition-to-master")).status == 0
     await two.until(lambda: len(two.ready) == 6)
     await two.log_in()
     assert await two.call("pool.get_all") == [fresh], "the pool that it had before"
     assert set(await two.hosts(1)) == {second}
     await one.hosts(1)
+    await who_cannot_join_is_told_why(one, two)
 
 
-async def test_who_cannot_join_is_told_why_and_goes_on(pair: tuple[Machine, Machine]) -> None:
-    one, two = pair
+async def who_cannot_join_is_told_why(one: Machine, two: Machine) -> None:
     wrong = ("root", "wrong")
     assert await two.refused("pool.join", "a b", *wrong) == ("INVALID_VALUE", "master_address", "a b")
     nowhere = await two.refused("pool.join", f"localhost:{free_port()}", *wrong)
@@ -209,10 +220,85 @@ async def test_who_cannot_join_is_told_why_and_goes_on(pair: tuple[Machine, Mach
         "this host is the master of its pool; pool.join makes it a member",
     )
     await two.call("pool.emergency_transition_to_master")
-    (pool,) = await two.call("pool.get_all")
     await two.call("pool.enable_tls_verification")
     code, reason = await two.refused("pool.join", *right)
     assert (code, "certificate" in reason) == ("SSL_VERIFY_ERROR", True)
     assert not two.role.exists()
-    assert set(await one.hosts(1)) == {one.agent.engine.host_id}
-    assert await two.call("pool.get_uuid", pool)
+    assert await two.call("pool.get_all"), "it goes on"
+
+
+class Killed(Machine):
+    """Its xenpoold is a process, and is killed."""
+
+    @property
+    def role(self) -> Path:
+        return self.folder / "var/lib/xenhost/pool" / FILE
+
+    def toml(self) -> str:
+        return super().toml().replace("/link.sock", "/run/xenhost/xenpoold-link.sock")
+
+    def start(self) -> "subprocess.Popen[str]":
+        words = ("--root", str(self.folder), "--https", f"127.0.0.1:{self.port}", "--user", "root")
+        with (self.folder / "xenpoold.log").open("ab") as log:
+            command = [sys.executable, "-m", "xenhost.pool", *words]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
+        assert process.stdin is not None
+        process.stdin.write("secret\n")
+        process.stdin.close()
+        return process
+
+    async def up(self) -> bool:
+        """Whether it is a master, as soon as it answers."""
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    await self.log_in()
+                except OSError:
+                    await asyncio.sleep(0.05)
+                except Refused as refused:
+                    if refused.args[0] != "HOST_IS_SLAVE":
+                        raise
+                    return False
+                else:
+                    return True
+
+    @asynccontextmanager
+    async def pool_daemon(self) -> AsyncIterator[None]:
+        tls = self.folder / "etc/xenhost/tls"
+        tls.mkdir(parents=True)
+        for source, name in ((self.files.cert, "agent.crt"), (self.files.key, "agent.key"), (self.files.ca, "ca.crt")):
+            (tls / name).write_bytes(source.read_bytes())
+        self.process = self.start()
+        try:
+            assert await self.up()
+            yield
+        finally:
+            self.process.kill()
+            self.process.wait()
+
+    async def killed(self) -> bool:
+        """The same of the next one."""
+        self.process.kill()
+        await asyncio.to_thread(self.process.wait)
+        self.process = self.start()
+        return await self.up()
+
+
+async def test_killed_while_it_joins_a_host_has_joined_or_has_not_and_joins_again(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "pki", "pool CA")
+    async with machine(tmp_path / "one", authority) as one, machine(tmp_path / "two", authority, Killed) as two:
+        assert isinstance(two, Killed)
+        joining = asyncio.create_task(two.join(one))
+        await asyncio.sleep(0.08)
+        before = two.role.exists()
+        master = await two.killed()
+        await asyncio.gather(joining, return_exceptions=True)
+        assert master is not two.role.exists()
+        assert not (before and master), "what was joined stays so"
+        if master:
+            await two.hosts(1)
+            joining = asyncio.create_task(two.join(one))
+            await two.until(two.role.exists)
+            assert not await two.killed()
+            await asyncio.gather(joining, return_exceptions=True)
+        assert set(await one.hosts(2)) == {one.agent.engine.host_id, two.agent.engine.host_id}

@@ -125,6 +125,14 @@ def _uuid(cls: str, verb: str) -> Command:
 
 
 COMMANDS: Final[Mapping[str, Command]] = {
+    "pool-join": Command(
+        "pool.join",
+        (text("master-address"), text("master-username"), text("master-password")),
+        "master-address= master-username= master-password=",
+    ),
+    "pool-eject": Command("pool.eject", (ref("host-uuid", "host"),), "host-uuid="),
+    "pool-emergency-transition-to-master": Command("pool.emergency_transition_to_master", (), ""),
+    "pool-emergency-reset-master": Command("pool.emergency_reset_master", (text("master-address"),), "master-address="),
     "vm-destroy": _uuid("VM", "destroy"),
     "vm-clone": Command("VM.clone", (ref("vm", "VM"), text("new-name-label")), "vm= new-name-label=", "VM"),
     "vm-snapshot": Command("VM.snapshot", (ref("vm", "VM"), text("new-name-label")), "vm= new-name-label=", "VM"),

@@ -19,6 +19,7 @@ MAX_ARGUMENTS: Final = 200 << 10
 """Bytes, as xapi allows."""
 _READ_SECONDS: Final = 30.0
 _ORIGINATOR: Final = "cli"
+_EMERGENCY: Final = "pool-emergency-"
 
 
 class CliHandler:
@@ -74,8 +75,11 @@ class CliHandler:
         """The session to use, and whether it was made for this. Raises ApiError."""
         if args.session:
             return self._endpoint.session(args.session), False
-        params = (args.user, args.password, "", _ORIGINATOR)
-        ref = await self._endpoint.call(caller, line, "session.login_with_password", params)
+        method, rest = "session.login_with_password", ["", _ORIGINATOR]
+        if args.command.startswith(_EMERGENCY):  # a member lets nobody in for anything else
+            method, rest = "session.slave_local_login_with_password", []
+        params = [args.user, args.password, *rest]
+        ref = await self._endpoint.call(caller, line, method, params)
         found = self._sessions.find(Ref(str(ref)))
         assert found is not None  # nothing has waited since
         return found, True
