@@ -253,7 +253,7 @@ class ShelfSr:
         old = self._vdi(vdi)
         made = replace(
             old,
-            id=new.id,
+            id=self._life.shelf.own_id or new.id,
             location=f"{new.id}.img",
             name=new.name,
             is_a_snapshot=snapshot,

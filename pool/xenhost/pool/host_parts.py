@@ -14,6 +14,7 @@ from xenhost.pool.hosts.ssh import HostSsh
 from xenhost.pool.metrics.sources import DataSources
 from xenhost.pool.networks.keeper import NetworkKeeper
 from xenhost.pool.networks.networking import networking
+from xenhost.pool.networks.networks import Networks
 from xenhost.pool.storage.moving import VdiMoves
 from xenhost.pool.storage.pbds import Pbds
 from xenhost.pool.storage.probes import Probes
@@ -26,6 +27,7 @@ from xenhost.pool.vms import overhead
 from xenhost.pool.vms.advice import Advice
 from xenhost.pool.vms.appliances import Appliances
 from xenhost.pool.vms.busy import Busy
+from xenhost.pool.vms.checkpoints import Checkpoints
 from xenhost.pool.vms.copies import VmCopies
 from xenhost.pool.vms.devices import VmDevices
 from xenhost.pool.vms.guest import GuestRequests
@@ -39,6 +41,7 @@ from xenhost.pool.vms.sizes import VmSizes
 from xenhost.pool.vms.suspend_images import SuspendImages
 from xenhost.pool.vms.suspended import SuspendedMemory
 from xenhost.pool.vms.suspending import VmSuspending
+from xenhost.pool.vms.unfinished import Unfinished
 from xenhost.pool.vms.usbs import Vusbs
 
 
@@ -52,6 +55,8 @@ class HostParts:
     making: VmMaking
     networks: NetworkKeeper
     ssh: HostSsh
+    unfinished: Unfinished
+    """Is to be run."""
 
 
 def register_schedules(implementations: Implementations, database: Database, tasks: Tasks, clock: Clock) -> Scheduler:
@@ -73,13 +78,17 @@ def register_host_parts(
     vdi_busy = Busy(database, "VDI", busy)
     streams, vdi_work = VdiStreams(database, agents, tasks, vdi_busy, clock), VdiWork(database, agents, tasks, vdi_busy)
     tracking, pbds = VdiTracking(database, vdi_work), Pbds(database, agents, tasks)
-    making, vdis = VmMaking(database, agents, busy), Vdis(database, agents, vdi_work, streams, tracking)
-    images, ssh = SuspendImages(database, agents, vdis), HostSsh(database, agents, clock)
+    vdis, ssh = Vdis(database, agents, vdi_work, streams, tracking), HostSsh(database, agents, clock)
+    images = SuspendImages(database, agents, vdis)
+    making = VmMaking(database, agents, busy, images)
     power = VmPower(database, agents, tasks, busy, clock, images)
+    copies = VmCopies(database, making, vdis, busy, images, power, clock)
+    unfinished = Unfinished(database, agents, Networks(database, agents), busy, clock)
     for part in (
         making,
         vdis,
-        VmCopies(database, making, vdis, busy, clock),
+        copies,
+        Checkpoints(database, busy, power, images, copies, unfinished),
         VmDevices(database, agents),
         power,
         VmSuspending(database, agents, busy, power, images),
@@ -105,4 +114,4 @@ def register_host_parts(
     database.follow(overhead.follow)
     database.follow(Multipathing(database, clock).follow)
     advice.begin()
-    return HostParts(streams, tracking, busy, making, networks.keeper, ssh)
+    return HostParts(streams, tracking, busy, making, networks.keeper, ssh, unfinished)

@@ -117,7 +117,7 @@ def pool() -> Iterator[Pool]:
 
 def wire(record: dict[str, Any]) -> dict[str, Any]:
     """As XML-RPC has it: numbers are text."""
-    numbers = {key: str(value) for key, value in record.items() if isinstance(value, int) and key != "is_a_template"}
+    numbers = {key: str(value) for key, value in record.items() if type(value) is int}
     return record | numbers
 
 

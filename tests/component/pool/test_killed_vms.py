@@ -8,7 +8,7 @@ import XenAPI
 
 from component.pool.test_killed import Pool, pool, wire
 from component.pool.test_try import eventually
-from component.pool.test_vms import RECORD
+from component.pool.test_vms import RECORD, vbd_record, vdi_record
 
 __all__ = ["pool"]
 pytestmark = pytest.mark.timeout(240)
@@ -68,3 +68,27 @@ def test_snapshots_that_were_cut_off_leave_nothing_half_and_can_be_asked_for_aga
         assert api.VM.get_is_vmss_snapshot(made[0])
     assert api.VMSS.get_last_run_time(schedule) != last
     assert [record["name"] for record in api.message.get_all_records().values()][-1] == "VMSS_SNAPSHOT_SUCCEEDED"
+
+
+def test_a_checkpoint_that_was_cut_off_leaves_nothing_half_and_the_vm_runs_on(pool: Pool) -> None:
+    api = pool.api()
+    host, folder = api.host.get_all()[0], pool._root / "sr"
+    folder.mkdir()
+    sr = api.SR.create(host, {"location": str(folder)}, "0", "local", "", "file", "user", False, {})
+    api.pool.set_suspend_image_SR(api.pool.get_all()[0], sr)
+    vm = api.VM.create(wire(RECORD))
+    api.VBD.create(wire(vbd_record(vm, api.VDI.create(wire(vdi_record(sr))))))
+    api.VM.start(vm, False, False)
+    domid = api.VM.get_domid(vm)
+    api.Async.VM.checkpoint(vm, "with memory")
+    pool.kill_master()
+    pool.start_master()
+    api = pool.api()
+    eventually(lambda: len(api.VDI.get_all()) == 1 + 2 * len(api.VM.get_snapshots(vm)))
+    assert (api.VM.get_power_state(vm), api.VM.get_domid(vm)) == ("Running", domid)
+    assert all(api.VM.get_power_state(ref) == "Suspended" for ref in api.VM.get_snapshots(vm)), "a whole one, or none"
+    checkpoint = api.VM.checkpoint(vm, "again")
+    api.VM.hard_shutdown(vm)
+    api.VM.revert(checkpoint)
+    api.VM.resume(vm, False, False)
+    assert api.VM.get_power_state(vm) == "Running"

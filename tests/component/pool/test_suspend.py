@@ -73,6 +73,114 @@ async def test_a_snapshot_of_a_suspended_vm_has_its_disks_and_not_its_memory(
     assert await state(master, vm) == "Running"
 
 
+def vdis(master: Master) -> list[str]:
+    """Types of all that there are."""
+    return sorted(str(vdi["type"]) for vdi in master.database.rows("VDI").values())
+
+
+async def test_a_vm_goes_back_to_a_checkpoint_and_goes_on_from_there(master: Master, agent: HostAgent, vm: Ref) -> None:
+    told(agent, {"data/os_name": "counting"})
+    domid = await master.call("VM.get_domid", vm)
+    assert "checkpoint" in await master.call("VM.get_allowed_operations", vm)
+    checkpoint = await master.ref("VM.checkpoint", vm, "with memory")
+    assert (await state(master, vm), await master.call("VM.get_domid", vm)) == ("Running", domid)
+    assert remembered(agent) == {"data/os_name": "counting"}
+    record = await master.call("VM.get_record", checkpoint)
+    assert (record["power_state"], record["snapshot_of"], record["resident_on"]) == ("Suspended", vm, NULL_REF)
+    assert record["snapshot_info"]["power-state-at-snapshot"] == "Running"
+    assert {"revert", "clone", "copy", "destroy"} <= set(record["allowed_operations"])
+    assert not {"resume", "start"} & set(record["allowed_operations"])
+    (disk,) = [await master.call("VBD.get_VDI", vbd) for vbd in await master.call("VM.get_VBDs", vm)]
+    (kept,) = [await master.call("VBD.get_VDI", vbd) for vbd in record["VBDs"]]
+    assert await master.call("VDI.get_snapshot_of", kept) == disk
+    assert await master.call("VDI.get_type", record["suspend_VDI"]) == "suspend"
+    assert await master.call("VM.get_parent", vm) == checkpoint
+    assert await master.call("VM.get_suspend_VDI", vm) == NULL_REF
+    told(agent, {"data/os_name": "something else"})
+    for _ in range(2):  # at first while it runs
+        await master.call("VM.revert", checkpoint)
+        assert await state(master, vm) == "Suspended"
+        assert await master.call("VM.get_suspend_VDI", vm) not in (NULL_REF, record["suspend_VDI"])
+        await master.call("VM.resume", vm, False, False)
+        assert remembered(agent) == {"data/os_name": "counting"}
+    await master.call("VM.hard_shutdown", vm)
+    assert vdis(master) == ["suspend", "user", "user"]
+    await master.call("VM.destroy", checkpoint)
+    await master.refused("HANDLE_INVALID", "VDI.get_uuid", record["suspend_VDI"])
+    await master.call("VDI.destroy", kept)
+    assert vdis(master) == ["user"]
+
+
+@pytest.mark.parametrize("method", ["VM.clone", "VM.copy"])
+async def test_a_copy_of_a_checkpoint_goes_on_beside_its_vm(
+    master: Master, agent: HostAgent, vm: Ref, method: str
+) -> None:
+    told(agent, {"data/os_name": "counting"})
+    checkpoint = await master.ref("VM.checkpoint", vm, "with memory")
+    copy = await master.ref(method, checkpoint, "copy", *([] if method == "VM.clone" else [NULL_REF]))
+    record = await master.call("VM.get_record", copy)
+    assert (record["power_state"], record["is_a_snapshot"], record["snapshot_info"]) == ("Suspended", False, {})
+    await master.call("VM.set_is_a_template", copy, False)
+    await master.call("VM.resume", copy, False, False)
+    assert (await state(master, copy), await state(master, vm)) == ("Running", "Running")
+    assert [domain.manners.tells for domain in agent.world.domains.values()] == [{"data/os_name": "counting"}] * 2
+
+
+async def test_a_checkpoint_of_a_suspended_vm_has_its_memory_and_of_a_paused_one_its_disks(
+    master: Master, agent: HostAgent, vm: Ref
+) -> None:
+    await master.call("VM.pause", vm)
+    checkpoint = await master.ref("VM.checkpoint", vm, "of a paused one")
+    assert (await state(master, checkpoint), await state(master, vm)) == ("Halted", "Paused")
+    await master.call("VM.unpause", vm)
+    told(agent, {"data/os_name": "counting"})
+    await master.call("VM.suspend", vm)
+    checkpoint = await master.ref("VM.checkpoint", vm, "as it slept")
+    assert (await state(master, checkpoint), await state(master, vm)) == ("Suspended", "Suspended")
+    await master.call("VM.resume", vm, False, False)
+    await master.call("VM.hard_shutdown", vm)
+    await master.call("VM.revert", checkpoint)
+    await master.call("VM.resume", vm, False, False)
+    assert remembered(agent) == {"data/os_name": "counting"}
+    await master.call("VM.hard_shutdown", vm)
+    refused = await master.refused("VM_BAD_POWER_STATE", "VM.checkpoint", vm, "of one that rests")
+    assert refused == ["VM_BAD_POWER_STATE", vm, "paused, suspended, running", "halted"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "code"),
+    [("save_domain", "VM_CHECKPOINT_SUSPEND_FAILED"), ("resume_domain", "VM_CHECKPOINT_RESUME_FAILED")],
+)
+async def test_a_checkpoint_that_fails_leaves_nothing(
+    master: Master, agent: HostAgent, vm: Ref, verb: str, code: str
+) -> None:
+    agent.world.faults.fail(verb)
+    assert await master.refused(code, "VM.checkpoint", vm, "with memory") == [code, vm]
+    assert vdis(master) == ["user"]
+    assert list(master.database.rows("VM")) == [vm]
+    assert await master.call("VM.get_parent", vm) == NULL_REF
+
+
+async def test_a_vm_without_a_suspend_sr_has_no_checkpoint(master: Master, agent: HostAgent, vm: Ref) -> None:
+    await master.call("pool.set_suspend_image_SR", master.only("pool").ref, NULL_REF)
+    assert await master.refused("VM_NO_SUSPEND_SR", "VM.checkpoint", vm, "with memory") == ["VM_NO_SUSPEND_SR", vm]
+    assert list(master.database.rows("VM")) == [vm]
+
+
+async def test_a_checkpoint_that_is_cancelled_leaves_nothing_and_the_guest_goes_on(
+    master: Master, agent: HostAgent, vm: Ref
+) -> None:
+    (domain,) = agent.world.domains.values()
+    agent.world.guest(domain.domid).silent()
+    task = await master.ref("Async.VM.checkpoint", vm, "with memory")
+    await master.until(lambda: agent.engine.vms()[0].status.current_operation)
+    assert await master.call("VM.get_current_operations", vm) == {task: "checkpoint"}
+    await master.call("task.cancel", task)
+    await master.until(lambda: master.database.get("task", task)["status"] == "cancelled")
+    assert await state(master, vm) == "Running"
+    assert (list(master.database.rows("VM")), vdis(master)) == ([vm], ["user"])
+
+
 async def test_a_vm_goes_on_paused_on_the_host_that_is_named(master: Master, agent: HostAgent, vm: Ref) -> None:
     await master.call("VM.suspend", vm)
     host = master.only("host").ref

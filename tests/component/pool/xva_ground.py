@@ -145,7 +145,7 @@ async def serving_archives(master: Master, tmp_path: Path) -> AsyncIterator[Pool
     )
     await master.database.change(lambda t: t.create("pool", {}))
     await front.open()
-    running = asyncio.create_task(parts.unfinished.run())
+    running = asyncio.create_task(master.parts.unfinished.run())
     yield Pool(master, front, dispatcher, parts, await sr(master, tmp_path / "sr"))
     running.cancel()
     await front.close()

@@ -352,7 +352,8 @@ class StorageEngine:
     async def snapshot(self, vdi: VdiId, new: VdiId) -> None:
         """See core.ports.storage.Datapaths."""
         name = self._services.records.vdi(vdi).vdi.name
-        await self._runner.see_through((await self.submit(SnapshotVdi(vdi, NewSnapshot(new, name)))).id)
+        begun = await self.submit(SnapshotVdi(vdi, NewSnapshot(new, name), exact=True))
+        await self._runner.see_through(begun.id)
 
     def source(self, datapath: str) -> Source | None:
         """See core.ports.storage.Datapaths."""

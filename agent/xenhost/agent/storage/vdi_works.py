@@ -88,6 +88,8 @@ class VdiWorks:
             verb = sr.clone_vdi(request.vdi, new) if is_clone else sr.snapshot_vdi(request.vdi, new)
             vdi = await services.calls.verb("taking a snapshot", verb)
             await self.made(job, new.id, vdi)
+            if isinstance(request, SnapshotVdi) and request.exact and vdi.id != new.id:
+                raise SrOperationNotSupported(f"the driver of SR {job.sr} gives VDIs ids of its own", sr=job.sr)
             if vdi.on_boot is OnBoot.RESET:  # it has no reset point of its own
                 persist = sr.update_vdi(vdi.id, VdiChange(on_boot=OnBoot.PERSIST))
                 vdi = await services.calls.verb("updating a VDI", persist)

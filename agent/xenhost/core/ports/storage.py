@@ -237,8 +237,8 @@ class Datapaths(Protocol):
     async def snapshot(self, vdi: VdiId, new: VdiId) -> None:
         """Take a snapshot, which is called `new`, of a VDI, in use or not. Durable.
 
-        Raises HandleInvalid, SrNotAttached, OtherOperationInProgress, and what the driver raises; then, and when it is
-        cancelled, there is none.
+        Raises HandleInvalid, SrNotAttached, OtherOperationInProgress, SrOperationNotSupported if its driver gives it
+        another id, and what that raises; then, and when it is cancelled, there is none.
         """
         ...
 

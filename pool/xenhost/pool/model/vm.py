@@ -105,8 +105,8 @@ VM: Final[Class] = declare(
     run pending_guidances_recommended set update_guidances @24.10.0: What should be done to it after updates.
     run pending_guidances_full set update_guidances @24.10.0: What had best be done to it after updates.
     run groups set ref VM_group <> VM_group.VMs @24.19.1: Groups that say whom it runs beside.
-    run unfinished map string string hidden: What an import that has not ended makes for it: UUIDs of disks, with their
-            SRs.
+    run unfinished map string string hidden: What an import or checkpoint that has not ended makes for it: UUIDs of
+            disks, with their SRs.
     run secureboot_certificates_state vm_secureboot_certificates_state = ok @26.14.0: Whether it has the newest
             secure-boot certificates.
     """,

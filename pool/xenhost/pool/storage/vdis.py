@@ -60,8 +60,11 @@ class Vdis:
             "VDI.set_on_boot": self.set_on_boot,
         }
 
-    async def create(self, context: Context, args: Mapping[str, Value]) -> Ref:
-        """A VDI of at least the size asked for. Raises ApiError SR_FULL and what else the SR's driver says."""
+    async def create(self, context: Context, args: Mapping[str, Value], uuid: str = "") -> Ref:
+        """A VDI of at least the size asked for, with that UUID if one is given.
+
+        Raises ApiError SR_FULL and what else the SR's driver says.
+        """
         given = self._accessors.given(self._database.model.classes["VDI"], args)
         size, sr = given["virtual_size"], Ref(str(given["SR"]))
         if not isinstance(size, int) or size <= 0:
@@ -70,7 +73,7 @@ class Vdis:
         sm_config = given.get("sm_config", {})
         assert isinstance(sm_config, dict)
         wanted = storage_pb2.Vdi(
-            id=str(uuid4()),
+            id=uuid or str(uuid4()),
             sr_id=str(self._database.get("SR", sr)["uuid"]),
             name=str(given.get("name_label", "")),
             description=str(given.get("name_description", "")),
@@ -190,10 +193,14 @@ class Vdis:
             raise ApiError("NOT_IMPLEMENTED", "VDI.copy with base_vdi and without into_vdi")
         origin = self._database.get("VDI", vdi)
         target = origin.one("SR") if sr == NULL_REF else sr
+        sm_config = {"type": "raw"} if origin["type"] == "suspend" else {}  # a host reads it as it is
         agent = agent_of_srs(self._database, self._agents, (origin.one("SR"), target))
         if agent is not None:
             request = vdi_service_pb2.CopyVdiRequest(
-                id=self._work.uuid(vdi), sr_id=str(self._database.get("SR", target)["uuid"]), new_id=str(uuid4())
+                id=self._work.uuid(vdi),
+                sr_id=str(self._database.get("SR", target)["uuid"]),
+                new_id=str(uuid4()),
+                sm_config=sm_config,
             )
             with self._work.doing(context, vdi, "copy"):
                 return await self._work.carried_out(context, agent, agent.vdis.CopyVdi, request)
@@ -203,6 +210,7 @@ class Vdis:
                 description=str(origin["name_description"]),
                 type=f"VDI_TYPE_{str(origin['type']).upper()}",
                 virtual_size_bytes=image.virtual_size,
+                sm_config=sm_config,
             )
             return await self._streams.make(context, target, wanted, image.pieces)
 

@@ -1,5 +1,6 @@
 """VMs made of VMs: clones, copies, snapshots, and the way back; and what a template's disks become."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -16,10 +17,12 @@ from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementa
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.database.transaction import Transaction
+from xenhost.pool.hosts.told.vm import suspend
 from xenhost.pool.storage.vdis import Vdis
-from xenhost.pool.vms.allowed import bad_state
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.making import VmMaking, new_mac
+from xenhost.pool.vms.power import VmPower
+from xenhost.pool.vms.suspend_images import SuspendImages
 
 MAX_DISKS_TEXT: Final = 16 * 1024
 """Characters of the description of a template's disks."""
@@ -32,7 +35,7 @@ _NOT_COPIED: Final = """
     guest_metrics consoles VIFs VBDs crash_dumps VTPMs snapshots children blobs VUSBs VGPUs attached_PCIs groups
     appliance start_delay shutdown_delay order protection_policy is_snapshot_from_vmpp snapshot_schedule
     is_vmss_snapshot suspend_SR suspend_VDI version is_default_template
-    reference_label snapshot_of snapshot_time is_a_snapshot parent bios_strings pending_guidances
+    reference_label snapshot_of snapshot_time snapshot_info is_a_snapshot parent bios_strings pending_guidances
 """
 _REVERTED: Final = (
     *("name_description", "memory_static_min", "memory_dynamic_min", "memory_dynamic_max", "memory_static_max"),
@@ -40,18 +43,30 @@ _REVERTED: Final = (
     *("PV_args", "PV_bootloader_args", "HVM_boot_policy", "HVM_boot_params", "actions_after_shutdown"),
     *("actions_after_reboot", "actions_after_crash", "xenstore_data"),
 )
+_CRASH_CONSISTENT: Final = "crash_consistent"
 CopyVdi = Callable[[Ref], Awaitable[Ref]]
 
 
 class VmCopies:
     """Answers the messages that make a VM of another."""
 
-    def __init__(self, database: Database, making: VmMaking, vdis: Vdis, busy: Busy, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        making: VmMaking,
+        vdis: Vdis,
+        busy: Busy,
+        images: SuspendImages,
+        power: VmPower,
+        clock: Clock,
+    ) -> None:
         self._database: Final = database
         self._busy: Final = busy
         self._log: Final = structlog.get_logger("xenpoold.vms")
         self._making: Final = making
         self._vdis: Final = vdis
+        self._images: Final = images
+        self._power: Final = power
         self._clock: Final = clock
 
     def answers(self) -> Mapping[str, Implementation]:
@@ -68,53 +83,76 @@ class VmCopies:
         """Its disks share what they can with the old ones. Raises ApiError VM_BAD_POWER_STATE."""
         with self._busy.doing(context, vm, "clone"):
             copy = partial(self._vdis.clone, context, driver_params={})
-            return await self._make(context, vm, {"name_label": new_name}, copy)
+            return await self._make(
+                context, vm, {"name_label": new_name}, copy, memory=partial(self._vdis.copy, context)
+            )
 
     async def copy(self, context: Context, vm: Ref, new_name: str, sr: Ref) -> Ref:
         """Its disks are full copies, in that SR, or each where it was."""
         with self._busy.doing(context, vm, "copy"):
             copy = partial(self._vdis.copy, context, sr=sr, base_vdi=NULL_REF, into_vdi=NULL_REF)
-            return await self._make(context, vm, {"name_label": new_name}, copy)
+            return await self._make(context, vm, {"name_label": new_name}, copy, memory=copy)
 
     async def snapshot(self, context: Context, vm: Ref, new_name: str, ignore_vdis: tuple[Value, ...] = ()) -> Ref:
         """Its disks as they are now, also while it runs. Those of ignored VDIs are left out."""
         ignored = frozenset(Ref(str(vdi)) for vdi in ignore_vdis)
-        fields: dict[str, Value] = {
+        with self._busy.doing(context, vm, "snapshot"):
+            return await self.kept(context, vm, new_name, ignored)
+
+    async def kept(
+        self, context: Context, vm: Ref, new_name: str, ignored: frozenset[Ref] = frozenset(), memory: bool = False
+    ) -> Ref:
+        """A snapshot; with `memory` also of that, if the VM is suspended. Nothing else is done to it meanwhile."""
+        fields = self.snapshot_fields(context, self._database.get("VM", vm), new_name)
+        copy = partial(self._vdis.snapshot, context, driver_params={})
+        return await self._make(
+            *(context, vm, fields, copy, ignored), memory=partial(self._vdis.copy, context) if memory else None
+        )
+
+    def snapshot_fields(self, context: Context, vm: Record, new_name: str) -> dict[str, Value]:
+        """What a snapshot has that its VM has not."""
+        state = str(vm["power_state"])
+        return {
             "name_label": new_name,
             "is_a_snapshot": True,
             "is_a_template": True,
-            "snapshot_of": vm,
+            "snapshot_of": vm.ref,
+            "snapshot_info": FrozenMap({"power-state-at-snapshot": state, "disk-snapshot-type": _CRASH_CONSISTENT}),
             "is_vmss_snapshot": context.superuser and context.user == SCHEDULER,
             "snapshot_time": datetime.fromtimestamp(self._clock.now(), UTC),
         }
-        with self._busy.doing(context, vm, "snapshot"):
-            copy = partial(self._vdis.snapshot, context, driver_params={})
-            made = await self._make(context, vm, fields, copy, ignored, same_macs=True)
-            await self._database.change(lambda t: t.set("VM", vm, {"parent": made}))
-        return made
 
     async def revert(self, context: Context, snapshot: Ref) -> None:
         """The VM is again as it was: its disks in place, keeping their UUIDs, and what it is made of.
 
-        Raises ApiError VM_BAD_POWER_STATE if it runs, VM_REVERT_FAILED if it is gone, or does not have the disks any
-        more; nothing was changed then.
+        If it is not halted it is shut down hard first. Gone back to a checkpoint it is suspended, with a copy of that
+        memory. Raises ApiError VM_REVERT_FAILED if it is gone, or does not have the disks any more; nothing was
+        changed then.
         """
         record = self._database.get("VM", snapshot)
         vm = record.one("snapshot_of")
         self._busy.check(snapshot, "revert")
         if vm == NULL_REF:
             raise ApiError("VM_REVERT_FAILED", snapshot, str(vm))
-        if self._database.get("VM", vm)["power_state"] != "Halted":
-            raise bad_state(self._database.get("VM", vm), "Halted")
         with self._busy.doing(context, vm, "reverting"):
             its_own = {vbd.one("VDI") for vbd in self._disks(self._database.get("VM", vm))}
             kept = [self._database.get("VDI", vbd.one("VDI")) for vbd in self._disks(record)]
             if any(vdi["snapshot_of"] not in its_own for vdi in kept):
                 raise ApiError("VM_REVERT_FAILED", snapshot, vm)
-            for vdi in kept:
-                await self._vdis.revert(context, vdi.ref)
+            if self._database.get("VM", vm)["power_state"] != "Halted":
+                await self._power.hard_shutdown(context, vm)
+            sleeps = record["power_state"] == "Suspended"
+            if sleeps:
+                await self._images.take(context, vm, await self._vdis.copy(context, record.one("suspend_VDI")))
+            try:
+                for vdi in kept:
+                    await self._vdis.revert(context, vdi.ref)
+            except BaseException:
+                if sleeps:
+                    await asyncio.shield(self._images.drop(context, vm))
+                raise
             fields = {name: record[name] for name in _REVERTED}
-            await self._database.change(lambda t: t.set("VM", vm, {**fields, "parent": snapshot}))
+            await self._database.change(lambda t: _reverted(t, vm, {**fields, "parent": snapshot}, sleeps))
 
     async def provision(self, context: Context, vm: Ref) -> None:
         """A clone of a template becomes a VM: the disks that it describes are made. Raises ApiError."""
@@ -141,17 +179,23 @@ class VmCopies:
         fields: Mapping[str, Value],
         copy: CopyVdi,
         ignored: frozenset[Ref] = frozenset(),
-        same_macs: bool = False,
+        memory: CopyVdi | None = None,
     ) -> Ref:
-        """Another VM with copies of the disks. If one cannot be made, all are destroyed again."""
+        """Another VM with copies of the disks, and of its memory if it is suspended and `memory` is given.
+
+        If one cannot be made, all are destroyed again.
+        """
         record = self._database.get("VM", vm)
+        image = record.one("suspend_VDI")
         copies: dict[Ref, Ref] = {}
         try:
-            for vbd in self._disks(record):
-                vdi = vbd.one("VDI")
-                if vdi not in ignored and vdi not in copies:
+            for vdi in self.vdis(record):
+                if vdi not in ignored:
                     copies[vdi] = await copy(vdi)
-            return await self._database.change(lambda t: self._record(t, record, fields, copies, ignored, same_macs))
+            if memory is not None and record["power_state"] == "Suspended":
+                copies[image] = await memory(image)
+                fields = {**fields, "power_state": "Suspended", "suspend_VDI": copies[image]}
+            return await self.record(record, fields, copies, ignored)
         except BaseException:
             await self._destroy(context, copies.values())
             raise
@@ -164,6 +208,21 @@ class VmCopies:
             except (ApiError, XenhostError) as error:
                 self._log.warning("a VDI of what has failed stays", vdi=vdi, error=str(error))
 
+    async def record(
+        self,
+        old: Record,
+        fields: Mapping[str, Value],
+        copies: Mapping[Ref, Ref],
+        ignored: frozenset[Ref] = frozenset(),
+        into: Ref = NULL_REF,
+    ) -> Ref:
+        """The records of another VM of which all VDIs are made; `into`: one that is there gets them."""
+        return await self._database.change(lambda t: self._record(t, old, fields, copies, ignored, into))
+
+    def vdis(self, vm: Record) -> list[Ref]:
+        """Those of its disks, each once; not discs."""
+        return list(dict.fromkeys(vbd.one("VDI") for vbd in self._disks(vm)))
+
     def _record(
         self,
         transaction: Transaction,
@@ -171,21 +230,31 @@ class VmCopies:
         fields: Mapping[str, Value],
         copies: Mapping[Ref, Ref],
         ignored: frozenset[Ref],
-        same_macs: bool,
+        into: Ref,
     ) -> Ref:
         known = {field.name for field in self._database.model.classes["VM"].fields}
         copied = {name: value for name, value in old.items() if name in known - set(_NOT_COPIED.split())}
-        new = transaction.create("VM", {**copied, **fields, "power_state": "Halted", "domid": NO_DOMAIN})
-        transaction.set("VM", new, {"metrics": transaction.create("VM_metrics", {})})
+        whole: dict[str, Value] = {**copied, "power_state": "Halted", **fields, "domid": NO_DOMAIN}
+        whole["metrics"] = transaction.create("VM_metrics", {})
+        if into == NULL_REF:
+            new = transaction.create("VM", whole)
+        else:
+            new = into
+            transaction.set("VM", new, whole)
+        is_snapshot, sleeps = bool(whole.get("is_a_snapshot")), whole["power_state"] == "Suspended"
+        if is_snapshot:
+            transaction.set("VM", old.ref, {"parent": new})
         for vbd in self._parts(old, "VBD"):
             vdi = vbd.one("VDI")
             if vdi not in ignored:
                 taken = _taken(vbd, "VBD", self._database)
+                attached = sleeps and taken["currently_attached"]
                 transaction.create(
-                    "VBD", {**taken, "VM": new, "VDI": copies.get(vdi, vdi), "currently_attached": False}
+                    "VBD", {**taken, "VM": new, "VDI": copies.get(vdi, vdi), "currently_attached": attached}
                 )
         for vif in self._parts(old, "VIF"):
-            card = {"VM": new, "MAC": vif["MAC"] if same_macs else new_mac(), "currently_attached": False}
+            attached = sleeps and vif["currently_attached"]
+            card = {"VM": new, "MAC": vif["MAC"] if is_snapshot else new_mac(), "currently_attached": attached}
             transaction.create("VIF", _taken(vif, "VIF", self._database) | card)
         return new
 
@@ -209,6 +278,15 @@ def _config(vm: Record) -> Mapping[str, Value]:
     config = vm["other_config"]
     assert isinstance(config, dict)
     return config
+
+
+def _reverted(transaction: Transaction, vm: Ref, fields: Mapping[str, Value], sleeps: bool) -> None:
+    transaction.set("VM", vm, fields)
+    if sleeps:
+        suspend(transaction, vm)
+        for cls in ("VBD", "VIF"):
+            for ref in transaction.get("VM", vm).refs(f"{cls}s"):
+                transaction.set(cls, ref, {"currently_attached": True})
 
 
 def _provisioned(transaction: Transaction, vm: Ref) -> None:

@@ -18,6 +18,7 @@ from xenhost.pool.vms.allowed import bad_state
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.overhead import MAX_MULTIPLIER
 from xenhost.pool.vms.spec import checked_mtu, checked_vcpus
+from xenhost.pool.vms.suspend_images import SuspendImages
 
 MAX_DISKS: Final = 255
 MAX_CARDS: Final = 7
@@ -27,10 +28,11 @@ MAX_CARDS: Final = 7
 class VmMaking:
     """Answers the constructors and destructors of VMs and their devices."""
 
-    def __init__(self, database: Database, agents: Agents, busy: Busy) -> None:
+    def __init__(self, database: Database, agents: Agents, busy: Busy, images: SuspendImages) -> None:
         self._database: Final = database
         self._agents: Final = agents
         self._busy: Final = busy
+        self._images: Final = images
         self._accessors: Final = Accessors(database)
 
     def answers(self) -> Mapping[str, Implementation]:
@@ -63,8 +65,13 @@ class VmMaking:
         return await self._database.change(make)
 
     async def destroy_vm(self, context: Context, vm: Ref) -> None:
-        """A halted VM goes with its VBDs, VIFs, consoles and metrics; VDIs stay. Raises ApiError."""
+        """It goes with its VBDs, VIFs, consoles and metrics, and its memory if it is suspended; other VDIs stay.
+
+        Raises ApiError.
+        """
         with self._busy.doing(context, vm, "destroy"):
+            if self._database.get("VM", vm)["power_state"] == "Suspended":
+                await self._images.drop(context, vm)
             await self.forget_vm(str(self._database.get("VM", vm)["uuid"]))
             await self._database.change(lambda t: remove_vm(t, vm))
 
@@ -80,7 +87,7 @@ class VmMaking:
     async def set_is_a_template(self, context: Context, vm: Ref, value: bool) -> None:
         """A halted VM becomes a template, or a template a VM. Raises ApiError VM_BAD_POWER_STATE."""
         record = self._database.get("VM", vm)
-        if record["power_state"] != "Halted":
+        if value and record["power_state"] != "Halted":
             raise bad_state(record, "Halted")
         if value and not record["is_a_template"]:
             self._busy.check(vm, "make_into_template")

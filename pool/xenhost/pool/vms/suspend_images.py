@@ -1,6 +1,7 @@
 """The VDIs that hold the memory of suspended VMs."""
 
 from typing import Final
+from uuid import uuid4
 
 import structlog
 
@@ -26,13 +27,23 @@ class SuspendImages:
     async def make(self, context: Context, vm: Ref) -> Ref:
         """An empty one, large enough, which is the VM's from now on. Raises ApiError VM_NO_SUSPEND_SR, SR_FULL."""
         await self.drop(context, vm)
+        return await self.take(context, vm, await self.create(context, vm, self.sr(vm), str(uuid4())))
+
+    async def take(self, context: Context, vm: Ref, image: Ref) -> Ref:
+        """It is the VM's from now on, instead of what it has."""
+        await self.drop(context, vm)
+        await self._database.change(lambda t: t.set("VM", vm, {"suspend_VDI": image}))
+        return image
+
+    async def create(self, context: Context, vm: Ref, sr: Ref, uuid: str) -> Ref:
+        """An empty one, large enough for the VM's memory, which is nobody's yet. Raises ApiError SR_FULL."""
         record = self._database.get("VM", vm)
         size = record["memory_static_max"]
         assert isinstance(size, int)
         fields: dict[str, Value] = {
             "name_label": "Suspend image",
             "name_description": "Suspend image",
-            "SR": self._sr(vm),
+            "SR": sr,
             "virtual_size": image_size(size),
             "type": "suspend",
             "sharable": False,
@@ -40,9 +51,7 @@ class SuspendImages:
             "other_config": FrozenMap(),
             "sm_config": FrozenMap({"type": "raw"}),
         }
-        image = await self._vdis.create(context, fields)
-        await self._database.change(lambda t: t.set("VM", vm, {"suspend_VDI": image}))
-        return image
+        return await self._vdis.create(context, fields, uuid)
 
     async def drop(self, context: Context, vm: Ref) -> None:
         """Nobody goes on from it any more, also if it cannot be destroyed: then a VDI stays that no VM has."""
@@ -73,12 +82,16 @@ class SuspendImages:
                 except XenhostError as error:
                     self._log.warning("a host remembers a suspended VM", vm=vm, host=host, error=str(error))
 
-    def _sr(self, vm: Ref) -> Ref:
+    def sr(self, vm: Ref) -> Ref:
+        """Where they are made for it. Raises ApiError VM_NO_SUSPEND_SR."""
+        for sr in self.srs(vm):
+            return sr
+        raise ApiError("VM_NO_SUSPEND_SR", vm)
+
+    def srs(self, vm: Ref) -> list[Ref]:
+        """Where they could be made, the best first."""
         record = self._database.get("VM", vm)
         pool = next(iter(self._database.rows("pool").values()))
         host = self._database.find("host", record.one("resident_on"))
         wanted = (record.one("suspend_SR"), pool.one("suspend_image_SR"), host and host.one("suspend_image_sr"))
-        for sr in wanted:
-            if sr and self._database.find("SR", sr) is not None:
-                return sr
-        raise ApiError("VM_NO_SUSPEND_SR", vm)
+        return [sr for sr in wanted if sr and self._database.find("SR", sr) is not None]

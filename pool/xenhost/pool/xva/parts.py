@@ -14,17 +14,15 @@ from xenhost.pool.networks.networks import Networks
 from xenhost.pool.xva.exporter import Exporter
 from xenhost.pool.xva.handlers import XvaHandlers
 from xenhost.pool.xva.importer import Importer
-from xenhost.pool.xva.unfinished import Unfinished
 from xenhost.pool.xva.urls import ImportUrl
 
 
 @dataclass(frozen=True, slots=True)
 class XvaParts:
-    """`unfinished` is to be run."""
+    """Those that others need."""
 
     handlers: XvaHandlers
     importer: Importer
-    unfinished: Unfinished
 
 
 def register_xva(
@@ -39,9 +37,8 @@ def register_xva(
 ) -> XvaParts:
     """VMs as archives."""
     networks = Networks(database, agents)
-    unfinished = Unfinished(database, agents, networks, parts.busy, clock)
     exporter = Exporter(database, tasks, parts.busy, parts.streams, master, version, clock)
-    importer = Importer(database, tasks, parts.busy, parts.streams, parts.making, networks, unfinished)
+    importer = Importer(database, tasks, parts.busy, parts.streams, parts.making, networks, parts.unfinished)
     handlers = XvaHandlers(database, tasks, parts.streams, exporter, importer)
     implementations.register_all(ImportUrl(database, parts.streams, importer).answers())
-    return XvaParts(handlers, importer, unfinished)
+    return XvaParts(handlers, importer)

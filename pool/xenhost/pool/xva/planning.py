@@ -12,6 +12,7 @@ from xenhost.pool.database.codec import initial
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.engine.values import convert
+from xenhost.pool.vms.unfinished import IMPORT_TASK
 from xenhost.pool.xva.document import Document, Thing
 from xenhost.pool.xva.vm_record import bios_strings, vm_fields
 
@@ -33,8 +34,6 @@ _VDI: Final = (
     *("other_config", "xenstore_data", "tags"),
 )
 MAC_SEED: Final = "mac_seed"
-IMPORT_TASK: Final = "import_task"
-"""In other_config: the task of the import that made it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,14 @@ from kit.storage import StorageAgent, StorageHost
 from xenhost.core.errors import HandleInvalid, InvalidValue, OtherOperationInProgress, TaskCancelled
 from xenhost.core.events import ObjectKind
 from xenhost.core.storage import AttachMode, IoLimits, NewSnapshot, NewVdi, OnBoot, VdiChange, VdiId
-from xenhost.core.storage_errors import SrFull, SrNotAttached, VdiContentDiffers, VdiInUse, VdiTooSmall
+from xenhost.core.storage_errors import (
+    SrFull,
+    SrNotAttached,
+    SrOperationNotSupported,
+    VdiContentDiffers,
+    VdiInUse,
+    VdiTooSmall,
+)
 from xenhost.core.storage_requests import (
     CloneVdi,
     CompareVdis,
@@ -45,6 +52,32 @@ async def test_a_vdi_that_was_made_is_shown_with_what_may_be_done_to_it(agent: S
     assert (view.sr, view.vdi.name, view.vdi.virtual_size) == (SR, "disk1", MIB)
     assert {"snapshot", "destroy", "resize"} <= set(view.allowed_operations)
     assert "data_destroy" not in view.allowed_operations
+
+
+async def test_a_snapshot_for_a_checkpoint_has_the_id_asked_for_or_there_is_none(
+    host: StorageHost, agent: StorageAgent
+) -> None:
+    await made(agent)
+    await agent.engine.snapshot(VDI, vdi_id(2))
+    assert agent.engine.vdi(vdi_id(2)).vdi.snapshot_of == VDI
+    host.shelf.own_id = vdi_id(3)
+    with pytest.raises(SrOperationNotSupported, match="ids of its own"):
+        await agent.engine.snapshot(VDI, vdi_id(4))
+    assert {view.vdi.id for view in agent.engine.vdis(SR)} == {VDI, vdi_id(2)}
+    assert set(host.shelf.places[SR].vdis) == {VDI, vdi_id(2)}
+
+
+async def test_a_snapshot_for_a_checkpoint_that_is_cancelled_is_undone(host: StorageHost, agent: StorageAgent) -> None:
+    await made(agent)
+    host.shelf.faults.hang("snapshot_vdi", when=When.AFTER)
+    taking = asyncio.ensure_future(agent.engine.snapshot(VDI, vdi_id(2)))
+    await agent.turns()
+    assert vdi_id(2) in host.shelf.places[SR].vdis
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert {view.vdi.id for view in agent.engine.vdis(SR)} == {VDI}
+    assert set(host.shelf.places[SR].vdis) == {VDI}
 
 
 async def test_an_id_that_is_left_out_is_chosen_and_told(agent: StorageAgent) -> None:

@@ -1,10 +1,9 @@
-"""What imports have begun and did not end: all of it is taken away again, also what a killed master has left.
+"""What imports and checkpoints have begun and did not end: it is taken away again, also what a killed master has left.
 
 A VM is written down before anything is made for it, with the UUIDs of the disks that will be; it is what remembers them
-until the import has ended, or until they are gone.
+until that has ended, or until they are gone.
 """
 
-import asyncio
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from typing import Final
@@ -13,9 +12,10 @@ import structlog
 
 from xenhost.api.host.v1.sr_service_pb2 import ScanSrRequest
 from xenhost.api.host.v1.vdi_service_pb2 import DestroyVdiRequest
+from xenhost.api.host.v1.vm_service_pb2 import GetVmRequest
 from xenhost.core.clock import Clock
 from xenhost.core.errors import HandleInvalid, XenhostError
-from xenhost.pool.call import NOTHING, ApiError, Context, Ref
+from xenhost.pool.call import NOTHING, NULL_REF, ApiError, Context, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agents
@@ -24,9 +24,10 @@ from xenhost.pool.networks.networks import Networks
 from xenhost.pool.storage.reach import agent_of_sr
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.making import remove_vm
-from xenhost.pool.xva.planning import IMPORT_TASK
 
 RETRY_SECONDS: Final = 5.0
+IMPORT_TASK: Final = "import_task"
+"""In other_config: the task of the import that made it."""
 TRIES: Final = 25
 """Of a disk that its host is still busy with, a second apart."""
 
@@ -51,7 +52,8 @@ class Unfinished:
                 self._keep(ref)
         while True:
             for vm in tuple(self._left):
-                await self.undo([vm])
+                if await is_settled(self._database, self._agents, self._database.get("VM", vm).one("snapshot_of")):
+                    await self.undo([vm])
             await self._clock.sleep(RETRY_SECONDS)
 
     async def undo(self, vms: Iterable[Ref]) -> None:
@@ -62,7 +64,7 @@ class Unfinished:
                 try:
                     await self._undo(vm)
                 except (ApiError, XenhostError) as error:
-                    self._log.warning("what an import has left cannot be removed yet", vm=vm, error=str(error))
+                    self._log.warning("what has not ended cannot be taken away yet", vm=vm, error=str(error))
                     self._keep(vm)
                     continue
             if (held := self._left.pop(vm, None)) is not None:
@@ -115,8 +117,21 @@ class Unfinished:
             except XenhostError:
                 if last:
                     raise
-                await asyncio.sleep(1.0)
+                await self._clock.sleep(1.0)
 
 
 FINISHED: Final = {"unfinished": NOTHING}
-"""Fields of a VM whose import has ended."""
+"""Fields of a VM whose import or checkpoint has ended."""
+
+
+async def is_settled(database: Database, agents: Agents, vm: Ref) -> bool:
+    """Is the host of the VM certainly not at what a killed master has begun with it any more?"""
+    record = database.find("VM", vm)
+    if record is None or record["resident_on"] == NULL_REF:
+        return True
+    try:
+        agent = agents.agent(record.one("resident_on"))
+        now = await agent.call(agent.vms.GetVm, GetVmRequest(id=str(record["uuid"])))
+    except (ApiError, XenhostError):
+        return False
+    return not now.status.current_operation
