@@ -56,7 +56,7 @@ class Advice:
     async def assert_valid(self, context: Context, vm: Ref, word: str) -> None:
         """Raises ApiError: why it may not be done now."""
         record = self._database.get("VM", vm)
-        error = vm_error(self._database, record, word, doing_of(record), strict=True)
+        error = vm_error(self._database, record, word, doing_of(record))
         if error is not None:
             raise error
 

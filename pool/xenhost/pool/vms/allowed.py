@@ -103,19 +103,15 @@ _FEATURES: Final[Mapping[str, tuple[str, ...]]] = {
 """One of these is what a guest with firmware says of itself if it can do this without PV drivers."""
 
 
-def vm_error(read: Reader, vm: Record, word: str, doing: Doing, strict: bool) -> ApiError | None:
-    """Why it may not be done, None: it may.
-
-    `strict`: not either if the guest does not say that it would help. It is so for advice; when it is really to be
-    done, the guest is asked, and may refuse.
-    """
+def vm_error(read: Reader, vm: Record, word: str, doing: Doing) -> ApiError | None:
+    """Why it may not be done, None: it may."""
     for check in _CHECKS:
         error = check(read, vm, word)
         if error is not None:
             return error
         if check is _bad_state and (error := busy_error(vm.ref, word, doing)) is not None:
             return error
-    return _lacking(read, vm, word) if strict else None
+    return None
 
 
 def busy_error(vm: Ref, word: str, doing: Doing) -> ApiError | None:
@@ -141,7 +137,7 @@ def vm_advice(read: Reader, vm: Record, answered: Callable[[str], bool]) -> tupl
     return tuple(
         word
         for word in _ADVISED
-        if state in _states(vm, word) and answered(word) and vm_error(read, vm, word, doing, strict=True) is None
+        if state in _states(vm, word) and answered(word) and vm_error(read, vm, word, doing) is None
     )
 
 
@@ -250,7 +246,24 @@ def _control_domain(read: Reader, vm: Record, word: str) -> ApiError | None:
     return None
 
 
+def _lacking(read: Reader, vm: Record, word: str) -> ApiError | None:
+    """A feature that a guest with firmware does not say that it has."""
+    if word not in _FEATURES or vm["power_state"] not in ("Running", "Paused"):
+        return None
+    guest = live_guest(read, vm)
+    said = {} if guest is None else mapping(guest, "other")
+    if word in _MOVES and "data-cant-suspend-reason" in said:
+        return ApiError("VM_NON_SUSPENDABLE", vm.ref, str(said["data-cant-suspend-reason"]))
+    if booted_as(read, vm) != "hvm" or (guest is not None and guest["PV_drivers_detected"]):
+        return None
+    if any(said.get(feature) == "1" for feature in _FEATURES[word]):
+        return None
+    return ApiError("VM_LACKS_FEATURE", vm.ref)
+
+
 def _hardware(read: Reader, vm: Record, word: str) -> ApiError | None:
+    if word == "snapshot_with_quiesce":
+        return ApiError("VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED", vm.ref, "there is no VSS")
     if word in _FREEZES and any(on_boot(vdi) == "reset" for vdi in _disks(read, vm)):
         return ApiError("VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")
     if word in _MOVES and vm["attached_PCIs"]:
@@ -275,30 +288,13 @@ def _belongs(read: Reader, vm: Record, word: str) -> ApiError | None:
         return ApiError("NOT_SYSTEM_DOMAIN", vm.ref)
     if word == "create_vtpm" and vm["VTPMs"]:
         return ApiError("VTPM_MAX_AMOUNT_REACHED", str(len(vm.refs("VTPMs"))))
-    if word == "snapshot_with_quiesce":
-        return ApiError("VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED", vm.ref, "there is no VSS")
     if word == "sysprep":  # as xapi where its configuration leaves it out
         return ApiError("SYSPREP", str(vm["uuid"]), "API call is disabled")
     return None
 
 
-_CHECKS: Final = (_blocked, _bad_state, _template, _immobile, _control_domain, _hardware, _belongs)
+_CHECKS: Final = (_blocked, _bad_state, _template, _immobile, _control_domain, _lacking, _hardware, _belongs)
 """In the order in which they are made: the first error is told."""
-
-
-def _lacking(read: Reader, vm: Record, word: str) -> ApiError | None:
-    """A feature that a guest with firmware does not say that it has."""
-    if word not in _FEATURES or vm["power_state"] not in ("Running", "Paused"):
-        return None
-    guest = live_guest(read, vm)
-    said = {} if guest is None else mapping(guest, "other")
-    if word in _MOVES and "data-cant-suspend-reason" in said:
-        return ApiError("VM_NON_SUSPENDABLE", vm.ref, str(said["data-cant-suspend-reason"]))
-    if booted_as(read, vm) != "hvm" or (guest is not None and guest["PV_drivers_detected"]):
-        return None
-    if any(said.get(feature) == "1" for feature in _FEATURES[word]):
-        return None
-    return ApiError("VM_LACKS_FEATURE", vm.ref)
 
 
 def _disks(read: Reader, vm: Record) -> list[Record]:

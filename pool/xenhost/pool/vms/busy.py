@@ -65,7 +65,7 @@ class Busy:
         doing = self._under_way(ref)
         record, error = self._database.get(self._cls, ref), None
         if self._cls == "VM":
-            error = vm_error(self._database, record, word, doing, strict=False)
+            error = vm_error(self._database, record, word, doing)
             if error is None and word in BOOTS:
                 error = self._busy_disk(record) or start_error(self._database, record)
         elif self._cls == "VM_appliance":

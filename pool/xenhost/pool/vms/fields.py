@@ -7,7 +7,7 @@ from xenhost.core.vm import MAX_VCPUS
 from xenhost.pool.call import ApiError, Context, FrozenMap, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
-from xenhost.pool.vms.allowed import doing_of, vm_error
+from xenhost.pool.vms.allowed import bad_state, doing_of, vm_error
 from xenhost.pool.vms.spec import domain_type
 
 BIOS_KEYS: Final = frozenset(
@@ -149,7 +149,7 @@ class VmFields:
     def _allowed(self, vm: Ref, word: str) -> Record:
         """Raises ApiError: why it may not be done now."""
         record = self._database.get("VM", vm)
-        error = vm_error(self._database, record, word, doing_of(record), strict=False)
+        error = vm_error(self._database, record, word, doing_of(record))
         if error is not None:
             raise error
         return record
@@ -157,7 +157,7 @@ class VmFields:
     def _of_halted(self, vm: Ref) -> Record:
         record = self._database.get("VM", vm)
         if record["power_state"] != "Halted":
-            raise ApiError("VM_BAD_POWER_STATE", vm, "halted", str(record["power_state"]).lower())
+            raise bad_state(record, "Halted")
         return record
 
     async def _set(self, vm: Ref, fields: Mapping[str, Value]) -> None:

@@ -15,7 +15,7 @@ _PLUGS: Final = frozenset({"plug", "unplug", "unplug_force"})
 _PAUSES: Final = frozenset({"pause", "unpause"})
 _ENDING: Final = frozenset({"clean_shutdown", "hard_shutdown", "suspend", "pause"})
 """What is done to a VM whose devices then stay as they are."""
-_HOLDS: Final = BEGINS | {"checkpoint"}
+_HOLDS: Final = BEGINS | {"checkpoint", "pool_migrate"}
 """What is done to a VM that has its disks, whether or not they are shown as attached meanwhile."""
 _SHARING: Final = frozenset({"attach", "insert", "plug"})
 

@@ -11,6 +11,7 @@ from xenhost.pool.call import NULL_REF, ApiError, Ref
 from xenhost.pool.model.enums import ENUMS
 from xenhost.pool.vms.advice import Advice
 from xenhost.pool.vms.allowed import STATES, busy_error
+from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.plugging import WORDS, plug_error
 
 
@@ -118,6 +119,14 @@ async def test_a_guest_with_firmware_says_what_it_helps_with(tmp_path: Path) -> 
         reason = {"data-cant-suspend-reason": "a card"}
         await found.database.change(lambda t: t.set("VM_guest_metrics", guest, {"other": reason}))
         assert await refused(found, vm, "suspend") == ["VM_NON_SUSPENDABLE", vm, "a card"]
+        with pytest.raises(ApiError, match="VM_LACKS_FEATURE"):  # also when it is really to be done, as in xapi
+            Busy(found.database).check(vm, "changing_VCPUs_live")
+        await found.database.change(
+            lambda t: t.set("VM_guest_metrics", guest, {"other": {"feature-vcpu-hotplug": "1"}})
+        )
+        Busy(found.database).check(vm, "changing_VCPUs_live")
+        with pytest.raises(ApiError, match="VM_LACKS_FEATURE"):
+            Busy(found.database).check(vm, "suspend")
 
 
 def test_only_what_does_no_harm_is_done_beside_something_else() -> None:
