@@ -21,7 +21,7 @@ from component.pool.test_streams import some
 from component.pool.test_vms import RECORD, vbd_record, vdi_record, vif_record
 from kit.clock import FakeClock
 from xenhost.api.host.v1 import storage_pb2
-from xenhost.pool.call import Ref
+from xenhost.pool.call import NULL_REF, Ref
 from xenhost.pool.database.dump import dump
 from xenhost.pool.front import FrontSettings, build_front
 from xenhost.pool.model.catalogue import MODEL
@@ -168,8 +168,8 @@ async def test_vms_of_a_lost_pool_are_recovered_by_another(lost: Site, other: Si
     known = [lost.database.get("VDI", each.ref)["uuid"] for each in lost.database.rows("VDI").values()]
 
     place = {"location": str(tmp_path / "sr")}
-    task = await other.call("DR_task.create", "file", place, [uuid])
-    (there,) = await other.call("DR_task.get_introduced_SRs", task)
+    recovery = await other.call("DR_task.create", "file", place, [uuid])
+    (there,) = await other.call("DR_task.get_introduced_SRs", recovery)
     await other.master.until(lambda: len(other.database.rows("VDI")) == len(known))
     newest = lost.metadata(metadata_latest=True)[0]["uuid"]
     await other.master.until(lambda: [vdi["uuid"] for vdi in other.metadata(metadata_latest=True)] == [newest])
@@ -181,7 +181,9 @@ async def test_vms_of_a_lost_pool_are_recovered_by_another(lost: Site, other: Si
     assert (await other.call("VM.get_record", vm, session=opened))["name_label"] == "web"
     assert pool.ref in await other.call("pool.get_all", session=opened)
     assert await other.call("VM.get_SRs_required_for_recovery", vm, other.session, session=opened) == []
-    await other.call("VM.recover", vm, other.session, False, session=opened)
+    task = await other.call("Async.VM.recover", vm, other.session, False, session=opened)
+    await other.master.until(lambda: other.database.get("task", task)["status"] != "pending")
+    assert await other.call("task.get_status", task, session=opened) == "success"
     made = {each["uuid"]: each for each in other.database.rows("VM").values() if not each["is_a_template"]}
     again, before = (
         made[records[0]["uuid"]],
@@ -197,7 +199,7 @@ async def test_vms_of_a_lost_pool_are_recovered_by_another(lost: Site, other: Si
     await other.call("VM.start", again.ref, False, False)
     assert other.database.get("VM", again.ref)["power_state"] == "Running"
 
-    await other.call("DR_task.destroy", task)
+    await other.call("DR_task.destroy", recovery)
     assert there in other.database.rows("SR"), "what has VMs stays"
     old = await other.call("VDI.open_database", older.ref)
     await other.refused("HANDLE_INVALID", "VM.get_record", vm, session=old)
@@ -289,6 +291,7 @@ async def test_a_master_that_is_killed_while_it_writes_leaves_a_whole_database(l
 
 async def test_a_metadata_vdi_of_anybody_is_opened_only_if_it_is_whole(lost: Site, tmp_path: Path) -> None:
     repository, _ = await replicated(lost, tmp_path / "sr")
+    (first,) = lost.metadata()
     uuid = "11111111-1111-1111-1111-111111111111"
     good = written(MODEL, {}, uuid, 7)
     bomb = image_of(uuid, zstandard.compress(b" " * (MAX_DUMP + 1)))
@@ -316,6 +319,11 @@ async def test_a_metadata_vdi_of_anybody_is_opened_only_if_it_is_whole(lost: Sit
     assert await lost.call("VDI.read_database_pool_uuid", foreign) == uuid
     opened = await lost.call("VDI.open_database", foreign)
     assert await lost.call("VM.get_all", session=opened) == []
+    own = str(lost.master.only("pool")["uuid"])
+    pretended = await made(written(MODEL, {}, own, 2**63))
+    assert await lost.call("VDI.read_database_pool_uuid", pretended) == own
+    assert await lost.call("VDI.get_metadata_of_pool", pretended) == NULL_REF, "nothing is written to it"
+    assert [vdi.ref for vdi in lost.metadata(metadata_of_pool=lost.master.only("pool").ref)] == [first.ref]
     user = await lost.master.ref("VDI.create", vdi_record(repository))
     for method in ("VDI.open_database", "VDI.read_database_pool_uuid"):
         assert await lost.refused("VDI_INCOMPATIBLE_TYPE", method, user) == ("VDI_INCOMPATIBLE_TYPE", user, "user")

@@ -59,7 +59,7 @@ class MetadataVdis:
         record = self._of_type(vdi)
         if self._is_own(record):
             return str(self._database.get("pool", record.one("metadata_of_pool"))["uuid"])
-        if vdi not in self._known:
+        if vdi not in self._known or not self._known[vdi].pool:  # it may just have been written
             await self._look_into(context, vdi)
             await self._database.change(self._mark)
         found = self._known.get(vdi)
@@ -104,14 +104,15 @@ class MetadataVdis:
     async def look(self) -> None:
         """Into those of other pools that nobody has looked into; the newest of each pool is marked.
 
-        One that turns out to hold the database of this pool is its own again.
+        One that says to be of this pool is not believed: its SR would be given the database from then on.
         """
-        known = len(self._known)
+        looked = False
         for vdi, record in tuple(self._database.rows("VDI").items()):
             if record["type"] == METADATA and not self._is_own(record) and vdi not in self._known:
                 with suppress(ApiError, XenhostError):  # its SR is not attached, or it is busy: when that changes
                     await self._look_into(Context(), vdi)
-        if len(self._known) > known:
+                    looked = True
+        if looked:
             await self._database.change(self._mark)
 
     async def _look_into(self, context: Context, vdi: Ref) -> None:
@@ -123,18 +124,16 @@ class MetadataVdis:
             self._known[vdi] = _Found()
 
     def _mark(self, transaction: Transaction) -> None:
-        pools = {str(pool["uuid"]): pool.ref for pool in self._database.rows("pool").values()}
+        for vdi in tuple(self._known):
+            record = transaction.find("VDI", vdi)
+            if record is None or self._is_own(record):  # it was just being made
+                del self._known[vdi]
         newest: dict[str, int] = {}
         for found in self._known.values():
             newest[found.pool] = max(found.generation, newest.get(found.pool, 0))
         for vdi, found in self._known.items():
-            if found.pool in pools:
-                transaction.set("VDI", vdi, {"metadata_of_pool": pools[found.pool]})
-            else:
-                latest = bool(found.pool) and found.generation == newest[found.pool]
-                transaction.set("VDI", vdi, {"metadata_latest": latest})
-        for vdi in [vdi for vdi, found in self._known.items() if found.pool in pools]:
-            del self._known[vdi]
+            latest = bool(found.pool) and found.generation == newest[found.pool]
+            transaction.set("VDI", vdi, {"metadata_latest": latest})
 
     def _of_type(self, vdi: Ref) -> Record:
         record = self._database.get("VDI", vdi)
