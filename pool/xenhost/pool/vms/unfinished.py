@@ -52,7 +52,8 @@ class Unfinished:
                 self._keep(ref)
         while True:
             for vm in tuple(self._left):
-                if await is_settled(self._database, self._agents, self._database.get("VM", vm).one("snapshot_of")):
+                record = self._database.find("VM", vm)
+                if record is None or await is_settled(self._database, self._agents, record.one("snapshot_of")):
                     await self.undo([vm])
             await self._clock.sleep(RETRY_SECONDS)
 
