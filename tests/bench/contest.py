@@ -56,7 +56,11 @@ class Contest:
         log = (self.work / "xenhostd.log").open("wb")
         words = [sys.executable, "-m", "xenhost.agent", "--root", str(self._root), "--hypervisor", "xen"]
         self._daemon = subprocess.Popen(words, stdout=log, stderr=log)
-        await self.ours.ready()
+        try:
+            await self.ours.ready()
+        except TimeoutError as error:
+            await self.__aexit__(TimeoutError, error, None)
+            raise
         libvirt = Libvirt(self.work)
         try:
             await libvirt.ready()

@@ -34,7 +34,7 @@ class Xenhost:
         self._ids: dict[str, str] = {}
         self.storage = OurStorage(self._channel, self._done)
 
-    async def ready(self, timeout: float = 60) -> None:
+    async def ready(self, timeout: float = 300) -> None:
         """Until the daemon answers."""
         async with asyncio.timeout(timeout):
             while True:

@@ -62,7 +62,7 @@ async def run(*command: str, timeout: float = 300) -> str:
     return output.decode(errors="replace")
 
 
-async def wait_guest_up(name: str, timeout: float = 180) -> None:
+async def wait_guest_up(name: str, timeout: float = 600) -> None:
     """Until the guest's user space says so on its console, which xenconsoled logs."""
     log = CONSOLE_LOGS / f"guest-{name}.log"
     async with asyncio.timeout(timeout):
