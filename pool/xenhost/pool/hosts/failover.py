@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementation, Ref, Value
+from xenhost.pool.call import ApiError, Context, FrozenMap, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.vms.membership import PRIORITIES, PROTECTED
-from xenhost.pool.vms.placement import OVERHEAD, why_not
+from xenhost.pool.vms.placement import free_memory, size_of, srs_of, why_not
 
 _MEMORY: Final = "HOST_NOT_ENOUGH_FREE_MEMORY"
 
@@ -95,18 +95,18 @@ class Failover:
 
     async def _plan(self, context: Context, failed_hosts: Sequence[Ref], failed_vms: Sequence[Ref]) -> Value:
         """For each VM a host, or the code of why there is none."""
-        left = {host: self._free(host) for host in self._live() if host not in failed_hosts}
-        vms = sorted((self._database.get("VM", vm) for vm in failed_vms), key=_size, reverse=True)
+        left = {host: free_memory(self._database, host) for host in self._live() if host not in failed_hosts}
+        vms = sorted((self._database.get("VM", vm) for vm in failed_vms), key=size_of, reverse=True)
         found: dict[str, Value] = {}
         for vm in vms:
-            able = [host for host in left if left[host] >= _size(vm) and self._may(vm, host)]
+            able = [host for host in left if left[host] >= size_of(vm) and self._may(vm, host)]
             if not able:
-                shared = all(self._database.get("SR", sr)["shared"] for sr in self._srs(vm))
+                shared = all(self._database.get("SR", sr)["shared"] for sr in srs_of(self._database, vm))
                 code = _MEMORY if shared else "HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED"
                 found[vm.ref] = FrozenMap({"error_code": code})
                 continue
             host = max(able, key=left.__getitem__)
-            left[host] -= _size(vm)
+            left[host] -= size_of(vm)
             found[vm.ref] = FrozenMap({"host": host})
         return FrozenMap(found)
 
@@ -117,8 +117,8 @@ class Failover:
             return Stage((), (1,), (), 1)
         homes = [vm["resident_on"] for vm in vms]
         return Stage(
-            free=[self._free(host) for host in live],
-            sizes=[_size(vm) for vm in vms],
+            free=[free_memory(self._database, host) for host in live],
+            sizes=[size_of(vm) for vm in vms],
             counts=[homes.count(host) for host in live],
             halted=sum(home not in live for home in homes),
         )
@@ -135,19 +135,3 @@ class Failover:
         """Memory aside."""
         reason = why_not(self._database, self._agents, vm, host)
         return reason is None or reason.code == _MEMORY
-
-    def _free(self, host: Ref) -> int:
-        metrics = self._database.find("host_metrics", self._database.get("host", host).one("metrics"))
-        free = 0 if metrics is None else metrics["memory_free"]
-        assert isinstance(free, int)
-        return free
-
-    def _srs(self, vm: Record) -> list[Ref]:
-        vdis = [self._database.get("VBD", vbd).one("VDI") for vbd in vm.refs("VBDs")]
-        return [self._database.get("VDI", vdi).one("SR") for vdi in vdis if vdi != NULL_REF]
-
-
-def _size(vm: Record) -> int:
-    wanted = vm["memory_dynamic_max"]
-    assert isinstance(wanted, int)
-    return wanted + OVERHEAD

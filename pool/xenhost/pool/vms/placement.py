@@ -56,7 +56,7 @@ def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiErr
         return ApiError("HOST_OFFLINE", host)
     if not record["enabled"]:
         return ApiError("HOST_DISABLED", host)
-    for sr in _srs(database, vm):
+    for sr in srs_of(database, vm):
         pbds = [database.get("PBD", pbd) for pbd in database.get("SR", sr).refs("PBDs")]
         if not any(pbd["host"] == host and pbd["currently_attached"] for pbd in pbds):
             return ApiError("VM_REQUIRES_SR", vm.ref, sr)
@@ -117,7 +117,8 @@ def vdis_of(database: Database, vm: Record) -> Iterator[Ref]:
             yield record.one("VDI")
 
 
-def _srs(database: Database, vm: Record) -> Iterator[Ref]:
+def srs_of(database: Database, vm: Record) -> Iterator[Ref]:
+    """Of what `vdis_of` names; one may come several times."""
     for vdi in vdis_of(database, vm):
         yield database.get("VDI", vdi).one("SR")
 

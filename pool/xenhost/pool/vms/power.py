@@ -72,12 +72,10 @@ class VmPower:
     async def shutdown(self, context: Context, vm: Ref) -> None:
         """The guest is asked; if it does not obey, within its shutdown_delay if it has one, it is not asked again."""
         with self._busy.doing(context, vm, "shutdown"):
-            if self._database.get("VM", vm)["power_state"] == "Suspended":
-                await self.protect(vm, False)
-                return await self._images.give_up(context, vm)
+            if self._database.get("VM", vm)["power_state"] != "Running":
+                return await self._halt(context, vm)
             try:
-                seconds = self._delay(vm, "shutdown_delay")
-                await self._stop(context, vm, self._database.get("VM", vm)["power_state"] == "Paused", seconds)
+                await self._stop(context, vm, hard=False, seconds=self._delay(vm, "shutdown_delay"))
             except XenhostError as error:
                 if error.reason not in ("VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT", "VM_SHUTDOWN_TIMEOUT"):
                     raise
@@ -86,10 +84,7 @@ class VmPower:
     async def hard_shutdown(self, context: Context, vm: Ref) -> None:
         """The guest is not asked. One that is suspended loses its memory."""
         with self._busy.doing(context, vm, "hard_shutdown"):
-            if self._database.get("VM", vm)["power_state"] == "Suspended":
-                await self.protect(vm, False)
-                return await self._images.give_up(context, vm)
-            await self._stop(context, vm, hard=True)
+            await self._halt(context, vm)
 
     async def clean_reboot(self, context: Context, vm: Ref) -> None:
         """The guest is asked."""
@@ -166,6 +161,13 @@ class VmPower:
         if record is not None:
             always = runs and record["ha_restart_priority"] == PROTECTED
             await self._database.change(lambda t: t.set("VM", vm, {"ha_always_run": always}))
+
+    async def _halt(self, context: Context, vm: Ref) -> None:
+        if self._database.get("VM", vm)["power_state"] == "Suspended":
+            await self.protect(vm, False)
+            await self._images.give_up(context, vm)
+        else:
+            await self._stop(context, vm, hard=True)
 
     async def _stop(self, context: Context, vm: Ref, hard: bool, seconds: int = 0) -> None:
         """It rests for its shutdown_delay then. `seconds` for the guest to be gone; 0: as the agent says."""
