@@ -7,6 +7,7 @@ import pytest
 
 from component.harness.agent import Agent as HostAgent
 from component.pool.conftest import Master
+from component.pool.test_schedules import SCHEDULE
 from component.pool.test_vms import RECORD, sr, vbd_record, vdi_record
 from xenhost.core.errors import HandleInvalid
 from xenhost.core.units import MIB
@@ -161,6 +162,18 @@ async def test_a_checkpoint_that_fails_leaves_nothing(
     assert await master.call("VM.get_parent", vm) == NULL_REF
 
 
+async def test_a_schedule_keeps_checkpoints_and_their_memory_goes_with_those_that_are_too_many(
+    master: Master, agent: HostAgent, vm: Ref
+) -> None:
+    schedule = await master.ref("VMSS.create", SCHEDULE | {"type": "checkpoint", "retained_snapshots": 1})
+    await master.call("VM.set_snapshot_schedule", vm, schedule)
+    for _ in range(2):
+        await master.call("VMSS.snapshot_now", schedule)
+        (kept,) = await master.call("VM.get_snapshots", vm)
+        assert (await state(master, kept), await state(master, vm)) == ("Suspended", "Running")
+        assert vdis(master) == ["suspend", "user", "user"]
+
+
 async def test_a_vm_without_a_suspend_sr_has_no_checkpoint(master: Master, agent: HostAgent, vm: Ref) -> None:
     await master.call("pool.set_suspend_image_SR", master.only("pool").ref, NULL_REF)
     assert await master.refused("VM_NO_SUSPEND_SR", "VM.checkpoint", vm, "with memory") == ["VM_NO_SUSPEND_SR", vm]
@@ -267,3 +280,13 @@ async def test_a_vm_whose_image_is_gone_can_only_be_shut_down(master: Master, ag
     assert await master.refused("VM_HAS_NO_SUSPEND_VDI", "VM.resume", vm, False, False) == ["VM_HAS_NO_SUSPEND_VDI", vm]
     await master.call("VM.shutdown", vm)
     assert await state(master, vm) == "Halted"
+
+
+async def test_a_suspended_vm_that_is_destroyed_takes_its_memory_with_it(
+    master: Master, agent: HostAgent, vm: Ref
+) -> None:
+    await master.call("VM.suspend", vm)
+    assert vdis(master) == ["suspend", "user"]
+    await master.call("VM.destroy", vm)
+    assert vdis(master) == ["user"]
+    assert agent.engine.vms() == []

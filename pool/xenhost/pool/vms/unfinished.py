@@ -52,8 +52,8 @@ class Unfinished:
                 self._keep(ref)
         while True:
             for vm in tuple(self._left):
-                record = self._database.find("VM", vm)
-                if record is None or await is_settled(self._database, self._agents, record.one("snapshot_of")):
+                left = self._database.find("VM", vm)
+                if left is None or await is_settled(self._database, self._agents, left.one("snapshot_of")):
                     await self.undo([vm])
             await self._clock.sleep(RETRY_SECONDS)
 
