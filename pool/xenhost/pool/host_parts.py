@@ -34,6 +34,7 @@ from xenhost.pool.vms.guest import GuestRequests
 from xenhost.pool.vms.live import Live
 from xenhost.pool.vms.making import VmMaking
 from xenhost.pool.vms.membership import VmMembership
+from xenhost.pool.vms.migrating import VmMigration
 from xenhost.pool.vms.power import VmPower
 from xenhost.pool.vms.recovery import Recovery
 from xenhost.pool.vms.scheduler import Scheduler
@@ -56,7 +57,8 @@ class HostParts:
     networks: NetworkKeeper
     ssh: HostSsh
     unfinished: Unfinished
-    """Is to be run."""
+    """Is to be run, and so is:"""
+    migration: VmMigration
 
 
 def register_schedules(implementations: Implementations, database: Database, tasks: Tasks, clock: Clock) -> Scheduler:
@@ -83,6 +85,8 @@ def register_host_parts(
     making = VmMaking(database, agents, busy, images)
     power = VmPower(database, agents, tasks, busy, clock, images)
     copies = VmCopies(database, making, vdis, busy, images, power, clock)
+    suspending = VmSuspending(database, agents, busy, power, images)
+    migration = VmMigration(database, agents, busy, suspending, images, clock)
     unfinished = Unfinished(database, agents, Networks(database, agents), busy, clock)
     for part in (
         making,
@@ -91,7 +95,8 @@ def register_host_parts(
         Checkpoints(database, busy, power, images, copies, unfinished),
         VmDevices(database, agents),
         power,
-        VmSuspending(database, agents, busy, power, images),
+        suspending,
+        migration,
         Appliances(database, tasks, power),
         Recovery(database, database),
         live,
@@ -114,4 +119,4 @@ def register_host_parts(
     database.follow(overhead.follow)
     database.follow(Multipathing(database, clock).follow)
     advice.begin()
-    return HostParts(streams, tracking, busy, making, networks.keeper, ssh, unfinished)
+    return HostParts(streams, tracking, busy, making, networks.keeper, ssh, unfinished, migration)

@@ -1,6 +1,8 @@
 """`kill -9` of the pool master while it does something that takes long: it is gone, and says so; what it did stays."""
 
 import contextlib
+import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -91,4 +93,28 @@ def test_a_checkpoint_that_was_cut_off_leaves_nothing_half_and_the_vm_runs_on(po
     api.VM.hard_shutdown(vm)
     api.VM.revert(checkpoint)
     api.VM.resume(vm, False, False)
+    assert api.VM.get_power_state(vm) == "Running"
+
+
+def runs_alone(api: Any, vm: str) -> bool:
+    """With one disk in the whole pool."""
+    return bool(api.VM.get_power_state(vm) == "Running" and len(api.VDI.get_all()) == 1)
+
+
+def test_a_vm_whose_move_was_cut_off_runs_on_with_its_disk_alone(pool: Pool) -> None:
+    api = pool.api()
+    host, folder = api.host.get_all()[0], pool._root / "sr"
+    folder.mkdir()
+    sr = api.SR.create(host, {"location": str(folder)}, "0", "local", "", "file", "user", False, {})
+    vm = api.VM.create(wire(RECORD))
+    api.VBD.create(wire(vbd_record(vm, api.VDI.create(wire(vdi_record(sr))))))
+    api.VM.start(vm, False, False)
+    for moment in (0, 0.05, 0.15):
+        api.Async.VM.pool_migrate(vm, host, {})
+        time.sleep(moment)
+        pool.kill_master()
+        pool.start_master()
+        api = pool.api()
+        eventually(partial(runs_alone, api, vm))
+    api.VM.pool_migrate(vm, host, {})
     assert api.VM.get_power_state(vm) == "Running"

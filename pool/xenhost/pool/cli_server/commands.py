@@ -137,6 +137,11 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "vm-clone": Command("VM.clone", (ref("vm", "VM"), text("new-name-label")), "vm= new-name-label=", "VM"),
     "vm-snapshot": Command("VM.snapshot", (ref("vm", "VM"), text("new-name-label")), "vm= new-name-label=", "VM"),
     "vm-checkpoint": Command("VM.checkpoint", (ref("vm", "VM"), text("new-name-label")), "vm= new-name-label=", "VM"),
+    "vm-migrate": Command(
+        "VM.pool_migrate",
+        (ref("vm", "VM"), ref("host", "host"), record(live=text("live", "false"))),
+        "vm= host= [live=]",
+    ),
     "vm-copy": Command(
         "VM.copy",
         (ref("vm", "VM"), text("new-name-label"), ref_or_null("sr-uuid", "SR")),

@@ -107,6 +107,7 @@ VM: Final[Class] = declare(
     run groups set ref VM_group <> VM_group.VMs @24.19.1: Groups that say whom it runs beside.
     run unfinished map string string hidden: What an import or checkpoint that has not ended makes for it: UUIDs of
             disks, with their SRs.
+    run moving_to ref host hidden: Where it was to go when its guest was stopped for that.
     run secureboot_certificates_state vm_secureboot_certificates_state = ok @26.14.0: Whether it has the newest
             secure-boot certificates.
     """,
@@ -176,7 +177,7 @@ VM: Final[Class] = declare(
         host vm-power-admin: Let a suspended one go on, on this host.
         ! VM_BAD_POWER_STATE OPERATION_NOT_ALLOWED VM_IS_TEMPLATE
     pool_migrate(vm ref VM, host ref host, options map string string)
-        host vm-power-admin: Move it to another host of the pool while it runs.
+        host vm-power-admin: Move it to another host of the pool; its guest stands still.
         ! VM_BAD_POWER_STATE OTHER_OPERATION_IN_PROGRESS VM_IS_TEMPLATE OPERATION_NOT_ALLOWED VM_MIGRATE_FAILED
     set_VCPUs_number_live(self ref VM, nvcpu int)
         host vm-admin: Change its number of CPUs while it runs.

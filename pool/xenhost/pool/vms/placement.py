@@ -57,8 +57,7 @@ def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiErr
     if not record["enabled"]:
         return ApiError("HOST_DISABLED", host)
     for sr in srs_of(database, vm):
-        pbds = [database.get("PBD", pbd) for pbd in database.get("SR", sr).refs("PBDs")]
-        if not any(pbd["host"] == host and pbd["currently_attached"] for pbd in pbds):
+        if not attached(database, sr, host):
             return ApiError("VM_REQUIRES_SR", vm.ref, sr)
     for network in _networks(database, vm):
         pifs = [database.get("PIF", pif) for pif in database.get("network", network).refs("PIFs")]
@@ -70,6 +69,12 @@ def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiErr
     if needed > free:
         return ApiError("HOST_NOT_ENOUGH_FREE_MEMORY", str(needed), str(free))
     return None
+
+
+def attached(database: Database, sr: Ref, host: Ref) -> bool:
+    """Does the host have that SR?"""
+    pbds = (database.get("PBD", pbd) for pbd in database.get("SR", sr).refs("PBDs"))
+    return any(pbd["host"] == host and pbd["currently_attached"] for pbd in pbds)
 
 
 def _crowd(database: Database, vm: Record, host: Ref) -> int:

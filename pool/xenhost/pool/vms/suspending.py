@@ -9,6 +9,7 @@ from xenhost.core.errors import XenhostError
 from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agent, Agents
+from xenhost.pool.storage.reach import make_known
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.placement import placed
 from xenhost.pool.vms.power import VmPower
@@ -33,14 +34,7 @@ class VmSuspending:
     async def suspend(self, context: Context, vm: Ref) -> None:
         """Its memory into a VDI of its suspend SR. It runs on if that fails. Raises ApiError VM_NO_SUSPEND_SR."""
         with self._busy.doing(context, vm, "suspend"):
-            agent = self._power.agent(vm)
-            image = await self._images.make(context, vm)
-            request = vm_service_pb2.SuspendVmRequest(id=self._uuid("VM", vm), image_vdi_id=self._uuid("VDI", image))
-            try:
-                await self._power.run(context, vm, agent, agent.vms.SuspendVm, request)
-            except BaseException:
-                await asyncio.shield(self._failed(context, vm, agent))
-                raise
+            await self.save(context, vm, await self._images.make(context, vm))
             await self._power.protect(vm, False)
 
     async def resume(self, context: Context, vm: Ref, start_paused: bool, force: bool) -> None:
@@ -53,17 +47,32 @@ class VmSuspending:
 
     async def _resume(self, context: Context, vm: Ref, only: Ref | None, paused: bool, word: str) -> None:
         with self._busy.doing(context, vm, word), placed(self._database, self._agents, vm, only) as host:
-            image = self._database.get("VM", vm).one("suspend_VDI")
-            if image == NULL_REF or self._database.find("VDI", image) is None:
-                raise ApiError("VM_HAS_NO_SUSPEND_VDI", vm)
-            agent, spec = self._agents.agent(host), vm_spec(self._database, vm)
-            spec.suspended.CopyFrom(vm_pb2.Source(vdi_id=self._uuid("VDI", image)))
-            await self._power.introduce(vm, host, spec)
-            request = vm_service_pb2.ResumeVmRequest(id=spec.id, paused=paused)
-            await self._power.run(context, vm, agent, agent.vms.ResumeVm, request)
-            await self._images.forget(vm, but=host)
-            await self._images.drop(context, vm)
+            await self.load(context, vm, host, paused)
             await self._power.protect(vm, True)
+
+    async def save(self, context: Context, vm: Ref, image: Ref) -> None:
+        """Its memory into that VDI, which it has; it may be done. It runs on if that fails."""
+        agent = self._power.agent(vm)
+        await make_known(self._database, agent, [image])
+        request = vm_service_pb2.SuspendVmRequest(id=self._uuid("VM", vm), image_vdi_id=self._uuid("VDI", image))
+        try:
+            await self._power.run(context, vm, agent, agent.vms.SuspendVm, request)
+        except BaseException:
+            await asyncio.shield(self._failed(context, vm, agent))
+            raise
+
+    async def load(self, context: Context, vm: Ref, host: Ref, paused: bool) -> None:
+        """It goes on there; it may be done. Raises ApiError VM_HAS_NO_SUSPEND_VDI."""
+        image = self._database.get("VM", vm).one("suspend_VDI")
+        if image == NULL_REF or self._database.find("VDI", image) is None:
+            raise ApiError("VM_HAS_NO_SUSPEND_VDI", vm)
+        agent, spec = self._agents.agent(host), vm_spec(self._database, vm)
+        spec.suspended.CopyFrom(vm_pb2.Source(vdi_id=self._uuid("VDI", image)))
+        await self._power.introduce(vm, host, spec)
+        request = vm_service_pb2.ResumeVmRequest(id=spec.id, paused=paused)
+        await self._power.run(context, vm, agent, agent.vms.ResumeVm, request)
+        await self._images.forget(vm, but=host)
+        await self._images.drop(context, vm)
 
     async def _failed(self, context: Context, vm: Ref, agent: Agent) -> None:
         """The image goes only if the host is certain that it is not the VM's memory."""
