@@ -92,7 +92,7 @@ async def running(
         hosts = Hosts(database, clock, settings.lease_seconds)
         hosts.open()
         dial = dialler(settings.tls)
-        agents, admission = Agents(hosts, dial), Admission(database, dial)
+        agents, admission = Agents(hosts, dial), Admission(database, hosts, dial)
         stack.push_async_callback(agents.close)
         tasks = await stack.enter_async_context(Tasks(database, clock, lambda: master_host(database)))
         answers = Implementations(MODEL)

@@ -158,9 +158,11 @@ async def test_a_host_joins_is_ejected_goes_back_in_an_emergency_and_is_told_why
     one, two = pair
     first, second = (each.agent.engine.host_id for each in pair)
     (before,) = await two.call("pool.get_all")
+    await two.call("host.set_name_label", (await two.call("host.get_all"))[0], "the second")
     await two.join(one)
     hosts = await one.hosts(2)
     assert set(hosts) == {first, second}
+    assert hosts[second]["name_label"] == "the second"
     assert await one.call("pool.get_master", (await one.call("pool.get_all"))[0]) == hosts[first]["ref"]
     assert await two.refused("VM.get_all") == ("HOST_IS_SLAVE", one.address)
     with pytest.raises(Refused) as caught:
@@ -208,6 +210,11 @@ async def who_cannot_join_is_told_why(one: Machine, two: Machine) -> None:
     assert (await two.refused("pool.join", one.address, *wrong))[:2] == ("SESSION_AUTHENTICATION_FAILED", "root")
     right = (one.address, "root", "secret")
     assert await one.refused("pool.join", *right) == ("OPERATION_NOT_ALLOWED", "Host cannot become slave of itself")
+    task = await two.call("Async.pool.join", *right)
+    await two.call("task.cancel", task)
+    while (status := await two.call("task.get_status", task)) in ("pending", "cancelling"):
+        await asyncio.sleep(0.02)
+    assert (status, two.role.exists()) == ("cancelled", False)
     vm = await two.call("VM.create", RECORD)
     code, text = await two.refused("pool.join_force", *right)
     assert (code, await two.call("VM.get_uuid", vm) in text) == ("OPERATION_NOT_ALLOWED", True)

@@ -12,7 +12,7 @@ import structlog
 from xenhost.api.host.v1 import event_service_pb2, host_service_pb2
 from xenhost.api.link.v1 import link_service_pb2
 from xenhost.core.clock import Clock
-from xenhost.pool.call import NOTHING, NULL_REF, Ref
+from xenhost.pool.call import NOTHING, NULL_REF, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.database.transaction import Transaction
@@ -84,6 +84,8 @@ class Hosts:
         self._sessions: Final[dict[str, Member]] = {}
         self._by_ref: Final[dict[Ref, Member]] = {}
         self._log: Final = structlog.get_logger("xenpoold.hosts")
+        self.joining: Final[dict[str, Mapping[str, Value]]] = {}
+        """What hosts are called that will soon register for the first time: fields by UUID."""
         self.on_returned: Final[list[Callable[[Ref], None]]] = []
         """Told of each host when its first snapshot is whole."""
         self.on_new_drivers: Final[list[Callable[[Ref], None]]] = []
@@ -129,6 +131,7 @@ class Hosts:
     async def _register(self, told: host_service_pb2.Host, endpoints: tuple[str, ...], address: str, here: bool) -> str:
         def put(transaction: Transaction) -> Ref:
             host = put_host(Book(transaction, NULL_REF), told, address, self._now())
+            transaction.set("host", host, self.joining.get(told.id, NOTHING))
             if here:
                 for pool in tuple(transaction.rows("pool")):
                     transaction.set("pool", pool, {"master": host})
@@ -136,6 +139,7 @@ class Hosts:
 
         ref = await self._database.change(put)
         self._forget(told.id)
+        self.joining.pop(told.id, None)
         member = Member(told.id, ref, address, str(uuid4()), endpoints, self._clock.monotonic())
         member.known = self._known(ref)
         self._members[told.id] = self._sessions[member.session] = self._by_ref[ref] = member

@@ -103,6 +103,11 @@ def test_masters_are_named_as_administrators_do(text: str, found: MasterAddress,
     assert found.target(9441) == target
 
 
+TOLD = {
+    "uuid": "5eed0000-0000-4000-8000-000000000002",
+    "endpoints": ["two.example.org:9440"],
+    "names": {"name_label": "two", "name_description": "the second"},
+}
 NO_ADDRESSES = ["", "a b", "a/b", "u@a", "a:0", "a:b", "a:70000", "a\r\nb", "ä", "[::1", "a?b", "x" * 256]
 
 
@@ -139,9 +144,17 @@ def test_who_asks_to_be_admitted_without_saying_who_he_is_is_refused(told: bytes
 
 @pytest.mark.parametrize("endpoint", ["unix:/run/xenhost/xenhostd.sock", "a", "a:b", "dns:///a:1", 7, "x" * 400])
 def test_what_others_cannot_call_is_no_endpoint(endpoint: Any) -> None:
-    told = {"uuid": "5eed0000-0000-4000-8000-000000000002", "endpoints": [endpoint]}
     with pytest.raises(HttpError):
-        admission._parsed(json.dumps(told).encode())
+        admission._parsed(json.dumps({**TOLD, "endpoints": [endpoint]}).encode())
+
+
+def test_a_host_that_asks_to_be_admitted_has_names_that_clients_can_be_told() -> None:
+    joiner = admission._parsed(json.dumps(TOLD).encode())
+    assert (joiner.host, joiner.names) == ("two.example.org", TOLD["names"])
+    wrong: list[Any] = [{}, {"name_label": "two"}, {"name_label": "\0", "name_description": ""}, [], None]
+    for names in wrong:
+        with pytest.raises(HttpError):
+            admission._parsed(json.dumps({**TOLD, "names": names}).encode())
 
 
 async def test_the_role_is_a_file_and_changes_once(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.coordinator import master_host
 from xenhost.pool.hosts.dial import Dial
 from xenhost.pool.hosts.membership.address import parse_address
+from xenhost.pool.hosts.membership.admission import NAMES
 from xenhost.pool.hosts.membership.checks import OF_HOST, OF_POOL, Other, check_joining
 from xenhost.pool.hosts.membership.other_pool import OtherPool, logged_in
 from xenhost.pool.hosts.membership.role import MemberOf, PoolRole
@@ -69,8 +70,9 @@ class Joining:
             async with logged_in(address, await self._verifying(), user, password) as other:
                 found = await _records(other)
                 check_joining(self._database, host, found, force)
-                uuid = str(self._database.get("host", host)["uuid"])
-                link = address.target(_port(await other.admit({"uuid": uuid, "endpoints": endpoints})))
+                me = self._database.get("host", host)
+                told = {"uuid": me["uuid"], "endpoints": endpoints, "names": {name: me[name] for name in NAMES}}
+                link = address.target(_port(await other.admit(told)))
             await self._try(link)
             check_joining(self._database, host, found, force)  # the other master took its time
             await self._role.become_member(MemberOf(master_address, link))
