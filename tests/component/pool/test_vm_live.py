@@ -9,6 +9,7 @@ import pytest
 from component.harness.agent import Agent as HostAgent
 from component.pool.conftest import Master
 from component.pool.test_vms import RECORD, sr, vbd_record, vdi_record, vif_record
+from xenhost.api.host.v1.host_service_pb2 import ListDomainsRequest
 from xenhost.core.units import MIB
 from xenhost.pool.call import NULL_REF, ApiError, Ref
 
@@ -48,6 +49,21 @@ async def test_the_balloon_moves_while_it_runs(master: Master, agent: HostAgent,
     assert await master.refused("VM_BAD_POWER_STATE", "VM.set_memory_static_max", vm, 256 * MIB) == [
         *("VM_BAD_POWER_STATE", vm, "halted", "running")
     ]
+
+
+async def test_a_host_is_asked_for_one_domain_alone(master: Master, agent: HostAgent, vm: Ref) -> None:
+    other = await master.ref("VM.create", RECORD)
+    for each in (vm, other):
+        await master.call("VM.start", each, False, False)
+    host = master.agents.agent(master.only("host").ref)
+
+    async def found(domid: int) -> set[int]:
+        told = await host.call(host.hosts.ListDomains, ListDomainsRequest(domid=domid))
+        return {each.domid for each in told.domains}
+
+    domid = int(await master.call("VM.get_domid", vm))
+    assert (await found(domid), await found(999)) == ({domid}, set())
+    assert await found(0) == {domid, int(await master.call("VM.get_domid", other))}
 
 
 async def test_a_balloon_that_does_not_move_can_be_waited_for_no_longer(

@@ -43,7 +43,7 @@ from xenhost.core.errors import (
     VmBadPowerState,
 )
 from xenhost.core.host import HostInfo
-from xenhost.core.ids import OperationId, VmId
+from xenhost.core.ids import DomId, OperationId, VmId
 from xenhost.core.memory import plan_memory
 from xenhost.core.ports.hypervisor import Console, Hypervisor
 from xenhost.core.ports.network import Networks
@@ -304,6 +304,10 @@ class Engine:
     async def domains(self) -> Sequence[Domain]:
         """Every domain, those of others too."""
         return await self._services.hypervisor.domains()
+
+    async def domain(self, domid: DomId) -> Domain | None:
+        """One of them."""
+        return await self._services.hypervisor.domain(domid)
 
     async def console(self, vm: VmId) -> Console:
         """Where the consoles of a running VM are. Raises HandleInvalid, VmBadPowerState."""

@@ -19,6 +19,7 @@ from xenhost.agent.rpc.convert.dom0 import destination, guest_agent, hostname, i
 from xenhost.agent.rpc.convert.host import domain_to_proto, host_to_proto
 from xenhost.api.host.v1 import host_service_pb2, host_service_pb2_grpc
 from xenhost.core.errors import InternalError, InvalidValue, NotImplementedHere, OperationNotAllowed
+from xenhost.core.ids import DomId
 from xenhost.core.units import KIB
 from xenhost.core.vm import PowerState
 
@@ -42,8 +43,12 @@ class HostServicer(host_service_pb2_grpc.HostServiceServicer):
     async def ListDomains(
         self, request: host_service_pb2.ListDomainsRequest, context: Context
     ) -> host_service_pb2.ListDomainsResponse:
-        """Every domain but dom0, by number."""
-        domains = sorted(await self._engine.domains(), key=lambda domain: domain.domid)
+        """Every domain but dom0, by number, or one."""
+        if request.domid:
+            found = await self._engine.domain(DomId(request.domid))
+            domains = [found] if found is not None else []
+        else:
+            domains = sorted(await self._engine.domains(), key=lambda domain: domain.domid)
         return host_service_pb2.ListDomainsResponse(domains=[domain_to_proto(domain) for domain in domains])
 
     async def CallPlugin(

@@ -59,8 +59,11 @@ class Live:
             assert isinstance(target, int)
             metrics, has = record.one("metrics"), -1
             for _ in range(PATIENCE):
-                told = await agent.call(agent.hosts.ListDomains, host_service_pb2.ListDomainsRequest())
-                has = next((each.memory_bytes for each in told.domains if each.domid == record["domid"]), -1)
+                domid = self._database.get("VM", vm)["domid"]
+                assert isinstance(domid, int)
+                request = host_service_pb2.ListDomainsRequest(domid=max(domid, 0))  # it has none between two, rebooting
+                told = await agent.call(agent.hosts.ListDomains, request)
+                has = next((each.memory_bytes for each in told.domains if each.domid == domid), -1)
                 if abs(has - target) <= TOLERANCE:
                     break
                 await self._clock.sleep(1.0)

@@ -209,8 +209,10 @@ class ListCrashDumpsResponse(_message.Message):
     def __init__(self, dumps: _Optional[_Iterable[_Union[CrashDump, _Mapping]]] = ...) -> None: ...
 
 class ListDomainsRequest(_message.Message):
-    __slots__ = []
-    def __init__(self) -> None: ...
+    __slots__ = ["domid"]
+    DOMID_FIELD_NUMBER: _ClassVar[int]
+    domid: int
+    def __init__(self, domid: _Optional[int] = ...) -> None: ...
 
 class ListDomainsResponse(_message.Message):
     __slots__ = ["domains"]
