@@ -25,7 +25,6 @@ _SECONDS: Final[Mapping[str, float]] = {
     "SR.destroy": 600.0,
     "SR.stat": 60.0,
     "SR.ls": 120.0,
-    "Volume.copy": 86400.0,
     "Volume.destroy": 600.0,
     "Volume.data_destroy": 600.0,
 }
