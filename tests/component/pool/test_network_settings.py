@@ -237,6 +237,16 @@ async def test_a_controller_in_the_form_of_old_releases(master: Master, pool: Re
     assert not master.database.rows("SDN_controller")
 
 
+async def test_the_same_controller_twice_at_once_is_made_once(master: Master, pool: Ref, agent: HostAgent) -> None:
+    made: list[Ref] = []
+    master.database.listen(
+        lambda changes: made.extend(each.record.ref for each in changes if each.record.cls == "SDN_controller")
+    )
+    await asyncio.gather(*(master.call("pool.set_vswitch_controller", "192.0.2.9") for _ in range(3)))
+    assert targets(agent) == [("192.0.2.9", 6632)]
+    assert made == [master.only("SDN_controller").ref]
+
+
 async def test_a_setting_is_as_it_was_if_its_call_is_cancelled(master: Master, pool: Ref, agent: HostAgent) -> None:
     ref = await network(master, "LAN")
     uuid = await master.call("network.get_uuid", ref)

@@ -47,16 +47,16 @@ class Controllers:
     async def set_vswitch_controller(self, context: Context, address: str) -> None:
         """This one alone, over TLS; an empty address: none. Raises as `introduce` does."""
         fields = _checked("ssl", address, SSL_PORT) if address else {}
-        pool = next(iter(self._database.rows("pool").values()))
-        if pool["vswitch_controller"] == address and bool(address) is bool(self._database.rows("SDN_controller")):
-            return
+        pool = next(iter(self._database.rows("pool")))
 
         def do(transaction: Transaction) -> tuple[Record | None, Ref, Value]:
-            before = transaction.get("pool", pool.ref)["vswitch_controller"]
+            before = transaction.get("pool", pool)["vswitch_controller"]
             old = next(iter(transaction.rows("SDN_controller")), NULL_REF)
+            if before == address and bool(address) is (old != NULL_REF):
+                return None, NULL_REF, before
             taken = None if old == NULL_REF else _take(transaction, old)
             new = _create(transaction, fields) if fields else NULL_REF
-            transaction.set("pool", pool.ref, {"vswitch_controller": address})
+            transaction.set("pool", pool, {"vswitch_controller": address})
             return taken, new, before
 
         def undo(transaction: Transaction, made: tuple[Record | None, Ref, Value]) -> None:
@@ -65,7 +65,7 @@ class Controllers:
                 _delete(transaction, new)
             if taken is not None:
                 _give_back(transaction, taken)
-            transaction.set("pool", pool.ref, {"vswitch_controller": before})
+            transaction.set("pool", pool, {"vswitch_controller": before})
 
         await self._keeper.change(self.follow, do, undo)
 
