@@ -59,7 +59,7 @@ async def test_nothing_is_done_to_the_disk_of_a_vm_that_is_being_started(master:
 
 
 async def test_a_disk_that_is_written_belongs_to_one_vm_alone(master: Master, tmp_path: Path) -> None:
-    async with reporting(tmp_path, master, Delays(build=0.3)):
+    async with reporting(tmp_path, master, Delays(build=1.0)):
         vdi = await disk(master, await sr(master, tmp_path / "sr"))
         first, second = await master.ref("VM.create", RECORD), await master.ref("VM.create", RECORD)
         used = ["VDI_IN_USE", vdi, "attach"]
@@ -83,6 +83,9 @@ async def test_a_disk_that_is_written_belongs_to_one_vm_alone(master: Master, tm
         task = await master.ref("Async.VM.start", first, False, False)
         await master.until(lambda: master.database.get("VM", first)["current_operations"] == {task: "start"})
         await master.refused("VDI_IN_USE", "VBD.plug", reader)
+        (drive,) = await master.call("VM.get_VBDs", first)
+        for method, *more in (("VBD.set_mode", "RO"), ("VBD.destroy",)):
+            assert (await master.refused(CODE, method, drive, *more))[1:] == ["VM", first, "start", task]
         await master.until(lambda: master.database.get("task", task)["status"] == "success")
         await master.call("VM.hard_shutdown", first)
         await master.call("VBD.plug", reader)

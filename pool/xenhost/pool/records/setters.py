@@ -9,6 +9,7 @@ from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.schema.declarations import Kind, Message
+from xenhost.pool.vms.allowed import doing_of
 
 PLAIN: Final = """
     VM.set_platform VM.add_to_platform VM.remove_from_platform
@@ -58,6 +59,9 @@ class PlainSetters:
             raise ApiError("DEVICE_ALREADY_ATTACHED", vbd)
         if record["type"] == "CD" and mode == "RW":
             raise ApiError("INVALID_VALUE", "mode", mode)
+        for owner in filter(None, (record, self._database.find("VM", record.one("VM")))):
+            for task, word in doing_of(owner):  # it may be being attached as it was
+                raise ApiError("OTHER_OPERATION_IN_PROGRESS", owner.cls, owner.ref, word, task)
         await self._database.change(lambda t: t.set("VBD", vbd, {"mode": mode}))
 
     async def _set_power_on_mode(self, context: Context, host: Ref, mode: str, config: Value) -> None:

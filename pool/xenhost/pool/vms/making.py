@@ -14,7 +14,7 @@ from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.metrics.databases import delete_database
-from xenhost.pool.vms.allowed import bad_state
+from xenhost.pool.vms.allowed import bad_state, doing_of
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.overhead import MAX_MULTIPLIER
 from xenhost.pool.vms.spec import checked_mtu, checked_vcpus
@@ -124,9 +124,16 @@ class VmMaking:
         return await self._database.change(lambda t: t.create("VBD", fields))
 
     async def destroy_vbd(self, context: Context, vbd: Ref) -> None:
-        """One that is not plugged; the VDI stays. Raises ApiError OPERATION_NOT_ALLOWED."""
-        if self._database.get("VBD", vbd)["currently_attached"]:
+        """One that is not plugged, nor being; the VDI stays.
+
+        Raises ApiError OPERATION_NOT_ALLOWED, OTHER_OPERATION_IN_PROGRESS.
+        """
+        record = self._database.get("VBD", vbd)
+        if record["currently_attached"]:
             raise ApiError("OPERATION_NOT_ALLOWED", "the VBD is plugged; unplug it first")
+        self._busy.check_settled(record.one("VM"))
+        for task, word in doing_of(record):
+            raise ApiError("OTHER_OPERATION_IN_PROGRESS", "VBD", vbd, word, task)
         await self._database.change(lambda t: t.delete("VBD", vbd))
 
     async def create_vif(self, context: Context, args: Mapping[str, Value]) -> Ref:
