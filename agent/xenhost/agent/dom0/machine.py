@@ -43,6 +43,10 @@ class MachineState:
     ntp_servers: Mapping[str, str]
     """By address: synced, combined, uncombined, unreachable, variable, error or unknown."""
     scheduling_granularity: str
+    ssh: bool
+    """Others may log in."""
+    initiator_name: str
+    """As an iSCSI initiator; empty if it has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class SimulatedMachine:
             ntp_synchronized=on,
             ntp_servers=dict.fromkeys(self.ntp_servers, "synced") if on else {},
             scheduling_granularity="cpu",
+            ssh=bool(self.settings.get("ssh", True)),
+            initiator_name=str(self.settings.get("iqn", "")),
         )
 
     async def timezones(self) -> tuple[str, ...]:

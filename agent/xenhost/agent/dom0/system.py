@@ -22,6 +22,8 @@ TIMESYNCD: Final = "etc/systemd/timesyncd.conf.d/xenhost.conf"
 RSYSLOG: Final = "etc/rsyslog.d/90-xenhost-remote.conf"
 PROFILE: Final = "etc/profile.d/xenhost-console-timeout.sh"
 INITIATOR: Final = "etc/iscsi/initiatorname.iscsi"
+MAX_INITIATOR: Final = 223
+"""Bytes of the name of an initiator (RFC 7143)."""
 GUEST_AGENT: Final = "/guest_agent_features"
 """In xenstore; every guest may read it."""
 _STOPS: Final = {
@@ -56,6 +58,8 @@ class SystemMachine:
             ntp_synchronized=synchronized,
             ntp_servers=await self._servers(synchronized) if on else {},
             scheduling_granularity=await self._granularity(),
+            ssh=properties(await self._tool("systemctl", "show", "ssh.service")).get("ActiveState") == "active",
+            initiator_name=await asyncio.to_thread(_initiator_name, self._root / INITIATOR),
         )
 
     async def timezones(self) -> tuple[str, ...]:
@@ -204,6 +208,16 @@ def _replace(path: Path, text: str) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, text.encode())
+
+
+def _initiator_name(file: Path) -> str:
+    """The last that it says; empty if there is none, or nobody has made one yet."""
+    try:
+        with file.open(errors="replace") as lines:
+            text = lines.read(MAX_LOG)
+    except OSError:
+        return ""
+    return properties(text).get("InitiatorName", "").strip()[:MAX_INITIATOR]
 
 
 def _offset(zone: str, now: datetime) -> int:

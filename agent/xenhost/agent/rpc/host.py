@@ -221,4 +221,6 @@ def _machine_to_proto(state: MachineState) -> host_service_pb2.Machine:
         ntp_synchronized=state.ntp_synchronized,
         ntp_servers=dict(state.ntp_servers),
         scheduling_granularity=state.scheduling_granularity,
+        ssh=state.ssh,
+        iscsi_iqn=state.initiator_name,
     )

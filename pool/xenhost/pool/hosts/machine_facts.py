@@ -1,4 +1,4 @@
-"""Time zone and time servers of hosts as they are: hosts that come back are asked, for others may have set them."""
+"""Time, SSH and iSCSI name of hosts as they are: hosts that come back are asked, for others may have set them."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ class MachineFacts:
     def __init__(self, database: Database, agents: Agents) -> None:
         self._database: Final = database
         self._agents: Final = agents
-        self.hosts: Final = ReturnedHosts(agents, self._look, "time zone and time servers of a host are not known")
+        self.hosts: Final = ReturnedHosts(agents, self._look, "settings of a host are not known")
 
     async def _look(self, host: Ref) -> None:
         before = self._database.get("host", host)
@@ -43,4 +43,8 @@ def true_fields(record: Record, told: pb.Machine) -> dict[str, Value]:
         found["timezone"] = told.timezone
     if told.ntp_enabled != (record["ntp_mode"] != _OFF):
         found["ntp_mode"] = _ON if told.ntp_enabled else _OFF
+    if told.HasField("ssh") and record["ssh_enabled"] != told.ssh:
+        found["ssh_enabled"] = told.ssh
+    if told.iscsi_iqn and record["iscsi_iqn"] != told.iscsi_iqn:
+        found["iscsi_iqn"] = told.iscsi_iqn
     return found

@@ -184,6 +184,10 @@ async def test_files_come_whole_and_go(tmp_path: Path, machine: SystemMachine, t
     (tmp_path / "root/etc/iscsi").mkdir()
     await machine.set_initiator_name("iqn.x")
     assert "InitiatorName=iqn.x\n" in (tmp_path / "root/etc/iscsi/initiatorname.iscsi").read_text()
+    state = await machine.state()
+    assert (state.initiator_name, state.ssh) == ("iqn.x", False)
+    tools.tool("systemctl", "echo ActiveState=active")
+    assert (await machine.state()).ssh
 
 
 async def test_a_report_holds_what_programs_say_and_what_could_not_be_had(

@@ -15,7 +15,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from xenhost.api.host.v1 import vm_pb2 as xenhost_dot_api_dot_host_dot_v1_dot_vm__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&xenhost/api/host/v1/host_service.proto\x12\x13xenhost.api.host.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cxenhost/api/host/v1/vm.proto\"\x10\n\x0eGetHostRequest\"\xe1\x02\n\x04Host\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nhypervisor\x18\x03 \x01(\t\x12\x1a\n\x12hypervisor_version\x18\x04 \x01(\t\x12\x1f\n\x17hypervisor_capabilities\x18\x05 \x03(\t\x12\x0c\n\x04\x63pus\x18\x06 \x01(\r\x12\x0f\n\x07\x63pu_khz\x18\x07 \x01(\r\x12\x18\n\x10\x63ores_per_socket\x18\x08 \x01(\r\x12\x18\n\x10threads_per_core\x18\t \x01(\r\x12\x12\n\nnuma_nodes\x18\n \x01(\r\x12\x1a\n\x12memory_total_bytes\x18\x0b \x01(\x04\x12\x19\n\x11memory_free_bytes\x18\x0c \x01(\x04\x12\x0e\n\x06kernel\x18\r \x01(\t\x12\x15\n\ragent_version\x18\x0e \x01(\t\x12\x13\n\x0binstance_id\x18\x0f \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x10 \x03(\t\"#\n\x12ListDomainsRequest\x12\r\n\x05\x64omid\x18\x01 \x01(\r\"C\n\x13ListDomainsResponse\x12,\n\x07\x64omains\x18\x01 \x03(\x0b\x32\x1b.xenhost.api.host.v1.Domain\"\xe2\x01\n\x06\x44omain\x12\r\n\x05\x64omid\x18\x01 \x01(\r\x12\r\n\x05vm_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12)\n\x04type\x18\x04 \x01(\x0e\x32\x1b.xenhost.api.host.v1.VmType\x12\x0f\n\x07managed\x18\x05 \x01(\x08\x12\x0e\n\x06paused\x18\x06 \x01(\x08\x12\r\n\x05\x64ying\x18\x07 \x01(\x08\x12\x10\n\x08shutdown\x18\x08 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\t \x01(\x04\x12\x14\n\x0cvcpus_online\x18\n \x01(\r\x12\x13\n\x0b\x63pu_time_ns\x18\x0b \x01(\x04\"\xb3\x01\n\x11\x43\x61llPluginRequest\x12\x0e\n\x06plugin\x18\x01 \x01(\t\x12\x10\n\x08\x66unction\x18\x02 \x01(\t\x12>\n\x04\x61rgs\x18\x03 \x03(\x0b\x32\x30.xenhost.api.host.v1.CallPluginRequest.ArgsEntry\x12\x0f\n\x07session\x18\x04 \x01(\t\x1a+\n\tArgsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"4\n\x12\x43\x61llPluginResponse\x12\r\n\x05value\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x61ilure\x18\x02 \x03(\t\"6\n\x14\x43\x61llExtensionRequest\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0e\n\x06params\x18\x02 \x01(\t\"%\n\x13HasExtensionRequest\x12\x0e\n\x06method\x18\x01 \x01(\t\"%\n\x14HasExtensionResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\"\x13\n\x11GetMachineRequest\"\xa6\x02\n\x07Machine\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08timezone\x18\x02 \x01(\t\x12\x1a\n\x12utc_offset_seconds\x18\x03 \x01(\x05\x12\x13\n\x0bntp_enabled\x18\x04 \x01(\x08\x12\x18\n\x10ntp_synchronized\x18\x05 \x01(\x08\x12\x41\n\x0bntp_servers\x18\x06 \x03(\x0b\x32,.xenhost.api.host.v1.Machine.NtpServersEntry\x12\x1e\n\x16scheduling_granularity\x18\x07 \x01(\t\x1a\x31\n\x0fNtpServersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x16\n\x14ListTimezonesRequest\"*\n\x15ListTimezonesResponse\x12\x11\n\ttimezones\x18\x01 \x03(\t\"I\n\nNtpSetting\x12*\n\x04mode\x18\x01 \x01(\x0e\x32\x1c.xenhost.api.host.v1.NtpMode\x12\x0f\n\x07servers\x18\x02 \x03(\t\"Q\n\x11GuestAgentSetting\x12\x18\n\x0b\x61uto_update\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x12\n\nupdate_url\x18\x02 \x01(\tB\x0e\n\x0c_auto_update\"\xf0\x02\n\x14\x43onfigureHostRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\x08hostname\x18\x02 \x01(\tH\x00\x12*\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x12\n\x08timezone\x18\x04 \x01(\tH\x00\x12.\n\x03ntp\x18\x05 \x01(\x0b\x32\x1f.xenhost.api.host.v1.NtpSettingH\x00\x12\x1c\n\x12syslog_destination\x18\x06 \x01(\tH\x00\x12\r\n\x03ssh\x18\x07 \x01(\x08H\x00\x12\x1e\n\x14\x63onsole_idle_seconds\x18\x08 \x01(\rH\x00\x12\x14\n\nmax_cstate\x18\t \x01(\tH\x00\x12\x13\n\tiscsi_iqn\x18\n \x01(\tH\x00\x12=\n\x0bguest_agent\x18\x0b \x01(\x0b\x32&.xenhost.api.host.v1.GuestAgentSettingH\x00\x42\t\n\x07setting\"\x17\n\x15\x43onfigureHostResponse\"N\n\x12ReadHostLogRequest\x12)\n\x03log\x18\x01 \x01(\x0e\x32\x1c.xenhost.api.host.v1.HostLog\x12\r\n\x05\x63lear\x18\x02 \x01(\x08\"#\n\x13ReadHostLogResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\"8\n\x14SendDebugKeysRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x01(\t\"\x17\n\x15SendDebugKeysResponse\"V\n\x0fStopHostRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12/\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1f.xenhost.api.host.v1.StopAction\"\x12\n\x10StopHostResponse\"\x17\n\x15ListCrashDumpsRequest\"W\n\tCrashDump\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\"G\n\x16ListCrashDumpsResponse\x12-\n\x05\x64umps\x18\x01 \x03(\x0b\x32\x1e.xenhost.api.host.v1.CrashDump\":\n\x16\x44\x65leteCrashDumpRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x19\n\x17\x44\x65leteCrashDumpResponse\"*\n\x17ReadStatusReportRequest\x12\x0f\n\x07\x65ntries\x18\x01 \x03(\t\"6\n\x18ReadStatusReportResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c*x\n\x07NtpMode\x12\x18\n\x14NTP_MODE_UNSPECIFIED\x10\x00\x12\x11\n\rNTP_MODE_DHCP\x10\x01\x12\x13\n\x0fNTP_MODE_CUSTOM\x10\x02\x12\x14\n\x10NTP_MODE_FACTORY\x10\x03\x12\x15\n\x11NTP_MODE_DISABLED\x10\x04*I\n\x07HostLog\x12\x18\n\x14HOST_LOG_UNSPECIFIED\x10\x00\x12\x10\n\x0cHOST_LOG_XEN\x10\x01\x12\x12\n\x0eHOST_LOG_AGENT\x10\x02*\x96\x01\n\nStopAction\x12\x1b\n\x17STOP_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14STOP_ACTION_SHUTDOWN\x10\x01\x12\x16\n\x12STOP_ACTION_REBOOT\x10\x02\x12\x1d\n\x19STOP_ACTION_RESTART_AGENT\x10\x03\x12\x1a\n\x16STOP_ACTION_STOP_AGENT\x10\x04\x32\xfa\n\n\x0bHostService\x12I\n\x07GetHost\x12#.xenhost.api.host.v1.GetHostRequest\x1a\x19.xenhost.api.host.v1.Host\x12`\n\x0bListDomains\x12\'.xenhost.api.host.v1.ListDomainsRequest\x1a(.xenhost.api.host.v1.ListDomainsResponse\x12_\n\nCallPlugin\x12&.xenhost.api.host.v1.CallPluginRequest\x1a\'.xenhost.api.host.v1.CallPluginResponse0\x01\x12\x65\n\rCallExtension\x12).xenhost.api.host.v1.CallExtensionRequest\x1a\'.xenhost.api.host.v1.CallPluginResponse0\x01\x12\x63\n\x0cHasExtension\x12(.xenhost.api.host.v1.HasExtensionRequest\x1a).xenhost.api.host.v1.HasExtensionResponse\x12R\n\nGetMachine\x12&.xenhost.api.host.v1.GetMachineRequest\x1a\x1c.xenhost.api.host.v1.Machine\x12\x66\n\rListTimezones\x12).xenhost.api.host.v1.ListTimezonesRequest\x1a*.xenhost.api.host.v1.ListTimezonesResponse\x12\x66\n\rConfigureHost\x12).xenhost.api.host.v1.ConfigureHostRequest\x1a*.xenhost.api.host.v1.ConfigureHostResponse\x12`\n\x0bReadHostLog\x12\'.xenhost.api.host.v1.ReadHostLogRequest\x1a(.xenhost.api.host.v1.ReadHostLogResponse\x12\x66\n\rSendDebugKeys\x12).xenhost.api.host.v1.SendDebugKeysRequest\x1a*.xenhost.api.host.v1.SendDebugKeysResponse\x12W\n\x08StopHost\x12$.xenhost.api.host.v1.StopHostRequest\x1a%.xenhost.api.host.v1.StopHostResponse\x12i\n\x0eListCrashDumps\x12*.xenhost.api.host.v1.ListCrashDumpsRequest\x1a+.xenhost.api.host.v1.ListCrashDumpsResponse\x12l\n\x0f\x44\x65leteCrashDump\x12+.xenhost.api.host.v1.DeleteCrashDumpRequest\x1a,.xenhost.api.host.v1.DeleteCrashDumpResponse\x12q\n\x10ReadStatusReport\x12,.xenhost.api.host.v1.ReadStatusReportRequest\x1a-.xenhost.api.host.v1.ReadStatusReportResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&xenhost/api/host/v1/host_service.proto\x12\x13xenhost.api.host.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cxenhost/api/host/v1/vm.proto\"\x10\n\x0eGetHostRequest\"\xe1\x02\n\x04Host\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x12\n\nhypervisor\x18\x03 \x01(\t\x12\x1a\n\x12hypervisor_version\x18\x04 \x01(\t\x12\x1f\n\x17hypervisor_capabilities\x18\x05 \x03(\t\x12\x0c\n\x04\x63pus\x18\x06 \x01(\r\x12\x0f\n\x07\x63pu_khz\x18\x07 \x01(\r\x12\x18\n\x10\x63ores_per_socket\x18\x08 \x01(\r\x12\x18\n\x10threads_per_core\x18\t \x01(\r\x12\x12\n\nnuma_nodes\x18\n \x01(\r\x12\x1a\n\x12memory_total_bytes\x18\x0b \x01(\x04\x12\x19\n\x11memory_free_bytes\x18\x0c \x01(\x04\x12\x0e\n\x06kernel\x18\r \x01(\t\x12\x15\n\ragent_version\x18\x0e \x01(\t\x12\x13\n\x0binstance_id\x18\x0f \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x10 \x03(\t\"#\n\x12ListDomainsRequest\x12\r\n\x05\x64omid\x18\x01 \x01(\r\"C\n\x13ListDomainsResponse\x12,\n\x07\x64omains\x18\x01 \x03(\x0b\x32\x1b.xenhost.api.host.v1.Domain\"\xe2\x01\n\x06\x44omain\x12\r\n\x05\x64omid\x18\x01 \x01(\r\x12\r\n\x05vm_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12)\n\x04type\x18\x04 \x01(\x0e\x32\x1b.xenhost.api.host.v1.VmType\x12\x0f\n\x07managed\x18\x05 \x01(\x08\x12\x0e\n\x06paused\x18\x06 \x01(\x08\x12\r\n\x05\x64ying\x18\x07 \x01(\x08\x12\x10\n\x08shutdown\x18\x08 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\t \x01(\x04\x12\x14\n\x0cvcpus_online\x18\n \x01(\r\x12\x13\n\x0b\x63pu_time_ns\x18\x0b \x01(\x04\"\xb3\x01\n\x11\x43\x61llPluginRequest\x12\x0e\n\x06plugin\x18\x01 \x01(\t\x12\x10\n\x08\x66unction\x18\x02 \x01(\t\x12>\n\x04\x61rgs\x18\x03 \x03(\x0b\x32\x30.xenhost.api.host.v1.CallPluginRequest.ArgsEntry\x12\x0f\n\x07session\x18\x04 \x01(\t\x1a+\n\tArgsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"4\n\x12\x43\x61llPluginResponse\x12\r\n\x05value\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x61ilure\x18\x02 \x03(\t\"6\n\x14\x43\x61llExtensionRequest\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0e\n\x06params\x18\x02 \x01(\t\"%\n\x13HasExtensionRequest\x12\x0e\n\x06method\x18\x01 \x01(\t\"%\n\x14HasExtensionResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\"\x13\n\x11GetMachineRequest\"\xd3\x02\n\x07Machine\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08timezone\x18\x02 \x01(\t\x12\x1a\n\x12utc_offset_seconds\x18\x03 \x01(\x05\x12\x13\n\x0bntp_enabled\x18\x04 \x01(\x08\x12\x18\n\x10ntp_synchronized\x18\x05 \x01(\x08\x12\x41\n\x0bntp_servers\x18\x06 \x03(\x0b\x32,.xenhost.api.host.v1.Machine.NtpServersEntry\x12\x1e\n\x16scheduling_granularity\x18\x07 \x01(\t\x12\x10\n\x03ssh\x18\x08 \x01(\x08H\x00\x88\x01\x01\x12\x11\n\tiscsi_iqn\x18\t \x01(\t\x1a\x31\n\x0fNtpServersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x06\n\x04_ssh\"\x16\n\x14ListTimezonesRequest\"*\n\x15ListTimezonesResponse\x12\x11\n\ttimezones\x18\x01 \x03(\t\"I\n\nNtpSetting\x12*\n\x04mode\x18\x01 \x01(\x0e\x32\x1c.xenhost.api.host.v1.NtpMode\x12\x0f\n\x07servers\x18\x02 \x03(\t\"Q\n\x11GuestAgentSetting\x12\x18\n\x0b\x61uto_update\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x12\n\nupdate_url\x18\x02 \x01(\tB\x0e\n\x0c_auto_update\"\xf0\x02\n\x14\x43onfigureHostRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\x08hostname\x18\x02 \x01(\tH\x00\x12*\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x12\n\x08timezone\x18\x04 \x01(\tH\x00\x12.\n\x03ntp\x18\x05 \x01(\x0b\x32\x1f.xenhost.api.host.v1.NtpSettingH\x00\x12\x1c\n\x12syslog_destination\x18\x06 \x01(\tH\x00\x12\r\n\x03ssh\x18\x07 \x01(\x08H\x00\x12\x1e\n\x14\x63onsole_idle_seconds\x18\x08 \x01(\rH\x00\x12\x14\n\nmax_cstate\x18\t \x01(\tH\x00\x12\x13\n\tiscsi_iqn\x18\n \x01(\tH\x00\x12=\n\x0bguest_agent\x18\x0b \x01(\x0b\x32&.xenhost.api.host.v1.GuestAgentSettingH\x00\x42\t\n\x07setting\"\x17\n\x15\x43onfigureHostResponse\"N\n\x12ReadHostLogRequest\x12)\n\x03log\x18\x01 \x01(\x0e\x32\x1c.xenhost.api.host.v1.HostLog\x12\r\n\x05\x63lear\x18\x02 \x01(\x08\"#\n\x13ReadHostLogResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\"8\n\x14SendDebugKeysRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x01(\t\"\x17\n\x15SendDebugKeysResponse\"V\n\x0fStopHostRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12/\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1f.xenhost.api.host.v1.StopAction\"\x12\n\x10StopHostResponse\"\x17\n\x15ListCrashDumpsRequest\"W\n\tCrashDump\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\"G\n\x16ListCrashDumpsResponse\x12-\n\x05\x64umps\x18\x01 \x03(\x0b\x32\x1e.xenhost.api.host.v1.CrashDump\":\n\x16\x44\x65leteCrashDumpRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x19\n\x17\x44\x65leteCrashDumpResponse\"*\n\x17ReadStatusReportRequest\x12\x0f\n\x07\x65ntries\x18\x01 \x03(\t\"6\n\x18ReadStatusReportResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c*x\n\x07NtpMode\x12\x18\n\x14NTP_MODE_UNSPECIFIED\x10\x00\x12\x11\n\rNTP_MODE_DHCP\x10\x01\x12\x13\n\x0fNTP_MODE_CUSTOM\x10\x02\x12\x14\n\x10NTP_MODE_FACTORY\x10\x03\x12\x15\n\x11NTP_MODE_DISABLED\x10\x04*I\n\x07HostLog\x12\x18\n\x14HOST_LOG_UNSPECIFIED\x10\x00\x12\x10\n\x0cHOST_LOG_XEN\x10\x01\x12\x12\n\x0eHOST_LOG_AGENT\x10\x02*\x96\x01\n\nStopAction\x12\x1b\n\x17STOP_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14STOP_ACTION_SHUTDOWN\x10\x01\x12\x16\n\x12STOP_ACTION_REBOOT\x10\x02\x12\x1d\n\x19STOP_ACTION_RESTART_AGENT\x10\x03\x12\x1a\n\x16STOP_ACTION_STOP_AGENT\x10\x04\x32\xfa\n\n\x0bHostService\x12I\n\x07GetHost\x12#.xenhost.api.host.v1.GetHostRequest\x1a\x19.xenhost.api.host.v1.Host\x12`\n\x0bListDomains\x12\'.xenhost.api.host.v1.ListDomainsRequest\x1a(.xenhost.api.host.v1.ListDomainsResponse\x12_\n\nCallPlugin\x12&.xenhost.api.host.v1.CallPluginRequest\x1a\'.xenhost.api.host.v1.CallPluginResponse0\x01\x12\x65\n\rCallExtension\x12).xenhost.api.host.v1.CallExtensionRequest\x1a\'.xenhost.api.host.v1.CallPluginResponse0\x01\x12\x63\n\x0cHasExtension\x12(.xenhost.api.host.v1.HasExtensionRequest\x1a).xenhost.api.host.v1.HasExtensionResponse\x12R\n\nGetMachine\x12&.xenhost.api.host.v1.GetMachineRequest\x1a\x1c.xenhost.api.host.v1.Machine\x12\x66\n\rListTimezones\x12).xenhost.api.host.v1.ListTimezonesRequest\x1a*.xenhost.api.host.v1.ListTimezonesResponse\x12\x66\n\rConfigureHost\x12).xenhost.api.host.v1.ConfigureHostRequest\x1a*.xenhost.api.host.v1.ConfigureHostResponse\x12`\n\x0bReadHostLog\x12\'.xenhost.api.host.v1.ReadHostLogRequest\x1a(.xenhost.api.host.v1.ReadHostLogResponse\x12\x66\n\rSendDebugKeys\x12).xenhost.api.host.v1.SendDebugKeysRequest\x1a*.xenhost.api.host.v1.SendDebugKeysResponse\x12W\n\x08StopHost\x12$.xenhost.api.host.v1.StopHostRequest\x1a%.xenhost.api.host.v1.StopHostResponse\x12i\n\x0eListCrashDumps\x12*.xenhost.api.host.v1.ListCrashDumpsRequest\x1a+.xenhost.api.host.v1.ListCrashDumpsResponse\x12l\n\x0f\x44\x65leteCrashDump\x12+.xenhost.api.host.v1.DeleteCrashDumpRequest\x1a,.xenhost.api.host.v1.DeleteCrashDumpResponse\x12q\n\x10ReadStatusReport\x12,.xenhost.api.host.v1.ReadStatusReportRequest\x1a-.xenhost.api.host.v1.ReadStatusReportResponse0\x01\x62\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xenhost.api.host.v1.host_service_pb2', globals())
@@ -26,12 +26,12 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _CALLPLUGINREQUEST_ARGSENTRY._serialized_options = b'8\001'
   _MACHINE_NTPSERVERSENTRY._options = None
   _MACHINE_NTPSERVERSENTRY._serialized_options = b'8\001'
-  _NTPMODE._serialized_start=2827
-  _NTPMODE._serialized_end=2947
-  _HOSTLOG._serialized_start=2949
-  _HOSTLOG._serialized_end=3022
-  _STOPACTION._serialized_start=3025
-  _STOPACTION._serialized_end=3175
+  _NTPMODE._serialized_start=2872
+  _NTPMODE._serialized_end=2992
+  _HOSTLOG._serialized_start=2994
+  _HOSTLOG._serialized_end=3067
+  _STOPACTION._serialized_start=3070
+  _STOPACTION._serialized_end=3220
   _GETHOSTREQUEST._serialized_start=126
   _GETHOSTREQUEST._serialized_end=142
   _HOST._serialized_start=145
@@ -57,47 +57,47 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _GETMACHINEREQUEST._serialized_start=1205
   _GETMACHINEREQUEST._serialized_end=1224
   _MACHINE._serialized_start=1227
-  _MACHINE._serialized_end=1521
-  _MACHINE_NTPSERVERSENTRY._serialized_start=1472
-  _MACHINE_NTPSERVERSENTRY._serialized_end=1521
-  _LISTTIMEZONESREQUEST._serialized_start=1523
-  _LISTTIMEZONESREQUEST._serialized_end=1545
-  _LISTTIMEZONESRESPONSE._serialized_start=1547
-  _LISTTIMEZONESRESPONSE._serialized_end=1589
-  _NTPSETTING._serialized_start=1591
-  _NTPSETTING._serialized_end=1664
-  _GUESTAGENTSETTING._serialized_start=1666
-  _GUESTAGENTSETTING._serialized_end=1747
-  _CONFIGUREHOSTREQUEST._serialized_start=1750
-  _CONFIGUREHOSTREQUEST._serialized_end=2118
-  _CONFIGUREHOSTRESPONSE._serialized_start=2120
-  _CONFIGUREHOSTRESPONSE._serialized_end=2143
-  _READHOSTLOGREQUEST._serialized_start=2145
-  _READHOSTLOGREQUEST._serialized_end=2223
-  _READHOSTLOGRESPONSE._serialized_start=2225
-  _READHOSTLOGRESPONSE._serialized_end=2260
-  _SENDDEBUGKEYSREQUEST._serialized_start=2262
-  _SENDDEBUGKEYSREQUEST._serialized_end=2318
-  _SENDDEBUGKEYSRESPONSE._serialized_start=2320
-  _SENDDEBUGKEYSRESPONSE._serialized_end=2343
-  _STOPHOSTREQUEST._serialized_start=2345
-  _STOPHOSTREQUEST._serialized_end=2431
-  _STOPHOSTRESPONSE._serialized_start=2433
-  _STOPHOSTRESPONSE._serialized_end=2451
-  _LISTCRASHDUMPSREQUEST._serialized_start=2453
-  _LISTCRASHDUMPSREQUEST._serialized_end=2476
-  _CRASHDUMP._serialized_start=2478
-  _CRASHDUMP._serialized_end=2565
-  _LISTCRASHDUMPSRESPONSE._serialized_start=2567
-  _LISTCRASHDUMPSRESPONSE._serialized_end=2638
-  _DELETECRASHDUMPREQUEST._serialized_start=2640
-  _DELETECRASHDUMPREQUEST._serialized_end=2698
-  _DELETECRASHDUMPRESPONSE._serialized_start=2700
-  _DELETECRASHDUMPRESPONSE._serialized_end=2725
-  _READSTATUSREPORTREQUEST._serialized_start=2727
-  _READSTATUSREPORTREQUEST._serialized_end=2769
-  _READSTATUSREPORTRESPONSE._serialized_start=2771
-  _READSTATUSREPORTRESPONSE._serialized_end=2825
-  _HOSTSERVICE._serialized_start=3178
-  _HOSTSERVICE._serialized_end=4580
+  _MACHINE._serialized_end=1566
+  _MACHINE_NTPSERVERSENTRY._serialized_start=1509
+  _MACHINE_NTPSERVERSENTRY._serialized_end=1558
+  _LISTTIMEZONESREQUEST._serialized_start=1568
+  _LISTTIMEZONESREQUEST._serialized_end=1590
+  _LISTTIMEZONESRESPONSE._serialized_start=1592
+  _LISTTIMEZONESRESPONSE._serialized_end=1634
+  _NTPSETTING._serialized_start=1636
+  _NTPSETTING._serialized_end=1709
+  _GUESTAGENTSETTING._serialized_start=1711
+  _GUESTAGENTSETTING._serialized_end=1792
+  _CONFIGUREHOSTREQUEST._serialized_start=1795
+  _CONFIGUREHOSTREQUEST._serialized_end=2163
+  _CONFIGUREHOSTRESPONSE._serialized_start=2165
+  _CONFIGUREHOSTRESPONSE._serialized_end=2188
+  _READHOSTLOGREQUEST._serialized_start=2190
+  _READHOSTLOGREQUEST._serialized_end=2268
+  _READHOSTLOGRESPONSE._serialized_start=2270
+  _READHOSTLOGRESPONSE._serialized_end=2305
+  _SENDDEBUGKEYSREQUEST._serialized_start=2307
+  _SENDDEBUGKEYSREQUEST._serialized_end=2363
+  _SENDDEBUGKEYSRESPONSE._serialized_start=2365
+  _SENDDEBUGKEYSRESPONSE._serialized_end=2388
+  _STOPHOSTREQUEST._serialized_start=2390
+  _STOPHOSTREQUEST._serialized_end=2476
+  _STOPHOSTRESPONSE._serialized_start=2478
+  _STOPHOSTRESPONSE._serialized_end=2496
+  _LISTCRASHDUMPSREQUEST._serialized_start=2498
+  _LISTCRASHDUMPSREQUEST._serialized_end=2521
+  _CRASHDUMP._serialized_start=2523
+  _CRASHDUMP._serialized_end=2610
+  _LISTCRASHDUMPSRESPONSE._serialized_start=2612
+  _LISTCRASHDUMPSRESPONSE._serialized_end=2683
+  _DELETECRASHDUMPREQUEST._serialized_start=2685
+  _DELETECRASHDUMPREQUEST._serialized_end=2743
+  _DELETECRASHDUMPRESPONSE._serialized_start=2745
+  _DELETECRASHDUMPRESPONSE._serialized_end=2770
+  _READSTATUSREPORTREQUEST._serialized_start=2772
+  _READSTATUSREPORTREQUEST._serialized_end=2814
+  _READSTATUSREPORTRESPONSE._serialized_start=2816
+  _READSTATUSREPORTRESPONSE._serialized_end=2870
+  _HOSTSERVICE._serialized_start=3223
+  _HOSTSERVICE._serialized_end=4625
 # @@protoc_insertion_point(module_scope)

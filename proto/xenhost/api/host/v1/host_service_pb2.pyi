@@ -231,7 +231,7 @@ class ListTimezonesResponse(_message.Message):
     def __init__(self, timezones: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Machine(_message.Message):
-    __slots__ = ["ntp_enabled", "ntp_servers", "ntp_synchronized", "scheduling_granularity", "time", "timezone", "utc_offset_seconds"]
+    __slots__ = ["iscsi_iqn", "ntp_enabled", "ntp_servers", "ntp_synchronized", "scheduling_granularity", "ssh", "time", "timezone", "utc_offset_seconds"]
     class NtpServersEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -239,21 +239,25 @@ class Machine(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ISCSI_IQN_FIELD_NUMBER: _ClassVar[int]
     NTP_ENABLED_FIELD_NUMBER: _ClassVar[int]
     NTP_SERVERS_FIELD_NUMBER: _ClassVar[int]
     NTP_SYNCHRONIZED_FIELD_NUMBER: _ClassVar[int]
     SCHEDULING_GRANULARITY_FIELD_NUMBER: _ClassVar[int]
+    SSH_FIELD_NUMBER: _ClassVar[int]
     TIMEZONE_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     UTC_OFFSET_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    iscsi_iqn: str
     ntp_enabled: bool
     ntp_servers: _containers.ScalarMap[str, str]
     ntp_synchronized: bool
     scheduling_granularity: str
+    ssh: bool
     time: _timestamp_pb2.Timestamp
     timezone: str
     utc_offset_seconds: int
-    def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., timezone: _Optional[str] = ..., utc_offset_seconds: _Optional[int] = ..., ntp_enabled: bool = ..., ntp_synchronized: bool = ..., ntp_servers: _Optional[_Mapping[str, str]] = ..., scheduling_granularity: _Optional[str] = ...) -> None: ...
+    def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., timezone: _Optional[str] = ..., utc_offset_seconds: _Optional[int] = ..., ntp_enabled: bool = ..., ntp_synchronized: bool = ..., ntp_servers: _Optional[_Mapping[str, str]] = ..., scheduling_granularity: _Optional[str] = ..., ssh: bool = ..., iscsi_iqn: _Optional[str] = ...) -> None: ...
 
 class NtpSetting(_message.Message):
     __slots__ = ["mode", "servers"]
