@@ -46,10 +46,11 @@ class MetadataVdis:
         """By method."""
         return {"VDI.read_database_pool_uuid": self.pool_uuid}
 
-    def own(self, sr: Ref) -> list[Record]:
-        """Those of an SR that hold the database of this pool."""
-        vdis = (self._database.find("VDI", vdi) for vdi in self._database.get("SR", sr).refs("VDIs"))
-        return [vdi for vdi in vdis if vdi is not None and self._is_own(vdi)]
+    def own(self) -> list[Record]:
+        """Those that hold the database of this pool, on whatever SR."""
+        pools = tuple(self._database.rows("pool").values())
+        vdis = [self._database.get("VDI", vdi) for pool in pools for vdi in pool.refs("metadata_VDIs")]
+        return [vdi for vdi in vdis if self._is_own(vdi)]
 
     def _is_own(self, vdi: Record) -> bool:
         return vdi["type"] == METADATA and vdi["metadata_of_pool"] in self._database.rows("pool")

@@ -16,7 +16,7 @@ from xenhost.core.clock import Clock
 from xenhost.core.errors import XenhostError
 from xenhost.pool.call import ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
-from xenhost.pool.database.record import Change
+from xenhost.pool.database.record import Change, Record
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.recovery.image import SIZE, BadImage, written
@@ -87,7 +87,7 @@ class Replication:
         """
         await self.supported(context, sr)
         async with self._metadata.using(sr):
-            if self._metadata.own(sr):
+            if self._own(sr):
                 return
             if len(self._srs()) >= MOST:
                 raise ApiError("NO_MORE_REDO_LOGS_ALLOWED")
@@ -98,7 +98,7 @@ class Replication:
         destroy = self._implementations.find("VDI.destroy")
         assert destroy is not None
         async with self._metadata.using(sr):
-            for vdi in self._metadata.own(sr):
+            for vdi in self._own(sr):
                 await destroy(context, vdi.ref)
 
     async def run(self) -> None:
@@ -114,7 +114,7 @@ class Replication:
         """It is there as it is now; if it cannot be, it is tried again with the next change, or after a while."""
         try:
             async with self._metadata.using(sr):
-                if self._metadata.own(sr):
+                if self._own(sr):
                     await self._write(Context(), sr)
             self._failed.discard(sr)
         except (ApiError, XenhostError) as error:
@@ -123,8 +123,11 @@ class Replication:
                 self._failed.add(sr)
                 self._log.warning("the database is not on an SR as it is now", sr=sr, reason=str(error))
 
-    def _srs(self) -> list[Ref]:
-        return [sr for sr in tuple(self._database.rows("SR")) if self._metadata.own(sr)]
+    def _srs(self) -> set[Ref]:
+        return {vdi.one("SR") for vdi in self._metadata.own()}
+
+    def _own(self, sr: Ref) -> list[Record]:
+        return [vdi for vdi in self._metadata.own() if vdi["SR"] == sr]
 
     async def _write(self, context: Context, sr: Ref) -> None:
         (pool,) = self._database.rows("pool").values()
@@ -134,7 +137,7 @@ class Replication:
             data = await asyncio.to_thread(written, self._database.model, tables, str(pool["uuid"]), self._generation)
         except BadImage as error:
             raise ApiError("CANNOT_ENABLE_REDO_LOG", str(error)) from error
-        held = self._metadata.own(sr)
+        held = self._own(sr)
         spare = next((vdi.ref for vdi in held if not vdi["metadata_latest"]), None)
         if spare is None or len(held) < 2:
             wanted = storage_pb2.Vdi(
@@ -156,7 +159,7 @@ class Replication:
         await self._database.change(flip)
 
     def _changed(self, changes: Sequence[Change]) -> None:
-        if any(_counts(self._database, change) for change in changes):
+        if not self._changes.is_set() and any(_counts(self._database, change) for change in changes):
             self._changes.set()
 
 
