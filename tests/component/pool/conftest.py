@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from component.harness.agent import Agent as HostAgent
 from component.harness.agent import running
+from component.harness.folder import short_folder
 from xenhost.api.tls_files import TlsFiles
 from xenhost.core.clock import Clock
 from xenhost.drivers.sim.config import Delays, SimConfig
@@ -105,9 +105,8 @@ def toml(master: Master, *extra: str) -> str:
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    """A short one: sockets lie in it."""
-    with TemporaryDirectory(prefix="xp-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    with short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from base64 import b64encode
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import XenAPI
 
+from component.harness.folder import short_folder
 from component.harness.trial import free_port
 from component.pool.test_try import eventually
 from component.pool.test_vms import RECORD
@@ -102,11 +102,11 @@ class Pool:
 
 @pytest.fixture
 def pool() -> Iterator[Pool]:
-    with TemporaryDirectory(prefix="xk-", ignore_cleanup_errors=True) as folder:
-        file = Path(folder) / "etc/xenhost/xenhostd.toml"
+    with short_folder() as folder:
+        file = folder / "etc/xenhost/xenhostd.toml"
         file.parent.mkdir(parents=True)
         file.write_text(CONFIGURATION.format(root=folder))
-        pool = Pool(Path(folder))
+        pool = Pool(folder)
         pool.start_master()
         pool.start_agent()
         try:

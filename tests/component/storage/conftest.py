@@ -1,11 +1,7 @@
 """An SR of type `file`, with real image servers."""
 
-import contextlib
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import structlog
@@ -13,17 +9,14 @@ import structlog
 from component.harness.agent import Agent
 from component.harness.client import Client
 from component.harness.command import CommandLine
+from component.harness.folder import short_folder
 from xenhost.api.host.v1 import storage_pb2
 
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    """Short: the sockets of image servers are below it. They outlive the agent, and are ended at last."""
-    with TemporaryDirectory(prefix="xh-") as folder:
-        yield Path(folder)
-        for pidfile in Path(folder).glob("run/xenhost/sm/*/*/pid"):
-            with contextlib.suppress(ValueError, ProcessLookupError):
-                os.kill(int(pidfile.read_text()), signal.SIGKILL)
+    with short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
