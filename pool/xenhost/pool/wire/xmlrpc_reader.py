@@ -25,7 +25,21 @@ class Call:
 
 def parse_call(untrusted: bytes) -> Call:
     """Read a methodCall. Raises WireError."""
-    reader = _Reader()
+    reader = _Reader("methodCall", MAX_VALUES)
+    _read(reader, untrusted)
+    call: Call = reader.found()
+    return call
+
+
+def parse_value(untrusted: bytes, max_values: int) -> Value:
+    """Read a document that is one `<value>`, and holds at most so many. Raises WireError."""
+    reader = _Reader("value", max_values)
+    _read(reader, untrusted)
+    value: Value = reader.found()
+    return value
+
+
+def _read(reader: "_Reader", untrusted: bytes) -> None:
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = reader.start
@@ -39,7 +53,6 @@ def parse_call(untrusted: bytes) -> Call:
         raise WireError(f"no XML: {error}") from error
     except (LookupError, ValueError) as error:  # the encoding it declares
         raise WireError(f"no XML: {error}") from error
-    return reader.call()
 
 
 def _no_doctype(*_: object) -> None:
@@ -83,7 +96,6 @@ _SCALARS: Final[Mapping[str, Callable[[str], Value]]] = {
     "ex:nil": _parse_nil,
 }
 _INSIDE: Final[Mapping[str, frozenset[str]]] = {
-    "": frozenset({"methodCall"}),
     "methodCall": frozenset({"methodName", "params"}),
     "params": frozenset({"param"}),
     "param": frozenset({"value"}),
@@ -98,7 +110,11 @@ _INSIDE: Final[Mapping[str, frozenset[str]]] = {
 class _Reader:
     """Elements as they open and close; each holds what was found inside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: str, max_values: int) -> None:
+        self._root = root
+        self._max_values = max_values
+        self._texts: dict[str, str] = {}
+        """One of each name: there are millions, and few that differ."""
         self._names = [""]
         self._found: list[list[Any]] = [[]]
         self._words: list[str] = []
@@ -107,12 +123,12 @@ class _Reader:
 
     def start(self, name: str, attributes: object) -> None:
         outer = self._names[-1]
-        if name not in _INSIDE.get(outer, ()):
-            raise WireError(f"<{name[:40]}> has no place in <{outer}>" if outer else "not a methodCall")
+        if name not in _INSIDE.get(outer, (self._root,)):
+            raise WireError(f"<{name[:40]}> has no place in <{outer}>" if outer else f"not a {self._root}")
         if name == "value":
             self._values += 1
-            if self._values > MAX_VALUES:
-                raise WireError(f"more than {MAX_VALUES} values")
+            if self._values > self._max_values:
+                raise WireError(f"more than {self._max_values} values")
         if outer in ("param", "value", "array") and self._found[-1]:
             raise WireError(f"<{outer}> holds one element")
         if len(self._names) > 3 * MAX_DEPTH:
@@ -142,7 +158,7 @@ class _Reader:
         elif name == "member":
             if len(found) != 2 or not isinstance(found[0], str):
                 raise WireError("a member has a name and a value")
-            self._found[-1].append((found[0], found[1]))
+            self._found[-1].append((self._texts.setdefault(found[0], found[0]), found[1]))
         elif name == "struct":
             self._found[-1].append(dict(found))
         elif name == "param":
@@ -152,10 +168,9 @@ class _Reader:
         elif name == "methodCall":
             self._found[-1].append(_call(found))
 
-    def call(self) -> Call:
+    def found(self) -> Any:
         """What was read."""
-        call: Call = _one(self._found[0], "document")
-        return call
+        return _one(self._found[0], "document")
 
 
 def _one(found: list[Any], name: str) -> Any:

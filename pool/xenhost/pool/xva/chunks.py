@@ -43,6 +43,10 @@ class Chunker:
             view = view[len(part) :]
             yield from self._whole()
         while zeros and self.left:
+            if not self._held and zeros >= (length := self._length()):
+                zeros -= length
+                yield self._next(_ZEROS[:length], is_zero=True)
+                continue
             part = view_of_zeros(min(self._missing(), zeros))
             self._held += part
             zeros -= len(part)
@@ -58,10 +62,15 @@ class Chunker:
         length = self._length()
         if len(self._held) < length:
             return
-        is_edge = self._number == 0 or self._number * SIZE + length == self._size
-        yield Chunk(self._number, bytes(self._held), self._held == view_of_zeros(length), is_edge)
+        data = bytes(self._held)
         self._held.clear()
+        yield self._next(data, data == view_of_zeros(length))
+
+    def _next(self, data: bytes, is_zero: bool) -> Chunk:
+        is_edge = self._number == 0 or self._number * SIZE + len(data) == self._size
+        chunk = Chunk(self._number, data, is_zero, is_edge)
         self._number += 1
+        return chunk
 
 
 def view_of_zeros(size: int) -> memoryview:

@@ -7,13 +7,17 @@ from typing import Final
 
 from xenhost.core.units import MIB
 from xenhost.pool.call import ApiError, Ref, Value
-from xenhost.pool.wire.xmlrpc import format_value
-from xenhost.system import xmlrpc
-from xenhost.system.xml_tree import CodecError
+from xenhost.pool.wire.bounds import WireError
+from xenhost.pool.wire.xmlrpc import pieces
+from xenhost.pool.wire.xmlrpc_reader import parse_value
 
 NAME: Final = "ova.xml"
-MAX_BYTES: Final = 16 * MIB
-MAX_OBJECTS: Final = 10_000
+MAX_BYTES: Final = 256 * MIB
+"""10,000 VMs with a few devices each take about three quarters of it."""
+MAX_VALUES: Final = 8_000_000
+"""So many in it at most; they take half of them."""
+BIG: Final = 16 * MIB
+"""Bytes; of longer ones there is one in memory at a time."""
 FORMATS: Final = (1, 2)
 """`export_vsn`: 0 was of a beta; before 2, a table of all checksums stood at the end, too."""
 _ID: Final = re.compile(r"(Opaque)?Ref:[0-9A-Za-z-]{1,40}")
@@ -73,20 +77,20 @@ def written(maker: Maker, things: list[Thing]) -> bytes:
         "export_vsn": FORMATS[-1],
     }
     objects: list[Value] = [{"class": each.cls, "id": each.id, "snapshot": each.record} for each in things]
-    return format_value({"version": version, "objects": objects}).encode()
+    return b"".join(piece.encode() for piece in pieces({"version": version, "objects": objects}))
 
 
 def read(untrusted: bytes) -> Document:
     """What the document says. Raises ApiError IMPORT_ERROR, IMPORT_INCOMPATIBLE_VERSION."""
     try:
-        root = xmlrpc.load_value(untrusted)
-    except CodecError as error:
+        root = parse_value(untrusted, MAX_VALUES)
+    except WireError as error:
         raise ApiError("IMPORT_ERROR", f"{NAME}: {error}"[:300]) from error
     version, objects = _struct(root, "version"), _member(root, "objects")
     if _number(version.get("export_vsn", 0)) not in FORMATS:
         raise ApiError("IMPORT_INCOMPATIBLE_VERSION")
-    if not isinstance(objects, list) or len(objects) > MAX_OBJECTS:
-        raise _wrong(f"objects must be at most {MAX_OBJECTS}")
+    if not isinstance(objects, list):
+        raise _wrong("objects is no array")
     things: dict[Ref, Thing] = {}
     for each in objects:
         cls, id = _member(each, "class"), _member(each, "id")
@@ -102,31 +106,17 @@ def _wrong(why: str) -> ApiError:
     return ApiError("IMPORT_ERROR", f"{NAME}: {why}")
 
 
-def _member(value: xmlrpc.Value, name: str) -> xmlrpc.Value:
+def _member(value: Value, name: str) -> Value:
     if not isinstance(value, Mapping) or name not in value:
         raise _wrong(f"there is no {name}")
     return value[name]
 
 
-def _struct(value: xmlrpc.Value, name: str) -> Mapping[str, Value]:
-    found = _plain(_member(value, name))
+def _struct(value: Value, name: str) -> Mapping[str, Value]:
+    found = _member(value, name)
     if not isinstance(found, dict):
         raise _wrong(f"{name} is no struct")
     return found
-
-
-def _plain(value: xmlrpc.Value) -> Value:
-    """Times as text: the model's types read them."""
-    match value:
-        case xmlrpc.DateTime(text):
-            return text
-        case Mapping():
-            return {name: _plain(each) for name, each in value.items()}
-        case list():
-            return [_plain(each) for each in value]
-        case str() | int() | float() | None:
-            return value
-    raise _wrong("a value of no type")
 
 
 def _number(value: Value) -> int:

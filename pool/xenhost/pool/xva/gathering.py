@@ -49,22 +49,26 @@ class Disk:
 
 
 class Gathering:
-    """Looks at the database once, when it is made."""
+    """Looks at the database when VMs are added, and never again."""
 
     def __init__(self, database: Database, vms: Iterable[Ref], choice: Choice) -> None:
         self._database: Final = database
         self._choice: Final = choice
         self._ids: Final[dict[Ref, Ref]] = {}
+        self._records: Final[dict[Ref, Record]] = {}
         for vm in vms:
-            self._add_vm(vm, choice.snapshots)
+            self.add(vm)
+
+    def add(self, vm: Ref) -> None:
+        """A VM with what belongs to it; no-op if it is gone."""
+        self._add_vm(vm, self._choice.snapshots)
 
     def things(self) -> list[Thing]:
-        """The objects."""
-        records = [self._record(ref) for ref in self._ids]
+        """The objects. For a thread, if they are many."""
         return [
             Thing(cls, self._ids[record.ref], self._told(record))
             for cls in CLASSES
-            for record in records
+            for record in self._records.values()
             if record.cls == cls
         ]
 
@@ -72,7 +76,7 @@ class Gathering:
         """Those whose content goes into the archive, in its order. Discs of ISO libraries do not."""
         found: dict[Ref, Disk] = {}
         for ref, id in self._ids.items():
-            if self._database.class_of(ref) != "VDI" or self._in_library(ref):
+            if self._record(ref).cls != "VDI" or self._in_library(ref):
                 continue
             if any(self._record(vbd)["type"] != "CD" for vbd in self._record(ref).refs("VBDs") if vbd in self._ids):
                 found[id] = Disk(id, ref, int(str(self._record(ref)["virtual_size"])))
@@ -83,9 +87,11 @@ class Gathering:
 
     def _add(self, ref: Ref) -> bool:
         """Says whether it is new."""
-        if ref in self._ids or self._database.class_of(ref) is None:
+        cls = self._database.class_of(ref)
+        if ref in self._ids or cls is None:
             return False
         self._ids[ref] = Ref(f"Ref:{len(self._ids)}")
+        self._records[ref] = self._database.get(cls, ref)
         return True
 
     def _add_vm(self, ref: Ref, snapshots: bool) -> None:
@@ -115,9 +121,7 @@ class Gathering:
             self._add(self._record(ref).one("SR"))
 
     def _record(self, ref: Ref) -> Record:
-        cls = self._database.class_of(ref)
-        assert cls is not None
-        return self._database.get(cls, ref)
+        return self._records[ref]
 
     def _told(self, record: Record) -> Mapping[str, Value]:
         fields = {each.name: each for each in self._database.model.classes[record.cls].fields if not each.hidden}

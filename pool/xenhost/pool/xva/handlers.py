@@ -85,7 +85,7 @@ class XvaHandlers:
         without = frozenset(told(request, "excluded_device_types").split(","))
         vms = self._all(request) if _flag(request, "all") else [self._vm(request)]
         choice = Choice(_flag(request, "export_snapshots", "true"), power_state=True, without=without)
-        body = self._exporter.metadata(vms, choice)
+        body = await self._exporter.metadata(vms, choice)
         return Response(HTTPStatus.OK, (("Task-id", context.task), _OCTETS, _ATTACHED), body)
 
     async def load(self, context: Context, request: Request) -> Response:

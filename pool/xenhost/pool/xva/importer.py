@@ -1,8 +1,8 @@
 """VMs out of archives: made whole, or not at all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Container, Coroutine, Mapping
-from contextlib import ExitStack, aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Container, Coroutine, Iterator, Mapping
+from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
@@ -20,13 +20,14 @@ from xenhost.pool.vms.unfinished import FINISHED, IMPORT_TASK, Unfinished
 from xenhost.pool.xva import document
 from xenhost.pool.xva.compression import decompressed
 from xenhost.pool.xva.disk_reader import DiskReader
-from xenhost.pool.xva.planning import NewDevice, NewDisk, Plan, Planner, Wanted
+from xenhost.pool.xva.planning import NewDevice, NewDisk, NewVm, Plan, Planner, Wanted
 from xenhost.pool.xva.tar import TarReader
 
 MAX_IMPORTS: Final = 16
 """At once: each may need some ten MiB, and as many disks are what a host takes."""
 IDLE_SECONDS: Final = 300.0
 """An import ends of which not a byte has come for so long."""
+_STEPS_A_TURN: Final = 20
 _VDI_TYPES: Final = frozenset(storage_pb2.VdiType.keys())
 
 
@@ -53,6 +54,9 @@ class Importer:
         self._unfinished: Final = unfinished
         self._idle_seconds: Final = idle_seconds
         self._running = 0
+        self._big: Final = asyncio.Lock()
+        self._restored: Final[dict[str, Ref]] = {}
+        """By UUIDs that they will have: VMs that are being imported, or replaced."""
 
     async def load(self, context: Context, wanted: Wanted, untrusted: AsyncIterator[bytes]) -> tuple[Ref, ...]:
         """The VMs of an archive that comes in pieces, packed or not; what is behind it is not read.
@@ -73,7 +77,7 @@ class Importer:
 
         If it fails, or is cancelled, nothing of it stays. Raises ApiError IMPORT_ERROR…, or what stands against it.
         """
-        plan = Planner(self._database, records, Wanted(restore=True, force=force)).plan()
+        plan = await self._planned(records, Wanted(restore=True, force=force))
         async with self._begun(context, plan) as made:
             await self._devices(context, plan, "VIF", made)
             await self._devices(context, plan, "VBD", made)
@@ -85,9 +89,9 @@ class Importer:
         if header is None or header.name != document.NAME:
             found = header.name if header is not None else ""
             raise ApiError("IMPORT_ERROR_UNEXPECTED_FILE", document.NAME, found[:200])
-        text = await tar.content(header, document.MAX_BYTES)
-        read = await asyncio.to_thread(document.read, text)
-        plan = Planner(self._database, read, wanted).plan()
+        async with self._big if header.size > document.BIG else nullcontext():
+            read = await asyncio.to_thread(document.read, await tar.content(header, document.MAX_BYTES))
+        plan = await self._planned(read, wanted)
         if wanted.dry_run:
             return ()
         ignored = {thing.id for thing in read.of("VDI")} - {disk.id for disk in plan.disks}
@@ -98,6 +102,19 @@ class Importer:
             await self._devices(context, plan, "VBD", made)
             return await self._finish(plan, made)
 
+    async def _planned(self, records: document.Document, wanted: Wanted) -> Plan:
+        """Others get their turn meanwhile."""
+        steps, number = Planner(self._database, records, wanted).plan(), 0
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                plan: Plan = end.value
+                return plan
+            number += 1
+            if number % _STEPS_A_TURN == 0:
+                await asyncio.sleep(0)
+
     @asynccontextmanager
     async def _begun(self, context: Context, plan: Plan) -> AsyncIterator[dict[Ref, Ref]]:
         """The VMs are there, and busy; what stands for what in the archive. If it goes wrong, all is taken away."""
@@ -107,6 +124,8 @@ class Importer:
         disks = FrozenMap({"": "", **{disk.uuid: plan.wanted.sr for disk in plan.disks}})
         with ExitStack() as busy:
             for vm in plan.vms:
+                if vm.uuid:
+                    busy.enter_context(self._restoring(vm))
                 if vm.replaces != NULL_REF:
                     busy.enter_context(self._busy.doing(context, vm.replaces, "destroy"))
             try:
@@ -115,12 +134,30 @@ class Importer:
                     more = {**vm.more, "unfinished": disks if not vms else FrozenMap({"": ""})}
                     made[vm.id] = await self._shielded(self._making.create_vm(context, args, more), vms)
                     busy.enter_context(self._busy.held(context, made[vm.id], "import"))
+                    if vm.uuid:
+                        self._restored[vm.uuid] = made[vm.id]
                 for id, network in plan.networks.items():
                     made[id] = await self._networks.create(context, _marked(network, mark))
                 yield made
             except BaseException:
                 await asyncio.shield(self._unfinished.undo(vms))
                 raise
+
+    @contextmanager
+    def _restoring(self, vm: NewVm) -> Iterator[None]:
+        """Nobody else makes a VM with its UUID. Raises ApiError DUPLICATE_VM."""
+        there = self._restored.get(vm.uuid)
+        if there is None:
+            with suppress(ApiError):  # somebody may have made it since it was planned
+                found = self._database.by_uuid("VM", vm.uuid)
+                there = found if found != vm.replaces else None
+        if there is not None:
+            raise ApiError("DUPLICATE_VM", there)
+        self._restored[vm.uuid] = vm.replaces
+        try:
+            yield
+        finally:
+            del self._restored[vm.uuid]
 
     async def _shielded(self, making: Coroutine[Any, Any, Ref], made: list[Ref]) -> Ref:
         """What is made is in `made`, even if the waiting for it is cancelled."""

@@ -1,8 +1,9 @@
 """What is to be made of an archive: decided before anything is. Nothing here changes or waits."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 from uuid import uuid4
 
@@ -113,19 +114,33 @@ class Planner:
         self._disks: Final[dict[Ref, NewDisk]] = {}
         self._networks: Final[dict[Ref, Mapping[str, Value]]] = {}
 
-    def plan(self) -> Plan:
-        """Raises ApiError IMPORT_ERROR… and what else stands against it."""
-        vms = [made for thing in self._document.of("VM") if (made := self._vm(thing)) is not None]
+    def plan(self) -> Generator[None, None, Plan]:
+        """The plan, in short steps; others may get their turn between them.
+
+        Raises ApiError IMPORT_ERROR… and what else stands against it.
+        """
+        vms: list[NewVm] = []
+        for thing in self._document.of("VM"):
+            if (made := self._vm(thing)) is not None:
+                vms.append(made)
+            yield
         mine = {vm.id for vm in vms}
         vbds = [thing for thing in self._document.of("VBD") if self.ref(thing, "VM") in mine]
         vifs = [thing for thing in self._document.of("VIF") if self.ref(thing, "VM") in mine]
         for vbd in vbds:
             if (vdi := self.ref(vbd, "VDI")) != NULL_REF:
                 self._vdi(self._document.get("VDI", vdi), is_cd=self.read(vbd, ("type",))["type"] == "CD")
+            yield
         for vif in vifs:
             self._network(self._document.get("network", self.ref(vif, "network")))
-        devices = [device for vbd in vbds if (device := self._vbd(vbd)) is not None]
-        devices += [self._vif(vif) for vif in vifs]
+        devices: list[NewDevice] = []
+        for vbd in vbds:
+            if (device := self._vbd(vbd)) is not None:
+                devices.append(device)
+            yield
+        for vif in vifs:
+            devices.append(self._vif(vif))
+            yield
         disks = [self._disks[id] for id in sorted(self._disks)]
         return Plan(self._wanted, vms, disks, self._networks, devices, self._there)
 
@@ -221,11 +236,19 @@ class Planner:
         """Two VMs with the same seed would have the same MAC addresses. Raises ApiError DUPLICATE_MAC_SEED."""
         if not self._wanted.restore or not seed or self.read(thing, ("is_a_snapshot",))["is_a_snapshot"]:
             return
-        for other in self._database.rows("VM").values():
-            config = other["other_config"]
+        if self._seeds.get(seed, {uuid}) != {uuid}:
+            raise ApiError("DUPLICATE_MAC_SEED", seed[:100])
+
+    @cached_property
+    def _seeds(self) -> Mapping[str, set[str]]:
+        """UUIDs of the pool's VMs, no snapshots, by their seeds."""
+        found: dict[str, set[str]] = {}
+        for vm in self._database.rows("VM").values():
+            config = vm["other_config"]
             assert isinstance(config, dict)
-            if config.get(MAC_SEED) == seed and other["uuid"] != uuid and not other["is_a_snapshot"]:
-                raise ApiError("DUPLICATE_MAC_SEED", seed[:100])
+            if not vm["is_a_snapshot"]:
+                found.setdefault(str(config.get(MAC_SEED, "")), set()).add(str(vm["uuid"]))
+        return found
 
     def _vdi(self, thing: Thing, is_cd: bool) -> None:
         if thing.id in self._there or (thing.id in self._disks):
@@ -248,23 +271,45 @@ class Planner:
 
     def _disc(self, location: str) -> Ref:
         """A disc of that name in any library."""
+        found = (self._places.get((sr, location)) for sr in self._libraries)
+        return next((vdi for vdi in found if vdi is not None), NULL_REF)
+
+    @cached_property
+    def _libraries(self) -> Sequence[Ref]:
+        rows = self._database.rows("SR").items()
+        return [ref for ref, sr in rows if sr["content_type"] == "iso" and sr["type"] != "udev"]
+
+    @cached_property
+    def _places(self) -> Mapping[tuple[Value, Value], Ref]:
+        """The pool's VDIs by SR and location."""
+        found: dict[tuple[Value, Value], Ref] = {}
         for ref, vdi in self._database.rows("VDI").items():
-            sr = self._database.get("SR", vdi.one("SR"))
-            if vdi["location"] == location and sr["content_type"] == "iso" and sr["type"] != "udev":
-                return ref
-        return NULL_REF
+            found.setdefault((vdi["SR"], vdi["location"]), ref)
+        return found
+
+    @cached_property
+    def _bridges(self) -> Mapping[Value, Ref]:
+        """The pool's networks by bridge."""
+        found: dict[Value, Ref] = {}
+        for ref, network in self._database.rows("network").items():
+            found.setdefault(network["bridge"], ref)
+        return found
+
+    def _uuid_of(self, cls: str, uuid: str) -> Ref:
+        """The pool's object, or NULL_REF."""
+        try:
+            return self._database.by_uuid(cls, uuid)
+        except ApiError:
+            return NULL_REF
 
     def _existing(self, fields: Mapping[str, Value], sr: Thing) -> Ref:
         """A disk whose content is not in the archive. Raises ApiError VDI_LOCATION_MISSING, VDI_CONTENT_ID_MISSING."""
-        rows = self._database.rows("VDI").items()
         if (mapped := self._wanted.vdis.get(str(fields["uuid"]))) is not None:
-            found = next((ref for ref, vdi in rows if vdi["uuid"] == mapped), NULL_REF)
+            found = self._uuid_of("VDI", mapped)
             if found != NULL_REF:
                 return found
-        uuid = self.uuid(sr)
-        here = next((ref for ref, each in self._database.rows("SR").items() if each["uuid"] == uuid), NULL_REF)
-        place = (here, fields["location"])
-        found = next((ref for ref, vdi in rows if (vdi["SR"], vdi["location"]) == place), NULL_REF)
+        here = self._uuid_of("SR", self.uuid(sr))
+        found = self._places.get((here, fields["location"]), NULL_REF)
         if found == NULL_REF and not self._wanted.force:
             if here == NULL_REF:
                 raise ApiError("VDI_CONTENT_ID_MISSING")
@@ -277,9 +322,8 @@ class Planner:
             return
         fields = self.read(thing, _NETWORK)
         named = next(self._database.by_name("network", str(fields["name_label"])), None)
-        rows = self._database.rows("network").items()
         bridge = fields["bridge"]
-        found = named or next((ref for ref, each in rows if bridge and each["bridge"] == bridge), None)
+        found = named or (self._bridges.get(bridge) if bridge else None)
         if found is not None:
             self._there[thing.id] = found
         else:

@@ -22,11 +22,11 @@ class Member:
     size: int
 
 
-def member(name: str, data: bytes, time: int = 0) -> bytes:
-    """A file with its header, filled up to whole blocks. `time` in seconds since 1970."""
+def member(name: str, data: bytes, time: int = 0, end: bytes = b"") -> bytes:
+    """A file with its header, filled up to whole blocks, and what is behind it. `time` in seconds since 1970."""
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.mtime = len(data), 0o400, time
-    return b"".join((info.tobuf(tarfile.USTAR_FORMAT), data, bytes(-len(data) % BLOCK)))
+    return b"".join((info.tobuf(tarfile.USTAR_FORMAT), data, bytes(-len(data) % BLOCK), end))
 
 
 def parse_header(untrusted: bytes) -> Member | None:
