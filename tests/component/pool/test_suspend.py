@@ -290,3 +290,15 @@ async def test_a_suspended_vm_that_is_destroyed_takes_its_memory_with_it(
     await master.call("VM.destroy", vm)
     assert vdis(master) == ["user"]
     assert agent.engine.vms() == []
+
+
+async def test_a_guest_with_firmware_is_neither_suspended_nor_kept_with_its_memory(
+    master: Master, agent: HostAgent, vm: Ref
+) -> None:
+    firmware = RECORD | {"HVM_boot_policy": "BIOS order", "PV_kernel": ""}
+    other, known = await master.ref("VM.create", firmware), vdis(master)
+    await master.call("VM.start", other, False, False)
+    for method, *more in (("VM.suspend",), ("VM.checkpoint", "with memory")):
+        assert await master.refused("VM_LACKS_FEATURE", method, other, *more) == ["VM_LACKS_FEATURE", other]
+        assert (await state(master, other), vdis(master)) == ("Running", known)
+    assert set(master.database.rows("VM")) == {vm, other}
