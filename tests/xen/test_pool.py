@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import socket
 import subprocess
 import sys
@@ -155,6 +156,55 @@ def test_a_client_drives_a_vm_through_its_life(api: Any, guests: Path, tmp_path:
     assert api.VM.get_consoles(vm) == []
     api.VM.revert(snapshot)
     for each in (snapshot, vm):
+        disks = [api.VBD.get_VDI(vbd) for vbd in api.VM.get_VBDs(each)]
+        api.VM.destroy(each)
+        for vdi in disks:
+            api.VDI.destroy(vdi)
+    assert api.VDI.get_all() == []
+
+
+def counted(api: Any, vm: str, beyond: int = 0) -> int:
+    """The next number, above that one, which the guest tells on its console."""
+    (location,) = [api.console.get_location(each) for each in api.VM.get_consoles(vm)]
+    with talking(location) as line:
+        return int(eventually(lambda: _number(line.readline(), beyond)))
+
+
+def _number(heard: bytes, beyond: int) -> int:
+    found = re.search(rb"COUNT-([0-9]+)\r", heard)
+    return int(found[1]) if found and int(found[1]) > beyond else 0
+
+
+@pytest.mark.timeout(900)
+def test_a_guest_counts_on_after_it_was_suspended_and_from_a_checkpoint(api: Any, guests: Path, tmp_path: Path) -> None:
+    host = api.host.get_all()[0]
+    sr = api.SR.create(host, {"location": str(tmp_path)}, "0", "disks", "", "file", "user", False, {})
+    api.pool.set_suspend_image_SR(api.pool.get_all()[0], sr)
+    vm = api.VM.create(vm_record(guests) | {"PV_args": "console=hvc0 quiet wait=xvda"})
+    disk(api, sr, vm, "0")
+    api.VM.start(vm, False, False)
+    (location,) = [api.console.get_location(each) for each in api.VM.get_consoles(vm)]
+    with talking(location) as line:
+        eventually(lambda: b"GUESTUP" in line.readline())
+        time.sleep(1)  # its shell opens the terminal, and discards what was typed before
+        line.write(b"i=0; while sleep 1; do i=$((i+1)); echo COUNT''-$i; done\n")
+        line.flush()
+        first = int(eventually(lambda: _number(line.readline(), 2)))
+    domid = api.VM.get_domid(vm)
+    checkpoint = api.VM.checkpoint(vm, "with memory")
+    assert (api.VM.get_power_state(vm), api.VM.get_domid(vm)) == ("Running", domid)
+    kept = counted(api, vm, first)
+    api.VM.suspend(vm)
+    assert api.VM.get_power_state(vm) == "Suspended"
+    api.VM.resume(vm, False, False)
+    assert api.VM.get_domid(vm) != domid
+    last = counted(api, vm, kept + 5)  # it did not begin anew
+    api.VM.revert(checkpoint)
+    assert api.VM.get_power_state(vm) == "Suspended"
+    api.VM.resume(vm, False, False)
+    assert first <= counted(api, vm) < last, "it remembers what it did then, not what it did afterwards"
+    api.VM.hard_shutdown(vm)
+    for each in (checkpoint, vm):
         disks = [api.VBD.get_VDI(vbd) for vbd in api.VM.get_VBDs(each)]
         api.VM.destroy(each)
         for vdi in disks:
