@@ -125,8 +125,13 @@ class Planner:
                 vms.append(made)
             yield
         mine = {vm.id for vm in vms}
-        vbds = [thing for thing in self._document.of("VBD") if self.ref(thing, "VM") in mine]
-        vifs = [thing for thing in self._document.of("VIF") if self.ref(thing, "VM") in mine]
+        vbds: list[Thing] = []
+        vifs: list[Thing] = []
+        for cls, chosen in (("VBD", vbds), ("VIF", vifs)):
+            for thing in self._document.of(cls):
+                if self.ref(thing, "VM") in mine:
+                    chosen.append(thing)
+                yield
         for vbd in vbds:
             if (vdi := self.ref(vbd, "VDI")) != NULL_REF:
                 self._vdi(self._document.get("VDI", vdi), is_cd=self.read(vbd, ("type",))["type"] == "CD")
