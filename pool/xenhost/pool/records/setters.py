@@ -9,7 +9,6 @@ from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.schema.declarations import Kind, Message
-from xenhost.pool.vms.allowed import doing_of
 
 PLAIN: Final = """
     VM.set_platform VM.add_to_platform VM.remove_from_platform
@@ -37,7 +36,6 @@ class PlainSetters:
         found = {method: self._setter(method) for method in PLAIN.split()}
         return {
             **found,
-            "VBD.set_mode": self._set_vbd_mode,
             "host.set_power_on_mode": self._set_power_on_mode,
             "host.get_uncooperative_resident_VMs": self._nobody,
             "host.get_management_interface": self._management_interface,
@@ -52,17 +50,6 @@ class PlainSetters:
             await self._database.change(lambda t: self._accessors.write(t, message, params))
 
         return write
-
-    async def _set_vbd_mode(self, context: Context, vbd: Ref, mode: str) -> None:
-        record = self._database.get("VBD", vbd)
-        if record["currently_attached"]:
-            raise ApiError("DEVICE_ALREADY_ATTACHED", vbd)
-        if record["type"] == "CD" and mode == "RW":
-            raise ApiError("INVALID_VALUE", "mode", mode)
-        for owner in filter(None, (record, self._database.find("VM", record.one("VM")))):
-            for task, word in doing_of(owner):  # it may be being attached as it was
-                raise ApiError("OTHER_OPERATION_IN_PROGRESS", owner.cls, owner.ref, word, task)
-        await self._database.change(lambda t: t.set("VBD", vbd, {"mode": mode}))
 
     async def _set_power_on_mode(self, context: Context, host: Ref, mode: str, config: Value) -> None:
         fields: dict[str, Value] = {"power_on_mode": mode, "power_on_config": config}

@@ -1,4 +1,4 @@
-"""Fields of VMs that have rules."""
+"""Fields of VMs and their disks that have rules."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -55,6 +55,7 @@ class VmFields:
             "VM.add_to_NVRAM": self._add_to_nvram,
             "VM.remove_from_NVRAM": self._remove_from_nvram,
             "VM.copy_bios_strings": self._copy_bios_strings,
+            "VBD.set_mode": self._set_vbd_mode,
             "VM.get_cooperative": self._cooperative,
             "VM.get_boot_record": self._boot_record,
         }
@@ -124,6 +125,17 @@ class VmFields:
     async def _remove_from_nvram(self, context: Context, vm: Ref, key: str) -> None:
         self._allowed(vm, "changing_NVRAM")
         await self._database.change(lambda t: t.remove_from_map("VM", vm, "NVRAM", key))
+
+    async def _set_vbd_mode(self, context: Context, vbd: Ref, mode: str) -> None:
+        record = self._database.get("VBD", vbd)
+        if record["currently_attached"]:
+            raise ApiError("DEVICE_ALREADY_ATTACHED", vbd)
+        if record["type"] == "CD" and mode == "RW":
+            raise ApiError("INVALID_VALUE", "mode", mode)
+        for owner in filter(None, (record, self._database.find("VM", record.one("VM")))):
+            for task, word in doing_of(owner):  # it may be being attached as it was
+                raise ApiError("OTHER_OPERATION_IN_PROGRESS", owner.cls, owner.ref, word, task)
+        await self._database.change(lambda t: t.set("VBD", vbd, {"mode": mode}))
 
     async def _cooperative(self, context: Context, vm: Ref) -> Value:
         return True
