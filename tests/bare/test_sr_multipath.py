@@ -17,7 +17,6 @@ from xenhost.core.storage import LunPaths, SrSpec
 from xenhost.core.storage_errors import SrBackendFailure
 from xenhost.core.units import MIB
 from xenhost.sm.drivers.iscsi import RawIscsiDriver
-from xenhost.sm.drivers.lvmohba import LvmOverHbaDriver
 from xenhost.sm.drivers.lvmoiscsi import LvmOverIscsiDriver
 from xenhost.sm.scsi import sysfs
 from xenhost.sm.scsi.multipath import maps
@@ -147,31 +146,6 @@ async def test_a_lun_that_is_a_vdi_has_a_map_and_the_others_have_none(targets: T
         await ground.end(sr, vdi)
         await ground.detached(sr)
         nothing_is_left(iqn, location)
-
-
-async def test_disks_of_host_adapters_are_used_by_all_their_ways(
-    multipathd: subprocess.Popen[bytes], tmp_path: Path
-) -> None:
-    """The kernel's debug driver, with two adapters that share what they store."""
-    run("modprobe", "scsi_debug", "add_host=2", "dev_size_mb=128", "num_tgts=1", "vpd_use_hostno=0")
-    run("udevadm", "settle")
-    try:
-        ids = {disk.scsi_id for disk in sysfs.disks() if disk.adapter == "scsi_debug"}
-        (scsi_id,) = ids
-        config = {"SCSIid": scsi_id, "multipathing": "true"}
-        async with grounded(tmp_path, LvmOverHbaDriver, lambda: config) as ground:
-            report = await ground.driver.probe({}, {})
-            assert [entry.configuration for entry in report.entries] == [{"SCSIid": scsi_id}]
-            _, sr = await ground.made()
-            vdi = await ground.vdi(sr, {0: block("x")})
-            await paths_are(sr, whole)
-            await ground.holds(sr, vdi, {0: block("x")})
-            await ground.detached(sr)
-            assert maps() == {}
-            assert f"/{scsi_id}/" not in WWIDS.read_text()
-    finally:
-        run("udevadm", "settle")
-        run("rmmod", "scsi_debug", check=False)
 
 
 async def test_without_the_daemon_an_sr_is_refused_and_nothing_is_left(

@@ -93,6 +93,7 @@ class LunSr(UntrackedSr):
         await self._records.load()
         for lun in list(self._records.luns.values()):
             if lun.unfinished:
+                await self._unmapped(lun)
                 await self._records.remove(lun.id)
 
     async def detach(self) -> None:
@@ -151,11 +152,11 @@ class LunSr(UntrackedSr):
         try:
             disk = await self._mapped(disk)
             await device.zero(disk.path, 0, disk.size)
-        except OSError as error:
+        except BaseException as error:
+            await self._unmapped(lun)
             await self._records.remove(new.id)
-            raise backend_failure(CREATE, f"{disk.path} cannot be zeroed: {error.strerror}") from error
-        except BaseException:
-            await self._records.remove(new.id)
+            if isinstance(error, OSError):
+                raise backend_failure(CREATE, f"{disk.path} cannot be zeroed: {error.strerror}") from error
             raise
         lun = replace(lun, unfinished=False)
         await self._records.put(lun)

@@ -58,6 +58,13 @@ def test_a_whole_configuration_is_read() -> None:
     assert config.chap == Chap("u", "p", "iu", "ip")
 
 
+def test_with_multipathing_a_lost_session_is_given_up_sooner_unless_it_is_said_when() -> None:
+    config = {"target": "10.0.0.1,10.0.0.2", "multipathing": "true"}
+    assert (parse(config).multipathing, parse(config).replacement_timeout) == (True, 15)
+    assert parse({**config, "replacement_timeout": "30"}).replacement_timeout == 30
+    assert (parse({"target": "h"}).multipathing, parse({"target": "h"}).replacement_timeout) == (False, 60)
+
+
 @pytest.mark.parametrize(
     ("config", "number"),
     [
@@ -104,6 +111,7 @@ def test_a_session_ends_with_its_last_user(tmp_path: Path) -> None:
     users.add(IQN, "one", False)
     users.add(IQN, "one", True)
     Users(tmp_path).add(IQN, "two", True)
+    assert (users.held("two"), users.held("three")) == ((IQN,), ())
     assert users.remove("one") == ()
     assert Users(tmp_path).remove("two") == (IQN,)
     assert users.remove("two") == ()
