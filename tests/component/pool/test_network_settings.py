@@ -102,6 +102,28 @@ async def test_a_host_that_was_away_gets_the_networks_that_were_made(master: Mas
             assert await master.call("VIF.get_currently_attached", vif)
 
 
+async def test_a_host_that_was_away_destroys_what_was_destroyed(master: Master, tmp_path: Path) -> None:
+    async with two(master, tmp_path) as agents:
+        away = Ref(await master.call("PIF.get_host", pif(master, "eth0")))
+        ref = await network(master, "LAN")
+        uuid = await master.call("network.get_uuid", ref)
+        assert all(own(agent, uuid).id == uuid for agent in agents)
+    await master.until(lambda: not alive(master))
+    async with reporting(tmp_path / "b", master):
+        await master.until(lambda: alive(master))
+        await master.call("network.destroy", ref)
+        assert master.database.get("host", away).refs("destroyed_networks") == [uuid]
+        made: list[str] = []
+        master.database.listen(
+            lambda changes: made.extend(str(each.record["uuid"]) for each in changes if each.record.cls == "network")
+        )
+        async with reporting(tmp_path, master) as back:
+            await master.until(lambda: not master.database.get("host", away).refs("destroyed_networks"))
+            assert back.network is not None
+            assert uuid not in {view.network.id for view in back.network.networks()}
+            assert uuid not in made
+
+
 async def test_what_one_host_cannot_be_is_none(master: Master, tmp_path: Path) -> None:
     async with two(master, tmp_path) as agents, agents[1].client() as client:
         ref = await network(master, "LAN")

@@ -1,9 +1,11 @@
 """Settings of networks, which every host of the pool follows."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
-from xenhost.api.host.v1 import network_pb2
+from xenhost.api.host.v1 import network_pb2, network_service_pb2
+from xenhost.core.errors import HandleInvalid
 from xenhost.core.network_settings import MAX_MTU, MIN_MTU
 from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
@@ -56,9 +58,16 @@ class NetworkSettings:
     async def spread(self, agent: Agent, told: network_pb2.HostNetwork) -> None:
         """See Part. Networks without PIFs are on every host; one that was away when they were made gets them, too.
 
-        Not where their bridge has another meaning: VMs that need it start on other hosts.
+        Not where their bridge has another meaning: VMs that need it start on other hosts. What was destroyed while it
+        was away goes first.
         """
         there = {network.id for network in told.networks}
+        for uuid in self._database.get("host", agent.host).refs("destroyed_networks"):
+            if uuid in there:
+                with suppress(HandleInvalid):
+                    request = network_service_pb2.DestroyNetworkRequest(id=uuid)
+                    await agent.carry_out(agent.networks.DestroyNetwork, request)
+            await self._database.change(lambda t, uuid=uuid: _told(t, agent.host, uuid))  # type: ignore[misc] # bound now
         taken = {network.bridge for network in told.networks} | {*told.foreign_bridges, ""}
         for ref, record in tuple(self._database.rows("network").items()):
             if not record["PIFs"] and record["uuid"] not in there and record["bridge"] not in taken:
@@ -74,3 +83,9 @@ class NetworkSettings:
             return before
 
         await self._keeper.change(self.follow, do, lambda t, before: t.set("network", network, {field: before}))
+
+
+def _told(transaction: Transaction, host: Ref, uuid: str) -> None:
+    """The host has destroyed that network."""
+    left = tuple(each for each in transaction.get("host", host).refs("destroyed_networks") if each != uuid)
+    transaction.set("host", host, {"destroyed_networks": left})

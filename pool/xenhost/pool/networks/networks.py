@@ -14,6 +14,7 @@ from xenhost.core.errors import HandleInvalid, XenhostError
 from xenhost.core.network_errors import BridgeNameExists
 from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
+from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
@@ -24,6 +25,8 @@ PURPOSES: Final = ("name_label", "name_description", "MTU", "other_config", "tag
 DEFAULT_MTU: Final = 1500
 RESERVED: Final = ("xen", "xapi", "vif", "tap", "eth")
 """How names of bridges that clients choose must not begin: so begin those that hosts choose."""
+MAX_DESTROYED: Final = 256
+"""Networks that a host is told to destroy when it comes back; of more, the last."""
 MAX_TRIES: Final = 64
 """Names of bridges that are tried before a network cannot be made."""
 
@@ -98,10 +101,20 @@ class Networks:
         for field, code in (("PIFs", "NETWORK_CONTAINS_PIF"), ("VIFs", "NETWORK_CONTAINS_VIF")):
             if members := record.refs(field):
                 raise ApiError(code, *members)
-        for agent in self._alive():
+        uuid, agents = str(record["uuid"]), self._alive()
+        for agent in agents:
             with suppress(HandleInvalid):  # it never heard of it
-                await self._destroy_on(agent, str(record["uuid"]))
-        await self._database.change(lambda t: t.delete("network", network))
+                await self._destroy_on(agent, uuid)
+        told = {agent.host for agent in agents}
+
+        def gone(transaction: Transaction) -> None:
+            transaction.delete("network", network)
+            for host, each in transaction.rows("host").items():
+                if host not in told:
+                    known = (*each.refs("destroyed_networks"), uuid)
+                    transaction.set("host", host, {"destroyed_networks": known[-MAX_DESTROYED:]})
+
+        await self._database.change(gone)
 
     async def _told(self, agent: Agent, now: network_pb2.Network) -> Ref:
         return await self._database.change(lambda t: put_network(Book(t, agent.host), now))

@@ -23,7 +23,13 @@ _SRIOV_MODE: Final = {
 
 
 def put_network(book: Book, told: network_pb2.Network) -> Ref:
-    """A network. What it is called, and its settings, are the pool's business once it is there."""
+    """A network; NULL_REF if it was destroyed while the host was away.
+
+    What it is called, and its settings, are the pool's business once it is there.
+    """
+    host = book.transaction.find("host", book.host)
+    if host is not None and told.id in host.refs("destroyed_networks"):
+        return NULL_REF
     disabled = told.default_locking_mode == network_pb2.EFFECTIVE_LOCKING_MODE_DISABLED
     return book.put(
         "network",
