@@ -175,7 +175,7 @@ def _number(heard: bytes, beyond: int) -> int:
     return int(found[1]) if found and int(found[1]) > beyond else 0
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_guest_counts_on_after_it_was_suspended_and_from_a_checkpoint(api: Any, guests: Path, tmp_path: Path) -> None:
     host = api.host.get_all()[0]
     sr = api.SR.create(host, {"location": str(tmp_path)}, "0", "disks", "", "file", "user", False, {})
