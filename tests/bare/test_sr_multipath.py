@@ -17,6 +17,7 @@ from xenhost.core.storage import LunPaths, SrSpec
 from xenhost.core.storage_errors import SrBackendFailure
 from xenhost.core.units import MIB
 from xenhost.sm.drivers.iscsi import RawIscsiDriver
+from xenhost.sm.drivers.lvmohba import LvmOverHbaDriver
 from xenhost.sm.drivers.lvmoiscsi import LvmOverIscsiDriver
 from xenhost.sm.scsi import sysfs
 from xenhost.sm.scsi.multipath import maps
@@ -146,6 +147,58 @@ async def test_a_lun_that_is_a_vdi_has_a_map_and_the_others_have_none(targets: T
         await ground.end(sr, vdi)
         await ground.detached(sr)
         nothing_is_left(iqn, location)
+
+
+@pytest.fixture
+def two_adapters(tmp_path: Path, multipathd: subprocess.Popen[bytes]) -> Iterator[list[sysfs.Disk]]:
+    """Of the kernel's loopback target, with the same LUN behind each: the two disks it is."""
+    run("modprobe", "-a", "target_core_mod", "target_core_file", "tcm_loop")
+    config = Path("/sys/kernel/config")
+    if not (config / "target").exists():
+        run("mount", "-t", "configfs", "none", str(config))
+    lun = config / "target/core/fileio_0/lun"
+    lun.mkdir(parents=True)
+    (tmp_path / "lun").touch()
+    (lun / "control").write_text(f"fd_dev_name={tmp_path}/lun,fd_dev_size={128 * MIB}\n")
+    (lun / "wwn/vpd_unit_serial").write_text("6f1d3c5e-0d6a-4b7e-9d5b-6a4f0c1b2a39\n")
+    (lun / "enable").write_text("1\n")
+    groups = [config / f"target/loopback/naa.50000000000000a{number}/tpgt_1" for number in (1, 2)]
+    for number, group in enumerate(groups, 1):
+        group.mkdir(parents=True)
+        (group / "nexus").write_text(f"naa.50000000000000b{number}\n")
+        (group / "lun/lun_0").mkdir()
+        (group / "lun/lun_0/lun").symlink_to(lun)
+    run("udevadm", "settle")
+    yield [disk for disk in sysfs.disks() if disk.vendor == "LIO-ORG"]
+    run("udevadm", "settle")
+    for group in groups:
+        (group / "lun/lun_0/lun").unlink()
+        for folder in (group / "lun/lun_0", group, group.parent):
+            folder.rmdir()
+    lun.rmdir()
+
+
+async def test_disks_of_host_adapters_are_used_by_all_their_ways(
+    two_adapters: list[sysfs.Disk], tmp_path: Path
+) -> None:
+    first, second = two_adapters
+    scsi_id = first.scsi_id
+    assert scsi_id == second.scsi_id
+    async with grounded(tmp_path, LvmOverHbaDriver, lambda: {"SCSIid": scsi_id, "multipathing": "true"}) as ground:
+        report = await ground.driver.probe({}, {})
+        assert [entry.configuration for entry in report.entries] == [{"SCSIid": scsi_id}]
+        _, sr = await ground.made()
+        vdi = await ground.vdi(sr, {0: block("x")})
+        await paths_are(sr, whole)
+        state = Path(f"/sys/block/{first.name}/device/state")
+        state.write_text("offline\n")
+        assert (await paths_are(sr, lambda paths: paths.current == 1)).maximum == 2
+        await ground.holds(sr, vdi, {0: block("x")})
+        state.write_text("running\n")
+        await paths_are(sr, whole)
+        await ground.detached(sr)
+        assert maps() == {}
+        assert f"/{scsi_id}/" not in WWIDS.read_text()
 
 
 async def test_without_the_daemon_an_sr_is_refused_and_nothing_is_left(
