@@ -1,5 +1,6 @@
 """Operations of agents on PIFs and what is made of them, seen through."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -12,6 +13,9 @@ from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.network import drop_pif, put_network, put_pif
 from xenhost.pool.networks.spec import network_spec, network_update
 
+TRIES: Final = 50
+RETRY_SECONDS: Final = 0.1
+"""Of a network that a host is just making for somebody else."""
 _CLASSES: Final = {"PIF": "PIF", "connected_PIF": "PIF", "network": "network"}
 """Of what an agent's errors name by UUID: fields, and the classes that they are of."""
 
@@ -47,13 +51,21 @@ class NetworkWork:
         """As the host has it now, whoever made it there first. Raises XenhostError, ApiError HOST_OFFLINE."""
         now = network_pb2.Network()
         request = network_service_pb2.CreateNetworkRequest(network=wanted)
-        try:
-            (await agent.carry_out(agent.networks.CreateNetwork, request)).Unpack(now)
-        except InvalidValue as error:
-            if error.values["field"] != "id":
-                raise
-            there = network_service_pb2.GetNetworkRequest(id=wanted.id)
-            now.CopyFrom(await agent.call(agent.networks.GetNetwork, there))
+        there = network_service_pb2.GetNetworkRequest(id=wanted.id)
+        for last in (*[False] * (TRIES - 1), True):
+            try:
+                (await agent.carry_out(agent.networks.CreateNetwork, request)).Unpack(now)
+                break
+            except InvalidValue as error:
+                if error.values["field"] != "id":
+                    raise
+            try:
+                now.CopyFrom(await agent.call(agent.networks.GetNetwork, there))
+                break
+            except HandleInvalid:  # it is just being made there, or that has failed
+                if last:
+                    raise
+            await asyncio.sleep(RETRY_SECONDS)
         return now
 
     def check_no_ha(self) -> None:
