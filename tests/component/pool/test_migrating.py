@@ -16,6 +16,7 @@ from component.pool.test_suspend import remembered, told
 from component.pool.test_vms import RECORD, vbd_record, vdi_record
 from xenhost.pool.call import NULL_REF, ApiError, Ref
 from xenhost.pool.first import ensure_first
+from xenhost.pool.vms.unfinished import is_settled
 
 MEMORY = {"data/os_name": "counting"}
 
@@ -154,3 +155,35 @@ async def test_one_that_a_killed_master_had_not_stopped_runs_on(hosts: Two) -> N
     task.cancel()
     assert await hosts.where() == ("Running", hosts.first)
     assert hosts.left() == ["user"]
+
+
+async def test_a_host_that_is_still_at_it_is_waited_for(hosts: Two) -> None:
+    master, faults = hosts.master, hosts.two.world.faults
+    faults.record_calls = True
+    faults.hang("restore_domain")
+    moving = asyncio.ensure_future(hosts.move())
+    await master.until(lambda: "restore_domain" in faults.calls)
+    assert (await hosts.where())[0] == "Suspended"
+    assert not await is_settled(master.database, master.agents, hosts.vm), (
+        "nobody resumes it elsewhere now"
+    )
+    await master.refused("OTHER_OPERATION_IN_PROGRESS", "VM.hard_shutdown", hosts.vm)
+    moving.cancel()
+    with pytest.raises((asyncio.CancelledError, ApiError)):
+        await moving
+    assert await is_settled(master.database, master.agents, hosts.vm)
+    assert await hosts.where() == ("Running", hosts.first)
+
+
+async def test_only_what_is_plugged_comes_along(hosts: Two) -> None:
+    master = hosts.master
+    vdi = await master.ref("VDI.create", vdi_record(hosts.sr))
+    unplugged = await master.ref("VBD.create", vbd_record(hosts.vm, vdi, userdevice="1"))
+    other = await master.ref("VM.create", RECORD)
+    await master.call("VBD.create", vbd_record(other, vdi))
+    await master.call("VM.start_on", other, hosts.first, False, False)
+    await hosts.move()
+    assert await hosts.where() == ("Running", hosts.second)
+    assert not await master.call("VBD.get_currently_attached", unplugged)
+    (domain,) = hosts.two.world.domains.values()
+    assert len(domain.devices) == 1

@@ -11,7 +11,7 @@ A boot loader in dom0 reads the first disk: then the build waits for its VDI too
 """
 
 from xenhost.agent.steps.domain import BuildDomain, CreateDomain, SetScheduling, StartDeviceModel, UnpauseDomain
-from xenhost.agent.steps.suspend import ConnectImage, RestoreDomain, TakeImage
+from xenhost.agent.steps.suspend import CheckImage, ConnectImage, RestoreDomain, TakeImage
 from xenhost.agent.steps.vbd import PlugVbd
 from xenhost.agent.steps.vdi import ConnectVdi
 from xenhost.agent.steps.vif import PlugVif
@@ -52,6 +52,7 @@ def start_stage(spec: VmSpec, paused: bool, on_recovery: OnRecovery, image: Sour
     if (spec.vcpus.affinity, spec.vcpus.weight, spec.vcpus.cap) != (default.affinity, default.weight, default.cap):
         last.append(add(Planned(SetScheduling(), (built,), made)))
     if image is not None:
+        last = [add(Planned(CheckImage(), tuple(last)))]
         last = [add(Planned(TakeImage(), tuple(last)))]
     if not paused:
         add(Planned(UnpauseDomain(), tuple(last), made))

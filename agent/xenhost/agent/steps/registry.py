@@ -14,6 +14,7 @@ from xenhost.agent.steps.domain import (
 )
 from xenhost.agent.steps.guest import Delay, ShutDownGuest
 from xenhost.agent.steps.suspend import (
+    CheckImage,
     ConnectImage,
     DisconnectImage,
     DropImage,
@@ -61,6 +62,7 @@ STEPS: Final[Mapping[str, type[Step]]] = {
         SnapshotDisk,
         ResumeGuest,
         RestoreDomain,
+        CheckImage,
         TakeImage,
         DropImage,
         DisconnectImage,

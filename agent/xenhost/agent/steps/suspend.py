@@ -230,18 +230,28 @@ class RestoreDomain(BaseStep):
 
     async def apply(self, work: Work) -> None:
         """Raises SuspendImageUnusable."""
-        domid, head = domid_of(work), await image.read(work)
-        if head is None or head.state is ImageState.EMPTY:
-            raise image.unusable(work, "there is none, or it is not complete; shut the VM down hard")
-        if head.state is ImageState.TAKEN:
-            raise image.unusable(work, "the guest has gone on from it before; shut the VM down hard")
-        if not _fits(work, head):
-            raise image.unusable(work, "it is of another VM, or of another size")
+        domid = domid_of(work)
+        await _check(work)
 
         async def restore(fd: int) -> None:
             await work.hypervisor.restore_domain(domid, work.spec, fd, _parts(work))
 
         await image.with_stream(work, False, restore)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckImage(BaseStep):
+    """Another host may have begun as we have, and taken it meanwhile. A step of its own: it is not undone."""
+
+    kind: ClassVar[str] = "image.check"
+
+    def text(self, work: Work) -> str:
+        """For humans."""
+        return "looking at the suspend image again"
+
+    async def apply(self, work: Work) -> None:
+        """Raises SuspendImageUnusable."""
+        await _check(work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +331,17 @@ async def _connect(work: Work) -> None:
     if work.image is not None and work.image.kind is SourceKind.VDI:
         vdi = VdiId(work.image.path)
         await work.storage.connect(image_datapath(work.spec.id), vdi, AttachMode.RW, IoLimits())
+
+
+async def _check(work: Work) -> None:
+    """Can the guest go on from it? Raises SuspendImageUnusable."""
+    head = await image.read(work)
+    if head is None or head.state is ImageState.EMPTY:
+        raise image.unusable(work, "there is none, or it is not complete; shut the VM down hard")
+    if head.state is ImageState.TAKEN:
+        raise image.unusable(work, "the guest has gone on from it before; shut the VM down hard")
+    if not _fits(work, head):
+        raise image.unusable(work, "it is of another VM, or of another size")
 
 
 def _fits(work: Work, head: ImageHead) -> bool:

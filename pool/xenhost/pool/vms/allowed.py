@@ -50,7 +50,7 @@ STATES: Final[Mapping[str, tuple[str, ...]]] = {
 
 BOOTS: Final = frozenset({"start", "start_on", "resume", "resume_on"})
 """Its disks are opened."""
-BEGINS: Final = BOOTS | {"clean_reboot", "hard_reboot"}
+BEGINS: Final = BOOTS | {"clean_reboot", "hard_reboot", "pool_migrate"}
 """A domain is made of what its records said."""
 UNADVISED: Final = _words(
     """

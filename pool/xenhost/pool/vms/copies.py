@@ -40,7 +40,7 @@ _NOT_COPIED: Final = """
 _REVERTED: Final = (
     *("name_description", "memory_static_min", "memory_dynamic_min", "memory_dynamic_max", "memory_static_max"),
     *("VCPUs_max", "VCPUs_at_startup", "VCPUs_params", "platform", "PV_bootloader", "PV_kernel", "PV_ramdisk"),
-    *("PV_args", "PV_bootloader_args", "HVM_boot_policy", "HVM_boot_params", "actions_after_shutdown"),
+    *("PV_args", "PV_bootloader_args", "HVM_boot_policy", "HVM_boot_params", "domain_type", "actions_after_shutdown"),
     *("actions_after_reboot", "actions_after_crash", "xenstore_data"),
 )
 _CRASH_CONSISTENT: Final = "crash_consistent"
@@ -139,11 +139,16 @@ class VmCopies:
             kept = [self._database.get("VDI", vbd.one("VDI")) for vbd in self._disks(record)]
             if any(vdi["snapshot_of"] not in its_own for vdi in kept):
                 raise ApiError("VM_REVERT_FAILED", snapshot, vm)
-            if self._database.get("VM", vm)["power_state"] != "Halted":
-                await self._power.hard_shutdown(context, vm)
             sleeps = record["power_state"] == "Suspended"
+            image = await self._vdis.copy(context, record.one("suspend_VDI")) if sleeps else NULL_REF
+            try:
+                if self._database.get("VM", vm)["power_state"] != "Halted":
+                    await self._power.hard_shutdown(context, vm)
+            except BaseException:
+                await asyncio.shield(self._destroy(context, [image] if sleeps else []))
+                raise
             if sleeps:
-                await self._images.take(context, vm, await self._vdis.copy(context, record.one("suspend_VDI")))
+                await self._images.take(context, vm, image)
             try:
                 for vdi in kept:
                     await self._vdis.revert(context, vdi.ref)
@@ -152,7 +157,7 @@ class VmCopies:
                     await asyncio.shield(self._images.drop(context, vm))
                 raise
             fields = {name: record[name] for name in _REVERTED}
-            await self._database.change(lambda t: _reverted(t, vm, {**fields, "parent": snapshot}, sleeps))
+            await self._database.change(lambda t: _reverted(t, vm, {**fields, "parent": snapshot}, record))
 
     async def provision(self, context: Context, vm: Ref) -> None:
         """A clone of a template becomes a VM: the disks that it describes are made. Raises ApiError."""
@@ -280,13 +285,17 @@ def _config(vm: Record) -> Mapping[str, Value]:
     return config
 
 
-def _reverted(transaction: Transaction, vm: Ref, fields: Mapping[str, Value], sleeps: bool) -> None:
+def _reverted(transaction: Transaction, vm: Ref, fields: Mapping[str, Value], snapshot: Record) -> None:
+    """A guest that sleeps has the devices that it had then."""
     transaction.set("VM", vm, fields)
-    if sleeps:
+    if snapshot["power_state"] == "Suspended":
         suspend(transaction, vm)
         for cls in ("VBD", "VIF"):
+            then = (transaction.get(cls, ref) for ref in snapshot.refs(f"{cls}s"))
+            plugged = {device["device"] for device in then if device["currently_attached"]}
             for ref in transaction.get("VM", vm).refs(f"{cls}s"):
-                transaction.set(cls, ref, {"currently_attached": True})
+                here = transaction.get(cls, ref)["device"] in plugged
+                transaction.set(cls, ref, {"currently_attached": here})
 
 
 def _provisioned(transaction: Transaction, vm: Ref) -> None:

@@ -5,6 +5,7 @@ It is written down where a VM goes before it is stopped, so that the next master
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Final
 from uuid import uuid4
 
@@ -63,7 +64,7 @@ class VmMigration:
             source = record.one("resident_on")
             if options.get("live", "false").lower() == "true":
                 raise ApiError("VM_MIGRATE_FAILED", vm, source, host, _NOT_LIVE)
-            with placed(self._database, self._agents, vm, host):
+            with nullcontext() if host == source else placed(self._database, self._agents, vm, host):
                 sr = self._sr(record, source, host)
                 try:
                     await self._database.change(lambda t: t.set("VM", vm, {"moving_to": host}))
@@ -91,12 +92,13 @@ class VmMigration:
             await self._clock.sleep(RETRY_SECONDS)
 
     async def _back(self, vm: Ref, source: Ref) -> None:
-        """It goes on where it was; if it cannot now, as soon as some host lets it."""
-        record = self._database.find("VM", vm)
-        if record is None or record["power_state"] == "Running":
-            return await self._arrived(vm)
+        """It goes on where it was; if it cannot now, or a host may still be at it, as soon as some host lets it."""
         try:
-            await self._suspending.load(Context(), vm, source, paused=False)
+            if not await is_settled(self._database, self._agents, vm):
+                raise ApiError("OTHER_OPERATION_IN_PROGRESS", "VM", vm, "pool_migrate", "")
+            record = self._database.find("VM", vm)
+            if record is not None and record["power_state"] == "Suspended":
+                await self._suspending.load(Context(), vm, source, paused=False)
         except (ApiError, XenhostError) as error:
             self._log.warning("a VM that was to move cannot go back yet", vm=vm, error=str(error))
             self._left.add(vm)
@@ -105,11 +107,10 @@ class VmMigration:
 
     async def _go_on(self, vm: Ref) -> None:
         """Where it was to go, or where it can. Raises ApiError, XenhostError."""
+        if not await is_settled(self._database, self._agents, vm):
+            return
         record = self._database.find("VM", vm)
         if record is not None:
-            if not await is_settled(self._database, self._agents, vm):
-                return
-            record = self._database.get("VM", vm)
             if record["power_state"] == "Suspended":
                 with self._busy.doing(Context(), vm, "resume"):
                     goal = record.one("moving_to")
@@ -118,7 +119,8 @@ class VmMigration:
                     with placed(self._database, self._agents, vm, only) as host:
                         await self._suspending.load(Context(), vm, host, paused=False)
             elif record["power_state"] == "Running":
-                await self._images.drop(Context(), vm)
+                with self._busy.doing(Context(), vm, "pool_migrate"):
+                    await self._images.drop(Context(), vm)
         self._left.discard(vm)
         await self._arrived(vm)
 

@@ -164,6 +164,7 @@ class VmPower:
 
     async def _halt(self, context: Context, vm: Ref) -> None:
         if self._database.get("VM", vm)["power_state"] == "Suspended":
+            self._busy.check_settled(vm)
             await self.protect(vm, False)
             await self._images.give_up(context, vm)
         else:

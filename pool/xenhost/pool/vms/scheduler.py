@@ -165,7 +165,7 @@ class Scheduler:
             if record is None:
                 continue
             try:
-                if not record["VBDs"]:  # else its snapshot is still there
+                if not (record["VBDs"] or self._memory_of(vdi)):  # else its snapshot is still there
                     await self._call(context, "VDI.destroy", vdi)
             except ApiError as failure:
                 self._log.warning("a disk of a snapshot that is gone stays", vdi=vdi, error=str(failure))
@@ -173,6 +173,13 @@ class Scheduler:
                 continue
             await self._database.change(lambda t, vdi=vdi: t.remove_from_set("VMSS", schedule, "leftovers", vdi))  # type: ignore[misc] # bound now
         return error
+
+    def _memory_of(self, vdi: Ref) -> bool:
+        """Is it that of a VM?"""
+        return any(
+            cls == "VM" and self._database.get("VM", ref)["suspend_VDI"] == vdi
+            for cls, ref in self._database.referrers(vdi)
+        )
 
     def _follow(self, transaction: Transaction) -> None:
         """A schedule that was made or changed just now, or has got its first VM, has missed nothing."""

@@ -15,11 +15,13 @@ from xenhost.api.host.v1.vdi_service_pb2 import DestroyVdiRequest
 from xenhost.api.host.v1.vm_service_pb2 import GetVmRequest
 from xenhost.core.clock import Clock
 from xenhost.core.errors import HandleInvalid, XenhostError
-from xenhost.pool.call import NOTHING, NULL_REF, ApiError, Context, Ref
+from xenhost.pool.call import NOTHING, ApiError, Context, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agents
+from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.storage import remove_vdi
+from xenhost.pool.hosts.told.vm import put_vm
 from xenhost.pool.networks.networks import Networks
 from xenhost.pool.storage.reach import agent_of_sr
 from xenhost.pool.vms.busy import Busy
@@ -28,6 +30,7 @@ from xenhost.pool.vms.making import remove_vm
 RETRY_SECONDS: Final = 5.0
 IMPORT_TASK: Final = "import_task"
 """In other_config: the task of the import that made it."""
+SETTLING: Final = 10
 TRIES: Final = 25
 """Of a disk that its host is still busy with, a second apart."""
 
@@ -52,16 +55,17 @@ class Unfinished:
                 self._keep(ref)
         while True:
             for vm in tuple(self._left):
-                left = self._database.find("VM", vm)
-                if left is None or await is_settled(self._database, self._agents, left.one("snapshot_of")):
-                    await self.undo([vm])
+                await self.undo([vm])
             await self._clock.sleep(RETRY_SECONDS)
 
     async def undo(self, vms: Iterable[Ref]) -> None:
-        """The VMs and what was made for them are gone; if a host cannot be reached, as soon as it can."""
+        """The VMs and what was made for them are gone; if a host is still at it, or away, as soon as it is not."""
         for vm in vms:
             record = self._database.find("VM", vm)
             if record is not None and record.value("unfinished"):
+                if not await self._settles(record.one("snapshot_of")):
+                    self._keep(vm)
+                    continue
                 try:
                     await self._undo(vm)
                 except (ApiError, XenhostError) as error:
@@ -70,6 +74,14 @@ class Unfinished:
                     continue
             if (held := self._left.pop(vm, None)) is not None:
                 held.close()
+
+    async def _settles(self, vm: Ref) -> bool:
+        """Soon: what has failed is over a moment before its host is at nothing."""
+        for _ in range(SETTLING):
+            if await is_settled(self._database, self._agents, vm):
+                return True
+            await self._clock.sleep(0.1)
+        return False
 
     def _keep(self, vm: Ref) -> None:
         if vm not in self._left:
@@ -126,13 +138,25 @@ FINISHED: Final = {"unfinished": NOTHING}
 
 
 async def is_settled(database: Database, agents: Agents, vm: Ref) -> bool:
-    """Is the host of the VM certainly not at what a killed master has begun with it any more?"""
+    """Is no host at anything that was begun with the VM any more? Then the pool knows what they say of it.
+
+    Where it runs, and where it was to go, must answer; others are asked if they are alive.
+    """
     record = database.find("VM", vm)
-    if record is None or record["resident_on"] == NULL_REF:
+    if record is None:
         return True
-    try:
-        agent = agents.agent(record.one("resident_on"))
-        now = await agent.call(agent.vms.GetVm, GetVmRequest(id=str(record["uuid"])))
-    except (ApiError, XenhostError):
-        return False
-    return not now.status.current_operation
+    needed = {record.one("resident_on"), record.one("moving_to")}
+    for host in tuple(database.rows("host")):
+        if host not in needed and not agents.alive(host):
+            continue
+        try:
+            agent = agents.agent(host)
+            now = await agent.call(agent.vms.GetVm, GetVmRequest(id=str(record["uuid"])))
+        except HandleInvalid:
+            continue
+        except (ApiError, XenhostError):
+            return False
+        if now.status.current_operation:
+            return False
+        await database.change(lambda t, host=host, now=now: put_vm(Book(t, host), now))  # type: ignore[misc] # bound now
+    return True

@@ -255,6 +255,28 @@ async def test_a_guest_goes_on_only_from_a_whole_image_and_only_once(
     assert power(agent) is PowerState.HALTED
 
 
+async def test_an_image_that_another_host_has_taken_meanwhile_stays_taken(host: SimHost, agent: Agent) -> None:
+    await started(agent)
+    await agent.succeed(SuspendVm(VM))
+    reach = host.world.faults.reach
+
+    async def elsewhere(verb: str, when: When) -> None:
+        if (verb, when) == ("restore_domain", When.AFTER):
+            found, data = head(host), image(host).read_bytes()
+            assert found is not None
+            image(host).write_bytes(write_head(replace(found, state=ImageState.TAKEN)) + data[4096:])
+        await reach(verb, when)
+
+    host.world.faults.reach = elsewhere  # type: ignore[method-assign]  # to be quicker at that moment
+    operation = await agent.do(ResumeVm(VM))
+    assert isinstance(operation.error, SuspendImageUnusable)
+    assert power(agent) is PowerState.SUSPENDED
+    assert not host.world.domains
+    found = head(host)
+    assert found is not None
+    assert found.state is ImageState.TAKEN
+
+
 async def test_the_image_of_another_vm_is_not_taken(host: SimHost, agent: Agent) -> None:
     await started(agent)
     await agent.succeed(SuspendVm(VM))
