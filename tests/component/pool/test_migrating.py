@@ -164,9 +164,7 @@ async def test_a_host_that_is_still_at_it_is_waited_for(hosts: Two) -> None:
     moving = asyncio.ensure_future(hosts.move())
     await master.until(lambda: "restore_domain" in faults.calls)
     assert (await hosts.where())[0] == "Suspended"
-    assert not await is_settled(master.database, master.agents, hosts.vm), (
-        "nobody resumes it elsewhere now"
-    )
+    assert not await is_settled(master.database, master.agents, hosts.vm), "nobody resumes it elsewhere now"
     await master.refused("OTHER_OPERATION_IN_PROGRESS", "VM.hard_shutdown", hosts.vm)
     moving.cancel()
     with pytest.raises((asyncio.CancelledError, ApiError)):

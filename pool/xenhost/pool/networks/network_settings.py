@@ -1,11 +1,12 @@
 """Settings of networks, which every host of the pool follows."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Final
 
+import structlog
+
 from xenhost.api.host.v1 import network_pb2, network_service_pb2
-from xenhost.core.errors import HandleInvalid
+from xenhost.core.errors import HandleInvalid, XenhostError
 from xenhost.core.network_settings import MAX_MTU, MIN_MTU
 from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
@@ -23,6 +24,7 @@ class NetworkSettings:
         self._database: Final = database
         self._keeper: Final = keeper
         self._work: Final = NetworkWork(database, agents)
+        self._log: Final = structlog.get_logger("xenpoold.networks")
         keeper.add(self.follow)
         keeper.add(self.spread)
 
@@ -64,9 +66,16 @@ class NetworkSettings:
         there = {network.id for network in told.networks}
         for uuid in self._database.get("host", agent.host).refs("destroyed_networks"):
             if uuid in there:
-                with suppress(HandleInvalid):
-                    request = network_service_pb2.DestroyNetworkRequest(id=uuid)
+                request = network_service_pb2.DestroyNetworkRequest(id=uuid)
+                try:
                     await agent.carry_out(agent.networks.DestroyNetwork, request)
+                except HandleInvalid:
+                    pass
+                except XenhostError as error:  # a VM that nobody here knows any more may run on it
+                    self._log.warning(
+                        "a destroyed network stays on a host", host=agent.host, uuid=uuid, error=str(error)
+                    )
+                    continue
             await self._database.change(lambda t, uuid=uuid: _told(t, agent.host, uuid))  # type: ignore[misc] # bound now
         taken = {network.bridge for network in told.networks} | {*told.foreign_bridges, ""}
         for ref, record in tuple(self._database.rows("network").items()):

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from xenhost.core.errors import XenhostError
-from xenhost.pool.call import NOTHING, ApiError, Context, FrozenMap, Implementation, Ref, Value
+from xenhost.pool.call import NOTHING, Context, FrozenMap, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.recovery.metadata_vdis import MetadataVdis
@@ -70,7 +69,4 @@ class DrTasks:
     async def _call(self, method: str, context: Context, *params: Value) -> Value:
         implementation = self._implementations.find(method)
         assert implementation is not None
-        try:
-            return await implementation(context, *params)
-        except XenhostError as error:
-            raise ApiError(*error.as_xenapi()) from error
+        return await implementation(context, *params)

@@ -14,6 +14,7 @@ from xenhost.core.units import MIB
 from xenhost.pool.call import NULL_REF, ApiError, Context, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.engine.tasks import Tasks, Work
+from xenhost.pool.storage.secrets import check_content
 from xenhost.pool.storage.streams import QCOW2, RAW, VHD, Piece, VdiStreams
 from xenhost.pool.wire.gate import VM_ADMINS, Gate, HttpAction, refuse_head, told
 from xenhost.pool.wire.streams import accept_download, accept_upload
@@ -62,6 +63,7 @@ class RawVdis:
 
         async def work(context: Context) -> None:
             format, vdi = _format(request), self._vdi(request, "vdi")
+            check_content(context, self._database.get("VDI", vdi))
             base = self._vdi(request, "base") if told(request, "base") else NULL_REF
             async with self._streams.reading(context, vdi, format, base) as image:
                 name = f"{self._database.get('VDI', vdi)['uuid']}.{_format_name(request)}"
@@ -99,6 +101,8 @@ class RawVdis:
             vdi = self._vdi(request, "vdi") if told(request, "vdi") else NULL_REF
             if vdi == NULL_REF and (sr == NULL_REF or not length or chunked or format != RAW):
                 raise _Refused(HTTPStatus.BAD_REQUEST, "Not enough info supplied to import")
+            if vdi != NULL_REF:
+                check_content(context, self._database.get("VDI", vdi))
             self._streams.check(vdi, sr)
             stream = await accept_upload(request, *_headers(context, _CONTENT_TYPES[RAW]))
             if stream.length == 0:

@@ -14,6 +14,7 @@ from xenhost.pool.call import ApiError, Context, FrozenMap, Implementation, Ref,
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.hosts.agent import Agent
+from xenhost.pool.storage.secrets import check_content
 from xenhost.pool.storage.vdi_work import VdiWork
 
 MAX_BITMAP: Final = 64 << 20
@@ -106,6 +107,7 @@ class VdiTracking:
         record = self._database.get("VDI", vdi)
         if record["type"] == "cbt_metadata":
             raise ApiError("VDI_INCOMPATIBLE_TYPE", vdi, "cbt_metadata")
+        check_content(context, record)
         if not any(pbd["currently_attached"] for pbd in self._pbds(record)):
             return ()
         known = self._served.get(vdi)

@@ -18,6 +18,7 @@ from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.hosts.agent import STREAM_SECONDS, Agents
 from xenhost.pool.hosts.told.storage import remove_vdi
 from xenhost.pool.storage.reach import agent_of_sr, agent_of_srs, live_agents_of_sr, make_known, pbds_of
+from xenhost.pool.storage.secrets import check_content
 from xenhost.pool.storage.streams import RAW, VHD, VdiStreams
 from xenhost.pool.storage.tracking import VdiTracking
 from xenhost.pool.storage.vdi_work import VdiWork
@@ -183,6 +184,8 @@ class Vdis:
         the pool master if no host has both SRs attached. Raises ApiError VDI_READONLY, VDI_TOO_SMALL, VDI_IN_USE.
         """
         if into_vdi != NULL_REF:
+            for each in (vdi, into_vdi):
+                check_content(context, self._database.get("VDI", each))
             async with self._streams.reading(context, vdi, RAW if base_vdi == NULL_REF else VHD, base_vdi) as image:
                 if base_vdi == NULL_REF:
                     await self._streams.write(context, into_vdi, image.pieces, RAW, image.virtual_size)

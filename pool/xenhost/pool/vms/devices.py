@@ -11,6 +11,7 @@ from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.vm import put_vm
 from xenhost.pool.storage.reach import make_known
+from xenhost.pool.storage.secrets import check_content
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.plugging import share_error
 from xenhost.pool.vms.spec import vbd_spec, vif_spec
@@ -62,6 +63,7 @@ class VmDevices:
 
     async def insert(self, context: Context, vbd: Ref, vdi: Ref) -> None:
         """A medium into an empty drive. Raises ApiError VBD_NOT_REMOVABLE_MEDIA, VBD_NOT_EMPTY, VDI_IN_USE."""
+        check_content(context, self._database.get("VDI", vdi))
         source = vm_pb2.Source(vdi_id=str(self._database.get("VDI", vdi)["uuid"]))
         with self._drives.doing(context, vbd, "insert"):
             record = self._database.get("VBD", vbd)

@@ -14,6 +14,7 @@ from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.metrics.databases import delete_database
+from xenhost.pool.storage.secrets import check_content
 from xenhost.pool.vms.allowed import bad_state, doing_of
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.overhead import MAX_MULTIPLIER
@@ -119,6 +120,8 @@ class VmMaking:
         elif fields["empty"] or fields.get("VDI", NULL_REF) == NULL_REF:
             raise ApiError("INVALID_VALUE", "VDI", "none: only a CD drive can be empty")
         fields["empty"] = fields.get("VDI", NULL_REF) == NULL_REF
+        if not fields["empty"]:
+            check_content(context, self._database.get("VDI", Ref(str(fields["VDI"]))))
         place = self._place(vm, str(fields["userdevice"]))
         fields |= {"userdevice": place, "device": parse_device(place)[1], "currently_attached": False}
         return await self._database.change(lambda t: t.create("VBD", fields))

@@ -27,11 +27,11 @@ class MemberDispatcher:
         self._master: Final = master
 
     def find(self, name: str) -> Method | None:
-        """See Dispatcher. Sessions of the master are not known here: nobody is asked for one."""
+        """See Dispatcher. Sessions of the master are not known here: nobody is asked for one, none is written down."""
         method = self._all.find(name)
         if method is None or method.name in LOCAL:
             return method
-        return replace(method, session=False)
+        return replace(method, session=False, secret=frozenset({0}))
 
     def names(self) -> Sequence[str]:
         """See Dispatcher."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from xenhost.core.config_error import ConfigError
 from xenhost.pool.call import ApiError
-from xenhost.pool.hosts.database_files import remove_database
+from xenhost.pool.hosts.database_files import RESTORED, remove_database
 from xenhost.system.whole_file import replace_file
 
 FILE: Final = "member.json"
@@ -78,5 +78,6 @@ class PoolRole:
 
     def _leave(self, fresh: bool) -> None:
         if fresh:  # first: while the file is there, it is done again
+            remove_database(self._folder / RESTORED)
             remove_database(self._folder / self._database)
         (self._folder / FILE).unlink(missing_ok=True)
