@@ -129,20 +129,20 @@ class Hosts:
         return await asyncio.shield(self._register(told, tuple(endpoints), address, here))
 
     async def _register(self, told: host_service_pb2.Host, endpoints: tuple[str, ...], address: str, here: bool) -> str:
-        def put(transaction: Transaction) -> Ref:
+        def put(transaction: Transaction) -> Member:
             host = put_host(Book(transaction, NULL_REF), told, address, self._now())
             transaction.set("host", host, self.joining.get(told.id, NOTHING))
             if here:
                 for pool in tuple(transaction.rows("pool")):
                     transaction.set("pool", pool, {"master": host})
-            return host
+            self._forget(told.id)
+            member = Member(told.id, host, address, str(uuid4()), endpoints, self._clock.monotonic())
+            self._members[told.id] = self._sessions[member.session] = self._by_ref[host] = member
+            return member  # from here on: who sees that it is alive may call it
 
-        ref = await self._database.change(put)
-        self._forget(told.id)
+        member = await self._database.change(put)
         self.joining.pop(told.id, None)
-        member = Member(told.id, ref, address, str(uuid4()), endpoints, self._clock.monotonic())
-        member.known = self._known(ref)
-        self._members[told.id] = self._sessions[member.session] = self._by_ref[ref] = member
+        member.known = self._known(member.ref)
         self._log.info("a host has registered", host=told.id, name=told.name, address=address)
         return member.session
 
