@@ -105,7 +105,7 @@ GOLDEN: list[tuple[str, VmSpec, Request, list[str]]] = [
         ResumeVm(VM),
         [
             "unwind/unwind: vdi.connect vdi.connect image.connect domain.create domain.restore<-2,3 vbd.plug<-3"
-            " vbd.plug<-0,3 vbd.plug<-1,3 image.take<-4,5,6,7 domain.unpause<-8",
+            " vbd.plug<-0,3 vbd.plug<-1,3 image.check<-4,5,6,7 image.take<-8 domain.unpause<-9",
             "forward/forward: image.drop image.disconnect<-0",
         ],
     ),
@@ -114,7 +114,8 @@ GOLDEN: list[tuple[str, VmSpec, Request, list[str]]] = [
         replace(PV, suspended=IMAGE),
         ResumeVm(VM, paused=True),
         [
-            "unwind/unwind: domain.create domain.restore<-0 vbd.plug<-0 vbd.plug<-0 vif.plug<-0 image.take<-1,2,3,4",
+            "unwind/unwind: domain.create domain.restore<-0 vbd.plug<-0 vbd.plug<-0 vif.plug<-0"
+            " image.check<-1,2,3,4 image.take<-5",
             "forward/forward: image.drop",
         ],
     ),
