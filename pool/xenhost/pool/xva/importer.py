@@ -21,12 +21,14 @@ from xenhost.pool.xva import document
 from xenhost.pool.xva.compression import decompressed
 from xenhost.pool.xva.disk_reader import DiskReader
 from xenhost.pool.xva.planning import NewDevice, NewDisk, NewVm, Plan, Planner, Wanted
-from xenhost.pool.xva.tar import TarReader
+from xenhost.pool.xva.tar import Member, TarReader
 
 MAX_IMPORTS: Final = 16
 """At once: each may need some ten MiB, and as many disks are what a host takes."""
 IDLE_SECONDS: Final = 300.0
 """An import ends of which not a byte has come for so long."""
+RECORDS_SECONDS: Final = 600.0
+"""For what an archive says of its VMs: others with as much to say wait meanwhile."""
 _STEPS_A_TURN: Final = 20
 _VDI_TYPES: Final = frozenset(storage_pb2.VdiType.keys())
 
@@ -90,17 +92,27 @@ class Importer:
             found = header.name if header is not None else ""
             raise ApiError("IMPORT_ERROR_UNEXPECTED_FILE", document.NAME, found[:200])
         async with self._big if header.size > document.BIG else nullcontext():
-            read = await asyncio.to_thread(document.read, await tar.content(header, document.MAX_BYTES))
-        plan = await self._planned(read, wanted)
+            plan, ignored = await self._understood(tar, header, wanted)
         if wanted.dry_run:
             return ()
-        ignored = {thing.id for thing in read.of("VDI")} - {disk.id for disk in plan.disks}
         async with self._begun(context, plan) as made:
             await self._devices(context, plan, "VIF", made)
             self._tell(context)
             await self._disks(context, plan, tar, ignored, made)
             await self._devices(context, plan, "VBD", made)
             return await self._finish(plan, made)
+
+    async def _understood(self, tar: TarReader, header: Member, wanted: Wanted) -> tuple[Plan, set[Ref]]:
+        """What is to be made, and which disks are not. The records themselves, which may be many, are not kept."""
+        try:
+            async with asyncio.timeout(RECORDS_SECONDS):
+                content = await tar.content(header, document.MAX_BYTES)
+        except TimeoutError:
+            text = f"{document.NAME} has not come within {RECORDS_SECONDS:g} s"
+            raise ApiError("IMPORT_ERROR", text) from None
+        records = await asyncio.to_thread(document.read, content)
+        plan = await self._planned(records, wanted)
+        return plan, {thing.id for thing in records.of("VDI")} - {disk.id for disk in plan.disks}
 
     async def _planned(self, records: document.Document, wanted: Wanted) -> Plan:
         """Others get their turn meanwhile."""
