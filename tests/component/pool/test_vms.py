@@ -362,6 +362,7 @@ async def test_a_start_on_a_host_of_choice_is_waited_for_like_another(
 
 @pytest.mark.timeout(150)  # it is given a minute to obey
 async def test_a_guest_that_does_not_obey_is_shut_down_hard(master: Master, agent: HostAgent, vm: Ref) -> None:
+    await master.call("VM.set_shutdown_delay", vm, 2)  # seconds: by itself a guest has a minute to answer
     await master.call("VM.start", vm, False, False)
     agent.world.guest(DomId(int(await master.call("VM.get_domid", vm)))).silent()
     await master.call("VM.shutdown", vm)
