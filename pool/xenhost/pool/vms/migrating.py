@@ -19,6 +19,7 @@ from xenhost.pool.database.record import Record
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.placement import attached, placed, srs_of, why_not
+from xenhost.pool.vms.plugging import start_error
 from xenhost.pool.vms.suspend_images import SuspendImages
 from xenhost.pool.vms.suspending import VmSuspending
 from xenhost.pool.vms.unfinished import RETRY_SECONDS, is_settled
@@ -64,6 +65,8 @@ class VmMigration:
             source = record.one("resident_on")
             if options.get("live", "false").lower() == "true":
                 raise ApiError("VM_MIGRATE_FAILED", vm, source, host, _NOT_LIVE)
+            if error := start_error(self._database, record):  # what is not plugged comes along, too
+                raise error
             with nullcontext() if host == source else placed(self._database, self._agents, vm, host):
                 sr = self._sr(record, source, host)
                 try:

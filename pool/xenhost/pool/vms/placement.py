@@ -11,7 +11,6 @@ from xenhost.pool.database.record import Record
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.told.host import coming
-from xenhost.pool.vms.plugging import plugged_of
 
 OVERHEAD: Final = 16 * MIB
 """Bytes that a domain needs beside its memory, about; the host itself knows exactly, and has the last word."""
@@ -117,9 +116,10 @@ def vdis_of(database: Database, vm: Record) -> Iterator[Ref]:
     image = vm.one("suspend_VDI")
     if vm["power_state"] == "Suspended" and database.find("VDI", image) is not None:
         yield image
-    for vbd in plugged_of(database, vm, "VBD"):
-        if not vbd["empty"] and vbd["VDI"] != NULL_REF:
-            yield vbd.one("VDI")
+    for vbd in vm.refs("VBDs"):
+        record = database.get("VBD", vbd)
+        if not record["empty"] and record["VDI"] != NULL_REF:
+            yield record.one("VDI")
 
 
 def srs_of(database: Database, vm: Record) -> Iterator[Ref]:
@@ -129,7 +129,7 @@ def srs_of(database: Database, vm: Record) -> Iterator[Ref]:
 
 
 def _networks(database: Database, vm: Record) -> Iterator[Ref]:
-    for vif in plugged_of(database, vm, "VIF"):
-        network = vif.one("network")
+    for vif in vm.refs("VIFs"):
+        network = database.get("VIF", vif).one("network")
         if network != NULL_REF:
             yield network

@@ -30,14 +30,8 @@ def plug_error(read: Reader, device: Record, word: str, sharing: bool = True) ->
 
 def start_error(read: Reader, vm: Record) -> ApiError | None:
     """Why a VM that runs nowhere cannot have one of its disks; None: it can have all."""
-    errors = (error for vbd in plugged_of(read, vm, "VBD") for error in _start_errors(read, vbd))
+    errors = (error for vbd in vm.refs("VBDs") for error in _start_errors(read, read.get("VBD", vbd)))
     return next(errors, None)
-
-
-def plugged_of(read: Reader, vm: Record, cls: str) -> list[Record]:
-    """VBDs or VIFs that it has, or will have when it starts: of one that is suspended those that its guest knows."""
-    devices = (read.get(cls, ref) for ref in vm.refs(f"{cls}s"))
-    return [each for each in devices if vm["power_state"] != "Suspended" or each["currently_attached"]]
 
 
 def share_error(read: Reader, vdi: Record, vbd: Record, word: str, starting: bool = False) -> ApiError | None:

@@ -11,7 +11,6 @@ from xenhost.core.vm import MAX_VCPUS
 from xenhost.pool.call import NOTHING, NULL_REF, ApiError, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
-from xenhost.pool.vms.plugging import plugged_of
 
 _AFTER: Final = {
     "destroy": vm_pb2.AFTER_STOP_DESTROY,
@@ -34,12 +33,8 @@ _MASK: Final = re.compile(r"[0-9]{1,4}(,[0-9]{1,4})*")
 
 
 def vm_spec(database: Database, vm: Ref) -> vm_pb2.Vm:
-    """Everything needed to start it, or to let it go on with the devices that its guest has.
-
-    Raises ApiError if its record does not make sense, saying which field.
-    """
+    """Everything needed to start it. Raises ApiError if its record does not make sense, saying which field."""
     record = database.get("VM", vm)
-    vbds, vifs = plugged_of(database, record, "VBD"), plugged_of(database, record, "VIF")
     spec = vm_pb2.Vm(
         id=_text(record["uuid"]),
         name=_text(record["name_label"]),
@@ -54,8 +49,8 @@ def vm_spec(database: Database, vm: Ref) -> vm_pb2.Vm:
         after_shutdown=_AFTER.get(_text(record["actions_after_shutdown"]), vm_pb2.AFTER_STOP_UNSPECIFIED),
         after_reboot=_AFTER.get(_text(record["actions_after_reboot"]), vm_pb2.AFTER_STOP_UNSPECIFIED),
         after_crash=_AFTER.get(_text(record["actions_after_crash"]), vm_pb2.AFTER_STOP_UNSPECIFIED),
-        vbds=[vbd_spec(database, vbd.ref) for vbd in vbds],
-        vifs=[vif_spec(database, vif.ref) for vif in vifs],
+        vbds=[vbd_spec(database, ref) for ref in record.refs("VBDs")],
+        vifs=[vif_spec(database, ref) for ref in record.refs("VIFs")],
     )
     _set_boot(spec, record)
     return spec
