@@ -10,6 +10,7 @@ from component.pool.conftest import Master
 from component.pool.test_schedules import SCHEDULE
 from component.pool.test_vms import RECORD, sr, vbd_record, vdi_record
 from xenhost.core.errors import HandleInvalid
+from xenhost.core.ids import DomId
 from xenhost.core.units import MIB
 from xenhost.pool.call import NULL_REF, Ref
 
@@ -299,7 +300,9 @@ async def test_a_guest_with_firmware_is_neither_suspended_nor_kept_with_its_memo
 ) -> None:
     firmware = RECORD | {"HVM_boot_policy": "BIOS order", "PV_kernel": ""}
     other, known = await master.ref("VM.create", firmware), vdis(master)
-    await master.call("VM.start", other, False, False)
+    await master.call("VM.start", other, True, False)
+    agent.world.guest(DomId(int(await master.call("VM.get_domid", other)))).without_pv_drivers()  # which could suspend
+    await master.call("VM.unpause", other)
     for method, *more in (("VM.suspend",), ("VM.checkpoint", "with memory")):
         assert await master.refused("VM_LACKS_FEATURE", method, other, *more) == ["VM_LACKS_FEATURE", other]
         assert (await state(master, other), vdis(master)) == ("Running", known)
