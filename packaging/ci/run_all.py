@@ -4,6 +4,7 @@ The tests that run on the machine itself, and beside them, inside an emulated ma
 a dom0 but no Xen; then those that need real Xen.
 """
 
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -17,6 +18,9 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PYTHON: Final = str(ROOT / ".venv/bin/python")
 REPORTS: Final = ROOT / "build/test"
 NOT_XEN: Final = "not xen and not xen_pvh and not xen_hvm"
+LIMIT: Final = 3600
+"""Seconds for the tests on this machine: one that hangs where its own timeout does not reach, as while it is taken
+down, is interrupted, so that it is said which and what had failed before."""
 BED: Final = ("env", "PYTHONPATH=tests/dom0", PYTHON, "-m", "bed", "test")
 
 
@@ -28,12 +32,19 @@ class Phase:
     report: Path
     """Its JUnit file."""
     command: tuple[str, ...]
+    limit: float | None = None
+    """Seconds; None if the command has its own."""
 
     def run(self) -> int:
         """Its exit status."""
         print(f"== {self.title}", flush=True)
         self.report.unlink(missing_ok=True)
-        return subprocess.run(self._whole_command(), cwd=ROOT).returncode
+        with subprocess.Popen(self._whole_command(), cwd=ROOT) as running:
+            try:
+                return running.wait(self.limit)
+            except subprocess.TimeoutExpired:
+                running.send_signal(signal.SIGINT)
+                return running.wait()
 
     @contextmanager
     def beside(self, statuses: list[int]) -> Iterator[None]:
@@ -53,7 +64,9 @@ class Phase:
         return [*self.command, f"--junitxml={self.report}"]
 
 
-HERE: Final = Phase("tests on this machine", REPORTS / "here.xml", (PYTHON, "-m", "pytest", "-q", "-m", NOT_XEN))
+HERE: Final = Phase(
+    "tests on this machine", REPORTS / "here.xml", (PYTHON, "-m", "pytest", "-q", "-m", NOT_XEN), LIMIT
+)
 BARE: Final = Phase(
     "tests on a machine like a dom0, without Xen", REPORTS / "bare.xml", (*BED, "--bare", "--limit", "3600")
 )
