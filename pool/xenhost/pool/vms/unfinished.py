@@ -30,7 +30,6 @@ from xenhost.pool.vms.making import remove_vm
 RETRY_SECONDS: Final = 5.0
 IMPORT_TASK: Final = "import_task"
 """In other_config: the task of the import that made it."""
-SETTLING: Final = 10
 TRIES: Final = 25
 """Of a disk that its host is still busy with, a second apart."""
 
@@ -63,7 +62,7 @@ class Unfinished:
         for vm in vms:
             record = self._database.find("VM", vm)
             if record is not None and record.value("unfinished"):
-                if not await self._settles(record.one("snapshot_of")):
+                if not await is_settled(self._database, self._agents, record.one("snapshot_of")):
                     self._keep(vm)
                     continue
                 try:
@@ -74,14 +73,6 @@ class Unfinished:
                     continue
             if (held := self._left.pop(vm, None)) is not None:
                 held.close()
-
-    async def _settles(self, vm: Ref) -> bool:
-        """Soon: what has failed is over a moment before its host is at nothing."""
-        for _ in range(SETTLING):
-            if await is_settled(self._database, self._agents, vm):
-                return True
-            await self._clock.sleep(0.1)
-        return False
 
     def _keep(self, vm: Ref) -> None:
         if vm not in self._left:

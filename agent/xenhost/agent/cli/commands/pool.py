@@ -272,12 +272,8 @@ def _named(api: PoolApi, words: str) -> str:
 
 def _hosts(api: PoolApi) -> dict[str, dict[str, Any]]:
     metrics = api.asked("host_metrics.get_all_records")
-    return {ref: _shape(record, metrics.get(record["metrics"], {})) for ref, record in _records(api).items()}
-
-
-def _records(api: PoolApi) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = api("host.get_all_records")
-    return found
+    hosts = api.asked("host.get_all_records")
+    return {ref: _shape(record, metrics.get(record["metrics"], {})) for ref, record in hosts.items()}
 
 
 def _shape(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
