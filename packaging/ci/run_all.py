@@ -64,9 +64,7 @@ class Phase:
         return [*self.command, f"--junitxml={self.report}"]
 
 
-HERE: Final = Phase(
-    "tests on this machine", REPORTS / "here.xml", (PYTHON, "-m", "pytest", "-q", "-m", NOT_XEN), LIMIT
-)
+HERE: Final = Phase("tests on this machine", REPORTS / "here.xml", (PYTHON, "-m", "pytest", "-q", "-m", NOT_XEN), LIMIT)
 BARE: Final = Phase(
     "tests on a machine like a dom0, without Xen", REPORTS / "bare.xml", (*BED, "--bare", "--limit", "3600")
 )
