@@ -77,7 +77,7 @@ def run(root: Path, file: Path | None, hypervisor: str | None) -> None:
     Raises ConfigError, AlreadyRunning, HypervisorUnavailable and other XenhostErrors if it cannot start.
     """
     config = read_config(Places(root), file, hypervisor)
-    set_up_logging(config.log_level, config.log_format, sys.stderr)
+    set_up_logging("xenhostd", config.log_level, config.log_format, sys.stderr)
     for folder in (config.places.run_dir, config.places.log_dir):
         folder.mkdir(parents=True, exist_ok=True)
     with single_instance(config.places.state_dir, "xenhostd"):

@@ -20,8 +20,10 @@ PREFIX: Final = "XENHOST_"
 class JournaldHandler(logging.Handler):
     """Sends what a formatter made (a JSON object) as fields: MESSAGE, PRIORITY, XENHOST_VM, XENHOST_OPERATION, ..."""
 
-    def __init__(self, path: str = SOCKET) -> None:
+    def __init__(self, program: str, path: str = SOCKET) -> None:
+        """`program`: whose lines they are, for `journalctl -t`."""
         super().__init__()
+        self._program = program
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
@@ -34,7 +36,7 @@ class JournaldHandler(logging.Handler):
         fields = {
             "MESSAGE": " ".join([message, *shown]),
             "PRIORITY": str(_priority(record.levelno)),
-            "SYSLOG_IDENTIFIER": "xenhostd",
+            "SYSLOG_IDENTIFIER": self._program,
         }
         for key, value in list(values.items())[:MAX_FIELDS]:
             fields[PREFIX + _field_name(key)] = str(value)

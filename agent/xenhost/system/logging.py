@@ -38,8 +38,8 @@ class LogLevel(StrEnum):
     ERROR = auto()
 
 
-def set_up_logging(level: LogLevel, wanted: LogFormat, stream: TextIO) -> None:
-    """Send every log line to `stream`, or to journald if that is what `stream` is connected to."""
+def set_up_logging(program: str, level: LogLevel, wanted: LogFormat, stream: TextIO) -> None:
+    """Send every log line of a program to `stream`, or to journald if that is what `stream` is connected to."""
     chosen = _chosen(wanted, stream)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -55,7 +55,8 @@ def set_up_logging(level: LogLevel, wanted: LogFormat, stream: TextIO) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         cache_logger_on_first_use=False,
     )
-    handler: logging.Handler = JournaldHandler() if chosen is LogFormat.JOURNAL else logging.StreamHandler(stream)
+    journal = chosen is LogFormat.JOURNAL
+    handler: logging.Handler = JournaldHandler(program) if journal else logging.StreamHandler(stream)
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_last(chosen)],

@@ -87,7 +87,7 @@ def main(
 
     Exit status: 0 stopped as asked, 1 failed, 2 wrong usage, 75 another instance runs.
     """
-    set_up_logging(LogLevel(log_level), LogFormat.AUTO, sys.stderr)
+    set_up_logging("xenpoold", LogLevel(log_level), LogFormat.AUTO, sys.stderr)
     users: Authenticator = Pam(frozenset({"root"}))
     everybody: Authenticator = Pam(None)
     if user:

@@ -66,19 +66,20 @@ def test_without_systemd_nothing_is_told_and_nothing_fails() -> None:
 
 
 def test_journald_gets_fields(listener: socket.socket) -> None:
-    handler = JournaldHandler(str(listener.getsockname()))
+    handler = JournaldHandler("xenpoold", str(listener.getsockname()))
     line = {"message": "plugged", "vm": "v1", "level": "info", "trace back": "a\nb"}
     handler.emit(logging.LogRecord("x", logging.WARNING, "f", 1, json.dumps(line), None, None))
     handler.close()
     raw = listener.recv(10_000)
     assert b"MESSAGE\n" in raw  # it holds a line break, for the traceback is part of the line
     assert b"PRIORITY=4\n" in raw
+    assert b"SYSLOG_IDENTIFIER=xenpoold\n" in raw
     assert b"XENHOST_VM=v1\n" in raw
     assert b"XENHOST_TRACE_BACK\n" + struct.pack("<Q", 3) + b"a\nb\n" in raw
 
 
 def test_a_journal_that_is_away_costs_the_line_only() -> None:
-    handler = JournaldHandler("/nowhere/socket")
+    handler = JournaldHandler("x", "/nowhere/socket")
     handler.emit(logging.LogRecord("x", logging.INFO, "f", 1, '{"message": "m"}', None, None))
     handler.close()
 
