@@ -59,6 +59,15 @@ class DestroyNetwork:
 
 
 @dataclass(frozen=True, slots=True)
+class SetNetworkId:
+    """Another UUID, by which other hosts of a pool know the network already. Raises VifInUse."""
+
+    kind: ClassVar[str] = "network.set_id"
+    network: NetworkId
+    new: NetworkId
+
+
+@dataclass(frozen=True, slots=True)
 class ScanPifs:
     """PIF.scan: introduce a PIF, with a network, for each card that has none."""
 
@@ -357,6 +366,7 @@ NetworkRequest = (
     CreateNetwork
     | UpdateNetwork
     | DestroyNetwork
+    | SetNetworkId
     | ScanPifs
     | IntroducePif
     | ForgetPif

@@ -136,8 +136,10 @@ async def test_a_vif_does_not_move_where_its_host_is_not(
     async with reporting(tmp_path / "b", master):
         await master.until(lambda: len(master.database.rows("PIF")) == 8)
         await master.call("VM.start_on", vm, here, False, False)
-        pifs = (await master.call("PIF.get_all_records")).values()
-        there = next(record["network"] for record in pifs if record["host"] != here)
+        pifs = (await master.call("PIF.get_all_records")).items()
+        below = next(ref for ref, record in pifs if record["host"] != here)
+        there = await network(master, "VLAN 7")
+        await master.call("VLAN.create", below, 7, there)
         code = "HOST_CANNOT_ATTACH_NETWORK"
         assert await master.refused(code, "VIF.move", vif, there) == [code, here, there]
         assert await master.call("VIF.get_network", vif) != there

@@ -20,6 +20,7 @@ from xenhost.core.network_requests import (
     PlugPif,
     ReconfigureIp,
     ReconfigureManagement,
+    SetNetworkId,
     UnplugPif,
     UpdateBond,
     UpdateNetwork,
@@ -38,6 +39,8 @@ def target(request: NetworkRequest, before: Intent, after: Intent) -> Target:
             return ObjectKind.NETWORK, id, _network(after, id)
         case UpdateNetwork(network=id) | DestroyNetwork(network=id):
             return ObjectKind.NETWORK, id, _network(before, id)
+        case SetNetworkId(new=id):
+            return ObjectKind.NETWORK, id, _network(after, id)
         case IntroducePif(id=pif):
             return ObjectKind.PIF, pif, _pif(after, pif)
         case ForgetPif(pif=pif) | PlugPif(pif=pif) | UnplugPif(pif=pif) | ReconfigureIp(pif=pif) | UpdatePif(pif=pif):

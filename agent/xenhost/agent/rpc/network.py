@@ -6,14 +6,14 @@ from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
 
 from xenhost.agent.rpc.context import Context
-from xenhost.agent.rpc.convert import network_update
+from xenhost.agent.rpc.convert import bounds, network_update
 from xenhost.agent.rpc.convert.network import host_network_to_proto, network_to_proto
 from xenhost.agent.rpc.networking import Networking
 from xenhost.agent.rpc.paging import page_of
 from xenhost.agent.rpc.resolve import network_named, pif_named
 from xenhost.agent.rpc.submit import submit_network
 from xenhost.api.host.v1 import network_pb2, network_service_pb2, network_service_pb2_grpc
-from xenhost.core.network_requests import DestroyNetwork, NetworkRequest, SetIgmpSnooping
+from xenhost.core.network_requests import DestroyNetwork, NetworkRequest, SetIgmpSnooping, SetNetworkId
 
 
 class NetworkServicer(network_service_pb2_grpc.NetworkServiceServicer):
@@ -42,6 +42,14 @@ class NetworkServicer(network_service_pb2_grpc.NetworkServiceServicer):
         """Forget a network."""
         network = network_named(self._network, request.id, "id")
         return await self._submit(DestroyNetwork(network), request.request_id)
+
+    async def SetNetworkId(
+        self, request: network_service_pb2.SetNetworkIdRequest, context: Context
+    ) -> operations_pb2.Operation:
+        """Give a network another UUID."""
+        network = network_named(self._network, request.id, "id")
+        change = SetNetworkId(network, bounds.network_id(request.new_id))
+        return await self._submit(change, request.request_id)
 
     async def GetNetwork(self, request: network_service_pb2.GetNetworkRequest, context: Context) -> network_pb2.Network:
         """One network."""

@@ -11,6 +11,7 @@ from xenhost.pool.networks.bonds import Bonds
 from xenhost.pool.networks.controllers import Controllers
 from xenhost.pool.networks.keeper import NetworkKeeper
 from xenhost.pool.networks.management import Management
+from xenhost.pool.networks.merging import NetworkMerging
 from xenhost.pool.networks.network_settings import NetworkSettings
 from xenhost.pool.networks.networks import Networks
 from xenhost.pool.networks.pifs import Pifs
@@ -34,6 +35,7 @@ class Networking:
 def networking(database: Database, agents: Agents, clock: Clock, busy: Busy) -> Networking:
     """All of it. `busy`: what is being done to VMs."""
     keeper = NetworkKeeper(database, agents, clock)
+    NetworkMerging(database, agents, keeper)
     parts = (
         Networks(database, agents),
         NetworkSettings(database, agents, keeper),

@@ -16,7 +16,7 @@ from xenhost.core.network_errors import (
     VifInUse,
 )
 from xenhost.core.network_records import NetworkId
-from xenhost.core.network_requests import CreateNetwork, DestroyNetwork, UpdateNetwork
+from xenhost.core.network_requests import CreateNetwork, DestroyNetwork, SetNetworkId, UpdateNetwork
 
 
 def test_bridges_get_the_smallest_free_number() -> None:
@@ -148,6 +148,31 @@ def test_a_uuid_is_not_used_twice() -> None:
     network = host.network()
     with pytest.raises(InvalidValue):
         host.do(CreateNetwork(id=network))
+
+
+def test_a_network_gets_another_uuid_and_its_pif_stays_on_it() -> None:
+    host = Wanted()
+    old, new = host.network_of("eth0"), NetworkId("00000000-0000-4000-8000-000000000099")
+    host.do(SetNetworkId(old.id, new))
+    assert host.network_of("eth0") == replace(old, id=new)
+    assert old.id not in host.intent.networks
+    after = host.intent
+    host.do(SetNetworkId(new, new))
+    assert host.intent == after
+
+
+def test_a_network_does_not_get_the_uuid_of_another() -> None:
+    host = Wanted()
+    with pytest.raises(InvalidValue):
+        host.do(SetNetworkId(host.network_of("eth0").id, host.network()))
+
+
+def test_a_network_with_vifs_keeps_its_uuid() -> None:
+    host = Wanted()
+    network = host.network_of("eth0")
+    host.put_vif(network.bridge)
+    with pytest.raises(VifInUse):
+        host.do(SetNetworkId(network.id, NetworkId("00000000-0000-4000-8000-000000000099")))
 
 
 def test_neither_argument_is_changed() -> None:

@@ -109,6 +109,19 @@ def destroy(session: Session, network: str, no_wait: bool, request_id: str) -> N
     call(session, "networks", "DestroyNetwork", request, no_wait, "{name} is destroyed")
 
 
+@network.command("set-id")
+@network_argument
+@click.argument("uuid")
+@operation_options
+@pass_session
+def set_id(session: Session, network: str, uuid: str, no_wait: bool, request_id: str) -> None:
+    """Give a network another UUID: that by which other hosts know it. Without plugged VIFs."""
+    from xenhost.api.host.v1.network_service_pb2 import SetNetworkIdRequest
+
+    request = SetNetworkIdRequest(id=network, new_id=uuid, request_id=request_id)
+    call(session, "networks", "SetNetworkId", request, no_wait, "{name} has UUID {id}")
+
+
 @network.command("list")
 @json_option
 @pass_session

@@ -46,6 +46,7 @@ from xenhost.core.network_requests import (
     ResetNetworking,
     ScanPifs,
     SetIgmpSnooping,
+    SetNetworkId,
     SetSwitch,
     UnplugPif,
     UpdateBond,
@@ -73,6 +74,8 @@ def _apply(draft: Draft, request: NetworkRequest) -> None:
             networks.update(draft, request)
         case DestroyNetwork():
             networks.destroy(draft, request)
+        case SetNetworkId():
+            networks.set_id(draft, request)
         case ScanPifs():
             pifs.scan(draft, request)
         case IntroducePif():

@@ -13,7 +13,7 @@ from xenhost.core.network_errors import (
     NetworkContainsVif,
 )
 from xenhost.core.network_records import Network, NetworkId
-from xenhost.core.network_requests import CreateNetwork, DestroyNetwork, UpdateNetwork
+from xenhost.core.network_requests import CreateNetwork, DestroyNetwork, SetNetworkId, UpdateNetwork
 
 
 def create(draft: Draft, request: CreateNetwork) -> None:
@@ -76,6 +76,20 @@ def destroy(draft: Draft, request: DestroyNetwork) -> None:
     if keys.flag(network.other_config, keys.SYSTEM_NETWORK):
         raise CannotDestroySystemNetwork(f"the host itself needs network {label}", network=network.id)
     del draft.networks[network.id]
+
+
+def set_id(draft: Draft, request: SetNetworkId) -> None:
+    """Bridges keep their names. Raises InvalidValue, VifInUse: VIFs that are plugged name their network."""
+    old = draft.network(request.network)
+    if request.new == old.id:
+        return
+    draft.check_new("network", request.new, draft.networks)
+    draft.check_unused(old.id)
+    del draft.networks[old.id]
+    draft.networks[request.new] = replace(old, id=request.new)
+    for pif in tuple(draft.pifs.values()):
+        if pif.network == old.id:
+            draft.pifs[pif.id] = replace(pif, network=request.new)
 
 
 def add(draft: Draft, network: NetworkId, bridge: str, name: str) -> Network:

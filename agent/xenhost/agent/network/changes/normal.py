@@ -28,6 +28,7 @@ from xenhost.core.network_requests import (
     ReconfigureManagement,
     ResetNetworking,
     ScanPifs,
+    SetNetworkId,
     UpdateBond,
     UpdateNetwork,
     UpdatePif,
@@ -48,6 +49,7 @@ MAX_KEYS: Final = {TunnelProtocol.GRE: 2**32 - 1, TunnelProtocol.VXLAN: 2**24 - 
 
 _NEW: Final[Mapping[type, tuple[str, ...]]] = {
     CreateNetwork: ("id",),
+    SetNetworkId: ("new",),
     IntroducePif: ("id",),
     CreateBond: ("id", "master"),
     CreateVlan: ("untagged",),

@@ -5,6 +5,7 @@ from typing import Final
 
 from xenhost.core.errors import InvalidValue, UuidInvalid
 from xenhost.core.ids import is_uuid
+from xenhost.core.network_records import NetworkId
 from xenhost.core.network_settings import MAX_MTU, MIN_MTU
 from xenhost.core.storage import SrId, VdiId
 
@@ -101,6 +102,11 @@ def sr_id(untrusted_text: str) -> SrId:
 def vdi_id(untrusted_text: str) -> VdiId:
     """The UUID of a VDI."""
     return VdiId(_uuid(untrusted_text, "VDI"))
+
+
+def network_id(untrusted_text: str) -> NetworkId:
+    """UUID of a network. Raises UuidInvalid."""
+    return NetworkId(_uuid(untrusted_text, "network"))
 
 
 def _uuid(untrusted_text: str, kind: str) -> str:

@@ -17,7 +17,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from xenhost.api.host.v1 import network_pb2 as xenhost_dot_api_dot_host_dot_v1_dot_network__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)xenhost/api/host/v1/network_service.proto\x12\x13xenhost.api.host.v1\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a!xenhost/api/host/v1/network.proto\"Y\n\x14\x43reateNetworkRequest\x12-\n\x07network\x18\x01 \x01(\x0b\x32\x1c.xenhost.api.host.v1.Network\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x8a\x01\n\x14UpdateNetworkRequest\x12-\n\x07network\x18\x01 \x01(\x0b\x32\x1c.xenhost.api.host.v1.Network\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"7\n\x15\x44\x65stroyNetworkRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1f\n\x11GetNetworkRequest\x12\n\n\x02id\x18\x01 \x01(\t\"<\n\x13ListNetworksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x14ListNetworksResponse\x12.\n\x08networks\x18\x01 \x03(\x0b\x32\x1c.xenhost.api.host.v1.Network\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x17\n\x15GetHostNetworkRequest\"\xd2\x01\n\x1cReconfigureManagementRequest\x12\x0e\n\x06pif_id\x18\x01 \x01(\t\x12-\n\x04ipv4\x18\x02 \x01(\x0b\x32\x1f.xenhost.api.host.v1.Ipv4Config\x12-\n\x04ipv6\x18\x03 \x01(\x0b\x32\x1f.xenhost.api.host.v1.Ipv6Config\x12\x1c\n\x0f\x63onfirm_seconds\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\x12\n\x10_confirm_seconds\".\n\x18\x43onfirmManagementRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\xa8\x01\n\x16ResetNetworkingRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12-\n\x04ipv4\x18\x02 \x01(\x0b\x32\x1f.xenhost.api.host.v1.Ipv4Config\x12-\n\x04ipv6\x18\x03 \x01(\x0b\x32\x1f.xenhost.api.host.v1.Ipv6Config\x12\x0c\n\x04vlan\x18\x04 \x01(\r\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"W\n\x10SetSwitchRequest\x12/\n\x06switch\x18\x01 \x01(\x0e\x32\x1f.xenhost.api.host.v1.SwitchKind\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"=\n\x16SetIgmpSnoopingRequest\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\x96\x08\n\x0eNetworkService\x12Y\n\rCreateNetwork\x12).xenhost.api.host.v1.CreateNetworkRequest\x1a\x1d.google.longrunning.Operation\x12Y\n\rUpdateNetwork\x12).xenhost.api.host.v1.UpdateNetworkRequest\x1a\x1d.google.longrunning.Operation\x12[\n\x0e\x44\x65stroyNetwork\x12*.xenhost.api.host.v1.DestroyNetworkRequest\x1a\x1d.google.longrunning.Operation\x12R\n\nGetNetwork\x12&.xenhost.api.host.v1.GetNetworkRequest\x1a\x1c.xenhost.api.host.v1.Network\x12\x63\n\x0cListNetworks\x12(.xenhost.api.host.v1.ListNetworksRequest\x1a).xenhost.api.host.v1.ListNetworksResponse\x12`\n\x0eGetHostNetwork\x12*.xenhost.api.host.v1.GetHostNetworkRequest\x1a .xenhost.api.host.v1.HostNetwork0\x01\x12i\n\x15ReconfigureManagement\x12\x31.xenhost.api.host.v1.ReconfigureManagementRequest\x1a\x1d.google.longrunning.Operation\x12Z\n\x11\x43onfirmManagement\x12-.xenhost.api.host.v1.ConfirmManagementRequest\x1a\x16.google.protobuf.Empty\x12]\n\x0fResetNetworking\x12+.xenhost.api.host.v1.ResetNetworkingRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\tSetSwitch\x12%.xenhost.api.host.v1.SetSwitchRequest\x1a\x1d.google.longrunning.Operation\x12]\n\x0fSetIgmpSnooping\x12+.xenhost.api.host.v1.SetIgmpSnoopingRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)xenhost/api/host/v1/network_service.proto\x12\x13xenhost.api.host.v1\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a!xenhost/api/host/v1/network.proto\"Y\n\x14\x43reateNetworkRequest\x12-\n\x07network\x18\x01 \x01(\x0b\x32\x1c.xenhost.api.host.v1.Network\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x8a\x01\n\x14UpdateNetworkRequest\x12-\n\x07network\x18\x01 \x01(\x0b\x32\x1c.xenhost.api.host.v1.Network\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"7\n\x15\x44\x65stroyNetworkRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"E\n\x13SetNetworkIdRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06new_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1f\n\x11GetNetworkRequest\x12\n\n\x02id\x18\x01 \x01(\t\"<\n\x13ListNetworksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x14ListNetworksResponse\x12.\n\x08networks\x18\x01 \x03(\x0b\x32\x1c.xenhost.api.host.v1.Network\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x17\n\x15GetHostNetworkRequest\"\xd2\x01\n\x1cReconfigureManagementRequest\x12\x0e\n\x06pif_id\x18\x01 \x01(\t\x12-\n\x04ipv4\x18\x02 \x01(\x0b\x32\x1f.xenhost.api.host.v1.Ipv4Config\x12-\n\x04ipv6\x18\x03 \x01(\x0b\x32\x1f.xenhost.api.host.v1.Ipv6Config\x12\x1c\n\x0f\x63onfirm_seconds\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x05 \x01(\tB\x12\n\x10_confirm_seconds\".\n\x18\x43onfirmManagementRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\xa8\x01\n\x16ResetNetworkingRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12-\n\x04ipv4\x18\x02 \x01(\x0b\x32\x1f.xenhost.api.host.v1.Ipv4Config\x12-\n\x04ipv6\x18\x03 \x01(\x0b\x32\x1f.xenhost.api.host.v1.Ipv6Config\x12\x0c\n\x04vlan\x18\x04 \x01(\r\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"W\n\x10SetSwitchRequest\x12/\n\x06switch\x18\x01 \x01(\x0e\x32\x1f.xenhost.api.host.v1.SwitchKind\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"=\n\x16SetIgmpSnoopingRequest\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\xef\x08\n\x0eNetworkService\x12Y\n\rCreateNetwork\x12).xenhost.api.host.v1.CreateNetworkRequest\x1a\x1d.google.longrunning.Operation\x12Y\n\rUpdateNetwork\x12).xenhost.api.host.v1.UpdateNetworkRequest\x1a\x1d.google.longrunning.Operation\x12[\n\x0e\x44\x65stroyNetwork\x12*.xenhost.api.host.v1.DestroyNetworkRequest\x1a\x1d.google.longrunning.Operation\x12W\n\x0cSetNetworkId\x12(.xenhost.api.host.v1.SetNetworkIdRequest\x1a\x1d.google.longrunning.Operation\x12R\n\nGetNetwork\x12&.xenhost.api.host.v1.GetNetworkRequest\x1a\x1c.xenhost.api.host.v1.Network\x12\x63\n\x0cListNetworks\x12(.xenhost.api.host.v1.ListNetworksRequest\x1a).xenhost.api.host.v1.ListNetworksResponse\x12`\n\x0eGetHostNetwork\x12*.xenhost.api.host.v1.GetHostNetworkRequest\x1a .xenhost.api.host.v1.HostNetwork0\x01\x12i\n\x15ReconfigureManagement\x12\x31.xenhost.api.host.v1.ReconfigureManagementRequest\x1a\x1d.google.longrunning.Operation\x12Z\n\x11\x43onfirmManagement\x12-.xenhost.api.host.v1.ConfirmManagementRequest\x1a\x16.google.protobuf.Empty\x12]\n\x0fResetNetworking\x12+.xenhost.api.host.v1.ResetNetworkingRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\tSetSwitch\x12%.xenhost.api.host.v1.SetSwitchRequest\x1a\x1d.google.longrunning.Operation\x12]\n\x0fSetIgmpSnooping\x12+.xenhost.api.host.v1.SetIgmpSnoopingRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xenhost.api.host.v1.network_service_pb2', globals())
@@ -30,24 +30,26 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _UPDATENETWORKREQUEST._serialized_end=431
   _DESTROYNETWORKREQUEST._serialized_start=433
   _DESTROYNETWORKREQUEST._serialized_end=488
-  _GETNETWORKREQUEST._serialized_start=490
-  _GETNETWORKREQUEST._serialized_end=521
-  _LISTNETWORKSREQUEST._serialized_start=523
-  _LISTNETWORKSREQUEST._serialized_end=583
-  _LISTNETWORKSRESPONSE._serialized_start=585
-  _LISTNETWORKSRESPONSE._serialized_end=680
-  _GETHOSTNETWORKREQUEST._serialized_start=682
-  _GETHOSTNETWORKREQUEST._serialized_end=705
-  _RECONFIGUREMANAGEMENTREQUEST._serialized_start=708
-  _RECONFIGUREMANAGEMENTREQUEST._serialized_end=918
-  _CONFIRMMANAGEMENTREQUEST._serialized_start=920
-  _CONFIRMMANAGEMENTREQUEST._serialized_end=966
-  _RESETNETWORKINGREQUEST._serialized_start=969
-  _RESETNETWORKINGREQUEST._serialized_end=1137
-  _SETSWITCHREQUEST._serialized_start=1139
-  _SETSWITCHREQUEST._serialized_end=1226
-  _SETIGMPSNOOPINGREQUEST._serialized_start=1228
-  _SETIGMPSNOOPINGREQUEST._serialized_end=1289
-  _NETWORKSERVICE._serialized_start=1292
-  _NETWORKSERVICE._serialized_end=2338
+  _SETNETWORKIDREQUEST._serialized_start=490
+  _SETNETWORKIDREQUEST._serialized_end=559
+  _GETNETWORKREQUEST._serialized_start=561
+  _GETNETWORKREQUEST._serialized_end=592
+  _LISTNETWORKSREQUEST._serialized_start=594
+  _LISTNETWORKSREQUEST._serialized_end=654
+  _LISTNETWORKSRESPONSE._serialized_start=656
+  _LISTNETWORKSRESPONSE._serialized_end=751
+  _GETHOSTNETWORKREQUEST._serialized_start=753
+  _GETHOSTNETWORKREQUEST._serialized_end=776
+  _RECONFIGUREMANAGEMENTREQUEST._serialized_start=779
+  _RECONFIGUREMANAGEMENTREQUEST._serialized_end=989
+  _CONFIRMMANAGEMENTREQUEST._serialized_start=991
+  _CONFIRMMANAGEMENTREQUEST._serialized_end=1037
+  _RESETNETWORKINGREQUEST._serialized_start=1040
+  _RESETNETWORKINGREQUEST._serialized_end=1208
+  _SETSWITCHREQUEST._serialized_start=1210
+  _SETSWITCHREQUEST._serialized_end=1297
+  _SETIGMPSNOOPINGREQUEST._serialized_start=1299
+  _SETIGMPSNOOPINGREQUEST._serialized_end=1360
+  _NETWORKSERVICE._serialized_start=1363
+  _NETWORKSERVICE._serialized_end=2498
 # @@protoc_insertion_point(module_scope)

@@ -93,6 +93,16 @@ class SetIgmpSnoopingRequest(_message.Message):
     request_id: str
     def __init__(self, enabled: bool = ..., request_id: _Optional[str] = ...) -> None: ...
 
+class SetNetworkIdRequest(_message.Message):
+    __slots__ = ["id", "new_id", "request_id"]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NEW_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    new_id: str
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., new_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
 class SetSwitchRequest(_message.Message):
     __slots__ = ["request_id", "switch"]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]

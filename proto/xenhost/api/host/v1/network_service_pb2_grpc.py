@@ -32,6 +32,11 @@ class NetworkServiceStub(object):
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_network__service__pb2.DestroyNetworkRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 )
+        self.SetNetworkId = channel.unary_unary(
+                '/xenhost.api.host.v1.NetworkService/SetNetworkId',
+                request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_network__service__pb2.SetNetworkIdRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                )
         self.GetNetwork = channel.unary_unary(
                 '/xenhost.api.host.v1.NetworkService/GetNetwork',
                 request_serializer=xenhost_dot_api_dot_host_dot_v1_dot_network__service__pb2.GetNetworkRequest.SerializeToString,
@@ -97,6 +102,15 @@ class NetworkServiceServicer(object):
         """Forget a network. Response: Network, its id alone.
         FAILED_PRECONDITION  NETWORK_CONTAINS_PIF, NETWORK_CONTAINS_VIF   remove them first
         FAILED_PRECONDITION  CANNOT_DESTROY_SYSTEM_NETWORK
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetNetworkId(self, request, context):
+        """Give a network another UUID: that by which other hosts of a pool know the one that its PIF leads to. Response: Network.
+        FAILED_PRECONDITION  VIF_IN_USE     a VIF is plugged into it
+        INVALID_ARGUMENT     INVALID_VALUE  another network has it
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,6 +193,11 @@ def add_NetworkServiceServicer_to_server(servicer, server):
             'DestroyNetwork': grpc.unary_unary_rpc_method_handler(
                     servicer.DestroyNetwork,
                     request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_network__service__pb2.DestroyNetworkRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'SetNetworkId': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetNetworkId,
+                    request_deserializer=xenhost_dot_api_dot_host_dot_v1_dot_network__service__pb2.SetNetworkIdRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'GetNetwork': grpc.unary_unary_rpc_method_handler(
@@ -278,6 +297,23 @@ class NetworkService(object):
             metadata=None):
         return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.NetworkService/DestroyNetwork',
             xenhost_dot_api_dot_host_dot_v1_dot_network__service__pb2.DestroyNetworkRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def SetNetworkId(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/xenhost.api.host.v1.NetworkService/SetNetworkId',
+            xenhost_dot_api_dot_host_dot_v1_dot_network__service__pb2.SetNetworkIdRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
