@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from kit.clock import FakeClock
 from xenhost.api.host.v1 import storage_pb2
 from xenhost.core.units import MIB
 from xenhost.pool.call import NULL_REF, Ref
+from xenhost.pool.database.database import Database
 from xenhost.pool.database.dump import dump
+from xenhost.pool.database.record import Change
 from xenhost.pool.front import FrontSettings, build_front
 from xenhost.pool.model.catalogue import MODEL
 from xenhost.pool.recovery.image import MAX_DUMP, SIZE, BadImage, written
@@ -169,7 +171,9 @@ async def test_vms_of_a_lost_pool_are_recovered_by_another(lost: Site, other: Si
     known = [lost.database.get("VDI", each.ref)["uuid"] for each in lost.database.rows("VDI").values()]
 
     place = {"location": str(tmp_path / "sr")}
+    done = Transactions(other.database)
     recovery = await other.call("DR_task.create", "file", place, [uuid])
+    assert len(done.with_("SR.introduced_by")) == 1, "it is the recovery's from the first"
     (there,) = await other.call("DR_task.get_introduced_SRs", recovery)
     await other.master.until(lambda: len(other.database.rows("VDI")) == len(known))
     newest = lost.metadata(metadata_latest=True)[0]["uuid"]
@@ -200,10 +204,30 @@ async def test_vms_of_a_lost_pool_are_recovered_by_another(lost: Site, other: Si
     await other.call("VM.start", again.ref, False, False)
     assert other.database.get("VM", again.ref)["power_state"] == "Running"
 
+    (freed,) = done.with_("SR.introduced_by")[1:]
+    assert [freed] == done.with_("VM.unfinished")[-1:], "in one transaction with the VM that is there now"
     await other.call("DR_task.destroy", recovery)
     assert there in other.database.rows("SR"), "what has VMs stays"
     old = await other.call("VDI.open_database", older.ref)
     await other.refused("HANDLE_INVALID", "VM.get_record", vm, session=old)
+
+
+class Transactions(list[Sequence[Change]]):
+    """Those of a database from now on: whoever is killed leaves the first of them, each whole."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        database.listen(self.append)
+
+    def with_(self, field: str) -> list[int]:
+        """Which of them changed such a field, or made an object that has it."""
+        cls, _, name = field.partition(".")
+        return [number for number, changes in enumerate(self) if any(_changes(each, cls, name) for each in changes)]
+
+
+def _changes(change: Change, cls: str, name: str) -> bool:
+    before, after = change.before, change.after
+    return after is not None and after.cls == cls and (before is None or before.value(name) != after.value(name))
 
 
 async def replicated(site: Site, folder: Path) -> tuple[Ref, Ref]:
@@ -351,12 +375,13 @@ async def test_an_appliance_is_recovered_whole_and_a_vm_of_it_not_alone(lost: Si
     ]
     await lost.refused("VM_REQUIRES_SR", "VM_appliance.recover", appliance, *with_session, session=opened)
     await lost.call("PBD.plug", pbd)
-    before = list(lost.database.rows("VM"))
+    before, done = list(lost.database.rows("VM")), Transactions(lost.database)
     held = await lost.master.ref("VDI.clone", disk, {})
     await lost.master.call("VDI.destroy", disk)
     await lost.refused("VDI_LOCATION_MISSING", "VM_appliance.recover", appliance, *with_session, session=opened)
     assert list(lost.database.rows("VM")) == before
     await lost.call("VM_appliance.recover", appliance, lost.session, True, session=opened)
+    assert done.with_("VM_appliance.uuid") == done.with_("VM.unfinished")[-1:], "all of it in one transaction"
     (again,) = lost.database.rows("VM_appliance").values()
     (made,) = (lost.database.get("VM", each) for each in again.refs("VMs"))
     assert [made["uuid"], again["uuid"]] == uuids
