@@ -29,6 +29,7 @@ from xenhost.pool.database.record import Change
 from xenhost.pool.front import FrontSettings, build_front
 from xenhost.pool.model.catalogue import MODEL
 from xenhost.pool.recovery.image import MAX_DUMP, SIZE, BadImage, written
+from xenhost.pool.recovery.metadata_vdis import EMPTY_SECONDS
 from xenhost.pool.recovery.opened import MOST, SessionDispatcher
 from xenhost.pool.recovery.parts import RecoveryParts, register_recovery
 from xenhost.pool.recovery.replication import DELAY_SECONDS
@@ -259,7 +260,17 @@ async def test_an_opened_database_is_read_and_nothing_else(lost: Site, tmp_path:
     await lost.refused("TOO_BUSY", "VDI.open_database", disk.ref)
     await lost.call("session.logout", session=more[0])
     await lost.refused("SESSION_INVALID", "VM.get_all", session=more[0])
+    first = lost.session
+    await lost.login()
+    orphan = await lost.call("VDI.open_database", disk.ref)
+    assert await lost.call("VM.get_all", session=orphan)
+    await lost.call("session.logout")
+    lost.session = first
+    assert await lost.call("VM.get_all", session=orphan), "nobody needs its place"
     await lost.call("VDI.open_database", disk.ref)
+    await lost.refused("SESSION_INVALID", "VM.get_all", session=orphan)
+    assert await lost.call("VM.get_all", session=opened), "whose opener is there stays"
+    await lost.refused("TOO_BUSY", "VDI.open_database", disk.ref)
 
 
 async def test_what_is_written_is_what_has_changed_in_the_older_of_two(lost: Site, tmp_path: Path) -> None:
@@ -339,7 +350,10 @@ async def test_a_metadata_vdi_of_anybody_is_opened_only_if_it_is_whole(lost: Sit
     for why, data in bad.items():
         error = await lost.refused("COULD_NOT_IMPORT_DATABASE", "VDI.open_database", await made(data))
         assert why in error[1]
-    assert await lost.call("VDI.read_database_pool_uuid", await made(bytes(1))) == ""
+    empty = await made(bytes(1))
+    assert await lost.call("VDI.read_database_pool_uuid", empty) == ""
+    await lost.master.streams.write(lost.master.root, empty, some(Piece(good)), length=len(good))
+    assert await lost.call("VDI.read_database_pool_uuid", empty) == "", "it is remembered for a while"
     foreign = await made(good)
     assert await lost.call("VDI.read_database_pool_uuid", foreign) == uuid
     opened = await lost.call("VDI.open_database", foreign)
@@ -352,6 +366,8 @@ async def test_a_metadata_vdi_of_anybody_is_opened_only_if_it_is_whole(lost: Sit
     user = await lost.master.ref("VDI.create", vdi_record(repository))
     for method in ("VDI.open_database", "VDI.read_database_pool_uuid"):
         assert await lost.refused("VDI_INCOMPATIBLE_TYPE", method, user) == ("VDI_INCOMPATIBLE_TYPE", user, "user")
+    lost.clock.advance(EMPTY_SECONDS)
+    assert await lost.call("VDI.read_database_pool_uuid", empty) == uuid
 
 
 async def test_an_appliance_is_recovered_whole_and_a_vm_of_it_not_alone(lost: Site, tmp_path: Path) -> None:
