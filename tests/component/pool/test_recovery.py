@@ -299,6 +299,40 @@ async def test_what_is_written_is_what_has_changed_in_the_older_of_two(lost: Sit
     assert not lost.metadata()
 
 
+async def test_all_srs_have_the_same_and_one_that_was_detached_gets_it_when_it_is_back(
+    lost: Site, tmp_path: Path
+) -> None:
+    one, vm = await replicated(lost, tmp_path / "sr")
+    two = await shared_sr(lost.master, tmp_path / "more", lost.master.only("host").ref)
+    await lost.call("SR.enable_database_replication", two)
+
+    def latest(*srs: Ref) -> set[Ref]:
+        return {vdi.ref for vdi in lost.metadata(metadata_latest=True) if vdi["SR"] in srs}
+
+    async def generations() -> set[int]:
+        read = lost.parts.metadata.read
+        return {(await read(lost.master.root, vdi)).generation for vdi in latest(one, two)}
+
+    async def settled(*srs: Ref) -> None:
+        before = latest(*srs)
+        await lost.master.until(lambda: lost.clock.sleepers)
+        lost.clock.advance(DELAY_SECONDS)
+        await lost.master.until(lambda: len(latest(*srs)) == len(srs) and not before & latest(*srs))
+
+    await settled(one, two)
+    assert len(await generations()) == 1
+    (pbd,) = lost.database.get("SR", two).refs("PBDs")
+    await lost.call("PBD.unplug", pbd)
+    await lost.call("VM.set_name_label", vm, "later")
+    before = latest(two)
+    await settled(one)
+    await asyncio.sleep(0.1)
+    assert (latest(two), lost.clock.sleepers) == (before, 0), "nothing is tried"
+    await lost.call("PBD.plug", pbd)
+    await settled(one, two)
+    assert len(await generations()) == 1
+
+
 async def test_a_master_that_is_killed_while_it_writes_leaves_a_whole_database(lost: Site, tmp_path: Path) -> None:
     _, vm = await replicated(lost, tmp_path / "sr")
     await lost.settled()
