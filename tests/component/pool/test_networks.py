@@ -22,6 +22,12 @@ async def test_a_network_is_made_and_destroyed(master: Master, agent: HostAgent)
     assert (record["name_label"], record["other_config"], record["MTU"]) == ("office", {"a": "b"}, 1500)
     assert agent.network is not None
     assert record["bridge"] in {view.network.bridge for view in agent.network.networks()}
+    args: dict[str, Value] = {"name_label": "x", "name_description": "", "other_config": {}}
+    for mtu in (67, 65536, 1 << 40):
+        failure = await master.refused("INVALID_VALUE", "network.create", {**args, "MTU": mtu})
+        assert failure == ["INVALID_VALUE", "MTU", str(mtu)]
+    usual = await master.ref("network.create", {**args, "MTU": -1})
+    assert await master.call("network.get_MTU", usual) == 1500
     await master.call("network.destroy", ref)
     assert record["bridge"] not in {view.network.bridge for view in agent.network.networks()}
     used = Ref(str(master.database.get("PIF", pif(master, "eth0"))["network"]))

@@ -4,38 +4,29 @@ import asyncio
 import hashlib
 import os
 import struct
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
-from xmlrpc.client import ServerProxy
 
 import pytest
-import structlog
 import zstandard
 
-from component.harness.agent import Agent as HostAgent
-from component.pool.conftest import Master, listening, reporting
+from component.pool.recovery_ground import Site, site
 from component.pool.test_storage import shared_sr
 from component.pool.test_streams import some
-from component.pool.test_vms import RECORD, vbd_record, vdi_record, vif_record
-from kit.clock import FakeClock
+from component.pool.test_vms import RECORD, vdi_record
 from xenhost.api.host.v1 import storage_pb2
 from xenhost.core.units import MIB
 from xenhost.pool.call import NULL_REF, Ref
+from xenhost.pool.database.database import Database
 from xenhost.pool.database.dump import dump
-from xenhost.pool.front import FrontSettings, build_front
+from xenhost.pool.database.record import Change
 from xenhost.pool.model.catalogue import MODEL
 from xenhost.pool.recovery.image import MAX_DUMP, SIZE, BadImage, written
-from xenhost.pool.recovery.opened import MOST, SessionDispatcher
-from xenhost.pool.recovery.parts import RecoveryParts, register_recovery
+from xenhost.pool.recovery.metadata_vdis import EMPTY_SECONDS
+from xenhost.pool.recovery.opened import MOST
 from xenhost.pool.recovery.replication import DELAY_SECONDS
-from xenhost.pool.session.authenticator import FixedUsers
-from xenhost.pool.session.table import SessionLimits
 from xenhost.pool.storage.streams import Piece
-from xenhost.pool.wire.listener import Address, ListenSettings
-from xenhost.pool.xva.parts import register_xva
-from xenhost.system.clock import SystemClock
 
 ROW = '<row ref="OpaqueRef:p" uuid="p"/>'
 
@@ -44,101 +35,6 @@ def image_of(pool: str, packed: bytes) -> bytes:
     """One with the right checksum, whatever is in it."""
     head = struct.pack("<16s36sQQ", b"xenhost pool db\n", pool.encode(), 1, len(packed))
     return head + hashlib.sha256(head + packed).digest() + packed
-
-
-class Failed(Exception):
-    """A failure array."""
-
-
-class Site:
-    """A pool, its front, and its host."""
-
-    def __init__(self, master: Master, agent: HostAgent, port: int, parts: RecoveryParts, clock: FakeClock) -> None:
-        self.master = master
-        self.database = master.database
-        self.agent = agent
-        self.port = port
-        self.parts = parts
-        self.clock = clock
-        self.session = ""
-        self.running = asyncio.create_task(parts.run())
-
-    async def call(self, method: str, *params: Any, session: str = "") -> Any:
-        """Over the wire; raises Failed with the failure array."""
-
-        def ask() -> Any:
-            with ServerProxy(f"http://127.0.0.1:{self.port}", allow_none=True) as server:
-                return getattr(server, method)(session or self.session, *params)
-
-        answer: Any = await asyncio.to_thread(ask)
-        if answer["Status"] != "Success":
-            raise Failed(*answer["ErrorDescription"])
-        return answer["Value"]
-
-    async def refused(self, code: str, method: str, *params: Any, session: str = "") -> tuple[Any, ...]:
-        with pytest.raises(Failed) as caught:
-            await self.call(method, *params, session=session)
-        assert caught.value.args[0] == code, caught.value
-        return caught.value.args
-
-    async def login(self) -> None:
-        def ask() -> Any:
-            with ServerProxy(f"http://127.0.0.1:{self.port}") as server:
-                return server.session.login_with_password("root", "secret")
-
-        answer = await asyncio.to_thread(ask)
-        self.session = str(answer["Value"])
-
-    def metadata(self, **fields: Any) -> list[Any]:
-        rows = [vdi for vdi in self.database.rows("VDI").values() if vdi["type"] == "metadata"]
-        return [vdi for vdi in rows if all(vdi[name] == value for name, value in fields.items())]
-
-    async def settled(self) -> None:
-        """What was changed is on the SR."""
-        (before,) = [vdi.ref for vdi in self.metadata(metadata_latest=True)]
-        await self.master.until(lambda: self.clock.sleepers)
-        self.clock.advance(DELAY_SECONDS)
-        await self.master.until(lambda: [vdi.ref for vdi in self.metadata(metadata_latest=True)] != [before])
-
-    async def vm(self, repository: Ref, **fields: Any) -> Ref:
-        master = self.master
-        vm = await master.ref("VM.create", {**RECORD, "other_config": {"mac_seed": "seed"}, **fields})
-        vdi = await master.ref("VDI.create", vdi_record(repository, name_label="root"))
-        await master.ref("VBD.create", vbd_record(vm, vdi))
-        network = next(iter(master.database.rows("network")))
-        await master.ref("VIF.create", vif_record(vm, network, MAC="00:16:3e:00:00:07"))
-        return vm
-
-
-@asynccontextmanager
-async def site(folder: Path) -> AsyncIterator[Site]:
-    folder.mkdir(exist_ok=True)
-    async with AsyncExitStack() as stack:
-        master = await stack.enter_async_context(listening(folder))
-        agent = await stack.enter_async_context(reporting(folder, master))
-        await master.database.change(lambda t: None if master.database.rows("pool") else t.create("pool", {}))
-        listen = ListenSettings((Address("127.0.0.1", 0),), (), (), folder / "tls")
-        clock, host = FakeClock(auto=False), master.only("host").ref
-        xva = register_xva(
-            *(master.answers, master.database, master.agents, master.tasks, master.parts),
-            *(lambda: host, "1", SystemClock()),
-        )
-        dispatcher = SessionDispatcher(master.dispatcher)
-        front = build_front(
-            *(master.database, dispatcher, master.answers, FixedUsers({"root": "secret"}), FixedUsers({})),
-            *(lambda: host, FrontSettings(listen, folder / "audit.log", "1", SessionLimits()), SystemClock()),
-            structlog.get_logger(),
-        )
-        parts = register_recovery(
-            *(master.answers, master.database, master.tasks, master.parts, xva.importer, front, dispatcher),
-            *(lambda: host, clock),
-        )
-        await front.open()
-        stack.push_async_callback(front.close)
-        found = Site(master, agent, front.listener.http_ports[0], parts, clock)
-        stack.callback(lambda: found.running.cancel())
-        await found.login()
-        yield found
 
 
 @pytest.fixture
@@ -169,7 +65,9 @@ async def test_vms_of_a_lost_pool_are_recovered_by_another(lost: Site, other: Si
     known = [lost.database.get("VDI", each.ref)["uuid"] for each in lost.database.rows("VDI").values()]
 
     place = {"location": str(tmp_path / "sr")}
+    done = Transactions(other.database)
     recovery = await other.call("DR_task.create", "file", place, [uuid])
+    assert len(done.with_("SR.introduced_by")) == 1, "it is the recovery's from the first"
     (there,) = await other.call("DR_task.get_introduced_SRs", recovery)
     await other.master.until(lambda: len(other.database.rows("VDI")) == len(known))
     newest = lost.metadata(metadata_latest=True)[0]["uuid"]
@@ -200,10 +98,30 @@ async def test_vms_of_a_lost_pool_are_recovered_by_another(lost: Site, other: Si
     await other.call("VM.start", again.ref, False, False)
     assert other.database.get("VM", again.ref)["power_state"] == "Running"
 
+    (freed,) = done.with_("SR.introduced_by")[1:]
+    assert [freed] == done.with_("VM.unfinished")[-1:], "in one transaction with the VM that is there now"
     await other.call("DR_task.destroy", recovery)
     assert there in other.database.rows("SR"), "what has VMs stays"
     old = await other.call("VDI.open_database", older.ref)
     await other.refused("HANDLE_INVALID", "VM.get_record", vm, session=old)
+
+
+class Transactions(list[Sequence[Change]]):
+    """Those of a database from now on: whoever is killed leaves the first of them, each whole."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        database.listen(self.append)
+
+    def with_(self, field: str) -> list[int]:
+        """Which of them changed such a field, or made an object that has it."""
+        cls, _, name = field.partition(".")
+        return [number for number, changes in enumerate(self) if any(_changes(each, cls, name) for each in changes)]
+
+
+def _changes(change: Change, cls: str, name: str) -> bool:
+    before, after = change.before, change.after
+    return after is not None and after.cls == cls and (before is None or before.value(name) != after.value(name))
 
 
 async def replicated(site: Site, folder: Path) -> tuple[Ref, Ref]:
@@ -235,7 +153,17 @@ async def test_an_opened_database_is_read_and_nothing_else(lost: Site, tmp_path:
     await lost.refused("TOO_BUSY", "VDI.open_database", disk.ref)
     await lost.call("session.logout", session=more[0])
     await lost.refused("SESSION_INVALID", "VM.get_all", session=more[0])
+    first = lost.session
+    await lost.login()
+    orphan = await lost.call("VDI.open_database", disk.ref)
+    assert await lost.call("VM.get_all", session=orphan)
+    await lost.call("session.logout")
+    lost.session = first
+    assert await lost.call("VM.get_all", session=orphan), "nobody needs its place"
     await lost.call("VDI.open_database", disk.ref)
+    await lost.refused("SESSION_INVALID", "VM.get_all", session=orphan)
+    assert await lost.call("VM.get_all", session=opened), "whose opener is there stays"
+    await lost.refused("TOO_BUSY", "VDI.open_database", disk.ref)
 
 
 async def test_what_is_written_is_what_has_changed_in_the_older_of_two(lost: Site, tmp_path: Path) -> None:
@@ -262,6 +190,40 @@ async def test_what_is_written_is_what_has_changed_in_the_older_of_two(lost: Sit
     lost.clock.advance(DELAY_SECONDS)
     await asyncio.sleep(0.1)
     assert not lost.metadata()
+
+
+async def test_all_srs_have_the_same_and_one_that_was_detached_gets_it_when_it_is_back(
+    lost: Site, tmp_path: Path
+) -> None:
+    one, vm = await replicated(lost, tmp_path / "sr")
+    two = await shared_sr(lost.master, tmp_path / "more", lost.master.only("host").ref)
+    await lost.call("SR.enable_database_replication", two)
+
+    def latest(*srs: Ref) -> set[Ref]:
+        return {vdi.ref for vdi in lost.metadata(metadata_latest=True) if vdi["SR"] in srs}
+
+    async def generations() -> set[int]:
+        read = lost.parts.metadata.read
+        return {(await read(lost.master.root, vdi)).generation for vdi in latest(one, two)}
+
+    async def settled(*srs: Ref) -> None:
+        before = latest(*srs)
+        await lost.master.until(lambda: lost.clock.sleepers)
+        lost.clock.advance(DELAY_SECONDS)
+        await lost.master.until(lambda: len(latest(*srs)) == len(srs) and not before & latest(*srs))
+
+    await settled(one, two)
+    assert len(await generations()) == 1
+    (pbd,) = lost.database.get("SR", two).refs("PBDs")
+    await lost.call("PBD.unplug", pbd)
+    await lost.call("VM.set_name_label", vm, "later")
+    before = latest(two)
+    await settled(one)
+    await asyncio.sleep(0.1)
+    assert (latest(two), lost.clock.sleepers) == (before, 0), "nothing is tried"
+    await lost.call("PBD.plug", pbd)
+    await settled(one, two)
+    assert len(await generations()) == 1
 
 
 async def test_a_master_that_is_killed_while_it_writes_leaves_a_whole_database(lost: Site, tmp_path: Path) -> None:
@@ -315,7 +277,10 @@ async def test_a_metadata_vdi_of_anybody_is_opened_only_if_it_is_whole(lost: Sit
     for why, data in bad.items():
         error = await lost.refused("COULD_NOT_IMPORT_DATABASE", "VDI.open_database", await made(data))
         assert why in error[1]
-    assert await lost.call("VDI.read_database_pool_uuid", await made(bytes(1))) == ""
+    empty = await made(bytes(1))
+    assert await lost.call("VDI.read_database_pool_uuid", empty) == ""
+    await lost.master.streams.write(lost.master.root, empty, some(Piece(good)), length=len(good))
+    assert await lost.call("VDI.read_database_pool_uuid", empty) == "", "it is remembered for a while"
     foreign = await made(good)
     assert await lost.call("VDI.read_database_pool_uuid", foreign) == uuid
     opened = await lost.call("VDI.open_database", foreign)
@@ -328,6 +293,8 @@ async def test_a_metadata_vdi_of_anybody_is_opened_only_if_it_is_whole(lost: Sit
     user = await lost.master.ref("VDI.create", vdi_record(repository))
     for method in ("VDI.open_database", "VDI.read_database_pool_uuid"):
         assert await lost.refused("VDI_INCOMPATIBLE_TYPE", method, user) == ("VDI_INCOMPATIBLE_TYPE", user, "user")
+    lost.clock.advance(EMPTY_SECONDS)
+    assert await lost.call("VDI.read_database_pool_uuid", empty) == uuid
 
 
 async def test_an_appliance_is_recovered_whole_and_a_vm_of_it_not_alone(lost: Site, tmp_path: Path) -> None:
@@ -351,12 +318,13 @@ async def test_an_appliance_is_recovered_whole_and_a_vm_of_it_not_alone(lost: Si
     ]
     await lost.refused("VM_REQUIRES_SR", "VM_appliance.recover", appliance, *with_session, session=opened)
     await lost.call("PBD.plug", pbd)
-    before = list(lost.database.rows("VM"))
+    before, done = list(lost.database.rows("VM")), Transactions(lost.database)
     held = await lost.master.ref("VDI.clone", disk, {})
     await lost.master.call("VDI.destroy", disk)
     await lost.refused("VDI_LOCATION_MISSING", "VM_appliance.recover", appliance, *with_session, session=opened)
     assert list(lost.database.rows("VM")) == before
     await lost.call("VM_appliance.recover", appliance, lost.session, True, session=opened)
+    assert done.with_("VM_appliance.uuid") == done.with_("VM.unfinished")[-1:], "all of it in one transaction"
     (again,) = lost.database.rows("VM_appliance").values()
     (made,) = (lost.database.get("VM", each) for each in again.refs("VMs"))
     assert [made["uuid"], again["uuid"]] == uuids

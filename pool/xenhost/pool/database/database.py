@@ -47,16 +47,9 @@ class Database:
     async def open(self) -> int:
         """Read the store; returns how many objects there are. Raises StoreFailed.
 
-        References to what is gone become NULL_REF, and that is written soon.
+        References to what is gone become NULL_REF, and that is written soon. Others get their turn meanwhile.
         """
-        rows = await self._store.open()
-        collecting = gc.isenabled()
-        gc.disable()  # nothing of this is garbage, and looking for some takes a third of the time
-        try:
-            mended = self._tables.load(self._decode(rows))
-        finally:
-            if collecting:
-                gc.enable()
+        mended = await asyncio.to_thread(self._load, await self._store.open())
         self._store.put_soon([self._row(record) for record in mended])
         return sum(self._tables.counts().values())
 
@@ -178,6 +171,16 @@ class Database:
 
     def _row(self, record: Record) -> Row:
         return Row(record.ref, record.cls, self._tables.codecs[record.cls].encode(record))
+
+    def _load(self, rows: Sequence[Row]) -> list[Record]:
+        """The records that had to be mended. Blocks: for seconds, if there are many. Raises StoreFailed."""
+        collecting = gc.isenabled()
+        gc.disable()  # nothing of this is garbage, and looking for some takes a third of the time
+        try:
+            return self._tables.load(self._decode(rows))
+        finally:
+            if collecting:
+                gc.enable()
 
     def _decode(self, rows: Sequence[Row]) -> Iterator[tuple[str, Ref, dict[str, Value]]]:
         for row in rows:

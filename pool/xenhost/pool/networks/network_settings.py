@@ -7,13 +7,12 @@ import structlog
 
 from xenhost.api.host.v1 import network_pb2, network_service_pb2
 from xenhost.core.errors import HandleInvalid, XenhostError
-from xenhost.core.network_settings import MAX_MTU, MIN_MTU
 from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.networks.keeper import NetworkKeeper
-from xenhost.pool.networks.spec import network_update
+from xenhost.pool.networks.spec import checked_mtu, network_update
 from xenhost.pool.networks.work import NetworkWork
 
 
@@ -37,9 +36,7 @@ class NetworkSettings:
 
     async def set_mtu(self, context: Context, network: Ref, value: int) -> None:
         """Bytes of the largest frame, on all hosts, or as it was. Raises ApiError NO_HOSTS_AVAILABLE, INVALID_VALUE."""
-        if not MIN_MTU <= value <= MAX_MTU:
-            raise ApiError("INVALID_VALUE", "MTU", str(value))
-        await self._set(network, "MTU", value)
+        await self._set(network, "MTU", checked_mtu(value))
 
     async def set_default_locking_mode(self, context: Context, network: Ref, mode: str) -> None:
         """What VIFs may send that do not say, on all hosts, or as it was. Raises ApiError VIF_IN_USE."""

@@ -19,9 +19,10 @@ from xenhost.pool.engine.accessors import Accessors
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.network import put_network
+from xenhost.pool.networks.spec import checked_mtu
 from xenhost.pool.networks.work import NetworkWork
 
-PURPOSES: Final = ("name_label", "name_description", "MTU", "other_config", "tags")
+PURPOSES: Final = ("name_label", "name_description", "other_config", "tags")
 DEFAULT_MTU: Final = 1500
 RESERVED: Final = ("xen", "xapi", "vif", "tap", "eth")
 """How names of bridges that clients choose must not begin: so begin those that hosts choose."""
@@ -49,7 +50,9 @@ class Networks:
         }
 
     async def create(self, context: Context, args: Mapping[str, Value]) -> Ref:
-        """On every host that is alive; an internal one until a PIF is put on it. Raises ApiError NO_HOSTS_AVAILABLE.
+        """On every host that is alive; an internal one until a PIF is put on it. Without an MTU above 0 it has 1500.
+
+        Raises ApiError NO_HOSTS_AVAILABLE, INVALID_VALUE.
 
         If one host cannot make it, or the call is cancelled, it is destroyed on those that did. Its bridge has the same
         name on all: if none is given, the first `xapi<N>` that is free everywhere.
@@ -57,12 +60,13 @@ class Networks:
         given = self._accessors.given(self._database.model.classes["network"], args)
         other = given.get("other_config", {})
         assert isinstance(other, dict)
+        mtu = checked_mtu(max(0, int(str(given.get("MTU", 0)))) or DEFAULT_MTU)
         wanted = network_pb2.Network(
             id=str(uuid4()),
             name=str(given.get("name_label", "")),
             description=str(given.get("name_description", "")),
             bridge=str(given.get("bridge", "")),
-            mtu=max(0, int(str(given.get("MTU", 0)))) or DEFAULT_MTU,
+            mtu=mtu,
             other_config={key: str(value) for key, value in other.items()},
         )
         if wanted.bridge.startswith(RESERVED):
@@ -70,7 +74,7 @@ class Networks:
         agents = self._alive()
         ref = await (self._make(agents, wanted) if wanted.bridge else self._make_named(agents, wanted))
         fields = {name: given[name] for name in PURPOSES if name in given}
-        await self._database.change(lambda t: t.set("network", ref, fields))
+        await self._database.change(lambda t: t.set("network", ref, {**fields, "MTU": mtu}))
         return ref
 
     async def _make_named(self, agents: Sequence[Agent], wanted: network_pb2.Network) -> Ref:

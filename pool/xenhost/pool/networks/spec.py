@@ -6,12 +6,21 @@ from typing import Final
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from xenhost.api.host.v1 import network_pb2, network_service_pb2
+from xenhost.core.network_settings import MAX_MTU, MIN_MTU
+from xenhost.pool.call import ApiError
 from xenhost.pool.database.record import Record
 
 _LOCKING: Final = {
     "unlocked": network_pb2.EFFECTIVE_LOCKING_MODE_UNLOCKED,
     "disabled": network_pb2.EFFECTIVE_LOCKING_MODE_DISABLED,
 }
+
+
+def checked_mtu(value: int) -> int:
+    """Bytes of a network's largest frame. Raises ApiError INVALID_VALUE."""
+    if not MIN_MTU <= value <= MAX_MTU:
+        raise ApiError("INVALID_VALUE", "MTU", str(value))
+    return value
 
 
 def network_spec(record: Record) -> network_pb2.Network:

@@ -16,7 +16,7 @@ class DrTasks:
     def __init__(
         self, database: Database, metadata: MetadataVdis, implementations: Implementations, master: Callable[[], Ref]
     ) -> None:
-        """`implementations` probe, introduce, plug, unplug and forget."""
+        """`implementations` probe, plug, unplug and forget."""
         self._database: Final = database
         self._metadata: Final = metadata
         self._implementations: Final = implementations
@@ -35,9 +35,9 @@ class DrTasks:
         """
         found: Any = await self._call("SR.probe_ext", context, self._master(), device_config, type, NOTHING)
         task = await self._database.change(lambda t: t.create("DR_task", {}))
-        known = {record["uuid"] for record in self._database.rows("SR").values()}
         try:
             for each in found:
+                known = {record["uuid"] for record in self._database.rows("SR").values()}
                 sr = each.get("sr", NOTHING)
                 if sr and sr["uuid"] in whitelist and sr["uuid"] not in known:
                     config = FrozenMap({**device_config, **each["configuration"]})
@@ -59,9 +59,10 @@ class DrTasks:
     async def _introduce(
         self, context: Context, task: Ref, type: str, found: Mapping[str, Value], device_config: FrozenMap
     ) -> None:
-        labels = (found["uuid"], found["name_label"], found["name_description"])
-        sr = Ref(str(await self._call("SR.introduce", context, *labels, type, "", True, NOTHING)))
-        await self._database.change(lambda t: t.set("SR", sr, {"introduced_by": task}))
+        """From the first moment it is the task's, which can be destroyed whatever is killed."""
+        labels = {name: found[name] for name in ("uuid", "name_label", "name_description")}
+        fields = {**labels, "type": type, "shared": True, "introduced_by": task}
+        sr = await self._database.change(lambda t: t.create("SR", fields))
         for host in tuple(self._database.rows("host")):
             pbd = await self._call("PBD.create", context, {"host": host, "SR": sr, "device_config": device_config})
             await self._call("PBD.plug", context, pbd)

@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from xenhost.core.clock import Clock
 from xenhost.core.errors import XenhostError
 from xenhost.pool.call import ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
@@ -19,6 +20,8 @@ from xenhost.pool.storage.streams import VdiStreams
 METADATA: Final = "metadata"
 PATIENCE_SECONDS: Final = 120.0
 """With an SR."""
+EMPTY_SECONDS: Final = 60.0
+"""So long one that held no database is not looked into again: it may have been written meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +29,17 @@ class _Found:
     pool: str = ""
     """Its UUID; empty: it holds no database."""
     generation: int = 0
+    at: float = 0.0
+    """When it was read, in seconds since the epoch."""
 
 
 class MetadataVdis:
     """Reads them; somebody has to let it run."""
 
-    def __init__(self, database: Database, streams: VdiStreams) -> None:
+    def __init__(self, database: Database, streams: VdiStreams, clock: Clock) -> None:
         self._database: Final = database
         self._streams: Final = streams
+        self._clock: Final = clock
         self._known: Final[dict[Ref, _Found]] = {}
         """What is in those of other pools."""
         self._locks: Final[dict[Ref, asyncio.Lock]] = {}
@@ -60,7 +66,8 @@ class MetadataVdis:
         record = self._of_type(vdi)
         if self._is_own(record):
             return str(self._database.get("pool", record.one("metadata_of_pool"))["uuid"])
-        if vdi not in self._known or not self._known[vdi].pool:  # it may just have been written
+        known = self._known.get(vdi)
+        if known is None or (not known.pool and self._clock.now() - known.at >= EMPTY_SECONDS):
             await self._look_into(context, vdi)
             await self._database.change(self._mark)
         found = self._known.get(vdi)
@@ -119,10 +126,10 @@ class MetadataVdis:
     async def _look_into(self, context: Context, vdi: Ref) -> None:
         try:
             image = await self.read(context, vdi)
-            self._known[vdi] = _Found(image.pool, image.generation)
+            self._known[vdi] = _Found(image.pool, image.generation, self._clock.now())
         except BadImage as error:
             self._log.info("a metadata VDI holds no database", vdi=vdi, reason=str(error))
-            self._known[vdi] = _Found()
+            self._known[vdi] = _Found(at=self._clock.now())
 
     def _mark(self, transaction: Transaction) -> None:
         for vdi in tuple(self._known):

@@ -25,6 +25,8 @@ from xenhost.pool.session.table import SessionTable
 
 MOST: Final = 4
 """Databases that are open at a time: each takes up to some hundred MiB."""
+IDLE_SECONDS: Final = 900.0
+"""Those that nobody asked anything for longer make room, and so do those whose opener has logged out."""
 _OF_THIS_POOL: Final = frozenset({"session", "task"})
 """Classes whose messages are about the login itself, and what was begun with it."""
 
@@ -104,6 +106,8 @@ class OpenedDatabases:
     async def _session(self, context: Context, store: Callable[[], Awaitable[FixedStore]], source: str) -> Ref:
         async with self._opening:
             if len(self._dispatcher.opened) >= MOST:
+                self._make_room()
+            if len(self._dispatcher.opened) >= MOST:
                 raise ApiError("TOO_BUSY")
             model = self._database.model
             try:
@@ -128,6 +132,13 @@ class OpenedDatabases:
     def session_ended(self, session: Ref) -> None:
         """If it was one of an opened database, that is let go."""
         self._dispatcher.opened.pop(session, None)
+
+    def _make_room(self) -> None:
+        """Clients that died log out of nothing."""
+        sessions = {session.ref: session for session in self._sessions.all()}
+        opened = tuple(self._dispatcher.opened)
+        self._sessions.end_idle([ref for ref in opened if sessions[ref].parent not in sessions], 0.0)
+        self._sessions.end_idle(opened, IDLE_SECONDS)
 
 
 def _store_of(model: Model, path: Path) -> FixedStore:

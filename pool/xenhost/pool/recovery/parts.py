@@ -51,7 +51,7 @@ def register_recovery(
             **Recovering(database, other, importer, front.sessions).answers(),
         }
 
-    metadata = MetadataVdis(database, parts.streams)
+    metadata = MetadataVdis(database, parts.streams, clock)
     replication = Replication(database, parts.streams, metadata, implementations, clock)
     opened = OpenedDatabases(database, metadata, dispatcher, front.sessions, tasks, of, clock)
     own = Recovering(database, database, importer, front.sessions)

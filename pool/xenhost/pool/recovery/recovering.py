@@ -12,7 +12,7 @@ from xenhost.pool.vms.recovery import Recovery, required_srs
 from xenhost.pool.wire.caller import Caller
 from xenhost.pool.xva.document import Document
 from xenhost.pool.xva.gathering import Choice, Gathering
-from xenhost.pool.xva.importer import Importer
+from xenhost.pool.xva.importer import Also, Importer
 
 _ROLES: Final = frozenset({Role.POOL_ADMIN, Role.POOL_OPERATOR})
 """Who may open a database may recover from it."""
@@ -48,16 +48,15 @@ class Recovering:
         into = self._into(context, "VM_appliance.recover", session)
         await self._checks.assert_appliance(context, appliance, session)
         record = self._database.get("VM_appliance", appliance)
-        vms = await self._recover(into, record.refs("VMs"), force)
 
-        def write(transaction: Transaction) -> None:
+        def write(transaction: Transaction, vms: tuple[Ref, ...]) -> None:
             names = ("uuid", "name_label", "name_description")
             found = transaction.by_uuid("VM_appliance", str(record["uuid"]))
             here = found or transaction.create("VM_appliance", {name: record[name] for name in names})
             for vm in vms:
                 transaction.set("VM", vm, {"appliance": here})
 
-        await self._own.change(write)
+        await self._recover(into, record.refs("VMs"), force, write)
 
     def _into(self, context: Context, method: str, session: Ref) -> Context:
         """That of the session that shall have it. Raises ApiError."""
@@ -71,13 +70,15 @@ class Recovering:
             raise ApiError("RBAC_PERMISSION_DENIED", method, text)
         return replace(Caller(context.client, local_superuser=False).of(found), task=context.task)
 
-    async def _recover(self, into: Context, vms: Iterable[Ref], force: bool) -> tuple[Ref, ...]:
+    async def _recover(
+        self, into: Context, vms: Iterable[Ref], force: bool, also: Also = lambda transaction, vms: None
+    ) -> None:
+        """A recovery whose SRs have the VMs does not end with them there: they are kept with the VMs, or not at all."""
         things = Gathering(self._database, vms, Choice(snapshots=True, power_state=True)).things()
-        made = await self._importer.recover(into, Document({thing.id: thing for thing in things}), force)
 
-        def kept(transaction: Transaction) -> None:
+        def kept(transaction: Transaction, made: tuple[Ref, ...]) -> None:
             for sr in {sr for vm in made for sr in required_srs(self._own, vm)}:
                 transaction.set("SR", sr, {"introduced_by": NULL_REF})
+            also(transaction, made)
 
-        await self._own.change(kept)
-        return made
+        await self._importer.recover(into, Document({thing.id: thing for thing in things}), force, kept)

@@ -91,7 +91,7 @@ class Replication:
                 return
             if len(self._srs()) >= MOST:
                 raise ApiError("NO_MORE_REDO_LOGS_ALLOWED")
-            await self._write(context, sr)
+            await self._write(context, sr, await self._packed())
 
     async def disable(self, context: Context, sr: Ref) -> None:
         """The VDIs are destroyed. No-op if it has none."""
@@ -104,24 +104,47 @@ class Replication:
     async def run(self) -> None:
         """Write what changes. Never returns."""
         self._changes.set()  # of an earlier life
+        data, left = b"", set[Ref]()
         while True:
-            await self._changes.wait()
+            if not left:
+                data = b""
+                await self._changes.wait()
             await self._clock.sleep(DELAY_SECONDS)
-            self._changes.clear()
-            await asyncio.gather(*(self._keep(sr) for sr in self._srs()))
+            left &= self._attached()
+            if self._changes.is_set():
+                self._changes.clear()
+                left = self._attached()
+                try:
+                    data = await self._packed() if left else b""
+                except ApiError as error:
+                    for sr in left:
+                        self._warn(sr, error)
+                    left = set()
+            srs = tuple(left)
+            good = await asyncio.gather(*(self._keep(sr, data) for sr in srs))
+            left = {sr for sr, kept in zip(srs, good, strict=True) if not kept}
 
-    async def _keep(self, sr: Ref) -> None:
-        """It is there as it is now; if it cannot be, it is tried again with the next change, or after a while."""
+    async def _keep(self, sr: Ref, data: bytes) -> bool:
+        """Is it there as it is now? If not, it is tried again after a while."""
         try:
             async with self._metadata.using(sr):
                 if self._own(sr):
-                    await self._write(Context(), sr)
-            self._failed.discard(sr)
+                    await self._write(Context(), sr, data)
         except (ApiError, XenhostError) as error:
-            self._changes.set()
-            if sr not in self._failed:
-                self._failed.add(sr)
-                self._log.warning("the database is not on an SR as it is now", sr=sr, reason=str(error))
+            self._warn(sr, error)
+            return False
+        self._failed.discard(sr)
+        return True
+
+    def _warn(self, sr: Ref, error: Exception) -> None:
+        if sr not in self._failed:
+            self._failed.add(sr)
+            self._log.warning("the database is not on an SR as it is now", sr=sr, reason=str(error))
+
+    def _attached(self) -> set[Ref]:
+        """SRs that can have it now; that another one is attached is a change."""
+        pbds = self._database.rows("PBD").values()
+        return self._srs() & {pbd.one("SR") for pbd in pbds if pbd["currently_attached"]}
 
     def _srs(self) -> set[Ref]:
         return {vdi.one("SR") for vdi in self._metadata.own()}
@@ -129,14 +152,18 @@ class Replication:
     def _own(self, sr: Ref) -> list[Record]:
         return [vdi for vdi in self._metadata.own() if vdi["SR"] == sr]
 
-    async def _write(self, context: Context, sr: Ref) -> None:
+    async def _packed(self) -> bytes:
+        """What is to be written, on whatever SR. Raises ApiError CANNOT_ENABLE_REDO_LOG."""
         (pool,) = self._database.rows("pool").values()
         tables = {name: tuple(self._database.rows(name).values()) for name in self._database.model.stored}
         self._generation = max(self._generation + 1, int(self._clock.now() * 1000))
         try:
-            data = await asyncio.to_thread(written, self._database.model, tables, str(pool["uuid"]), self._generation)
+            return await asyncio.to_thread(written, self._database.model, tables, str(pool["uuid"]), self._generation)
         except BadImage as error:
             raise ApiError("CANNOT_ENABLE_REDO_LOG", str(error)) from error
+
+    async def _write(self, context: Context, sr: Ref, data: bytes) -> None:
+        (pool,) = self._database.rows("pool").values()
         held = self._own(sr)
         spare = next((vdi.ref for vdi in held if not vdi["metadata_latest"]), None)
         if spare is None or len(held) < 2:

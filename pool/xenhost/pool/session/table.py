@@ -5,7 +5,7 @@ loses the one that was idle longest (xapi, db_gc_util.ml). One with a call or a 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -137,14 +137,19 @@ class SessionTable:
 
     def expire(self) -> int:
         """End those that were idle too long, and tell when the others were used; says how many ended. Call it often."""
-        threshold = self._clock.now() - self._limits.idle_seconds
-        old = [ref for ref, active in self._active.items() if active < threshold and not self._busy(ref)]
-        for ref in old:
-            self.remove(ref, "it was idle")
+        ended = self.end_idle(self._active, self._limits.idle_seconds)
         told, self._told = self._told, self._clock.now()
         for ref, active in self._active.items():
             if active >= told:
                 self._watcher.used(ref, active)
+        return ended
+
+    def end_idle(self, refs: Iterable[Ref], seconds: float) -> int:
+        """End those of them that were idle for longer; says how many ended."""
+        threshold = self._clock.now() - seconds
+        old = [ref for ref in refs if ref in self._active and self._active[ref] < threshold and not self._busy(ref)]
+        for ref in old:
+            self.remove(ref, "it was idle")
         return len(old)
 
     def _busy(self, ref: Ref) -> bool:

@@ -1,7 +1,7 @@
 """VMs out of archives: made whole, or not at all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Container, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -31,6 +31,9 @@ RECORDS_SECONDS: Final = 600.0
 """For what an archive says of its VMs: others with as much to say wait meanwhile."""
 _STEPS_A_TURN: Final = 20
 _VDI_TYPES: Final = frozenset(storage_pb2.VdiType.keys())
+
+Also = Callable[[Transaction, tuple[Ref, ...]], None]
+"""Changes what follows from VMs that are there now; no snapshots, unless there is nothing else."""
 
 
 class Importer:
@@ -74,7 +77,7 @@ class Importer:
         finally:
             self._running -= 1
 
-    async def recover(self, context: Context, records: document.Document, force: bool) -> tuple[Ref, ...]:
+    async def recover(self, context: Context, records: document.Document, force: bool, also: Also) -> None:
         """The VMs of these records, as they were; their disks are in SRs of this pool, in the same places.
 
         If it fails, or is cancelled, nothing of it stays. Raises ApiError IMPORT_ERROR…, or what stands against it.
@@ -83,7 +86,7 @@ class Importer:
         async with self._begun(context, plan) as made:
             await self._devices(context, plan, "VIF", made)
             await self._devices(context, plan, "VBD", made)
-            return await self._finish(plan, made)
+            await self._finish(plan, made, also)
 
     async def _load(self, context: Context, wanted: Wanted, untrusted: AsyncIterator[bytes]) -> tuple[Ref, ...]:
         tar = TarReader(decompressed(_in_time(untrusted, self._idle_seconds)))
@@ -213,13 +216,15 @@ class Importer:
             await self._database.change(lambda t, vdi=vdi, kept=kept: t.set("VDI", vdi, kept))  # type: ignore[misc] # bound now
             made[disk.id] = vdi
 
-    async def _finish(self, plan: Plan, made: Mapping[Ref, Ref]) -> tuple[Ref, ...]:
+    async def _finish(
+        self, plan: Plan, made: Mapping[Ref, Ref], also: Also = lambda transaction, vms: None
+    ) -> tuple[Ref, ...]:
         """The VMs are as they shall be, in place of those that they replace. It cannot be cancelled any more."""
         for vm in plan.vms:
             if vm.replaces != NULL_REF:
                 await self._making.forget_vm(vm.uuid)
 
-        def finish(transaction: Transaction) -> None:
+        def finish(transaction: Transaction) -> tuple[Ref, ...]:
             for vm in plan.vms:
                 ref = made[vm.id]
                 if vm.replaces != NULL_REF:
@@ -232,13 +237,15 @@ class Importer:
                 ref = made.get(_key(device), NULL_REF)
                 if ref != NULL_REF and transaction.by_uuid(device.cls, device.uuid) is None:
                     transaction.set(device.cls, ref, {"uuid": device.uuid})
+            all_vms = tuple(made[vm.id] for vm in plan.vms)
+            vms = tuple(vm for vm in all_vms if not transaction.get("VM", vm)["is_a_snapshot"]) or all_vms
+            also(transaction, vms)
+            return vms
 
         done = asyncio.ensure_future(self._database.change(finish))
         with suppress(asyncio.CancelledError):
             await asyncio.shield(done)
-        await done
-        vms = [made[vm.id] for vm in plan.vms]
-        return tuple(vm for vm in vms if not self._database.get("VM", vm)["is_a_snapshot"]) or tuple(vms)
+        return await done
 
     def _tell(self, context: Context) -> None:
         """Clients that want to change networks do it now."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -42,6 +41,7 @@ from xenhost.core.units import TIB
 from xenhost.sm.context import SmContext
 from xenhost.sm.drivers.declared import driver_info
 from xenhost.sm.untracked import UntrackedSr
+from xenhost.system.whole_file import replace_file
 
 SIZE: Final = 64 * TIB
 _NOTHING: Final = "/dev/null"
@@ -274,12 +274,7 @@ class DummySr(UntrackedSr):
 
 def _write(path: Path, document: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    new = path.with_suffix(".new")
-    with new.open("w") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    replace_file(path, json.dumps(document).encode(), 0o600)
 
 
 def _vdi(fields: Mapping[str, Any]) -> Vdi:

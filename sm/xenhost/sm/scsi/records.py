@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from xenhost.core.record import BadRecord, decode, encode
 from xenhost.core.storage import SrId, VdiChange, VdiId, VdiType
 from xenhost.core.storage_errors import backend_failure
+from xenhost.system.whole_file import replace_file
 
 _LOAD = 65
 
@@ -97,18 +97,8 @@ class LunRecords:
             raise backend_failure(_LOAD, f"{self._path} cannot be read: {error}") from error
 
     def _write(self, file: _File) -> None:
-        new = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with new.open("w") as out:
-                json.dump(encode(file), out)
-                out.flush()
-                os.fsync(out.fileno())
-            new.rename(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            replace_file(self._path, json.dumps(encode(file)).encode(), 0o600)
         except OSError as error:
             raise backend_failure(_LOAD, f"{self._path} cannot be written: {error.strerror}") from error

@@ -1,13 +1,13 @@
 """What a plugin has answered and the next agent must know, in files that a reboot of the host clears. Blocking."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum, auto
 from pathlib import Path
 
 from xenhost.core.storage import AttachMode, SrId, VdiId
+from xenhost.system.whole_file import replace_file
 
 
 class Phase(StrEnum):
@@ -118,9 +118,4 @@ def _read(path: Path):  # type: ignore[no-untyped-def]  # what we wrote ourselve
 
 
 def _write(path: Path, fields: Mapping[str, object]) -> None:
-    temporary = path.with_suffix(".new")
-    with temporary.open("w") as file:
-        json.dump(fields, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+    replace_file(path, json.dumps(fields).encode(), 0o600)

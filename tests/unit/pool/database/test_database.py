@@ -1,12 +1,15 @@
 import asyncio
 import sqlite3
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from xenhost.pool.call import NULL_REF, ApiError, Ref
 from xenhost.pool.database.database import Database
-from xenhost.pool.database.port import StoreFailed
+from xenhost.pool.database.fixed import FixedStore
+from xenhost.pool.database.port import Row, StoreFailed
 from xenhost.pool.database.record import Change, Operation
 from xenhost.pool.database.sqlite import SqliteStore
 from xenhost.pool.database.transaction import Transaction
@@ -205,3 +208,19 @@ def test_an_upgrade_happens_whole_or_not_at_all(tmp_path: Path) -> None:
     upgrade(db, 0, (add,))
     assert db.execute("PRAGMA user_version").fetchone() == (1,)
     db.close()
+
+
+async def test_others_get_their_turn_while_it_is_read() -> None:
+    meanwhile = threading.Event()
+
+    class Rows(tuple[Row, ...]):
+        def __iter__(self) -> Iterator[Row]:
+            assert meanwhile.wait(10), "nothing else ran"
+            return super().__iter__()
+
+    database = Database(MODEL, FixedStore(Rows()))
+    opening = asyncio.create_task(database.open())
+    await asyncio.sleep(0.05)
+    assert not opening.done()
+    meanwhile.set()
+    assert await opening == 0

@@ -124,3 +124,14 @@ def test_one_that_was_removed_is_told_of_once(table: Table) -> None:
     assert not table.sessions.remove(ref, "logout")
     assert table.watched.gone[0][1] == "logout"
     assert len(table.watched.gone) == 1
+
+
+def test_of_some_those_end_that_were_idle_longer_than_is_said_and_have_nothing_to_do(table: Table) -> None:
+    first, busy, other, used = table.add("a"), table.add("b"), table.add("c"), table.add("d")
+    table.watched.busy.add(busy)
+    table.pass_time(60)
+    assert table.sessions.find(used)
+    table.pass_time(60)
+    assert table.sessions.end_idle((first, busy, used, Ref("OpaqueRef:none")), 90) == 1
+    assert table.ended == [first]
+    assert table.sessions.find(other)
