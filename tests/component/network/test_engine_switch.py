@@ -11,16 +11,25 @@ import pytest
 
 from component.harness.pki import Authority
 from component.network import switch_change
+from component.network.engine_host import static
+from component.network.host_under_test import addresses_of
 from kit.netns import Peer, run
 from kit.nic_tree import NicTree
 from kit.openvswitch import OvsDaemons
 from xenhost.core.network import SslFiles, SwitchKind
 from xenhost.core.network_errors import OpenvswitchNotActive
-from xenhost.core.network_records import ControllerProtocol
-from xenhost.core.network_requests import ForgetController, IntroduceController, SetSwitch
+from xenhost.core.network_records import ControllerProtocol, NetworkId
+from xenhost.core.network_requests import (
+    ForgetController,
+    IntroduceController,
+    ReconfigureManagement,
+    SetNetworkId,
+    SetSwitch,
+)
 from xenhost.core.views import OperationState
 
 PEER = "192.0.2.1"
+NEW = NetworkId("5a000000-0000-4000-8000-000000000077")
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces: needs root"),
     pytest.mark.timeout(240),
@@ -51,6 +60,29 @@ def daemons(peer: Peer) -> Iterator[OvsDaemons]:
 
 async def test_the_switch_changes_there_and_back(folder: Path, daemons: OvsDaemons) -> None:
     await switch_change.there_and_back(folder, daemons, PEER)
+
+
+@pytest.mark.parametrize("kind", [SwitchKind.BRIDGE, SwitchKind.OPENVSWITCH])
+async def test_a_network_gets_the_uuid_of_another_hosts_and_nobody_notices(
+    folder: Path, daemons: OvsDaemons, kind: SwitchKind
+) -> None:
+    async with switch_change.living(folder, daemons) as host:
+        if kind is SwitchKind.OPENVSWITCH:
+            await host.succeed(SetSwitch(kind))
+        eth0, address = host.engine.find_pif("eth0"), "192.0.2.10/24"
+        await host.succeed(ReconfigureManagement(eth0, ipv4=static(address), confirm_seconds=0))
+        view = host.engine.pif(eth0)
+        before = run("ip", "-o", "link", "show", view.bridge).split()[:2]
+        assert await switch_change.reached(PEER)
+        await host.succeed(SetNetworkId(view.pif.network, NEW))
+        assert host.engine.pif(eth0).pif.network == NEW
+        assert (addresses_of(view.bridge), host.engine.pif(eth0).problem) == ({address}, "")
+        assert run("ip", "-o", "link", "show", view.bridge).split()[:2] == before
+        if kind is SwitchKind.OPENVSWITCH:
+            assert NEW in daemons.vsctl("br-get-external-id", view.bridge)
+    async with switch_change.living(folder, daemons) as host:
+        assert host.engine.pif(eth0).pif.network == NEW
+        assert await switch_change.reached(PEER)
 
 
 async def test_the_switch_stays_while_other_pifs_are_plugged(folder: Path, daemons: OvsDaemons) -> None:
