@@ -76,20 +76,8 @@ class MetadataVdis:
     async def read(self, context: Context, vdi: Ref) -> Image:
         """The database in it. Raises BadImage, XenhostError, ApiError VDI_INCOMPATIBLE_TYPE, and as `using`."""
         record = self._of_type(vdi)
-        size = record["virtual_size"]
-        assert isinstance(size, int)
-        if size > SIZE:
-            raise BadImage(f"its size is {size} bytes, and such VDIs have {SIZE}")
-        held = bytearray()
-        async with self.using(record.one("SR")), self._streams.reading(context, vdi) as image:
-            async for piece in image.pieces:
-                zeros = piece.zeros
-                if len(held) < _wanted(held):
-                    held += piece.data
-                while zeros and (some := min(zeros, _wanted(held) - len(held))) > 0:
-                    held += bytes(some)
-                    zeros -= some
-        return await asyncio.to_thread(parsed, bytes(held))
+        async with self.using(record.one("SR")):
+            return await self._read(context, record)
 
     @asynccontextmanager
     async def using(self, sr: Ref) -> AsyncIterator[None]:
@@ -124,12 +112,34 @@ class MetadataVdis:
             await self._database.change(self._mark)
 
     async def _look_into(self, context: Context, vdi: Ref) -> None:
-        try:
-            image = await self.read(context, vdi)
-            self._known[vdi] = _Found(image.pool, image.generation, self._clock.now())
-        except BadImage as error:
-            self._log.info("a metadata VDI holds no database", vdi=vdi, reason=str(error))
-            self._known[vdi] = _Found(at=self._clock.now())
+        """Unless somebody does so meanwhile."""
+        record, begun = self._of_type(vdi), self._clock.now()
+        async with self.using(record.one("SR")):
+            known = self._known.get(vdi)
+            if known is not None and known.at >= begun:
+                return
+            try:
+                image = await self._read(context, record)
+                self._known[vdi] = _Found(image.pool, image.generation, self._clock.now())
+            except BadImage as error:
+                self._log.info("a metadata VDI holds no database", vdi=vdi, reason=str(error))
+                self._known[vdi] = _Found(at=self._clock.now())
+
+    async def _read(self, context: Context, record: Record) -> Image:
+        size = record["virtual_size"]
+        assert isinstance(size, int)
+        if size > SIZE:
+            raise BadImage(f"its size is {size} bytes, and such VDIs have {SIZE}")
+        held = bytearray()
+        async with self._streams.reading(context, record.ref) as image:
+            async for piece in image.pieces:
+                zeros = piece.zeros
+                if len(held) < _wanted(held):
+                    held += piece.data
+                while zeros and (some := min(zeros, _wanted(held) - len(held))) > 0:
+                    held += bytes(some)
+                    zeros -= some
+        return await asyncio.to_thread(parsed, bytes(held))
 
     def _mark(self, transaction: Transaction) -> None:
         for vdi in tuple(self._known):
