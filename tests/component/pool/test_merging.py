@@ -99,3 +99,20 @@ async def test_what_a_killed_master_had_begun_to_merge_is_merged(tmp_path: Path)
     async with listening(tmp_path) as again, reporting(tmp_path, again):
         await again.until(lambda: again.database.find("network", left) is None)
         assert len(bridges(again)) == CARDS
+
+
+async def test_a_network_of_several_hosts_becomes_the_masters_one_after_another(tmp_path: Path) -> None:
+    pki = Authority(tmp_path / "pki", "pool CA")
+    files = [pki.issue(name) for name in ("one", "two")]
+    async with listening(tmp_path, tls=pki.issue("master")) as master:
+        await ensure_first(master.database)
+        async with member(tmp_path / "one", master, files[0]) as one, member(tmp_path / "two", master, files[1]) as two:
+            await master.until(lambda: len(master.database.rows("host")) == 2)
+            await master.until(lambda: known(one) == known(two))
+            vm = await master.ref("VM.create", RECORD)
+            vif = await master.ref("VIF.create", vif_record(vm, on(master, MANAGED)))
+            async with reporting(tmp_path, master) as last:
+                await master.until(lambda: known(one) == known(two) == known(last))
+                await master.until(lambda: len(bridges(master)) == CARDS)
+                assert all(len(row.refs("PIFs")) == 3 for row in master.database.rows("network").values())
+                assert await master.call("VIF.get_network", vif) == on(master, MANAGED)

@@ -35,9 +35,9 @@ class NetworkMerging:
         """See keeper.Part. One that VIFs are plugged into stays apart until the host comes back without them."""
         cards = {pif.network_id: pif.device for pif in told.pifs if pif.kind == network_pb2.PIF_KIND_PHYSICAL}
         there = {network.id for network in told.networks}
-        for network in told.networks:
+        for network in (each for each in told.networks if each.id in cards):
             mine = self._record(network.id)
-            if mine is None or network.id not in cards:
+            if mine is None:
                 continue
             others = [
                 record
@@ -87,19 +87,29 @@ def _is_left(network: Record) -> bool:
 
 
 def _moved(transaction: Transaction, host: Ref, old: Record, new: Ref) -> None:
-    """A report from before does not bring the old one back."""
+    """The host's card is on the other one; the last takes the VIFs along.
+
+    A report from before does not bring the old one back.
+    """
     known = (*transaction.get("host", host).refs("destroyed_networks"), str(old["uuid"]))
     transaction.set("host", host, {"destroyed_networks": known[-MAX_DESTROYED:]})
-    _absorb(transaction, [old.ref], new)
+    record = transaction.find("network", old.ref)
+    if record is None or transaction.find("network", new) is None:
+        return  # somebody was quicker; the host tells what it has
+    pifs = [transaction.get("PIF", pif) for pif in record.refs("PIFs")]
+    for pif in pifs:
+        if pif["host"] == host:
+            transaction.set("PIF", pif.ref, {"network": new})
+    if all(pif["host"] == host for pif in pifs):
+        _absorb(transaction, [old.ref], new)
 
 
 def _absorb(transaction: Transaction, networks: Sequence[Ref], into: Ref) -> None:
-    """What is on them is on that one; nothing if somebody was quicker."""
+    """Networks without PIFs: their VIFs are on that one. Nothing if somebody was quicker."""
     for network in networks:
         record = transaction.find("network", network)
-        if record is None:
+        if record is None or record["PIFs"]:
             continue
-        for cls in ("PIF", "VIF"):
-            for ref in record.refs(f"{cls}s"):
-                transaction.set(cls, ref, {"network": into})
+        for vif in record.refs("VIFs"):
+            transaction.set("VIF", vif, {"network": into})
         transaction.delete("network", network)
