@@ -34,6 +34,9 @@ CALL_SECONDS: Final = 90.0
 """No call but a stream takes longer, whatever deadline its client sets."""
 OPEN_SERVICES: Final = ("/grpc.health.", "/grpc.reflection.")
 """Services that answer in every phase."""
+LAST_SECONDS: Final = 0.5
+"""Time to deliver the last answers; a client that does not read them loses them. Connections are closed later: a client
+that writes to one that is closed loses what it has not read yet."""
 UNNAMED_CHANGES: Final = frozenset(f"/google.longrunning.Operations/{verb}Operation" for verb in ("Cancel", "Delete"))
 """Methods that change something although google gave their requests no request_id."""
 
@@ -57,6 +60,8 @@ class Edge(Interceptor):
         self._allow = allow
         self._log = log
         self._changing: set[asyncio.Task[Any]] = set()
+        self._answering: set[asyncio.Task[Any]] = set()
+        """gRPC's own, one for each call."""
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._phase = Phase.STARTING
 
@@ -67,13 +72,16 @@ class Edge(Interceptor):
     async def stop(self, drain_seconds: float) -> None:
         """Answer AGENT_STOPPING from now on, streams and calls that only look or wait included.
 
-        Returns when calls under way that change something have been answered, or after so many seconds.
+        Returns when calls under way that change something have been answered, or after so many seconds; and when
+        the others have been, if their clients take the answers.
         """
         self._phase = Phase.STOPPING
         if not self._stopping.done():
             self._stopping.set_result(None)
         if self._changing:
             await asyncio.wait(self._changing, timeout=drain_seconds)
+        if self._answering:
+            await asyncio.wait(self._answering, timeout=LAST_SECONDS)
 
     async def intercept_service(
         self,
@@ -243,6 +251,10 @@ class Edge(Interceptor):
         )
 
     def _admit(self, method: str, peer: Peer) -> None:
+        answering = asyncio.current_task()
+        assert answering is not None, "gRPC calls handlers in tasks"
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
         if peer.certified and self._allow and not self._allow & peer.names:
             names = ", ".join(sorted(peer.names)) or "no name"
             self._log.warning("caller refused", method=method, peer=str(peer), names=names)

@@ -22,7 +22,7 @@ from xenhost.agent.rpc.events import CHECKPOINT_SECONDS, EventServicer
 from xenhost.agent.rpc.health import AGENT, Health
 from xenhost.agent.rpc.host import HostServicer
 from xenhost.agent.rpc.image_stream import ImageStreams
-from xenhost.agent.rpc.interceptors import Edge
+from xenhost.agent.rpc.interceptors import LAST_SECONDS, Edge
 from xenhost.agent.rpc.metrics import MetricsServicer
 from xenhost.agent.rpc.network import NetworkServicer
 from xenhost.agent.rpc.networking import Networking
@@ -98,8 +98,6 @@ OPTIONS: Final = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
-LAST_SECONDS: Final = 0.5
-"""Time to deliver the last answers; a client that does not read them loses them."""
 MAX_CALLS: Final = 1024
 """Calls and streams under way; one more is answered RESOURCE_EXHAUSTED."""
 
