@@ -70,7 +70,7 @@ class Machine:
     def toml(self) -> str:
         files = f'cert = "{self.files.cert}"\nkey = "{self.files.key}"\nca = "{self.files.ca}"\n'
         endpoints = f'endpoints = ["unix:{self.folder}/run/xenhost/xenhostd.sock", "localhost:{self.api}"]\n'
-        api = f'[api]\nlisten = ["127.0.0.1:{self.api}"]\nallow = ["one", "two"]\n{files}'
+        api = f'[api]\nlisten = ["127.0.0.1:{self.api}"]\nallow = ["one", "two", "three"]\n{files}'
         return f'{api}[master]\naddress = "unix:{self.folder}/link.sock"\n{endpoints}'
 
     @asynccontextmanager
