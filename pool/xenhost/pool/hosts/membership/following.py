@@ -21,8 +21,10 @@ from xenhost.pool.hosts.membership.relay import RelayServicer
 from xenhost.pool.hosts.membership.role import MemberOf, PoolRole
 from xenhost.pool.model.catalogue import MODEL
 
-RETRY_SECONDS: Final = 2.0
+RETRY_SECONDS: Final = 1.0
 """Between two calls of a master that does not answer."""
+HELLO_SECONDS: Final = 5.0
+"""Until it has said something. A write to a call whose connection is cut as it begins may hang in gRPC for good."""
 
 
 class Following:
@@ -62,24 +64,30 @@ class Following:
             call = stub.Follow()
             https, link = self._ports
             hello = follow_service_pb2.Hello(host_id=self._relay.host, https_port=https, link_port=link)
-            await call.write(follow_service_pb2.FollowRequest(hello=hello))
-            async for told in call:
-                match told.WhichOneof("told"):
-                    case "standing":
-                        await asyncio.to_thread(self._keep_only, told.standing.handover)
-                    case "piece":
-                        await asyncio.to_thread(self._take_in, told.piece)
-                    case "end":
-                        error = await self._ready(told.end)
-                        prepared = follow_service_pb2.Prepared(handover=told.end.handover, error=error)
-                        await call.write(follow_service_pb2.FollowRequest(prepared=prepared))
-                    case "moved":
-                        await self._moved(told.moved)
+            async with asyncio.timeout(HELLO_SECONDS):
+                await call.write(follow_service_pb2.FollowRequest(hello=hello))
+                told = await call.read()
+            while told:  # EOF is not
+                await self._hear(call, told)
+                told = await call.read()
         finally:
             await channel.close(None)
 
+    async def _hear(self, call: Any, told: follow_service_pb2.FollowResponse) -> None:
+        match told.WhichOneof("told"):
+            case "standing":
+                await asyncio.to_thread(self._keep_only, told.standing.handover)
+            case "piece":
+                await asyncio.to_thread(self._take_in, told.piece)
+            case "end":
+                error = await self._ready(told.end)
+                prepared = follow_service_pb2.Prepared(handover=told.end.handover, error=error)
+                await call.write(follow_service_pb2.FollowRequest(prepared=prepared))
+            case "moved":
+                await self._moved(told.moved)
+
     def _keep_only(self, handover: str) -> None:
-        if self._role.handed.whole() != handover:
+        if not handover or self._role.handed.whole() != handover:
             self._role.handed.drop()
 
     def _take_in(self, piece: follow_service_pb2.Piece) -> None:

@@ -153,5 +153,7 @@ class HandingOver:
         """As the master that this is."""
         self._followers.handover = ""
         self._followers.tell(standing=follow_service_pb2.Standing())
-        self._standstill.end()
-        await asyncio.to_thread(self._role.handed.drop)
+        try:
+            await asyncio.to_thread(self._role.handed.drop)
+        finally:
+            self._standstill.end()  # last: then there may be another one
