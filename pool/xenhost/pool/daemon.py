@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Never
 
 from xenhost.core.clock import Clock
+from xenhost.pool.hosts.membership.handed import Handed
 from xenhost.pool.hosts.membership.role import PoolRole, read_role
 from xenhost.pool.master import MasterSettings, running
 from xenhost.pool.member import running_member
@@ -25,6 +26,7 @@ async def serve(
     while True:
         of = await asyncio.to_thread(read_role, settings.state_dir)
         if of is None:
+            await asyncio.to_thread(Handed(settings.state_dir).drop)  # it was taken, or never whole
             async with running(settings, superusers, everybody, clock) as master:
                 ready(f"{len(master.database.rows('VM'))} VMs and templates")
                 await _until_changed(master.role, master.background)

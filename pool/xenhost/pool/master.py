@@ -27,10 +27,13 @@ from xenhost.pool.hosts.coordinator import master_host
 from xenhost.pool.hosts.database_files import take_restored
 from xenhost.pool.hosts.dial import dialler
 from xenhost.pool.hosts.hosts import Hosts
-from xenhost.pool.hosts.link import listen
+from xenhost.pool.hosts.link import LinkServicer, listen
 from xenhost.pool.hosts.membership.admission import Admission
+from xenhost.pool.hosts.membership.followers import Followers
+from xenhost.pool.hosts.membership.handing_over import HandingOver
 from xenhost.pool.hosts.membership.joining import Joining
 from xenhost.pool.hosts.membership.role import PoolRole
+from xenhost.pool.hosts.membership.standstill import DESIGNATE, Standstill
 from xenhost.pool.hosts.served import register_listener, register_served
 from xenhost.pool.implementations import register_engine, register_records
 from xenhost.pool.metrics.handlers import MetricsHandlers
@@ -105,12 +108,16 @@ async def running(
             *(lambda: master_host(database), settings.front.version, clock),
         )
         dispatcher = SessionDispatcher(ModelDispatcher(database, tasks, answers, clock))
+        standstill = Standstill(dispatcher, database, tasks)
         consoles = ConsoleHandlers(database, agents, clock)
         served = register_served(answers, database, agents, settings.state_dir, clock)
         role = PoolRole(settings.state_dir, STORE)
         answers.register_all(Joining(database, agents, role, dial, served.trust.tls).answers())
+        followers = Followers(database, hosts)
+        handing_over = HandingOver(database, agents, followers, standstill, role, dial, settings.state_dir)
+        answers.register_all({DESIGNATE: handing_over.designate})
         front = build_front(
-            *(database, dispatcher, answers, superusers, everybody),
+            *(database, standstill, answers, superusers, everybody),
             *(lambda: master_host(database), settings.front, clock, log),
             more=lambda gate: {
                 **MetricsHandlers(database, agents, lambda: master_host(database)).routes(gate),
@@ -143,7 +150,7 @@ async def running(
             asyncio.create_task(recovery.run(), name="recovery"),
         ]
         stack.push_async_callback(end, background)
-        link = await listen(hosts, settings.link, settings.agents, settings.tls)
+        link = await listen(LinkServicer(hosts), settings.link, settings.agents, settings.tls, followers)
         stack.push_async_callback(link.close, 1.0)
         admission.ports = link.ports
         await front.open()

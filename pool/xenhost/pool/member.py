@@ -17,7 +17,8 @@ from xenhost.pool.engine.registry import Implementations
 from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.front import Front, build_front
 from xenhost.pool.hosts.dial import dialler
-from xenhost.pool.hosts.link import link_server
+from xenhost.pool.hosts.link import listen
+from xenhost.pool.hosts.membership.following import Following, MovedServicer
 from xenhost.pool.hosts.membership.member import MemberAnswers, MemberDispatcher
 from xenhost.pool.hosts.membership.relay import RelayServicer
 from xenhost.pool.hosts.membership.role import MemberOf, PoolRole
@@ -43,7 +44,7 @@ class Member:
 async def running_member(
     settings: MasterSettings, of: MemberOf, superusers: Authenticator, clock: Clock
 ) -> AsyncIterator[Member]:
-    """From start to stop. Raises StoreFailed, CannotListen."""
+    """From start to stop. Raises StoreFailed, CannotListen, ConfigError."""
     log = structlog.get_logger("xenpoold")
     async with AsyncExitStack() as stack:
         database = Database(MODEL, SqliteStore(settings.state_dir / MEMBER_STORE))
@@ -57,15 +58,18 @@ async def running_member(
             *(database, dispatcher, answers, superusers, superusers),
             *(lambda: NULL_REF, settings.front, clock, log),
         )
-        relay = RelayServicer(dialler(settings.tls), of.link, role)
-        link = link_server(relay, settings.link)
-        await link.start()
-        stack.push_async_callback(link.stop, None)
+        dial = dialler(settings.tls)
+        relay = RelayServicer(dial, of.link, role)
+        link = await listen(relay, settings.link, settings.agents, settings.tls, MovedServicer(of))
+        stack.push_async_callback(link.close, None)
         await front.open()
         stack.push_async_callback(front.close, 1.0)
+        ports = next(iter(front.listener.https_ports), 0), next(iter(link.ports), 0)
+        following = Following(of, relay, role, dial, ports, clock)
         background = [
             asyncio.create_task(front.run(), name="sessions"),
             asyncio.create_task(database.watch(), name="database"),
+            asyncio.create_task(following.run(), name="following"),
         ]
         stack.push_async_callback(end, background)
         log.info("ready", member_of=of.master, http=front.listener.http_ports, https=front.listener.https_ports)

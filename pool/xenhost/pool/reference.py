@@ -25,8 +25,11 @@ from xenhost.pool.host_parts import register_host_parts, register_schedules
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.dial import DIAL_HERE
 from xenhost.pool.hosts.hosts import Hosts
+from xenhost.pool.hosts.membership.followers import Followers
+from xenhost.pool.hosts.membership.handing_over import HandingOver
 from xenhost.pool.hosts.membership.joining import Joining
 from xenhost.pool.hosts.membership.role import PoolRole
+from xenhost.pool.hosts.membership.standstill import DESIGNATE, Standstill
 from xenhost.pool.hosts.served import register_listener, register_served
 from xenhost.pool.implementations import register_engine, register_records
 from xenhost.pool.model.catalogue import MODEL
@@ -135,7 +138,8 @@ def registered(database: Database, clock: Clock, folder: Path) -> Implementation
     tasks = Tasks(database, clock)
     register_records(implementations, database, clock)
     register_engine(implementations, database, Changelog(database, 0), tasks, clock)
-    agents = Agents(Hosts(database, clock, 1.0))
+    hosts = Hosts(database, clock, 1.0)
+    agents = Agents(hosts)
     parts = register_host_parts(implementations, database, agents, tasks, clock)
     xva = register_xva(implementations, database, agents, tasks, parts, lambda: NULL_REF, "", clock)
     register_schedules(implementations, database, tasks, clock)
@@ -151,6 +155,9 @@ def registered(database: Database, clock: Clock, folder: Path) -> Implementation
     served = register_served(implementations, database, agents, folder, clock)
     joining = Joining(database, agents, PoolRole(folder, ""), DIAL_HERE, served.trust.tls)
     implementations.register_all(joining.answers())
+    standstill, followers = Standstill(dispatcher, database, tasks), Followers(database, hosts)
+    handing_over = HandingOver(database, agents, followers, standstill, PoolRole(folder, ""), DIAL_HERE, folder)
+    implementations.register_all({DESIGNATE: handing_over.designate})
     register_listener(implementations, database, front.listener, folder, clock)
     return implementations
 

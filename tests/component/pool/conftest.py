@@ -27,7 +27,7 @@ from xenhost.pool.host_parts import register_host_parts, register_schedules
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.dial import dialler
 from xenhost.pool.hosts.hosts import Hosts
-from xenhost.pool.hosts.link import listen
+from xenhost.pool.hosts.link import LinkServicer, listen
 from xenhost.pool.implementations import register_records
 from xenhost.pool.model.catalogue import MODEL
 from xenhost.system.clock import SystemClock
@@ -90,7 +90,7 @@ async def listening(folder: Path, clock: Clock | None = None, tls: TlsFiles | No
         stack.push_async_callback(master.database.close)
         await stack.enter_async_context(master.tasks)
         stack.push_async_callback(master.agents.close)
-        link = await listen(master.hosts, master.address, ["127.0.0.1:0"] if tls else [], tls)
+        link = await listen(LinkServicer(master.hosts), master.address, ["127.0.0.1:0"] if tls else [], tls)
         stack.push_async_callback(link.close, None)
         master.ports = link.ports
         for each in (master.hosts.watch(), master.parts.networks.run()):

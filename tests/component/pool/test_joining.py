@@ -244,10 +244,14 @@ class Killed(Machine):
     def toml(self) -> str:
         return super().toml().replace("/link.sock", "/run/xenhost/xenpoold-link.sock")
 
+    def more(self) -> tuple[str, ...]:
+        """Of its command line."""
+        return ()
+
     def start(self) -> "subprocess.Popen[str]":
         words = ("--root", str(self.folder), "--https", f"127.0.0.1:{self.port}", "--user", "root")
         with (self.folder / "xenpoold.log").open("ab") as log:
-            command = [sys.executable, "-m", "xenhost.pool", *words]
+            command = [sys.executable, "-m", "xenhost.pool", *words, *self.more()]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
         assert process.stdin is not None
         process.stdin.write("secret\n")

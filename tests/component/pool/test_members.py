@@ -20,7 +20,7 @@ from xenhost.core.metrics import Owner, OwnerKind
 from xenhost.drivers.sim.config import Delays
 from xenhost.pool.call import ApiError, Ref
 from xenhost.pool.first import ensure_first
-from xenhost.pool.hosts.link import listen
+from xenhost.pool.hosts.link import LinkServicer, listen
 
 UUID = "5eed0000-0000-4000-8000-000000000002"
 
@@ -197,10 +197,10 @@ async def test_what_is_no_uuid_is_no_host(master: Master, pool: Authority) -> No
 
 async def test_without_certificates_nobody_elsewhere_is_answered(master: Master, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="with TLS alone"):
-        await listen(master.hosts, f"unix:{tmp_path}/other.sock", ["127.0.0.1:0"], None)
+        await listen(LinkServicer(master.hosts), f"unix:{tmp_path}/other.sock", ["127.0.0.1:0"], None)
     nothing = TlsFiles(tmp_path / "none.crt", tmp_path / "none.key", tmp_path / "none.ca")
     with pytest.raises(ConfigError, match=r"none\.crt"):
-        await listen(master.hosts, f"unix:{tmp_path}/other.sock", ["127.0.0.1:0"], nothing)
+        await listen(LinkServicer(master.hosts), f"unix:{tmp_path}/other.sock", ["127.0.0.1:0"], nothing)
 
 
 async def test_what_is_under_way_goes_on_when_an_agent_registers_anew(master: Master, tmp_path: Path) -> None:

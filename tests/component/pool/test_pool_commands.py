@@ -69,6 +69,7 @@ def test_a_host_is_disabled_and_enabled_by_name_or_uuid(api: str) -> None:
     host = only(api)
     assert xenhost("pool", "--api", api, "disable", str(host["name"])).returncode == 0
     assert only(api)["state"] == "disabled"
+    assert xenhost("pool", "--api", api, "designate-master", str(host["name"])).returncode == 0, "it is that already"
     assert xenhost("pool", "--api", api, "enable", str(host["uuid"])).returncode == 0
     assert only(api)["state"] == "enabled"
     missing = xenhost("pool", "--api", api, "enable", "nobody")

@@ -131,6 +131,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
         "master-address= master-username= master-password=",
     ),
     "pool-eject": Command("pool.eject", (ref("host-uuid", "host"),), "host-uuid="),
+    "pool-designate-new-master": Command("pool.designate_new_master", (ref("host-uuid", "host"),), "host-uuid="),
     "pool-emergency-transition-to-master": Command("pool.emergency_transition_to_master", (), ""),
     "pool-emergency-reset-master": Command("pool.emergency_reset_master", (text("master-address"),), "master-address="),
     "vm-destroy": _uuid("VM", "destroy"),

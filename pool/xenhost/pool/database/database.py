@@ -43,6 +43,9 @@ class Database:
         self._untold: Final[deque[_Untold]] = deque()
         self._lasting: Final = frozenset(name for name, cls in model.stored.items() if cls.lasting)
         self._inside = False
+        self._moving: Final = asyncio.Event()
+        """Not set while it is held."""
+        self._moving.set()
 
     async def open(self) -> int:
         """Read the store; returns how many objects there are. Raises StoreFailed.
@@ -60,8 +63,17 @@ class Database:
         await failed
 
     async def close(self) -> None:
-        """Everything is on disk when this returns."""
+        """Everything is on disk when this returns; who waits for it to be released is refused."""
         await self._store.close()
+        self._moving.set()
+
+    def hold(self) -> None:
+        """From now on `change` waits: nothing more is acknowledged that a copy which is made now would not have."""
+        self._moving.clear()
+
+    def release(self) -> None:
+        """It goes on."""
+        self._moving.set()
 
     async def backup(self, path: Path) -> None:
         """A copy of all that was changed so far, which SqliteStore opens. Raises StoreFailed."""
@@ -107,6 +119,7 @@ class Database:
 
         Cancelling gives up the waiting: the change stays, and is told.
         """
+        await self._moving.wait()  # as it mostly is: then at once
         result, rows, untold = self._act(act)
         if not rows:
             untold.ready = True

@@ -136,14 +136,25 @@ class SqliteStore:
         if failure is None:
             try:
                 _write(db, [row for batch in batches for row in batch.rows])
-                for batch in batches:
-                    if batch.copy_to is not None:
-                        _copy(db, batch.copy_to)
             except (sqlite3.Error, OSError) as error:
                 failure = self._failure = StoreFailed(f"{self._path}: {error}")
                 self._answer(lambda: self._failed(failure))
-        waiting = [batch.done for batch in batches if batch.done is not None]
+        waiting = [batch.done for batch in batches if batch.done is not None and batch.copy_to is None]
         self._answer(lambda: _settle_all(waiting, failure))
+        for batch in batches:
+            if batch.copy_to is not None and batch.done is not None:
+                self._copied(db, batch.copy_to, batch.done, failure)
+
+    def _copied(
+        self, db: sqlite3.Connection, path: Path, done: "asyncio.Future[None]", failure: StoreFailed | None
+    ) -> None:
+        """If it fails, that concerns nobody but who wants the copy."""
+        try:
+            if failure is None:
+                _copy(db, path)
+        except (sqlite3.Error, OSError) as error:
+            failure = StoreFailed(f"{path}: {error}")
+        self._answer(lambda: _settle(done, failure))
 
     def _failed(self, failure: StoreFailed | None) -> None:
         if self._tell is not None and failure is not None:

@@ -134,6 +134,10 @@ class Tasks:
         self.succeed(ref, result)
         return result
 
+    def running(self) -> Sequence[Ref]:
+        """Those in which something is done."""
+        return tuple(self._jobs)
+
     async def wait(self, ref: Ref) -> None:
         """Until what was started has ended. Cancelling gives up the waiting alone."""
         if (job := self._jobs.get(ref)) is not None:

@@ -12,7 +12,7 @@ import structlog
 from google.protobuf.duration_pb2 import Duration
 
 from xenhost.api.credentials import server_credentials
-from xenhost.api.link.v1 import link_service_pb2, link_service_pb2_grpc
+from xenhost.api.link.v1 import follow_service_pb2_grpc, link_service_pb2, link_service_pb2_grpc
 from xenhost.api.tls_files import TlsFiles
 from xenhost.core.config_error import ConfigError
 from xenhost.core.ids import is_uuid
@@ -76,12 +76,24 @@ class LinkServicer(link_service_pb2_grpc.LinkServiceServicer):
             yield link_service_pb2.ReportResponse(acknowledged=request.sequence)
 
 
-async def listen(hosts: Hosts, socket: str, addresses: Sequence[str], files: TlsFiles | None) -> "Listening":
-    """Answer agents: that of this machine at a unix socket, and with `files` others at `host:port`.
+async def listen(
+    servicer: link_service_pb2_grpc.LinkServiceServicer,
+    socket: str,
+    addresses: Sequence[str],
+    files: TlsFiles | None,
+    follow: follow_service_pb2_grpc.FollowServiceServicer | None = None,
+) -> "Listening":
+    """Answer agents: that of this machine at a unix socket, and with `files` others at `host:port`; also xenpoolds.
 
     Only who shows a certificate of the pool's CA is answered there. Raises ConfigError.
     """
-    server = link_server(LinkServicer(hosts), socket)
+    server = grpc.aio.server(options=OPTIONS)
+    add: Any = link_service_pb2_grpc.add_LinkServiceServicer_to_server
+    add(servicer, server)
+    if follow is not None:
+        add = follow_service_pb2_grpc.add_FollowServiceServicer_to_server
+        add(follow, server)
+    server.add_insecure_port(socket)
     ports = []
     if addresses and files is None:
         raise ConfigError("agents of other machines are answered with TLS alone, which is not set up")
@@ -94,15 +106,6 @@ async def listen(hosts: Hosts, socket: str, addresses: Sequence[str], files: Tls
             raise ConfigError(f"{address} cannot be listened on; is another process there?") from error
     await server.start()
     return Listening(server, tuple(ports))
-
-
-def link_server(servicer: link_service_pb2_grpc.LinkServiceServicer, socket: str) -> grpc.aio.Server:
-    """What the agent of this machine dials. It is not started."""
-    server = grpc.aio.server(options=OPTIONS)
-    add: Any = link_service_pb2_grpc.add_LinkServiceServicer_to_server
-    add(servicer, server)
-    server.add_insecure_port(socket)
-    return server
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from xenhost.pool.hosts.crash_dumps import CrashDumps
 from xenhost.pool.hosts.database_files import DatabaseFiles
 from xenhost.pool.hosts.guest_agents import GuestAgents
 from xenhost.pool.hosts.machine_facts import MachineFacts
+from xenhost.pool.hosts.membership.handed import BLOBS, TRUST
 from xenhost.pool.hosts.reports.reports import StatusReports
 from xenhost.pool.hosts.sr_drivers import SrDrivers
 from xenhost.pool.wire.gate import Gate
@@ -50,12 +51,12 @@ def register_served(
     implementations: Implementations, database: Database, agents: Agents, folder: Path, clock: Clock
 ) -> Served:
     """`folder`: the master's state."""
-    trust = TrustedCertificates(database, TrustStore(folder / "trust"), clock)
+    trust = TrustedCertificates(database, TrustStore(folder / TRUST), clock)
     reports = StatusReports(database, agents, clock, trust.tls)
     guests, crash_dumps = GuestAgents(database, agents), CrashDumps(database, agents)
     for part in (trust.answers(), reports.answers(), guests.answers(), crash_dumps.answers()):
         implementations.register_all(part)
-    blobs, dumps = BlobContents(database, folder / "blobs", clock), DatabaseFiles(database, folder)
+    blobs, dumps = BlobContents(database, folder / BLOBS, clock), DatabaseFiles(database, folder)
     machines, drivers = MachineFacts(database, agents), SrDrivers(database, agents)
     return Served(reports, blobs, dumps, guests, crash_dumps, machines, drivers, trust)
 

@@ -130,6 +130,14 @@ async def test_a_backup_is_a_database(tmp_path: Path) -> None:
     await copy.close()
 
 
+async def test_a_backup_that_fails_concerns_nobody_else(tmp_path: Path) -> None:
+    database = await opened(tmp_path / "pool.db")
+    with pytest.raises(StoreFailed):
+        await database.backup(tmp_path / "nowhere" / "copy.db")
+    await database.change(lambda t: t.create("VM", {"name_label": "a"}))
+    await database.close()
+
+
 async def test_a_disk_that_fails_is_told_and_nothing_more_is_acknowledged(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "pool.db", synchronous=False)
     database = Database(MODEL, store)

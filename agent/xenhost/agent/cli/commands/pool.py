@@ -154,6 +154,15 @@ def eject(session: Session, host: str, yes: bool) -> None:
     _done(session, f"{host} is out of the pool", "pool.eject", host=host)
 
 
+@pool.command("designate-master")
+@host_argument
+@json_option
+@pass_session
+def designate_master(session: Session, host: str) -> None:
+    """Make another host the pool's master; this one becomes its member. VMs run on, sessions end."""
+    _done(session, f"{host} becomes the master", "pool.designate_new_master", host=host)
+
+
 @pool.command()
 @host_argument
 @json_option

@@ -7,16 +7,13 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from xenhost.api.host.v1 import host_service_pb2
-from xenhost.core.config_error import ConfigError
-from xenhost.core.errors import XenhostError
 from xenhost.core.ids import is_uuid
-from xenhost.pool.call import NULL_REF, ApiError, Context, Role, Value
+from xenhost.pool.call import ApiError, Context, Role, Value
 from xenhost.pool.database.database import Database
-from xenhost.pool.hosts.agent import Agent
 from xenhost.pool.hosts.dial import Dial
 from xenhost.pool.hosts.hosts import Hosts, let_in
 from xenhost.pool.hosts.link import MAX_ENDPOINTS
+from xenhost.pool.hosts.membership.reach import agent_answers
 from xenhost.pool.wire.answering import JSON
 from xenhost.pool.wire.gate import Gate, HttpAction
 from xenhost.system.http.connection import Handler
@@ -24,7 +21,6 @@ from xenhost.system.http.message import HttpError, Request, Response
 from xenhost.system.xmlrpc import legal
 
 MAX_REQUEST: Final = 64 << 10
-CALL_SECONDS: Final = 15.0
 _MAX_ENDPOINT: Final = 300
 _MAX_JOINING: Final = 100
 NAMES: Final = ("name_label", "name_description")
@@ -60,18 +56,7 @@ class Admission:
         if not self.ports:
             text = "the master of this pool lets no agents of other hosts report: start its xenpoold with --agents"
             raise ApiError("OPERATION_NOT_ALLOWED", text)
-        try:
-            channel = self._dial(joiner.endpoint)
-        except ConfigError as error:
-            raise ApiError("OPERATION_NOT_ALLOWED", str(error)) from error
-        agent = Agent(NULL_REF, channel)
-        try:
-            told = await agent.call(agent.hosts.GetHost, host_service_pb2.GetHostRequest(), CALL_SECONDS)
-        except (ApiError, XenhostError) as error:
-            raise ApiError("HOST_MASTER_CANNOT_TALK_BACK", joiner.host) from error
-        finally:
-            await agent.close()
-        if told.id != joiner.uuid:
+        if not await agent_answers(self._dial, joiner.endpoint, joiner.uuid):
             raise ApiError("HOST_MASTER_CANNOT_TALK_BACK", joiner.host)
         await self._database.change(lambda t: let_in(t, joiner.uuid))
         if len(self._hosts.joining) >= _MAX_JOINING:

@@ -2,15 +2,12 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-import grpc
 import structlog
 
-from xenhost.api.link.v1 import link_service_pb2_grpc
-from xenhost.core.config_error import ConfigError
-from xenhost.pool.call import ApiError, Context, Implementation, Ref, Value
+from xenhost.pool.call import ApiError, Context, Implementation, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.coordinator import master_host
@@ -19,10 +16,8 @@ from xenhost.pool.hosts.membership.address import parse_address
 from xenhost.pool.hosts.membership.admission import NAMES
 from xenhost.pool.hosts.membership.checks import OF_HOST, OF_POOL, Other, check_joining
 from xenhost.pool.hosts.membership.other_pool import OtherPool, logged_in
+from xenhost.pool.hosts.membership.reach import endpoint_elsewhere, is_heard
 from xenhost.pool.hosts.membership.role import MemberOf, PoolRole
-
-LINK_SECONDS: Final = 15.0
-"""Until the other master has answered where it listens for agents."""
 
 
 class Joining:
@@ -66,14 +61,15 @@ class Joining:
         address = parse_address(master_address)
         async with self._joining:
             host = master_host(self._database)
-            endpoints = self._endpoints(host)
+            endpoint = endpoint_elsewhere(self._database, self._agents, host)
             async with logged_in(address, await self._verifying(), user, password) as other:
                 found = await _records(other)
                 check_joining(self._database, host, found, force)
                 me = self._database.get("host", host)
-                told = {"uuid": me["uuid"], "endpoints": endpoints, "names": {name: me[name] for name in NAMES}}
+                told = {"uuid": me["uuid"], "endpoints": [endpoint], "names": {name: me[name] for name in NAMES}}
                 link = address.target(_port(await other.admit(told)))
-            await self._try(link)
+            if not await is_heard(self._dial, link):
+                raise ApiError("JOINING_HOST_CONNECTION_FAILED")
             check_joining(self._database, host, found, force)  # the other master took its time
             await self._role.become_member(MemberOf(master_address, link))
             self._log.warning("this host joins another pool", master=master_address, link=link)
@@ -89,14 +85,6 @@ class Joining:
     async def _refuse_reset(self, context: Context, master_address: str) -> None:
         raise ApiError("OPERATION_NOT_ALLOWED", "this host is the master of its pool; pool.join makes it a member")
 
-    def _endpoints(self, host: Ref) -> Sequence[str]:
-        """Where others reach our agent. Raises ApiError."""
-        found = [each for each in self._agents.endpoints(host) if not each.startswith("unix:")]
-        if not found:
-            text = "the agent of this host names no address for masters elsewhere: [master] endpoints in xenhostd.toml"
-            raise ApiError("OPERATION_NOT_ALLOWED", text)
-        return found
-
     async def _verifying(self) -> ssl.SSLContext:
         """As xapi: what a pool that verifies none knows of another is its address and its password."""
         if all(pool["tls_verification_enabled"] for pool in self._database.rows("pool").values()):
@@ -104,24 +92,6 @@ class Joining:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
-
-    async def _try(self, link: str) -> None:
-        """Whether the other master would hear our agent. Raises ApiError."""
-        try:
-            channel = self._dial(link)
-        except ConfigError as error:
-            raise ApiError("OPERATION_NOT_ALLOWED", str(error)) from error
-        try:
-            stub: Any = link_service_pb2_grpc.LinkServiceStub(channel)  # type: ignore[no-untyped-call] # generated
-            call = stub.Report(timeout=LINK_SECONDS)
-            await call.done_writing()  # nothing is reported, so nobody is introduced
-            async for _ in call:
-                pass
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-            self._log.warning("the other master does not hear us", link=link, reason=str(error))
-            raise ApiError("JOINING_HOST_CONNECTION_FAILED") from error
-        finally:
-            await channel.close(None)
 
 
 async def _records(other: OtherPool) -> Other:

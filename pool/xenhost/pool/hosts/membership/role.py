@@ -10,7 +10,8 @@ from typing import Final
 from xenhost.core.config_error import ConfigError
 from xenhost.pool.call import ApiError
 from xenhost.pool.hosts.database_files import RESTORED, remove_database
-from xenhost.system.whole_file import replace_file
+from xenhost.pool.hosts.membership.handed import Handed
+from xenhost.system.whole_file import replace_file, sync_folder
 
 FILE: Final = "member.json"
 ANSWER_SECONDS: Final = 0.5
@@ -25,6 +26,10 @@ class MemberOf:
     """Where clients are sent: an address, with a port if it is not the usual one."""
     link: str
     """Where it listens for agents: `host:port`."""
+    host: str = ""
+    """The UUID of its host, if the mastership was handed over to it. Then those who ask here are told."""
+    handover: str = ""
+    """What it was handed."""
 
 
 def read_role(folder: Path) -> MemberOf | None:
@@ -32,10 +37,11 @@ def read_role(folder: Path) -> MemberOf | None:
     path = folder / FILE
     try:
         found = json.loads(path.read_text())
-        return MemberOf(str(found["master"]), str(found["link"]))
+        handed = (str(found.get(name, "")) for name in ("host", "handover"))
+        return MemberOf(str(found["master"]), str(found["link"]), *handed)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"{path} does not say whose member this host is: {error!r}") from error
 
 
@@ -46,6 +52,7 @@ class PoolRole:
         """`database`: the name of that of a master in `folder`; a member keeps it for the day it is one again."""
         self._folder: Final = folder
         self._database: Final = database
+        self.handed: Final = Handed(folder)
         self.changed: Final = asyncio.Event()
         self.changing = False
         """It is being made another one than the daemon was started with. Once: then it is started anew."""
@@ -59,7 +66,7 @@ class PoolRole:
         await self._change(lambda: replace_file(self._folder / FILE, content, 0o600))
 
     async def become_master(self, fresh: bool = False) -> None:
-        """The same: of the pool that it had, or if `fresh` of one without anything."""
+        """The same: of what was handed over to it, else of the pool that it had; `fresh`: of a new one."""
         await self._change(lambda: self._leave(fresh))
 
     async def _change(self, write: Callable[[], None]) -> None:
@@ -80,4 +87,8 @@ class PoolRole:
         if fresh:  # first: while the file is there, it is done again
             remove_database(self._folder / RESTORED)
             remove_database(self._folder / self._database)
+            self.handed.drop()
+        else:
+            self.handed.take()
         (self._folder / FILE).unlink(missing_ok=True)
+        sync_folder(self._folder)
