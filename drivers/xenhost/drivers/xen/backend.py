@@ -1,7 +1,7 @@
 """XenHypervisor: the port, each verb handed to the part that does it. No logic of its own but the order of things."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -134,10 +134,10 @@ class XenHypervisor:
         with translated():
             return await self._domains.domain(domid)
 
-    async def create_domain(self, vm: VmSpec) -> DomId:
+    async def create_domain(self, vm: VmSpec, functions: bool = False) -> DomId:
         """See the port."""
         with translated(vm.id):
-            domid, new = await self._domains.create(vm)
+            domid, new = await self._domains.create(vm, functions)
         if new:
             self._watcher.made(domid, vm.id)
         return domid
@@ -242,6 +242,7 @@ class XenHypervisor:
                 raise translate(result, record.vm) from result
             if isinstance(result, BaseException):
                 raise result
+        await self._devices.give_back(domid)  # only now: its guest could still drive them
         await self._domains.forget(domid, record.vm)
         await self._domains.vanished(domid)
         self._lost.pop(domid, None)
@@ -329,6 +330,11 @@ class XenHypervisor:
         """See the port."""
         with translated():
             await self._devices.unplug_vif(domid, devid, force, within)
+
+    async def functions(self) -> Collection[str]:
+        """See the port."""
+        with translated():
+            return await self._devices.functions()
 
     async def devices(self, domid: DomId) -> Sequence[DeviceStatus]:
         """See the port."""
