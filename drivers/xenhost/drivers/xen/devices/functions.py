@@ -48,6 +48,10 @@ class Functions:
     async def plug(self, domid: DomId, vif: Vif) -> None:
         """See Hypervisor.plug_vif."""
         vif = checked_vif(vif)
+        try:
+            number = number_of(vif.function)
+        except ValueError as error:
+            raise _failed(vif, str(error)) from error
         record = VifRecord(domid, vif)
         seen = await self._wiring.place(domid, DeviceClass.VIF, vif.devid)
         assert seen.guest is not None
@@ -71,7 +75,7 @@ class Functions:
             await self._check_memory(domid, vif, resources)
             await self._xen.run(_permit, domid, resources, True)
             if iommu:
-                await self._xen.run(Xenctrl.assign_device, domid, number_of(vif.function))
+                await self._xen.run(Xenctrl.assign_device, domid, number)
             await self._export(domid, vif)
             await self._wiring.xs.apply(nodes.record_batch(replace(record, given=True)))
 
