@@ -102,7 +102,8 @@ async def test_a_vm_goes_where_most_virtual_functions_are_free_and_nowhere_witho
         assert choose(database, agents, vm) == refs[0]
         await database.change(lambda t: t.set("network_sriov", cards[1], {"remaining": 6}))
         assert choose(database, agents, vm) == refs[1]
-        await database.change(lambda t: [t.set("network_sriov", card, {"remaining": 1}) for card in cards])
+        await database.change(lambda t: t.set("network_sriov", cards[0], {"remaining": 1}))
+        await database.change(lambda t: t.set("network_sriov", cards[1], {"remaining": 1}))
         with pytest.raises(ApiError) as caught:
             choose(database, agents, vm)
         assert caught.value.as_xenapi() == ["NETWORK_SRIOV_INSUFFICIENT_CAPACITY", network]
