@@ -65,6 +65,8 @@ class Functions:
             raise _failed(vif, "this host has no IOMMU, without which a guest with a PCI device could reach all memory")
         if isinstance(seen.record, VifRecord):  # an earlier try was cut short
             await completed(self.remove([seen.record]))
+        if await asyncio.to_thread(self._bus.is_kept, vif.function):
+            raise _failed(vif, f"somebody else has given {vif.function} to xen-pciback")
         async with self._wiring.attaching(record, lambda: self.remove([record])):
             await self._wiring.xs.apply(nodes.record_batch(record))
             try:

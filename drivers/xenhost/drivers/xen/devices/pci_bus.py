@@ -63,6 +63,10 @@ class PciBus:
         self._pciback: Final = sysfs / "bus/pci/drivers" / PCIBACK
         self._probe: Final = sysfs / "bus/pci/drivers_probe"
 
+    def is_kept(self, address: str) -> bool:
+        """Does xen-pciback have it?"""
+        return _driver(self._devices / address) == PCIBACK
+
     def seize(self, address: str) -> None:
         """Take a device from its driver and give it to xen-pciback, which resets it."""
         device = self._devices / address
