@@ -234,7 +234,8 @@ class XenHypervisor:
 
     async def _end(self, domid: DomId, record: Record) -> None:
         """Everything at once, waiting for no guest. What fails keeps the record, so that the next call goes on."""
-        parts = [self._domains.kill(domid), self._devices.teardown(domid)]
+        killed = asyncio.ensure_future(self._domains.kill(domid))
+        parts = [killed, self._devices.teardown(domid, killed)]
         if record.type is VmType.HVM:
             parts.append(self._emulators.stop(domid))
         for result in await asyncio.gather(*parts, return_exceptions=True):
@@ -242,7 +243,6 @@ class XenHypervisor:
                 raise translate(result, record.vm) from result
             if isinstance(result, BaseException):
                 raise result
-        await self._devices.give_back(domid)  # only now: its guest could still drive them
         await self._domains.forget(domid, record.vm)
         await self._domains.vanished(domid)
         self._lost.pop(domid, None)

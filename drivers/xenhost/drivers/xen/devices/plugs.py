@@ -1,7 +1,7 @@
 """The device verbs of the Xen driver."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -88,23 +88,20 @@ class Devices:
             if (shown := status(record, parse_state(state), hotplug == b"connected"))
         ]
 
-    async def teardown(self, domid: DomId) -> None:
+    async def teardown(self, domid: DomId, killed: Awaitable[None] | None = None) -> None:
         """Take away every device of a domain, alive, dying or forgotten by Xen. Never waits for the guest.
 
-        Idempotent. Raises DeviceDetachTimeout if dom0's kernel does not let go in time; then call it again.
+        Dom0 gets virtual functions back once it was `killed`: its guest could still drive them before. Idempotent.
+        Raises what that raises, DeviceDetachTimeout if dom0's kernel does not let go in time, DeviceAttachFailed if a
+        function cannot be given back; then call it again.
         """
         functions, others = _parted(await self._records(domid))
         if others:
             await self._wiring.remove(others)
         await self._functions.disconnect(functions)
         await self._xs.rm_many([paths.backends(domid, cls) for cls in DeviceClass])
-
-    async def give_back(self, domid: DomId) -> None:
-        """Give dom0 its virtual functions back that a domain had, after its teardown and its end. Idempotent.
-
-        Raises DeviceAttachFailed if one cannot be.
-        """
-        functions, _ = _parted(await self._records(domid))
+        if functions and killed is not None:
+            await killed
         await self._functions.release(functions)
 
     async def functions(self) -> Collection[str]:
