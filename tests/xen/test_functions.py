@@ -43,17 +43,23 @@ def driver_of(address: str) -> str:
     return (DEVICES / address / "driver").readlink().name
 
 
-@pytest.fixture
-def function() -> Iterator[str]:
-    """Address of the card that stands in for a function; the other one is at 10.9.0.1."""
+@pytest.fixture(scope="module")
+def found() -> Iterator[dict[str, str]]:
+    """Both cards, by MAC; the one that dom0 keeps is at 10.9.0.1."""
     subprocess.run(["modprobe", DRIVER], check=True)
     found = cards()
     (ours,) = (DEVICES / found[OURS] / "net").iterdir()
     ip("addr", "add", "10.9.0.1/24", "dev", ours.name)
     ip("link", "set", ours.name, "up")
+    yield found
+    subprocess.run(["modprobe", "-r", DRIVER], check=True)
+
+
+@pytest.fixture
+def function(found: dict[str, str]) -> Iterator[str]:
+    """Address of the card that stands in for a function."""
     yield found[THEIRS]
     assert cards() == found, "dom0 has not got its card back"
-    subprocess.run(["modprobe", "-r", DRIVER], check=True)
 
 
 async def opened(folder: Path, *, without_iommu: bool = True) -> Hypervisor:
@@ -137,21 +143,6 @@ async def test_a_pv_guest_drives_a_card_of_dom0_and_dom0_has_it_back_when_the_gu
     assert list(await hv.functions()) == []
 
 
-@pytest.mark.timeout(1200)
-async def test_a_guest_has_several_cards_on_one_bus(hv: Hypervisor, guests: Path, function: str) -> None:
-    vm, both = spec(guests, line=BOTH), cards()
-    domid = await hv.create_domain(vm, functions=True)
-    plugs = (hv.plug_vif(domid, vif(address, devid)) for devid, address in enumerate(both.values()))
-    await asyncio.gather(hv.build_domain(domid, vm), *plugs)
-    assert set(await hv.functions()) == set(both.values())
-    await hv.unpause_domain(domid)
-    heard = await read_until(await tty_of(hv, domid), OURS.encode(), 300)
-    if THEIRS.encode() not in heard:
-        await read_until(await tty_of(hv, domid), THEIRS.encode(), 60)
-    await hv.destroy_domain(domid)
-    assert {driver_of(address) for address in both.values()} == {DRIVER}
-
-
 async def test_a_card_is_back_after_a_plug_that_was_cut_short_anywhere(
     hv: Hypervisor, guests: Path, function: str
 ) -> None:
@@ -212,3 +203,18 @@ async def test_where_no_iommu_guards_dom0s_memory_and_to_other_guests_nothing_is
     await careful.destroy_domain(domid)
     await careful.close()
     assert driver_of(function) == DRIVER
+
+
+@pytest.mark.timeout(1200)
+async def test_a_guest_has_several_cards_on_one_bus(hv: Hypervisor, guests: Path, function: str) -> None:
+    vm, both = spec(guests, line=BOTH), cards()
+    domid = await hv.create_domain(vm, functions=True)
+    plugs = (hv.plug_vif(domid, vif(address, devid)) for devid, address in enumerate(both.values()))
+    await asyncio.gather(hv.build_domain(domid, vm), *plugs)
+    assert set(await hv.functions()) == set(both.values())
+    await hv.unpause_domain(domid)
+    heard = await read_until(await tty_of(hv, domid), OURS.encode(), 300)
+    if THEIRS.encode() not in heard:
+        await read_until(await tty_of(hv, domid), THEIRS.encode(), 60)
+    await hv.destroy_domain(domid)
+    assert {driver_of(address) for address in both.values()} == {DRIVER}

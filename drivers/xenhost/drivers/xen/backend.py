@@ -233,9 +233,12 @@ class XenHypervisor:
                 await self._end(domid, record)
 
     async def _end(self, domid: DomId, record: Record) -> None:
-        """Everything at once, waiting for no guest. What fails keeps the record, so that the next call goes on."""
-        killed = asyncio.ensure_future(self._domains.kill(domid))
-        parts = [killed, self._devices.teardown(domid, killed)]
+        """Everything at once but for virtual functions, waiting for no guest. What fails keeps the record, so that the
+        next call goes on."""
+        if await self._devices.has_functions(domid):  # they must not write to memory that others have by then
+            await self._domains.still(domid)
+            await self._devices.disconnect_functions(domid)
+        parts = [self._domains.kill(domid), self._devices.teardown(domid)]
         if record.type is VmType.HVM:
             parts.append(self._emulators.stop(domid))
         for result in await asyncio.gather(*parts, return_exceptions=True):

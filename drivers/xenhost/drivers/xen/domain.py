@@ -273,6 +273,14 @@ class Domains:
 
     # Ending
 
+    async def still(self, domid: DomId) -> None:
+        """Let a domain that is about to end run no more. No-op if Xen does not know it."""
+        try:
+            await self._xen.run(Xenctrl.pause, domid)
+        except XenctrlError as error:
+            if error.errno != errno.ESRCH:
+                raise
+
     async def kill(self, domid: DomId) -> None:
         """Have Xen end a domain and take its memory back. No-op if Xen does not know it."""
         try:

@@ -84,7 +84,8 @@ class Functions:
     async def disconnect(self, records: Sequence[VifRecord]) -> None:
         """Take the PCI bus of a domain away, whatever its guest thinks of it. Raises DeviceDetachTimeout.
 
-        Of all its functions: a domain that loses one is about to go.
+        Of all its functions: a domain that loses one is about to go. Xen-pciback resets them and ends their access to
+        memory. So it comes before that of the domain is freed: without an IOMMU nothing else would.
         """
         for domid in {record.domid for record in records}:
             batch = Batch()
@@ -93,7 +94,7 @@ class Functions:
             await self._wiring.let_go([record for record in records if record.domid == domid], batch)
 
     async def release(self, records: Sequence[VifRecord]) -> None:
-        """Give functions back to dom0, and forget them. Of domains that are dead, or have not run.
+        """Give functions back to dom0, and forget them. Of domains that do not run.
 
         Idempotent. Raises DeviceAttachFailed if one cannot be given back: its record then stays.
         """

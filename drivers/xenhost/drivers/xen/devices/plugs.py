@@ -1,7 +1,7 @@
 """The device verbs of the Xen driver."""
 
 import asyncio
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -88,21 +88,25 @@ class Devices:
             if (shown := status(record, parse_state(state), hotplug == b"connected"))
         ]
 
-    async def teardown(self, domid: DomId, killed: Awaitable[None] | None = None) -> None:
+    async def teardown(self, domid: DomId) -> None:
         """Take away every device of a domain, alive, dying or forgotten by Xen. Never waits for the guest.
 
-        Dom0 gets virtual functions back once it was `killed`: its guest could still drive them before. Idempotent.
-        Raises what that raises, DeviceDetachTimeout if dom0's kernel does not let go in time, DeviceAttachFailed if a
-        function cannot be given back; then call it again.
+        Idempotent. Raises DeviceDetachTimeout if dom0's kernel does not let go in time, DeviceAttachFailed if a virtual
+        function cannot be given back to dom0; then call it again.
         """
         functions, others = _parted(await self._records(domid))
         if others:
             await self._wiring.remove(others)
-        await self._functions.disconnect(functions)
+        await self._functions.remove(functions)
         await self._xs.rm_many([paths.backends(domid, cls) for cls in DeviceClass])
-        if functions and killed is not None:
-            await killed
-        await self._functions.release(functions)
+
+    async def has_functions(self, domid: DomId) -> bool:
+        """Does a domain have virtual functions?"""
+        return bool(_parted(await self._records(domid))[0])
+
+    async def disconnect_functions(self, domid: DomId) -> None:
+        """Stop its virtual functions, before the end of a domain that runs no more. Raises DeviceDetachTimeout."""
+        await self._functions.disconnect(_parted(await self._records(domid))[0])
 
     async def functions(self) -> Collection[str]:
         """See Hypervisor."""
