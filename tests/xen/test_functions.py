@@ -205,6 +205,7 @@ async def test_where_no_iommu_guards_dom0s_memory_and_to_other_guests_nothing_is
     assert driver_of(function) == DRIVER
 
 
+@pytest.mark.xen_long  # and unsteady: with both cards in one guest the emulated machine ended in three of nine runs
 @pytest.mark.timeout(1200)
 async def test_a_guest_has_several_cards_on_one_bus(hv: Hypervisor, guests: Path, function: str) -> None:
     vm, both = spec(guests, line=BOTH), cards()
