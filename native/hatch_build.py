@@ -106,7 +106,7 @@ PARTS: Final[tuple[Part, ...]] = (
     Module(
         "xenctrl",
         header="xh_xenctrl.h",
-        sources=tuple(f"src/xh_{name}.c" for name in ("ctrl", "domain", "sched", "meter", "log")),
+        sources=tuple(f"src/xh_{name}.c" for name in ("ctrl", "domain", "sched", "pci", "meter", "log")),
         libraries=("xenctrl", "xenguest", "xentoollog"),
         system_headers=("xenctrl.h", "xenguest.h"),
     ),

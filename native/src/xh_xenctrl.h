@@ -236,6 +236,13 @@ int xh_vcpu_info(xh_ctrl *ctrl, uint32_t domid, uint32_t vcpu, struct xh_vcpu_in
 int xh_sched_set(xh_ctrl *ctrl, int scheduler, uint32_t domid, uint32_t weight, uint32_t cap);
 int xh_sched_get(xh_ctrl *ctrl, int scheduler, uint32_t domid, uint32_t *weight, uint32_t *cap);
 
+/* PCI devices that a domain drives. sbdf: segment << 16 | bus << 8 | device << 3 | function. */
+int xh_pci_assign(xh_ctrl *ctrl, uint32_t domid, uint32_t sbdf); /* to the IOMMU; ENOSYS without one */
+int xh_pci_deassign(xh_ctrl *ctrl, uint32_t domid, uint32_t sbdf);
+int xh_ports_permit(xh_ctrl *ctrl, uint32_t domid, uint32_t first, uint32_t count, int allow);
+int xh_frames_permit(xh_ctrl *ctrl, uint32_t domid, uint64_t first, uint64_t count, int allow);
+int xh_irq_permit(xh_ctrl *ctrl, uint32_t domid, uint32_t irq, int allow); /* to allow also maps it */
+
 /* Meters. All domains and their vCPUs in one call: returns how many domains; ENOBUFS if there is no room for all. */
 int xh_loads(xh_ctrl *ctrl, uint32_t max, struct xh_load *out, uint32_t max_vcpus,
              uint64_t *vcpu_times, uint8_t *vcpu_states, uint32_t *vcpus);

@@ -17,6 +17,7 @@ from xenhost.core.errors import (
 )
 from xenhost.core.ids import DevId, DomId
 from xenhost.core.ports.hypervisor import DomainEventKind
+from xenhost.core.vm import VmType
 
 VBD, VIF = DeviceClass.VBD, DeviceClass.VIF
 
@@ -278,6 +279,15 @@ async def devices_of_a_foreign_domain_are_left_alone(g: Ground) -> None:
         assert list(await g.hypervisor.devices(foreign)) == []
 
 
+async def a_guest_that_is_not_pv_is_given_no_virtual_function(g: Ground) -> None:
+    domid = await g.hypervisor.create_domain(replace(g.idle_spec(), type=VmType.PVH), functions=True)
+    with pytest.raises(DeviceAttachFailed, match="a PVH guest cannot be given a PCI device"):
+        await g.hypervisor.plug_vif(domid, replace(g.nic(), function="0000:03:10.2"))
+    assert list(await g.hypervisor.devices(domid)) == []
+    assert list(await g.hypervisor.functions()) == []
+    await g.hypervisor.destroy_domain(domid)
+
+
 async def _cancelled(task: asyncio.Task[None], steps: int) -> bool:
     """Cancel it after so many turns of the loop; was that before its end?"""
     for _ in range(steps):
@@ -315,4 +325,5 @@ PROMISES = (
     a_medium_that_does_not_exist_leaves_the_drive_empty,
     many_devices_are_plugged_at_once,
     devices_of_a_foreign_domain_are_left_alone,
+    a_guest_that_is_not_pv_is_given_no_virtual_function,
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from kit.functions import FAST
 from kit.specs import cd, disk, file_disk, nic, spec, vdi_disk, vm_id
 from xenhost.core.devices import IoLimits, Source, SourceKind, VifChange, VifLocking
 from xenhost.core.errors import (
@@ -127,6 +128,7 @@ LOADED: Final = spec(vbds=(disk(), cd(path=ISO.path)), vifs=(nic(),))
 VDIS: Final = spec(
     vbds=(vdi_disk("xvda", 7), vdi_disk(), replace(cd(), source=vdi_disk(number=2).source)), vifs=(nic(),)
 )
+FUNCTIONS: Final = spec(vbds=(disk(),), vifs=(nic(), nic(1, FAST), nic(2, FAST)))
 VDI_CD: Final = spec(vbds=(vdi_disk("xvda", 7), replace(cd(), source=vdi_disk(number=2).source)))
 ON: Final = (StartVm(VM),)
 
@@ -217,6 +219,9 @@ SCENARIOS: Final = {
             "resume-vdis", VDIS, ResumeVm(VM), suspended, running, (*ON, SuspendVm(VM, IMAGE)), keeps_running=True
         ),
         Scenario("forget-suspended", FULL, ShutdownVm(VM, hard=True), suspended, halted, OFF, turns_back=False),
+        Scenario("start-functions", FUNCTIONS, StartVm(VM), halted, running, keeps_running=True),
+        Scenario("shutdown-functions", FUNCTIONS, ShutdownVm(VM, hard=True), running, halted, ON, turns_back=False),
+        Scenario("reboot-functions", FUNCTIONS, RebootVm(VM, hard=True), running, running, ON, keeps_running=True),
         Scenario("start-vdis", VDIS, StartVm(VM), halted, running, keeps_running=True),
         Scenario("hard-shutdown-vdis", VDIS, ShutdownVm(VM, hard=True), running, halted, ON, turns_back=False),
         Scenario("hard-reboot-vdis", VDIS, RebootVm(VM, hard=True), running, running, ON, keeps_running=True),

@@ -12,6 +12,7 @@ from crash.scenarios import IMAGE, VM, Scenario
 from kit.agent import Agent, SimHost
 from kit.datapaths import Connected, source_of
 from kit.dying import Death, DyingStore
+from kit.functions import FAST
 from kit.specs import file_disk, nic, spec, vm_id
 from xenhost.agent.steps.vdi import datapath_of
 from xenhost.agent.steps.vif import effective
@@ -190,8 +191,12 @@ class Stage:
                 in_dom0 = source_of(vbd.source.path) if vbd.source.kind is SourceKind.VDI else vbd.source
                 assert domain.devices[DeviceClass.VBD, vbd.devid].source == in_dom0
             for vif in view.spec.vifs:
-                locking = effective(vif, VifNetwork("")).locking
-                assert domain.devices[DeviceClass.VIF, vif.devid].locking == locking
+                device = domain.devices[DeviceClass.VIF, vif.devid]
+                assert (device.function != "") == (vif.bridge == FAST)
+                if device.function:
+                    assert self.host.card.addresses[device.function] == vif.mac
+                else:
+                    assert device.locking == effective(vif, VifNetwork("")).locking
             files += [vbd for vbd in view.spec.vbds if vbd.source.kind is SourceKind.FILE]
         assert sorted(world.loops.values()) == sorted(vbd.source.path for vbd in files)
         vdis = [vbd for vbd in view.spec.vbds if vbd.source.kind is SourceKind.VDI] if domid is not None else []

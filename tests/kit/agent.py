@@ -5,6 +5,7 @@ from typing import Final
 
 from kit.clock import FakeClock
 from kit.datapaths import FakeDatapaths, VdiWorld
+from kit.functions import Card, OneCard
 from kit.threads import watch_threads
 from xenhost.agent.engine.config import EngineConfig
 from xenhost.agent.engine.engine import STORE, Engine
@@ -67,6 +68,7 @@ class SimHost:
         self.clock: Final = FakeClock(auto)
         self.world: Final = World(self.clock, config)
         self.vdis: Final = VdiWorld()
+        self.card: Final = Card()
         self.folder: Final = folder
 
     @property
@@ -81,7 +83,8 @@ class SimHost:
         threads = watch_threads()
         self.clock.busy = lambda: store.busy or threads()
         storage = FakeDatapaths(self.vdis, self.world, hypervisor._life)
-        engine = Engine(hypervisor, storage, self.folder, self.clock, config=config, store=store)
+        networks = OneCard(self.card)
+        engine = Engine(hypervisor, storage, self.folder, self.clock, networks=networks, config=config, store=store)
         return Agent(engine, hypervisor, store)
 
     async def start(self, config: EngineConfig | None = None, store: Store | None = None) -> Agent:

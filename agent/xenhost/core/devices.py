@@ -131,6 +131,8 @@ class Vif:
     ipv6: GuestIp = GuestIp()
     network: str = ""
     """UUID of the network its bridge stood for when it was plugged; empty: a bridge that is not ours."""
+    function: str = ""
+    """PCI address of the virtual function (SR-IOV) that the guest gets in place of a card on a bridge; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,8 @@ class DeviceStatus:
     state: DeviceState
     source: Source | None = None
     """The medium in the drive now (VBD only)."""
+    function: str = ""
+    """PCI address of the virtual function that it is (VIF only)."""
 
 
 def normal_source(source: Source) -> Source:

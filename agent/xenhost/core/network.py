@@ -428,6 +428,8 @@ class VirtualFunction:
     pci: str
     number: int
     """Within its card."""
+    held: bool = False
+    """By a driver that keeps it for VMs, whoever asked for that."""
 
 
 class SriovMode(StrEnum):

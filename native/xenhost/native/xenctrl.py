@@ -11,6 +11,7 @@ from uuid import UUID
 from xenhost.native.xen_handle import XenctrlError, XenHandle
 from xenhost.native.xen_host import HostCalls
 from xenhost.native.xen_meter import MeterCalls
+from xenhost.native.xen_pci import PciCalls
 from xenhost.native.xen_sched import SchedCalls
 from xenhost.native.xen_types import (
     PAGE_SIZE,
@@ -29,7 +30,7 @@ _BATCH: Final = 256
 _KIB: Final = 1024
 
 
-class Xenctrl(HostCalls, SchedCalls, MeterCalls):
+class Xenctrl(HostCalls, SchedCalls, PciCalls, MeterCalls):
     """The hypervisor. Opening raises NativeUnavailable where the module was not built.
 
     Every call raises XenctrlError with the errno Xen gave: mostly ESRCH for a domain that is gone,

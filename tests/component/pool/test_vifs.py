@@ -14,6 +14,7 @@ from xenhost.core.devices import GuestIp, Vif, VifLocking
 from xenhost.core.ids import DomId
 from xenhost.drivers.sim.config import Delays
 from xenhost.pool.call import FrozenMap, Ref
+from xenhost.pool.vms.functions import free
 
 
 @pytest.fixture
@@ -221,3 +222,33 @@ async def test_a_vif_does_not_change_while_its_vm_is_being_started(master: Maste
         await master.until(lambda: not master.database.get("VM", vm)["current_operations"])
         await master.call("VIF.set_locking_mode", vif, "disabled")
         assert own(agent).locking is VifLocking.DISABLED
+
+
+async def test_vifs_are_virtual_functions_as_long_as_any_are_free(master: Master, tmp_path: Path) -> None:
+    async with reporting(tmp_path, master, None, "[sim]", "sriov = 2"):
+        fast, tagged = await network(master, "fast"), await network(master, "tagged")
+        sriov = await master.ref("network_sriov.create", pif(master, "eth0"), fast)
+        await master.call("VLAN.create", await master.call("network_sriov.get_logical_PIF", sriov), 5, tagged)
+        vm, other = await master.ref("VM.create", RECORD), await master.ref("VM.create", RECORD)
+        vifs = [await master.ref("VIF.create", vif_record(vm, each)) for each in (fast, tagged)]
+        await master.call("VM.start", vm, False, False)
+        for vif in vifs:
+            record = await master.call("VIF.get_record", vif)
+            assert (record["currently_attached"], record["allowed_operations"]) == (True, ("attach",))
+            why = ["OPERATION_NOT_ALLOWED", "Network SR-IOV VIF plug/unplug not allowed"]
+            assert await master.refused(why[0], "VIF.unplug", vif) == why
+        for word in ("suspend", "checkpoint", "pool_migrate"):
+            assert word not in await master.call("VM.get_allowed_operations", vm)
+        assert await master.refused("VM_HAS_PCI_ATTACHED", "VM.suspend", vm) == ["VM_HAS_PCI_ATTACHED", vm]
+        await master.until(lambda: free(master.database.get("network_sriov", sriov)) == 0)
+        assert await master.call("network_sriov.get_remaining_capacity", sriov) == 0
+        await master.ref("VIF.create", vif_record(other, fast))
+        none = ["NETWORK_SRIOV_INSUFFICIENT_CAPACITY", fast]
+        assert await master.refused(none[0], "VM.start", other, False, False) == none
+        await master.database.change(lambda t: t.set("network_sriov", sriov, {"remaining": 1}))  # as if not told yet
+        assert await master.refused(none[0], "VM.start", other, False, False) == none
+        assert await master.call("VM.get_power_state", other) == "Halted"
+        await master.call("VM.hard_shutdown", vm)
+        await master.until(lambda: free(master.database.get("network_sriov", sriov)) == 2)
+        await master.call("VM.start", other, False, False)
+        await master.call("VM.hard_shutdown", other)

@@ -1,16 +1,17 @@
 """What the tests boot in their domains: the directory /opt/xenhost/guests of the dom0."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from bed import cpio, iso
 from bed.cache import Cache, key_of
 from bed.command import run
-from bed.kernel import GUEST_MODULES, Kernel
+from bed.kernel import CARD_MODULES, GUEST_MODULES, Kernel
 from bed.report import Progress
 from bed.scratch import Scratch
 
-VERSION = "1"
+VERSION = "2"
 DISK_SIZE = 1 << 20
 SECTOR = 512
 C_FLAGS = (
@@ -33,16 +34,17 @@ def guests(cache: Cache, kernel: Kernel, tree: Path, guest_files: Path, progress
         progress.say("guest images")
         shutil.copy(kernel.vmlinux, entry / "vmlinux")
         shutil.copy(kernel.vmlinuz, entry / "vmlinuz")
-        (entry / "initrd.gz").write_bytes(_linux_guest(kernel, init))
+        (entry / "initrd.gz").write_bytes(_linux_guest(kernel, init, GUEST_MODULES))
+        (entry / "initrd-pci.gz").write_bytes(_linux_guest(kernel, init, GUEST_MODULES + CARD_MODULES))
         with Scratch(tree, entry / "scratch") as root:
             _tiny_guests(root, tiny, entry)
 
     return cache.get("guests", key, make)
 
 
-def _linux_guest(kernel: Kernel, init: Path) -> bytes:
+def _linux_guest(kernel: Kernel, init: Path, modules: Sequence[str]) -> bytes:
     files = {"init": init.read_bytes(), "bin/busybox": kernel.busybox.read_bytes()}
-    for number, name in enumerate(GUEST_MODULES):
+    for number, name in enumerate(modules):
         data = kernel.module(name)
         if data is not None:
             files[f"mods/{number}-{Path(name).name}.ko"] = data

@@ -29,6 +29,8 @@ ROOT_MODULES = (  # what the boot ramdisk needs to reach an ext4 root on a virti
     "fs/ext4/ext4",
 )
 GUEST_MODULES = ("drivers/block/xen-blkfront", "drivers/net/xen-netfront")
+CARD_MODULES = ("drivers/net/ethernet/intel/e1000e/e1000e", "drivers/pci/xen-pcifront")
+"""For guests that are given a PCI card; the card comes with the last one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,10 @@ AGENT_PORT = "agent"
 SHARE_TAG = "host"
 VIRTIO_NICS = 2
 """Of a bare machine; those after them are of the model e1000e."""
+CARDS = 2
+"""PCI cards of a machine with Xen for guests that are given one, in a segment of their own. Dom0 loads no driver for
+them by itself."""
+CARD_HUB = 99
 PR_SET_PDEATHSIG = 1
 
 
@@ -154,6 +158,9 @@ class Machine:
                 ends = f"local.type=unix,local.path={ours},remote.type=unix,remote.path={theirs}"
                 out += ["-netdev", f"dgram,id=wire{number},{ends}"]
                 out += ["-netdev", f"hubport,id=plug{number},hubid={hub},netdev=wire{number}"]
+        for number in range(0 if self.spec.bare else CARDS):
+            out += ["-netdev", f"hubport,id=card{number},hubid={CARD_HUB}"]
+            out += ["-device", f"e1000e,romfile=,netdev=card{number},mac=52:54:00:00:01:{number:02x}"]
         return out
 
 

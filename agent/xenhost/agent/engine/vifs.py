@@ -115,6 +115,8 @@ class VifFollower:
         vif = None if record is None else record.spec.vif(devid)
         if record is None or record.domid is None or vif is None or vif.bridge != bridge:
             return  # it went while others were updated
+        if self._networks.has_functions(bridge):
+            return
         try:
             network = await self._networks.ready(bridge)
             await self._hypervisor.update_vif(record.domid, effective(vif, network))

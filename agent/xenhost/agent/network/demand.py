@@ -96,18 +96,11 @@ class Demand:
         return self._known.network_on(bridge) is not None
 
     def _check_has_bridge(self, bridge: str) -> None:
-        """A network of virtual functions has none: its VIFs would be PCI devices. Raises DeviceAttachFailed."""
+        """A network of virtual functions has none: its VIFs are PCI devices. Raises DeviceAttachFailed."""
         intent = self._known.effective
         network = next(each for each in intent.networks.values() if each.bridge == bridge)
-        found = functions_of(intent, network.id)
-        if found is not None:
-            physical = intent.pifs.get(found[0].physical)
-            card = "a card" if physical is None else physical.device
-            raise _failed(
-                bridge,
-                f"VIFs on network {network.name or bridge} are virtual functions of {card} (SR-IOV), and PCI devices"
-                " cannot be handed to VMs here; use a network of its PIF, or one with a bridge",
-            )
+        if functions_of(intent, network.id) is not None:
+            raise _failed(bridge, "its VIFs are virtual functions (SR-IOV), which have no bridge")
 
     def _is_up(self, bridge: str) -> bool:
         found = self._known.bridges.get(bridge)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import uuid4
@@ -21,6 +22,7 @@ from xenhost.agent.network.current import CurrentSwitch
 from xenhost.agent.network.demand import Demand
 from xenhost.agent.network.effect import Effects
 from xenhost.agent.network.finding import find_network, find_pif
+from xenhost.agent.network.functions import Functions
 from xenhost.agent.network.journal import INTENT, PutDocument, write_intent
 from xenhost.agent.network.keeper import Keeper
 from xenhost.agent.network.known import Known, VifSource
@@ -33,6 +35,7 @@ from xenhost.agent.network.store import NetworkStore, StoredNetwork
 from xenhost.agent.network.targets import target
 from xenhost.agent.steps.patience import before
 from xenhost.core.clock import Clock
+from xenhost.core.devices import Vif
 from xenhost.core.errors import (
     AgentStopping,
     HandleInvalid,
@@ -56,7 +59,7 @@ from xenhost.core.network_views import (
     SriovView,
     TunnelView,
 )
-from xenhost.core.ports.network import Addresses, Nics
+from xenhost.core.ports.network import Addresses, FunctionsTaken, Nics
 from xenhost.core.pvs import PvsSiteView
 from xenhost.core.views import Operation
 
@@ -104,6 +107,7 @@ class NetworkEngine:
         )
         self._recovery: Final = Recovery(self._known, self._store, self._mover, operations, clock, config)
         self._demand: Final = Demand(self._known, self._applier, clock, config)
+        self._functions: Final = Functions(self._known, nics, self._applier, self._calls, clock, config)
         self._publisher: Final = Publisher(self._known, self._management, hub, clock)
         self._keeper: Final = Keeper(self._known, self._applier, self._demand, self._publisher, clock, config)
         self._management.on_change = self._publisher.look
@@ -295,6 +299,18 @@ class NetworkEngine:
     async def ready(self, bridge: str) -> VifNetwork:
         """See Networks."""
         return await self._demand.ready(bridge)
+
+    def has_functions(self, bridge: str) -> bool:
+        """See Networks."""
+        return self._functions.has_functions(bridge)
+
+    def function(self, vif: Vif, taken: FunctionsTaken) -> AbstractAsyncContextManager[Vif]:
+        """See Networks."""
+        return self._functions.function(vif, taken)
+
+    async def give_back(self, function: str, taken: FunctionsTaken) -> None:
+        """See Networks."""
+        await self._functions.give_back(function, taken)
 
     def find(self, untrusted_network: str) -> str:
         """See Networks."""

@@ -194,8 +194,12 @@ def _sriov(known: Known, sriov: NetworkSriov) -> SriovView:
     physical, logical = intent.pifs.get(sriov.physical), intent.pifs.get(sriov.logical)
     nic = None if physical is None else known.nic(physical.device)
     capacity = 0 if nic is None else nic.sriov_enabled or nic.sriov_total
-    network = None if logical is None else intent.networks.get(logical.network)
-    used = 0 if network is None else len(known.vifs().get(network.bridge, ()))
+    on_vlans = {vlan.untagged for vlan in intent.vlans.values() if vlan.tagged == sriov.logical}
+    used = sum(
+        len(known.vifs().get(network.bridge, ()))
+        for pif in intent.pifs.values()
+        if (pif is logical or pif.id in on_vlans) and (network := intent.networks.get(pif.network))
+    )
     return SriovView(sriov, capacity, max(capacity - used, 0))
 
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from xenhost.agent.steps.base import BaseStep, domid_of
 from xenhost.agent.steps.vdi import resolved
+from xenhost.agent.steps.vif import has_functions
 from xenhost.core.ids import DomId, VmId
 from xenhost.core.steps import Work
 from xenhost.core.vm import VmSpec, boot_disk
@@ -22,7 +23,7 @@ class CreateDomain(BaseStep):
 
     async def apply(self, work: Work) -> None:
         """Tell the later steps its number."""
-        work.domid = await work.hypervisor.create_domain(work.spec)
+        work.domid = await work.hypervisor.create_domain(work.spec, has_functions(work))
 
     async def find(self, work: Work) -> None:
         """Look the domain up by its handle, if its number is not known.
@@ -40,7 +41,7 @@ class CreateDomain(BaseStep):
     async def undo(self, work: Work) -> None:
         """Destroy it. Completes a teardown that was cut short, even if the hypervisor has forgotten the domain."""
         if work.domid is not None:
-            await work.hypervisor.destroy_domain(work.domid)
+            await _destroy(work, work.domid)
             work.domid = None
 
 
@@ -162,9 +163,18 @@ class DestroyDomain(BaseStep):
         domain = await work.hypervisor.domain(self.domid)
         if domain is not None and domain.vm != self.vm and not domain.dying:
             return
-        await work.hypervisor.destroy_domain(self.domid)
+        await _destroy(work, self.domid)
         if work.domid == self.domid:
             work.domid = None
+
+
+async def _destroy(work: Work, domid: DomId) -> None:
+    """With the settings of its virtual functions; if we die in between, the next VIF that gets one sets it anew."""
+    devices = await work.hypervisor.devices(domid) if has_functions(work) else ()
+    await work.hypervisor.destroy_domain(domid)
+    for device in devices:
+        if device.function:
+            await work.networks.give_back(device.function, work.hypervisor.functions)
 
 
 def _bootable(work: Work) -> VmSpec:

@@ -15,9 +15,11 @@ from xenhost.agent.steps.base import PORT_SECONDS, BaseStep, domid_of
 from xenhost.agent.steps.guest import ACK_SECONDS
 from xenhost.agent.steps.patience import before
 from xenhost.agent.steps.vdi import CONNECT_SECONDS, image_datapath, let_go
+from xenhost.agent.steps.vif import has_functions
 from xenhost.core.devices import IoLimits, SourceKind
 from xenhost.core.errors import (
     DomainGone,
+    OperationNotAllowed,
     ShutdownNotAcknowledged,
     SuspendNotAcknowledged,
     SuspendTimeout,
@@ -100,6 +102,9 @@ class SuspendGuest(BaseStep):
 
     async def apply(self, work: Work) -> None:
         """Raises SuspendNotAcknowledged, SuspendTimeout, DomainGone: also if it stopped for another reason."""
+        if has_functions(work):
+            message = f"VM {self.vm} has a VIF on an SR-IOV network, and the state of such a card cannot be saved"
+            raise OperationNotAllowed(message, reason_text=message)
         until, ack = work.clock.monotonic() + self.timeout, min(ACK_SECONDS, self.timeout)
         try:
             await work.hypervisor.request_shutdown(self.domid, ShutdownReason.SUSPEND, ack)

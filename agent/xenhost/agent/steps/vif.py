@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from xenhost.agent.steps.base import PORT_SECONDS, BaseStep, domid_of
 from xenhost.core.devices import DeviceClass, Vif, VifLocking
-from xenhost.core.errors import DomainGone
-from xenhost.core.ids import DevId
+from xenhost.core.errors import DomainGone, OperationNotAllowed
+from xenhost.core.ids import DevId, DomId
 from xenhost.core.network import VifNetwork
 from xenhost.core.steps import Work
 
@@ -30,9 +30,22 @@ class PlugVif(BaseStep):
         return f"plugging VIF {self.vif.devid}"
 
     async def apply(self, work: Work) -> None:
-        """Return when its backend is ready."""
+        """Return when its backend is ready, or the guest has its virtual function."""
         domid = domid_of(work)
-        await work.hypervisor.plug_vif(domid, effective(self.vif, await work.networks.ready(self.vif.bridge)))
+        if work.networks.has_functions(self.vif.bridge):
+            await self._pass_through(domid, work)
+        else:
+            await work.hypervisor.plug_vif(domid, effective(self.vif, await work.networks.ready(self.vif.bridge)))
+
+    async def _pass_through(self, domid: DomId, work: Work) -> None:
+        domain = await work.hypervisor.domain(domid)
+        if domain is not None and (domain.cpu_time_ns or not domain.paused):
+            raise not_while_running(self.vif.devid)
+        devices = await work.hypervisor.devices(domid)
+        if any(device.cls is DeviceClass.VIF and device.devid == self.vif.devid for device in devices):
+            return
+        async with work.networks.function(self.vif, work.hypervisor.functions) as vif:
+            await work.hypervisor.plug_vif(domid, vif)
 
     async def undo(self, work: Work) -> None:
         """Take it away without asking the guest."""
@@ -60,17 +73,35 @@ class ChangeVif(BaseStep):
 
     async def apply(self, work: Work) -> None:
         """It counts at once."""
+        if work.domid is not None and self._is_function(work):
+            raise not_while_running(self.vif.devid)
         await self._become(self.vif, work)
 
     async def undo(self, work: Work) -> None:
         """As it was, unless the domain is gone."""
         with contextlib.suppress(DomainGone):
-            await self._become(self.before, work)
+            if not self._is_function(work):
+                await self._become(self.before, work)
+
+    def _is_function(self, work: Work) -> bool:
+        """Is it a virtual function, or would it be?"""
+        return any(work.networks.has_functions(vif.bridge) for vif in (self.vif, self.before))
 
     async def _become(self, vif: Vif, work: Work) -> None:
         if work.domid is not None:
             network = await work.networks.ready(vif.bridge)
             await work.hypervisor.update_vif(work.domid, effective(vif, network))
+
+
+def has_functions(work: Work) -> bool:
+    """Are VIFs of the VM virtual functions?"""
+    return any(work.networks.has_functions(vif.bridge) for vif in work.spec.vifs)
+
+
+def not_while_running(devid: DevId) -> OperationNotAllowed:
+    """Of a VIF that is a virtual function, or would be."""
+    message = f"VIF {devid} is on an SR-IOV network and is plugged, unplugged or changed only while the VM is halted"
+    return OperationNotAllowed(message, reason_text=message)
 
 
 def effective(vif: Vif, network: VifNetwork) -> Vif:
@@ -101,6 +132,9 @@ class UnplugVif(BaseStep):
 
     async def apply(self, work: Work) -> None:
         """Clean: the guest may refuse."""
+        vif = work.spec.vif(self.devid)
+        if work.domid is not None and vif is not None and work.networks.has_functions(vif.bridge):
+            raise not_while_running(self.devid)
         if work.domid is not None:
             await work.hypervisor.unplug_vif(work.domid, self.devid, self.force, self.within)
 

@@ -6,7 +6,7 @@ open. It blocks no event loop. Teardown never believes what a guest can write: d
 they made, readable only by dom0, and with the lifetime of the domain.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import Protocol
@@ -83,8 +83,10 @@ class Hypervisor(Protocol):
         """One domain, or None."""
         ...
 
-    async def create_domain(self, vm: VmSpec) -> DomId:
+    async def create_domain(self, vm: VmSpec, functions: bool = False) -> DomId:
         """Make an empty paused domain with handle `vm.id`, its xenstore home and our private record.
+
+        `functions`: VIFs of it will be virtual functions.
 
         If a managed, unbuilt and not dying domain of that VM exists it is returned. Raises DomainExists (a built or
         foreign domain has that handle), HostNotEnoughFreeMemory. Cancelled: no domain, or one that `domains()` shows
@@ -203,7 +205,11 @@ class Hypervisor(Protocol):
         ...
 
     async def plug_vif(self, domid: DomId, vif: Vif) -> None:
-        """Connect a VIF to its bridge. Same contract as plug_vbd; DeviceAttachFailed if there is no such bridge."""
+        """Connect a VIF to its bridge. Same contract as plug_vbd; DeviceAttachFailed if there is no such bridge.
+
+        A VIF with a `function` is that PCI device instead, taken from dom0 until the VIF is unplugged or the domain is
+        destroyed. Only for PV domains that have not run; else, or without an IOMMU, DeviceAttachFailed.
+        """
         ...
 
     async def update_vif(self, domid: DomId, vif: Vif) -> None:
@@ -220,6 +226,10 @@ class Hypervisor(Protocol):
 
     async def devices(self, domid: DomId) -> Sequence[DeviceStatus]:
         """Every plugged device of a managed domain; empty if it is gone."""
+        ...
+
+    async def functions(self) -> Collection[str]:
+        """PCI addresses of virtual functions: those VIFs have, are about to have, or had in domains half destroyed."""
         ...
 
     # Consoles and events

@@ -6,9 +6,11 @@ with the change is not disturbed. What others made (bridges, addresses of interf
 routes of other protocols) stays as it is. It raises only XenhostErrors, in bounded time, and blocks no event loop.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from xenhost.core.devices import Vif
 from xenhost.core.network import (
     BridgeState,
     ControllerState,
@@ -26,6 +28,9 @@ from xenhost.core.network import (
     VifPort,
     VirtualFunction,
 )
+
+FunctionsTaken = Callable[[], Awaitable[Collection[str]]]
+"""Asks for the PCI addresses of the virtual functions that VIFs have: `Hypervisor.functions`."""
 
 
 class VifSwitch(Protocol):
@@ -185,6 +190,24 @@ class Networks(Protocol):
         """Bring the network of a bridge up if it is not (VLANs, tunnels and internal networks come up when needed).
 
         A bridge that is not ours, but there, has an empty `VifNetwork.network`. Raises DeviceAttachFailed.
+        """
+        ...
+
+    def has_functions(self, bridge: str) -> bool:
+        """Are VIFs on it virtual functions of a card (SR-IOV)? Then `ready` is not for it, but `function` is."""
+        ...
+
+    def function(self, vif: Vif, taken: FunctionsTaken) -> AbstractAsyncContextManager[Vif]:
+        """The VIF with a free virtual function that is set up for it, and kept from others while the block lasts.
+
+        `taken` tells which are in use. Raises NetworkSriovInsufficientCapacity, DeviceAttachFailed.
+        """
+        ...
+
+    async def give_back(self, function: str, taken: FunctionsTaken) -> None:
+        """A virtual function that no VIF has any more, by PCI address, forgets what it was set to.
+
+        No-op if it is taken again. What fails is logged: the next VIF that gets it sets all of it.
         """
         ...
 

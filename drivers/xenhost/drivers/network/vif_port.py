@@ -3,8 +3,9 @@
 from ipaddress import IPv4Network, IPv6Network
 
 from xenhost.core.devices import Vif, VifLocking
-from xenhost.core.errors import InvalidValue
+from xenhost.core.errors import DeviceAttachFailed, InvalidValue
 from xenhost.core.network import LockingMode, VifPort
+from xenhost.core.vm import VmType
 
 _LOCKING = {
     VifLocking.NETWORK_DEFAULT: LockingMode.UNLOCKED,  # of a bridge that is not ours
@@ -40,4 +41,17 @@ def check_same_mac(mac: str, vif: Vif) -> None:
             f"VIF {vif.devid} has MAC {mac}; a plugged card keeps it: unplug it, and plug another one",
             field="vif.mac",
             value=vif.mac,
+        )
+
+
+def check_can_have_function(vif: Vif, guest: VmType) -> None:
+    """Raises DeviceAttachFailed if a guest of that kind cannot be given PCI devices."""
+    if guest is not VmType.PV:
+        problem = (
+            f"its network is SR-IOV, and a {guest.upper()} guest cannot be given a PCI device here; use a PV guest"
+        )
+        raise DeviceAttachFailed(
+            f"VIF {vif.devid} cannot be attached: {problem}, or a network with a bridge",
+            device=str(vif.devid),
+            msg=problem,
         )

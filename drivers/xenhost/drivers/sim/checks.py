@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from xenhost.core.devices import Source, SourceKind, Vbd, VbdMode, Vif
 from xenhost.core.errors import DeviceAttachFailed, DomainBuildFailed
 from xenhost.core.vm import DirectBoot, VmSpec
+from xenhost.drivers.network.vif_port import check_can_have_function
 from xenhost.drivers.sim.config import SimConfig
 from xenhost.drivers.sim.domain import SimDomain
 from xenhost.drivers.sim.world import World
@@ -46,6 +47,21 @@ def check_bridge(config: SimConfig, vif: Vif) -> None:
     if vif.bridge not in config.bridges:
         problem = f"there is no bridge {vif.bridge}"
         raise DeviceAttachFailed(f"cannot attach VIF {vif.devid}: {problem}", device=str(vif.devid), msg=problem)
+
+
+def check_function(world: World, domain: SimDomain, vif: Vif) -> None:
+    """Raises DeviceAttachFailed if that guest can have no virtual function, or another has this one."""
+    check_can_have_function(vif, domain.type)
+    held = [device.function for device in domain.devices.values() if device.devid == vif.devid]
+    if vif.function in functions(world) and vif.function not in held:
+        problem = f"virtual function {vif.function} is in use"
+        raise DeviceAttachFailed(f"cannot attach VIF {vif.devid}: {problem}", device=str(vif.devid), msg=problem)
+
+
+def functions(world: World) -> frozenset[str]:
+    """Those that VIFs have, half plugged ones too."""
+    devices = (device for domain in world.domains.values() for device in domain.devices.values())
+    return frozenset(device.function for device in devices if device.function)
 
 
 def _problem(source: Source) -> str | None:

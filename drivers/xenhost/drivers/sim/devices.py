@@ -1,13 +1,13 @@
 """Devices of simulated domains: the device verbs of the port."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from xenhost.core.devices import DeviceClass, DeviceState, DeviceStatus, Vbd, VbdMode, VbdType, Vif
 from xenhost.core.errors import DeviceDetachRejected, DeviceDetachTimeout, OperationNotAllowed
 from xenhost.core.ids import DevId, DomId
 from xenhost.drivers.network.vif_port import check_same_mac, vif_port
-from xenhost.drivers.sim.checks import check_bridge, check_source
+from xenhost.drivers.sim.checks import check_bridge, check_function, check_source, functions
 from xenhost.drivers.sim.domain import SimDevice
 from xenhost.drivers.sim.faults import Killed, When
 from xenhost.drivers.sim.life import Life
@@ -63,14 +63,23 @@ class SimDevices:
                 raise
 
     async def plug_vif(self, domid: DomId, vif: Vif) -> None:
-        """Check that the bridge is one of the configured ones."""
+        """Check that the bridge is one of the configured ones, or that nobody else has the virtual function."""
         await self._life.reach("plug_vif", When.BEFORE)
         domain = self._life.managed(domid)
         if self._world.device(domain, DeviceClass.VIF, vif.devid) is not None:
             return
-        await self._connect(domid, vif)
+        if vif.function:
+            check_function(self._world, domain, vif)
+        else:
+            await self._connect(domid, vif)
         device = SimDevice(DeviceClass.VIF, vif.devid, bridge=vif.bridge, mac=vif.mac, locking=vif.locking.value)
+        device.function = vif.function
         await self._plug("plug_vif", domid, device)
+
+    async def functions(self) -> Collection[str]:
+        """Those of half plugged VIFs too."""
+        await self._life.reach("functions", When.BEFORE)
+        return functions(self._world)
 
     async def update_vif(self, domid: DomId, vif: Vif) -> None:
         """Check the bridge, and that it is the same card."""

@@ -25,10 +25,11 @@ class SimDevice:
     bridge: str = ""
     mac: str = ""
     locking: str = ""
+    function: str = ""
 
     def status(self) -> DeviceStatus:
         """As the port shows it."""
-        return DeviceStatus(self.cls, self.devid, self.state, self.source)
+        return DeviceStatus(self.cls, self.devid, self.state, self.source, self.function)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from xenhost.core.devices import DeviceStatus, Vbd, Vif
@@ -21,8 +21,7 @@ from xenhost.core.guest_metrics import GuestData
 from xenhost.core.host import HostInfo
 from xenhost.core.ids import DevId, DomId
 from xenhost.core.memory import plan_memory
-from xenhost.core.ports.hypervisor import Console, DomainEventKind
-from xenhost.core.ports.hypervisor import DomainEvent as Event
+from xenhost.core.ports.hypervisor import Console, DomainEvent, DomainEventKind
 from xenhost.core.vm import Domain, ShutdownReason, VmSpec, VmType
 from xenhost.drivers.sim.checks import check_kernel
 from xenhost.drivers.sim.console import SimConsole
@@ -109,7 +108,7 @@ class SimHypervisor:
         domain = self._world.domains.get(domid)
         return domain.view(self._world.clock.now()) if domain is not None and domain.in_xen else None
 
-    async def create_domain(self, vm: VmSpec) -> DomId:
+    async def create_domain(self, vm: VmSpec, functions: bool = False) -> DomId:
         """Claim the memory it will need, at once, so that two starts cannot both believe there is enough."""
         await self._life.reach("create_domain", When.BEFORE)
         await self._life.sleep(self._world.config.delays.create)
@@ -376,6 +375,10 @@ class SimHypervisor:
         """The guest answers as its manners are."""
         await self._devices.unplug_vif(domid, devid, force, within)
 
+    async def functions(self) -> Collection[str]:
+        """See SimDevices."""
+        return await self._devices.functions()
+
     async def devices(self, domid: DomId) -> Sequence[DeviceStatus]:
         """Those that are plugged, in the order of plugging."""
         return await self._devices.devices(domid)
@@ -388,8 +391,7 @@ class SimHypervisor:
         domain = self._life.managed(domid)
         if not domain.built or domain.dying:
             return Console("", "")
-        console = self._consoles.get(domid)
-        if console is None:
+        if (console := self._consoles.get(domid)) is None:
             console = self._consoles[domid] = self._world.guest(domid).console()
             console.open()
         return Console(console.path, await self._screens.of(domain) if domain.emulator else "")
@@ -404,7 +406,7 @@ class SimHypervisor:
                 yield data
             await self._world.pulse(domid, None)
 
-    def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncIterator[DomainEvent]:
         """From this call on, until the driver is closed."""
         return self._events.subscribe()
 
@@ -420,21 +422,19 @@ class SimHypervisor:
                 )
         domain.weight, domain.cap, domain.affinity = vm.vcpus.weight, vm.vcpus.cap, vm.vcpus.affinity
 
-    def _heard(self, event: Event) -> None:
+    def _heard(self, event: DomainEvent) -> None:
         self._events.publish(event)
         if event.kind in {DomainEventKind.GONE, DomainEventKind.STOPPED, DomainEventKind.EMULATOR_LOST}:
             self._screens.hang_up(event.domid)
-        if event.kind in {DomainEventKind.GONE, DomainEventKind.STOPPED}:
-            console = self._consoles.pop(event.domid, None)
-            if console is not None:
-                console.close()
+        over = event.kind in {DomainEventKind.GONE, DomainEventKind.STOPPED}
+        if over and (console := self._consoles.pop(event.domid, None)):
+            console.close()
 
     def _let_go(self) -> None:
         self._world.listeners.discard(self._heard)
         self._events.close()
-        for console in self._consoles.values():
-            console.close()
-        self._consoles.clear()
+        while self._consoles:
+            self._consoles.popitem()[1].close()
         self._screens.hang_up_all()
 
 

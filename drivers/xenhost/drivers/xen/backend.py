@@ -1,7 +1,7 @@
 """XenHypervisor: the port, each verb handed to the part that does it. No logic of its own but the order of things."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -134,10 +134,10 @@ class XenHypervisor:
         with translated():
             return await self._domains.domain(domid)
 
-    async def create_domain(self, vm: VmSpec) -> DomId:
+    async def create_domain(self, vm: VmSpec, functions: bool = False) -> DomId:
         """See the port."""
         with translated(vm.id):
-            domid, new = await self._domains.create(vm)
+            domid, new = await self._domains.create(vm, functions)
         if new:
             self._watcher.made(domid, vm.id)
         return domid
@@ -233,7 +233,11 @@ class XenHypervisor:
                 await self._end(domid, record)
 
     async def _end(self, domid: DomId, record: Record) -> None:
-        """Everything at once, waiting for no guest. What fails keeps the record, so that the next call goes on."""
+        """Everything at once but for virtual functions, waiting for no guest. What fails keeps the record, so that the
+        next call goes on."""
+        if await self._devices.has_functions(domid):  # they must not write to memory that others have by then
+            await self._domains.still(domid)
+            await self._devices.disconnect_functions(domid)
         parts = [self._domains.kill(domid), self._devices.teardown(domid)]
         if record.type is VmType.HVM:
             parts.append(self._emulators.stop(domid))
@@ -329,6 +333,11 @@ class XenHypervisor:
         """See the port."""
         with translated():
             await self._devices.unplug_vif(domid, devid, force, within)
+
+    async def functions(self) -> Collection[str]:
+        """See the port."""
+        with translated():
+            return await self._devices.functions()
 
     async def devices(self, domid: DomId) -> Sequence[DeviceStatus]:
         """See the port."""

@@ -17,6 +17,7 @@ import asyncio
 import errno
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -134,7 +135,7 @@ class Domains:
 
     # Making
 
-    async def create(self, vm: VmSpec) -> tuple[DomId, bool]:
+    async def create(self, vm: VmSpec, functions: bool = False) -> tuple[DomId, bool]:
         """See the port. Returns the id, and whether the domain was made now."""
         (infos, physical, recent), recorded = await asyncio.gather(self._xen.run(_survey), list_records(self._xs))
         existing = await self._existing(vm.id, infos)
@@ -146,7 +147,9 @@ class Domains:
         if free < needed:
             raise not_enough_memory(vm, needed, free)
         taken = {DomId(info.domid) for info in infos} | set(recorded) | recent
-        making = asyncio.ensure_future(self._make(vm, taken, 2 if physical.gnttab_v2 else 1))
+        making = asyncio.ensure_future(
+            self._make(vm, taken, 2 if physical.gnttab_v2 else 1, functions and physical.directio)
+        )
         try:
             domid = await asyncio.shield(making)
         except asyncio.CancelledError:
@@ -154,6 +157,8 @@ class Domains:
             await asyncio.wait([making])
             making.cancelled() or making.exception()
             raise
+        if functions:  # what a function can be given to depends on it
+            await self._xen.run(Xenctrl.set_max_memory, domid, vm.memory.static_max)
         await self._xs.apply(tree.new_home(domid, vm))
         return domid, True
 
@@ -166,14 +171,15 @@ class Domains:
                 raise _foreign(DomId(info.domid), info)
         return records[0] if records else None
 
-    async def _make(self, vm: VmSpec, taken: set[DomId], grant_version: int) -> DomId:
+    async def _make(self, vm: VmSpec, taken: set[DomId], grant_version: int, iommu: bool) -> DomId:
         for _ in range(_ATTEMPTS):
             domid = self._last = next_domid(self._last, taken | self._reserved)
             self._reserved.add(domid)
             try:
                 await self._xs.apply(new_record(Record(domid, vm.id, vm.type, Stage.MAKING)))
                 try:
-                    await self._xen.run(Xenctrl.create_domain, domain_config(domid, vm, grant_version))
+                    config = replace(domain_config(domid, vm, grant_version), iommu=iommu, iommu_sharept=False)
+                    await self._xen.run(Xenctrl.create_domain, config)
                 except XenctrlError as error:
                     await self._xs.rm(paths.record(domid))
                     if error.errno == errno.EEXIST:
@@ -266,6 +272,14 @@ class Domains:
             await self._xs.resume(info.domid)
 
     # Ending
+
+    async def still(self, domid: DomId) -> None:
+        """Let a domain that is about to end run no more. No-op if Xen does not know it."""
+        try:
+            await self._xen.run(Xenctrl.pause, domid)
+        except XenctrlError as error:
+            if error.errno != errno.ESRCH:
+                raise
 
     async def kill(self, domid: DomId) -> None:
         """Have Xen end a domain and take its memory back. No-op if Xen does not know it."""

@@ -36,6 +36,8 @@ class XenOptions:
     """Processes that build domains, so many at once; 0: one for each CPU of dom0, at most 4."""
     xenstore: str = ""
     """Address of xenstored; empty: where libxenstore would go."""
+    pci_without_iommu: bool = False
+    """Give guests PCI devices also where no IOMMU keeps these to the guest's memory: for tests."""
 
 
 def parse_options(options: Mapping[str, object]) -> XenOptions:
@@ -44,16 +46,19 @@ def parse_options(options: Mapping[str, object]) -> XenOptions:
         right = {
             "helpers": isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_HELPERS,
             "xenstore": isinstance(value, str),
+            "pci_without_iommu": isinstance(value, bool),
         }.get(key)
         if right is None:
-            raise InvalidValue(f"xen.{key} is not an option; there are helpers, xenstore", field="xen", value=key[:40])
+            known = "there are helpers, xenstore, pci_without_iommu"
+            raise InvalidValue(f"xen.{key} is not an option; {known}", field="xen", value=key[:40])
         if not right:
-            wanted = f"a number from 0 to {_MAX_HELPERS}" if key == "helpers" else "a path"
+            others = {"helpers": f"a number from 0 to {_MAX_HELPERS}", "xenstore": "a path"}
+            wanted = others.get(key, "true or false")
             raise InvalidValue(f"xen.{key} must be {wanted}", field=f"xen.{key}", value=f"{value!s:.40}")
     helpers, xenstore = options.get("helpers", 0), options.get("xenstore", "")
     assert isinstance(helpers, int)
     assert isinstance(xenstore, str)
-    return XenOptions(helpers, xenstore)
+    return XenOptions(helpers, xenstore, options.get("pci_without_iommu") is True)
 
 
 def make_hypervisor(settings: DriverSettings) -> Hypervisor:
@@ -79,7 +84,13 @@ def make_hypervisor(settings: DriverSettings) -> Hypervisor:
         watcher=watcher,
         guest_data=GuestDataReader(xs, settings.clock),
         domains=Domains(xs, xen, helpers, places.firmware(), settings.clock),
-        devices=Devices(xs, settings.switch or PlainBridges(), emulators=emulators),
+        devices=Devices(
+            xs,
+            settings.switch or PlainBridges(),
+            emulators=emulators,
+            xen=xen,
+            pci_without_iommu=options.pci_without_iommu,
+        ),
         emulators=emulators,
         shutdowns=Shutdowns(xs, xen, fanout),
         bootloader=places.bootloader(settings.run_dir / "bootloader"),

@@ -16,6 +16,7 @@ NETWORK_SRIOV: Final[Class] = declare(
     ins logical_PIF ref PIF = OpaqueRef:NULL <> PIF.sriov_logical_PIF_of @7.5: The PIF that stands for it.
     run requires_reboot bool @7.5: It is there after the next boot.
     run configuration_mode sriov_configuration_mode = unknown @7.5: How its functions were made.
+    run remaining int hidden: How many functions no VIF has.
     """,
     messages="""
     get_remaining_capacity(self ref network_sriov) -> int

@@ -1,23 +1,15 @@
 """What may be done with a VM now, and why not: the rules that every operation is checked by. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from xenhost.pool.call import NULL_REF, ApiError, Ref, Value
 from xenhost.pool.database.record import Record
+from xenhost.pool.vms.functions import sriov_of
+from xenhost.pool.vms.reader import Reader
 
 Doing = Sequence[tuple[str, str]]
 """What is being done to an object: reference of a task and word."""
-
-
-class Reader(Protocol):
-    """The database, or a transaction on it."""
-
-    def get(self, cls: str, ref: Ref) -> Record:
-        """The object. Raises ApiError HANDLE_INVALID."""
-
-    def find(self, cls: str, ref: Ref) -> Record | None:
-        """The object, if there is one."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -266,13 +258,21 @@ def _hardware(read: Reader, vm: Record, word: str) -> ApiError | None:
         return ApiError("VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED", vm.ref, "there is no VSS")
     if word in _FREEZES and any(on_boot(vdi) == "reset" for vdi in _disks(read, vm)):
         return ApiError("VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")
-    if word in _MOVES and vm["attached_PCIs"]:
+    if word in _MOVES and (vm["attached_PCIs"] or _has_functions(read, vm)):
         return ApiError("VM_HAS_PCI_ATTACHED", vm.ref)
     if word in _MOVES and vm["VGPUs"] and not (word == "migrate_send" and vm["power_state"] == "Halted"):
         return ApiError("VM_HAS_VGPU", vm.ref)
     if word in (_MOVES | {"snapshot"}) and vm["VUSBs"]:
         return ApiError("VM_HAS_VUSBS", vm.ref)
     return None
+
+
+def _has_functions(read: Reader, vm: Record) -> bool:
+    """VIFs of it are PCI devices (SR-IOV)."""
+    if vm["power_state"] not in ("Running", "Paused"):
+        return False
+    vifs = [read.get("VIF", ref) for ref in vm.refs("VIFs")]
+    return any(vif["currently_attached"] and sriov_of(read, vif.one("network")) for vif in vifs)
 
 
 def _belongs(read: Reader, vm: Record, word: str) -> ApiError | None:

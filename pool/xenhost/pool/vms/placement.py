@@ -11,6 +11,7 @@ from xenhost.pool.database.record import Record
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.told.host import coming
+from xenhost.pool.vms.functions import capacity_error, roominess
 
 OVERHEAD: Final = 16 * MIB
 """Bytes that a domain needs beside its memory, about; the host itself knows exactly, and has the last word."""
@@ -31,9 +32,10 @@ def placed(database: Database, agents: Agents, vm: Ref, only: Ref | None = None)
 def choose(database: Database, agents: Agents, vm: Ref, only: Ref | None = None) -> Ref:
     """The host for it: its affinity if that can run it, else the one with the most free memory.
 
-    VMs of a group that keeps apart are spread: hosts with the fewest of them come first.
+    VMs of a group that keeps apart are spread: hosts with the fewest of them come first. Of those, hosts with the most
+    virtual functions (SR-IOV), if it needs any.
 
-    Raises ApiError: why the only candidate cannot, or NO_HOSTS_AVAILABLE.
+    Raises ApiError: why the only candidate cannot, NETWORK_SRIOV_INSUFFICIENT_CAPACITY, or NO_HOSTS_AVAILABLE.
     """
     record = database.get("VM", vm)
     candidates = [only] if only is not None else list(database.rows("host"))
@@ -41,12 +43,13 @@ def choose(database: Database, agents: Agents, vm: Ref, only: Ref | None = None)
     able = [host for host, reason in reasons.items() if reason is None]
     if not able:
         found = [reason for reason in reasons.values() if reason is not None]
-        raise found[0] if len(found) == 1 else ApiError("NO_HOSTS_AVAILABLE")
+        lacking = [reason for reason in found if reason.code == "NETWORK_SRIOV_INSUFFICIENT_CAPACITY"]
+        raise (lacking or found)[0] if lacking or len(found) == 1 else ApiError("NO_HOSTS_AVAILABLE")
     if record["affinity"] in able:
         return record.one("affinity")
     crowds = {host: _crowd(database, record, host) for host in able}
     able = [host for host in able if crowds[host] == min(crowds.values())]
-    return max(able, key=lambda host: free_memory(database, host))
+    return max(able, key=lambda host: (roominess(database, record, host), free_memory(database, host)))
 
 
 def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiError | None:
@@ -65,6 +68,8 @@ def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiErr
             return ApiError("VM_REQUIRES_NETWORK", vm.ref, network)
     if vusbs := vm.refs("VUSBs"):  # no host lends any out
         return ApiError("VM_REQUIRES_VUSB", vm.ref, database.get("VUSB", vusbs[0]).one("USB_group"))
+    if error := capacity_error(database, vm, host):
+        return error
     needed, free = size_of(vm), free_memory(database, host)
     if needed > free:
         return ApiError("HOST_NOT_ENOUGH_FREE_MEMORY", str(needed), str(free))

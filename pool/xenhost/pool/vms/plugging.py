@@ -5,7 +5,9 @@ from typing import Final
 
 from xenhost.pool.call import ApiError
 from xenhost.pool.database.record import Record
-from xenhost.pool.vms.allowed import BEGINS, Reader, bad_state, booted_as, doing_of, live_guest
+from xenhost.pool.vms.allowed import BEGINS, bad_state, booted_as, doing_of, live_guest
+from xenhost.pool.vms.functions import sriov_of
+from xenhost.pool.vms.reader import Reader
 
 WORDS: Final = {
     "VBD": ("attach", "eject", "unplug", "unplug_force", "insert", "plug", "pause", "unpause"),
@@ -67,6 +69,8 @@ def _errors(read: Reader, device: Record, word: str, sharing: bool) -> Iterator[
         yield from _drive_errors(vm, device, word)
     elif vm["is_control_domain"] and word == "plug":
         yield ApiError("OPERATION_NOT_ALLOWED", "Control domain does not support hotplug")
+    elif word in _PLUGS and sriov_of(read, device.one("network")) is not None:
+        yield ApiError("OPERATION_NOT_ALLOWED", "Network SR-IOV VIF plug/unplug not allowed")
     yield from _power_errors(vm, device, word)
     if word in ("plug", "unplug"):
         for _, other in doing_of(vm):

@@ -13,8 +13,6 @@ from xenhost.core.network_records import NetworkId
 from xenhost.core.network_requests import (
     CreateBond,
     CreateNetwork,
-    CreateSriov,
-    CreateVlan,
     DestroyNetwork,
     PlugPif,
     UnplugPif,
@@ -221,16 +219,3 @@ async def test_vifs_follow_their_card_into_a_bond_also_after_a_restart(tmp_path:
     await host.clock.sleep(5)
     assert tries == []
     await agent.engine.close()
-
-
-async def test_vms_get_no_virtual_functions_and_it_is_said_why(agent: NetworkAgent) -> None:
-    await agent.succeed(CreateNetwork(name="fast"))
-    await agent.succeed(CreateNetwork(name="tagged"))
-    fast, tagged = agent.engine.find_network("fast"), agent.engine.find_network("tagged")
-    await agent.succeed(CreateSriov(agent.engine.find_pif("eth3"), fast))
-    (sriov,) = agent.engine.sriovs()
-    await agent.succeed(CreateVlan(sriov.sriov.logical, 5, tagged))
-    for network in ("fast", "tagged"):
-        with pytest.raises(DeviceAttachFailed, match=r"virtual functions of eth3 .* PCI devices cannot be handed"):
-            await agent.engine.ready(agent.engine.find(network))
-    assert (sriov.capacity, agent.engine.sriovs()[0].remaining) == (4, 4)

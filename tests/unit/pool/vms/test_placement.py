@@ -82,3 +82,28 @@ async def test_memory_is_held_for_vms_that_come(tmp_path: Path) -> None:
         with placed(database, agents, first):
             hosts.open()
             assert free_memory(database, large) == 2 * GIB, "another master knows of nobody who comes"
+
+
+async def test_a_vm_goes_where_most_virtual_functions_are_free_and_nowhere_without(tmp_path: Path) -> None:
+    clock = FakeClock(auto=False)
+    async with heart(tmp_path, clock) as found:
+        database, hosts = found.database, Hosts(found.database, clock, 15.0)
+        refs, agents = await registered(hosts, database), Agents(hosts)
+        network = await found.make("network")
+        cards: list[Ref] = []
+        for host, remaining in zip(refs, (5, 1), strict=True):
+            logical = await found.make("PIF", host=host, network=network)
+            sriov = await found.make("network_sriov", logical_PIF=logical, remaining=remaining)
+            cards.append(sriov)
+        vm = await found.make("VM", memory_dynamic_max=MIB)
+        assert choose(database, agents, vm) == refs[1], "it needs none: where most memory is free"
+        for _ in range(2):
+            await found.make("VIF", VM=vm, network=network)
+        assert choose(database, agents, vm) == refs[0]
+        await database.change(lambda t: t.set("network_sriov", cards[1], {"remaining": 6}))
+        assert choose(database, agents, vm) == refs[1]
+        await database.change(lambda t: t.set("network_sriov", cards[0], {"remaining": 1}))
+        await database.change(lambda t: t.set("network_sriov", cards[1], {"remaining": 1}))
+        with pytest.raises(ApiError) as caught:
+            choose(database, agents, vm)
+        assert caught.value.as_xenapi() == ["NETWORK_SRIOV_INSUFFICIENT_CAPACITY", network]

@@ -65,7 +65,7 @@ class Sriov:
         folder = self._folder(device)
         functions = self.virtual_functions(device)
         for function in functions:
-            if self._driver(folder, function) in _HELD:
+            if function.held:
                 _fail(device, f"virtual function {function.number} of {device}, {function.pci}, is in use by a VM")
         for function in functions:
             self._unbind(device, folder / f"virtfn{function.number}" / "driver" / "unbind", function)
@@ -76,7 +76,9 @@ class Sriov:
         folder = self._folder(device)
         try:
             ends = [(path, match[1]) for path in folder.iterdir() if (match := _VIRTFN.fullmatch(path.name))]
-            found = [VirtualFunction(path.readlink().name, int(number)) for path, number in ends]
+            found = [
+                VirtualFunction(path.readlink().name, int(number), self._driver(path) in _HELD) for path, number in ends
+            ]
         except OSError as error:
             _fail(device, f"the virtual functions of {device} cannot be listed: {error.strerror}")
         return sorted(found, key=lambda function: function.number)
@@ -109,8 +111,8 @@ class Sriov:
             _fail(device, f"{device} is no PCI card")
         return found
 
-    def _driver(self, folder: Path, function: VirtualFunction) -> str:
-        driver = folder / f"virtfn{function.number}" / "driver"
+    def _driver(self, function: Path) -> str:
+        driver = function / "driver"
         return driver.readlink().name if driver.is_symlink() else ""
 
     def _parameter(self, card: Card) -> VfParameter | None:

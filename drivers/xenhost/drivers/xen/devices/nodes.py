@@ -22,6 +22,10 @@ RATE_INTERVAL_US: Final = 50_000
 
 USUAL_MTU: Final = 1500
 
+PCI: Final = "pci"
+PCI_BUS: Final = DevId(0)
+"""The one PCI bus that a guest can have: pcifront takes no second one."""
+
 Keys = dict[str, str]
 Mark = TypeVar("Mark")
 
@@ -36,9 +40,9 @@ def frontend_path(record: DeviceRecord) -> str:
     return paths.frontend(record.domid, record.cls, record.devid)
 
 
-def backend_error(domid: DomId, cls: DeviceClass, devid: DevId) -> str:
+def backend_error(domid: DomId, kind: str, devid: DevId) -> str:
     """Where dom0's kernel says why it refuses a device."""
-    return f"{paths.HOMES}/0/error/backend/{cls}/{domid}/{devid}"
+    return f"{paths.HOMES}/0/error/backend/{kind}/{domid}/{devid}"
 
 
 def guest_error(domid: DomId, cls: DeviceClass, devid: DevId) -> str:
@@ -133,6 +137,29 @@ def vif_frontend(domid: DomId, vif: Vif) -> Keys:
     return _frontend(domid, DeviceClass.VIF, vif.devid) | keys
 
 
+def pci_batch(domid: DomId, number: int, address: str) -> Batch:
+    """One more device on a domain's PCI bus, which has `number`: with the first one the bus is made."""
+    mine, theirs = paths.backend(domid, PCI, PCI_BUS), paths.frontend(domid, PCI, PCI_BUS)
+    batch = Batch()
+    keys = {
+        f"dev-{number}": address,
+        f"key-{number}": address,
+        f"opts-{number}": "msitranslate=0,power_mgmt=0,permissive=0",
+        f"state-{number}": _state(XenbusState.INITIALISING),
+        "num_devs": str(number + 1),
+    }
+    if not number:
+        batch.rm(backend_error(domid, PCI, PCI_BUS)).rm(theirs)
+        batch.mkdir(mine).set_perms(mine, [Perm(0, Access.NONE), Perm(domid, Access.READ)])
+        batch.mkdir(theirs).set_perms(theirs, [Perm(domid, Access.NONE), Perm(0, Access.READ)])
+        for key, value in _frontend(domid, PCI, PCI_BUS).items():
+            batch.write(f"{theirs}/{key}", value)
+        keys |= _backend(domid, PCI, PCI_BUS) | {"state": _state(XenbusState.INITIALISING)}
+    for key, value in keys.items():
+        batch.write(f"{mine}/{key}", value)
+    return batch
+
+
 def change_vif(batch: Batch, record: VifRecord, old: Vif) -> Batch:
     """What a plugged VIF's backend is told of a change; netback watches its rate, people look at its bridge."""
     mine, vif = backend_path(record), record.vif
@@ -176,12 +203,12 @@ def is_too_long(vbd: Vbd) -> bool:
     return vbd.source.kind is not SourceKind.EMPTY and len(vbd.source.path.encode()) > 2048
 
 
-def _backend(domid: DomId, cls: DeviceClass, devid: DevId) -> Keys:
-    return {"frontend": paths.frontend(domid, cls, devid), "frontend-id": str(domid), "online": "1"}
+def _backend(domid: DomId, kind: str, devid: DevId) -> Keys:
+    return {"frontend": paths.frontend(domid, kind, devid), "frontend-id": str(domid), "online": "1"}
 
 
-def _frontend(domid: DomId, cls: DeviceClass, devid: DevId) -> Keys:
-    return {"backend": paths.backend(domid, cls, devid), "backend-id": "0", "state": _state(XenbusState.INITIALISING)}
+def _frontend(domid: DomId, kind: str, devid: DevId) -> Keys:
+    return {"backend": paths.backend(domid, kind, devid), "backend-id": "0", "state": _state(XenbusState.INITIALISING)}
 
 
 def _state(state: XenbusState) -> str:

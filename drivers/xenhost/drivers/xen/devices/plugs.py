@@ -1,6 +1,7 @@
 """The device verbs of the Xen driver."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -8,12 +9,15 @@ from xenhost.core.devices import DeviceClass, DeviceStatus, Source, SourceKind, 
 from xenhost.core.ids import DevId, DomId
 from xenhost.core.ports.network import VifSwitch
 from xenhost.drivers.xen import paths
+from xenhost.drivers.xen.devices.functions import Functions
 from xenhost.drivers.xen.devices.kernel import KernelEvents, Settling
-from xenhost.drivers.xen.devices.records import DeviceRecord, VbdRecord, decode, status
+from xenhost.drivers.xen.devices.pci_bus import PciBus
+from xenhost.drivers.xen.devices.records import DeviceRecord, VbdRecord, VifRecord, decode, status
 from xenhost.drivers.xen.devices.vbd import MediumChanger, Vbds
 from xenhost.drivers.xen.devices.vif import Vifs
 from xenhost.drivers.xen.devices.wiring import Patience, Wiring, completed
 from xenhost.drivers.xen.devices.xenbus import ASKABLE, parse_state
+from xenhost.drivers.xen.hypercalls import Hypercalls
 from xenhost.native.xenstore import Xenstore
 
 
@@ -31,12 +35,15 @@ class Devices:
         emulators: MediumChanger | None = None,
         kernel: Settling | None = None,
         patience: Patience | None = None,
+        xen: Hypercalls | None = None,
+        pci_without_iommu: bool = False,
     ) -> None:
         self._xs: Final = xs
         self._kernel: Final = kernel or KernelEvents(xs)
         self._wiring: Final = Wiring(xs, self._kernel, switch, patience or Patience())
         self._vbds: Final = Vbds(self._wiring, emulators)
         self._vifs: Final = Vifs(self._wiring)
+        self._functions: Final = Functions(self._wiring, xen or Hypercalls(), PciBus(), pci_without_iommu)
 
     async def open(self) -> None:
         """Connect to dom0's kernel. Raises ConnectionLost. The xenstore client is connected already."""
@@ -56,7 +63,7 @@ class Devices:
 
     async def plug_vif(self, domid: DomId, vif: Vif) -> None:
         """See Hypervisor."""
-        await self._vifs.plug(domid, vif)
+        await (self._functions if vif.function else self._vifs).plug(domid, vif)
 
     async def update_vif(self, domid: DomId, vif: Vif) -> None:
         """See Hypervisor."""
@@ -84,12 +91,28 @@ class Devices:
     async def teardown(self, domid: DomId) -> None:
         """Take away every device of a domain, alive, dying or forgotten by Xen. Never waits for the guest.
 
-        Idempotent. Raises DeviceDetachTimeout if dom0's kernel does not let go in time; then call it again.
+        Idempotent. Raises DeviceDetachTimeout if dom0's kernel does not let go in time, DeviceAttachFailed if a virtual
+        function cannot be given back to dom0; then call it again.
         """
-        records = await self._records(domid)
-        if records:
-            await self._wiring.remove(records)
+        functions, others = _parted(await self._records(domid))
+        if others:
+            await self._wiring.remove(others)
+        await self._functions.remove(functions)
         await self._xs.rm_many([paths.backends(domid, cls) for cls in DeviceClass])
+
+    async def has_functions(self, domid: DomId) -> bool:
+        """Does a domain have virtual functions?"""
+        return bool(_parted(await self._records(domid))[0])
+
+    async def disconnect_functions(self, domid: DomId) -> None:
+        """Stop its virtual functions, before the end of a domain that runs no more. Raises DeviceDetachTimeout."""
+        await self._functions.disconnect(_parted(await self._records(domid))[0])
+
+    async def functions(self) -> Collection[str]:
+        """See Hypervisor."""
+        domids = [DomId(int(name)) for name in await self._xs.ls(paths.RECORDS) if name.isdigit()]
+        records = await asyncio.gather(*(self._records(domid) for domid in domids))
+        return {record.vif.function for found in records for record in _parted(found)[0]}
 
     # For the emulator of an HVM guest
 
@@ -117,7 +140,10 @@ class Devices:
             await self._wiring.ask(seen.record, within)
             closed = True
         # From here on it goes, whoever loses patience: half a device is of no use to anybody.
-        await completed(self._wiring.remove([seen.record], closed=closed))
+        if isinstance(seen.record, VifRecord) and seen.record.vif.function:
+            await completed(self._functions.remove([seen.record]))
+        else:
+            await completed(self._wiring.remove([seen.record], closed=closed))
 
     async def _records(self, domid: DomId) -> list[DeviceRecord]:
         """Our records of a domain's devices."""
@@ -134,3 +160,9 @@ class Devices:
             for (cls, devid), value in zip(places, values, strict=True)
             if isinstance(value, bytes) and value
         ]
+
+
+def _parted(records: Sequence[DeviceRecord]) -> tuple[list[VifRecord], list[DeviceRecord]]:
+    """Those of virtual functions, and the others."""
+    functions = [record for record in records if isinstance(record, VifRecord) and record.vif.function]
+    return functions, [record for record in records if record not in functions]

@@ -68,6 +68,8 @@ class VifRecord:
 
     domid: DomId
     vif: Vif
+    given: bool = False
+    """Its guest has the virtual function that it is."""
 
     @property
     def cls(self) -> DeviceClass:
@@ -86,8 +88,8 @@ class VifRecord:
 
     @property
     def backend(self) -> bool:
-        """A VIF always has one."""
-        return True
+        """A VIF has one, unless it is a virtual function."""
+        return not self.vif.function
 
     @property
     def loop(self) -> str:
@@ -127,8 +129,8 @@ def encode(record: DeviceRecord) -> bytes:
                 "loop_file": loop_file,
                 "backend": backend,
             }
-        case VifRecord(_, vif):
-            fields = {"vif": encode_value(vif)}
+        case VifRecord(_, vif, given):
+            fields = {"vif": encode_value(vif), "given": given}
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -137,7 +139,7 @@ def decode(domid: DomId, cls: DeviceClass, devid: DevId, value: bytes) -> Device
     try:
         fields = json.loads(value)
         if cls is DeviceClass.VIF:
-            return VifRecord(domid, _vif(devid, fields))
+            return VifRecord(domid, _vif(devid, fields), fields.get("given") is True)
         source = Source(SourceKind(fields["kind"]), fields["path"], fields.get("shared") is True)
         vbd = Vbd(devid, source, VbdMode(fields["mode"]), VbdType(fields["type"]))
         return VbdRecord(domid, vbd, fields["loop"], fields["loop_file"], fields["backend"])
@@ -158,6 +160,9 @@ def status(record: DeviceRecord, backend: XenbusState, connected: bool) -> Devic
 
     None if plugging it was cut short: to be plugged again, or unplugged. DETACHED if the guest closed it by itself.
     """
+    if isinstance(record, VifRecord) and record.vif.function:
+        shown = DeviceStatus(record.cls, record.devid, DeviceState.ATTACHED, function=record.vif.function)
+        return shown if record.given else None
     source = record.vbd.source if isinstance(record, VbdRecord) else None
     if not record.backend:
         return DeviceStatus(record.cls, record.devid, DeviceState.ATTACHED, source)

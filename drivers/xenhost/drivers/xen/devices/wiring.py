@@ -172,7 +172,11 @@ class Wiring:
 
     async def disconnect(self, records: Sequence[DeviceRecord]) -> None:
         """Remove both ends and return when the kernel has let go of the devices. Raises DeviceDetachTimeout."""
-        await self._settled(records, self.apply(nodes.unplug_batch(record for record in records if record.backend)))
+        await self.let_go(records, nodes.unplug_batch(record for record in records if record.backend))
+
+    async def let_go(self, records: Sequence[DeviceRecord], batch: Batch) -> None:
+        """Write, and return when the kernel has let go of the devices by that. Raises DeviceDetachTimeout."""
+        await self._settled(records, self.apply(batch))
 
     async def freed(self, records: Sequence[DeviceRecord], uevents: Uevents) -> None:
         """Wait until the loop devices are free: they free themselves, but only once nobody looks at them any more."""

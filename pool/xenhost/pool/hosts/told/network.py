@@ -191,6 +191,7 @@ def put_sriov(book: Book, told: network_pb2.NetworkSriov) -> Ref:
             "logical_PIF": logical,
             "requires_reboot": told.requires_reboot,
             "configuration_mode": _SRIOV_MODE.get(told.configuration_mode, "unknown"),
+            "remaining": told.status.remaining,
         },
     )
 

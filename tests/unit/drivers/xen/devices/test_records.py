@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from xenhost.core.devices import DeviceClass, DeviceState, Source, SourceKind, Vbd, VbdMode, VbdType, Vif
+from xenhost.core.devices import DeviceClass, DeviceState, DeviceStatus, Source, SourceKind, Vbd, VbdMode, VbdType, Vif
 from xenhost.core.errors import InternalError
 from xenhost.core.ids import DevId, DomId
 from xenhost.drivers.xen.devices import nodes
@@ -11,11 +13,17 @@ D = DomId(5)
 DISK = Vbd(DevId(51712), Source(SourceKind.FILE, '/srv/größe "1".raw'), VbdMode.RW)
 DRIVE = Vbd(DevId(51744), Source(SourceKind.EMPTY), VbdMode.RO, VbdType.CD)
 NIC = Vif(DevId(1), "00:16:3e:00:00:01", "xenbr0", 9000, 1000)
+FUNCTION = VifRecord(D, replace(NIC, function="0000:03:10.2"), given=True)
 
 
 @pytest.mark.parametrize(
     "record",
-    [VbdRecord(D, DISK, "/dev/loop3", "/srv/gr\xc3\xb6\xdf\n"), VbdRecord(D, DRIVE, backend=False), VifRecord(D, NIC)],
+    [
+        VbdRecord(D, DISK, "/dev/loop3", "/srv/gr\xc3\xb6\xdf\n"),
+        VbdRecord(D, DRIVE, backend=False),
+        VifRecord(D, NIC),
+        FUNCTION,
+    ],
 )
 def test_a_record_is_read_back_as_it_was_written(record: DeviceRecord) -> None:
     assert decode(D, record.cls, record.devid, encode(record)) == record
@@ -50,6 +58,12 @@ def test_a_device_is_shown_by_its_backend_unless_plugging_was_cut_short(
 def test_every_backend_state_can_be_shown() -> None:
     for backend in XenbusState:
         status(VifRecord(D, NIC), backend, True)
+
+
+def test_a_virtual_function_is_shown_once_its_guest_has_it() -> None:
+    shown = status(FUNCTION, XenbusState.UNKNOWN, False)
+    assert shown == DeviceStatus(DeviceClass.VIF, DevId(1), DeviceState.ATTACHED, function="0000:03:10.2")
+    assert status(replace(FUNCTION, given=False), XenbusState.UNKNOWN, False) is None
 
 
 def test_an_empty_drive_is_shown_without_any_backend() -> None:
