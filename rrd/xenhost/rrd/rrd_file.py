@@ -22,6 +22,7 @@ from xenhost.core.metrics import Source, SourceType
 from xenhost.rrd.document import Document, DocumentArchive, DocumentSource
 from xenhost.rrd.document_xml import as_rrdtool_xml
 from xenhost.rrd.resolution import HEARTBEAT, STEP, Cf, Resolution
+from xenhost.rrd.rrd_info import rrd_info
 
 MAX_XFF: Final = 0.99999
 """librrd knows none of 1."""
@@ -139,7 +140,10 @@ def head(path: Path) -> Head:
     """Raises BadFile, FileNotFoundError."""
     if not path.exists():
         raise FileNotFoundError(path)
-    info = _call(rrdtool.info, str(path))
+    try:
+        info = rrd_info(path)
+    except OSError as error:
+        raise BadFile(str(error)) from None
     if info.get("step") != STEP:
         raise BadFile(f"its step is {info.get('step')}, not {STEP}")
     found: dict[tuple[str, str], dict[str, Any]] = {}
@@ -259,7 +263,7 @@ def _prepared(fields: Mapping[str, Any], count: int) -> tuple[tuple[float, int],
     for key, value in fields.items():
         if match := _PREPARED.fullmatch(key):
             if match[2] == "value":
-                values[int(match[1])] = numpy.nan if value is None else float(value)
+                values[int(match[1])] = float(value)
             else:
                 unknown[int(match[1])] = int(value)
     return tuple(zip(values, unknown, strict=True))
