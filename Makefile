@@ -8,7 +8,7 @@ BED     := PYTHONPATH=tests/dom0 $(PYTHON) -m bed
 DEBS    := $(shell sed 's/\#.*//' packaging/build-packages.txt)
 NATIVE  := $(shell find native -name '*.[ch]' -o -name '*.cdef' -o -name hatch_build.py)
 
-.PHONY: help setup native gen demo demo-xen test test-quick test-xen test-bare xen-shell check bench clean clean-bed
+.PHONY: help setup native gen deb demo demo-xen test test-quick test-xen test-bare xen-shell check bench clean clean-bed
 
 help:
 	@echo 'make demo        set up, then run the main job on the simulated hypervisor (ARGS=--agent: without a pool master)'
@@ -21,6 +21,7 @@ help:
 	@echo 'make check       style, types, layers, generated code, C warnings and sanitizers'
 	@echo 'make bench       measure against xl, libvirt, xenstore-ls, libxenstore and pyxs, on real Xen'
 	@echo 'make setup       only the set-up: Debian packages, .venv, the C parts (make native: those alone)'
+	@echo 'make deb         the Debian package (installs what building it takes)'
 	@echo 'make gen         regenerate the committed protobuf code'
 	@echo 'make clean       remove what was built; `make clean-bed` also the cached images of the test bed'
 
@@ -70,6 +71,19 @@ demo-xen: setup
 
 xen-shell: setup
 	@$(BED) shell $(ARGS)
+
+# --- the Debian package, with what Debian does not have: pure Python, at the versions that are tested
+WHEELS  := $(shell sed -n 's/ *\# PyPI$$//p' packaging/constraints.txt)
+TREE    := build/deb/xenhost
+
+deb: $(STAMPS)/venv
+	@rm -rf build/deb && mkdir -p $(TREE)
+	@git ls-files -z --cached --others --exclude-standard | tar -c --null -T - | tar -x -C $(TREE)
+	@cp -r packaging/debian $(TREE)/debian
+	@$(PYTHON) -m pip download -q --no-deps -d $(TREE)/debian/wheels $(WHEELS)
+	@( apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get build-dep -y -q ./$(TREE) && cd $(TREE) && PATH=/usr/sbin:/usr/bin:/sbin:/bin dpkg-buildpackage -b -us -uc ) \
+	    > build/deb.log 2>&1 || { tail -20 build/deb.log; echo 'the package was not built; see build/deb.log'; exit 1; }
+	@ls build/deb/*.deb
 
 # --- tests
 
