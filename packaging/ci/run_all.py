@@ -76,7 +76,7 @@ UNSTEADY: Final = 4
 BARE: Final = Phase(
     "tests on a machine like a dom0, without Xen", REPORTS / "bare.xml", (*BED, "--bare", "--limit", "3600")
 )
-XEN: Final = Phase("tests on real Xen", REPORTS / "xen.xml", BED)
+XEN: Final = Phase("tests on real Xen", REPORTS / "xen.xml", (*BED, "--limit", "2700"))
 
 
 def main() -> int:
