@@ -158,6 +158,7 @@ async def running(
         background.append(asyncio.create_task(front.run(), name="sessions"))
         beginning = asyncio.create_task(certificates.begin(), name="certificates")
         stack.push_async_callback(end, [beginning])
+        stack.callback(database.give_up)
         log.info("ready", objects=objects, http=front.listener.http_ports, https=front.listener.https_ports)
         yield Master(database, hosts, agents, tasks, dispatcher, front, role, background)
 

@@ -17,6 +17,7 @@ from component.pool.test_vms import RECORD
 from xenhost.api.link.v1 import follow_service_pb2, follow_service_pb2_grpc
 from xenhost.pool.call import NULL_REF, ApiError, Context
 from xenhost.pool.hosts.dial import dialler
+from xenhost.pool.hosts.membership.followers import Followers
 from xenhost.pool.hosts.membership.handed import BLOBS, TRUST, Handed
 from xenhost.pool.hosts.membership.standstill import DESIGNATE, Standstill
 
@@ -126,6 +127,10 @@ async def test_what_changes_something_waits_or_is_refused_while_the_mastership_m
     with pytest.raises(ApiError) as caught:
         standstill.begin(NULL_REF)
     assert caught.value.as_xenapi() == ["OTHER_OPERATION_IN_PROGRESS", "pool", pool, "Async.VM.start", task]
+    await master.tasks.destroy(master.root, task)
+    with pytest.raises(ApiError) as caught:
+        standstill.begin(NULL_REF)
+    assert caught.value.as_xenapi() == ["OTHER_OPERATION_IN_PROGRESS", "pool", pool, "", task], "it goes on without"
     standstill.begin(task)
     changing = asyncio.create_task(master.call("VM.create", RECORD))
     with pytest.raises(ApiError) as caught:
@@ -138,6 +143,30 @@ async def test_what_changes_something_waits_or_is_refused_while_the_mastership_m
     standstill.end()
     vm = await changing
     assert await standstill.call(Context(), "VM.get_all", []) == (vm,)
+
+
+async def test_nobody_waits_for_a_follower_that_has_gone_before_it_is_told_anything(master: Master) -> None:
+    host = await master.database.change(lambda t: t.create("host", {}))
+    uuid = str(master.database.get("host", host)["uuid"])
+    followers = Followers(master.database, master.hosts)
+
+    async def hello() -> AsyncIterator[follow_service_pb2.FollowRequest]:
+        yield follow_service_pb2.FollowRequest(hello=follow_service_pb2.Hello(host_id=uuid))
+
+    first, second = followers.Follow(hello(), None), followers.Follow(hello(), None)
+    await anext(first)
+    before = followers.find(uuid)
+    assert before is not None
+    preparing = asyncio.create_task(before.prepare("1", first))
+    await asyncio.sleep(0)
+    await anext(second)
+    for late in (preparing, before.prepare("2", first)):
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(late, 10)
+    await first.aclose()
+    assert followers.find(uuid) not in (None, before)
+    await second.aclose()
+    assert followers.find(uuid) is None
 
 
 def test_what_was_handed_over_is_taken_whole_however_often_that_is_begun(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class Database:
         self._moving: Final = asyncio.Event()
         """Not set while it is held."""
         self._moving.set()
+        self._given_up = False
 
     async def open(self) -> int:
         """Read the store; returns how many objects there are. Raises StoreFailed.
@@ -63,9 +64,8 @@ class Database:
         await failed
 
     async def close(self) -> None:
-        """Everything is on disk when this returns; who waits for it to be released is refused."""
+        """Everything is on disk when this returns."""
         await self._store.close()
-        self._moving.set()
 
     def hold(self) -> None:
         """From now on `change` waits: nothing more is acknowledged that a copy which is made now would not have."""
@@ -73,6 +73,12 @@ class Database:
 
     def release(self) -> None:
         """It goes on."""
+        self._given_up = False
+        self._moving.set()
+
+    def give_up(self) -> None:
+        """If it is held it will not be released: `change` is refused, so that who waits in it can end."""
+        self._given_up = not self._moving.is_set()
         self._moving.set()
 
     async def backup(self, path: Path) -> None:
@@ -120,6 +126,8 @@ class Database:
         Cancelling gives up the waiting: the change stays, and is told.
         """
         await self._moving.wait()  # as it mostly is: then at once
+        if self._given_up:
+            raise ApiError("INTERNAL_ERROR", "the database is handed over to another master")
         result, rows, untold = self._act(act)
         if not rows:
             untold.ready = True

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from xenhost.pool.call import NULL_REF, ApiError, Ref
+from kit.clock import FakeClock
+from xenhost.pool.call import NULL_REF, ApiError, Context, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.fixed import FixedStore
 from xenhost.pool.database.port import Row, StoreFailed
@@ -14,6 +15,7 @@ from xenhost.pool.database.record import Change, Operation
 from xenhost.pool.database.sqlite import SqliteStore
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.database.upgrades import SCHEMA, upgrade
+from xenhost.pool.engine.tasks import Tasks
 from xenhost.pool.model.catalogue import MODEL
 
 
@@ -232,3 +234,27 @@ async def test_others_get_their_turn_while_it_is_read() -> None:
     assert not opening.done()
     meanwhile.set()
     assert await opening == 0
+
+
+async def test_who_waits_for_a_database_that_is_handed_over_can_end(tmp_path: Path) -> None:
+    database = await opened(tmp_path / "pool.db")
+    await database.change(lambda t: t.create("VM", {}))
+    database.give_up()
+    await database.change(lambda t: t.create("VM", {}))  # it was not held
+    database.hold()
+
+    async def work(_: Context) -> None:
+        changing = asyncio.create_task(database.change(lambda t: t.create("VM", {})))
+        try:
+            await asyncio.shield(changing)
+        except asyncio.CancelledError:
+            await changing  # as those do who have to undo what it made
+            raise
+
+    async with asyncio.timeout(10), Tasks(database, FakeClock()) as tasks:
+        task = tasks.start(Context(), "VM.create", work)
+        await asyncio.sleep(0.01)
+        database.give_up()
+    assert database.get("task", task)["status"] == "failure"
+    assert len(database.rows("VM")) == 2
+    await database.close()

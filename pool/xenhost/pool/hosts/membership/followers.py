@@ -13,6 +13,7 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.hosts import Hosts
 
 Told = AsyncIterator[follow_service_pb2.FollowResponse]
+_GONE: Final = "the other xenpoold has gone"
 
 
 class Follower:
@@ -24,6 +25,7 @@ class Follower:
         self._handover = ""
         self._prepared: asyncio.Future[Sequence[str]] | None = None
         """The answer to that; None before the first."""
+        self._has_gone = False
 
     def tell(self, **told: Any) -> None:
         """A message, when what was to be told before has been."""
@@ -31,6 +33,8 @@ class Follower:
 
     async def prepare(self, handover: str, pieces: Told) -> Sequence[str]:
         """Tell it all of that, and wait; a failure array, empty if it is ready. Raises ConnectionError."""
+        if self._has_gone:
+            raise ConnectionError(_GONE)
         self._handover, self._prepared = handover, asyncio.get_running_loop().create_future()
         self._telling.put_nowait(pieces)
         return await self._prepared
@@ -50,8 +54,9 @@ class Follower:
 
     def gone(self) -> None:
         """Nobody hears us any more."""
+        self._has_gone = True
         if self._prepared is not None and not self._prepared.done():
-            self._prepared.set_exception(ConnectionError("the other xenpoold has gone"))
+            self._prepared.set_exception(ConnectionError(_GONE))
 
 
 class Followers(follow_service_pb2_grpc.FollowServiceServicer):
@@ -84,6 +89,8 @@ class Followers(follow_service_pb2_grpc.FollowServiceServicer):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a host has a UUID")
         if not self._is_member(hello.host_id):
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"host {hello.host_id} is no member of this pool")
+        if (before := self.find(hello.host_id)) is not None:
+            before.gone()  # its end may be noticed later
         follower = self._followers[hello.host_id] = Follower(hello)
         follower.tell(standing=follow_service_pb2.Standing(handover=self.handover))
         hearing = asyncio.create_task(follower.hear(pending))

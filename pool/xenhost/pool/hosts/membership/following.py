@@ -123,12 +123,14 @@ class Following:
 
     async def _moved(self, moved: follow_service_pb2.Moved) -> None:
         of = MemberOf(moved.master, moved.link, moved.host_id, moved.handover)
+        mine = of.host == self._relay.host
+        handed = mine and of.handover and await asyncio.to_thread(self._role.handed.whole) == of.handover
         if self._role.changing or of == self._of:
             return
-        if of.host != self._relay.host:
+        if not mine:
             self._log.warning("the pool has another master", master=of.master)
             await self._role.become_member(of)
-        elif of.handover and await asyncio.to_thread(self._role.handed.whole) == of.handover:
+        elif handed:
             self._log.warning("this host is the pool's master now")
             await self._role.become_master()
         else:

@@ -50,7 +50,8 @@ class Standstill:
                 raise self._busy(name, NULL_REF)
         for other in self._tasks.running():
             if other != task:
-                raise self._busy(str(self._database.get("task", other)["name_label"]), other)
+                record = self._database.find("task", other)  # None: destroyed while it runs
+                raise self._busy("" if record is None else str(record["name_label"]), other)
         self._task = task
         self._database.hold()
 
