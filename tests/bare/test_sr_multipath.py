@@ -126,11 +126,24 @@ async def test_an_sr_goes_on_when_one_way_is_cut_and_counts_what_is_left(ground:
     await ground.holds(sr, vdi, {0: block("before")})
 
 
-async def test_a_portal_that_is_silent_at_the_start_is_left_out(ground: StorageGround) -> None:
+async def test_a_portal_that_is_silent_at_the_start_is_used_from_when_it_answers(ground: StorageGround) -> None:
     run("nft", CUT.format("daddr 127.0.0.2 tcp dport 3260"))
     spec, sr = await ground.made()
     assert await paths_are(sr, lambda paths: paths.maximum == 1) == LunPaths(spec.device_config["SCSIid"], 1, 1)
     assert (await sr.stat()).iscsi_sessions == 1
+    run("nft", "delete", "table", "ip", "cut")
+    await paths_are(sr, whole, 120)
+    stat = await sr.stat()
+    assert (stat.iscsi_sessions, stat.problem) == (2, "")
+    vdi = await ground.vdi(sr)
+    backends = await ground.begin(sr, vdi)
+    run("nft", CUT.format(f"saddr {PORTALS[0]} tcp sport 3260"))
+    await asyncio.wait_for(ground.put(backends, {0: block("by the other")}), 60)
+    run("nft", "delete", "table", "ip", "cut")
+    await paths_are(sr, whole, 120)
+    await ground.end(sr, vdi)
+    await ground.detached(sr)
+    nothing_is_left(spec.device_config["targetIQN"], spec.device_config["SCSIid"])
 
 
 async def test_a_lun_that_is_a_vdi_has_a_map_and_the_others_have_none(targets: Targets, tmp_path: Path) -> None:
