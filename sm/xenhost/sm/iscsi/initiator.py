@@ -35,6 +35,8 @@ _POLL: Final = 0.05
 _AGAIN: Final = 45.0
 """Seconds after which portals that are missing are tried again."""
 _REGAIN: Final = 30.0
+_AT_ONCE: Final = 64
+"""Connections: how many portals there are, a server says."""
 _EXISTS: Final = 15
 _NOTHING: Final = 21
 _NO_DAEMON: Final = (18, 20)
@@ -76,13 +78,13 @@ class Initiator:
 
         Raises SrBackendFailure 68, 71, 140; then there is no session more than before.
         """
-        found = await self._portals(config, user) if config.multipathing else ()
+        several = config.multipathing or config.multihomed or config.targets
+        found = await self._portals(config, user) if several else ()
         iqns = tuple(dict.fromkeys(each.iqn for each in found)) if found and config.iqn == ANY else ()
         iqns = iqns or await self.targets(config)
         async with self._locked():
             try:
-                for iqn in iqns:
-                    await self._use(config, iqn, user, [each.portal for each in found if each.iqn == iqn])
+                await self._use_some(config, iqns, user, found)
             except BaseException:
                 await settled(self._release(user))
                 raise
@@ -141,15 +143,33 @@ class Initiator:
         every = await asyncio.to_thread(sysfs.disks, self._sys)
         return tuple(disk for disk in every if disk.target in iqns)
 
+    async def _use_some(self, config: IscsiConfig, iqns: Sequence[str], user: str, found: Sequence[Target]) -> None:
+        """All targets; where the configuration means several ways, one at least."""
+        failures = []
+        for iqn in iqns:
+            try:
+                await self._use(config, iqn, user, [each.portal for each in found if each.iqn == iqn])
+            except SrBackendFailure as error:
+                if not found:
+                    raise
+                self._context.log.warning("iscsi.target_left_out", target=iqn, error=str(error))
+                failures.append(error)
+        if failures and len(failures) == len(iqns):
+            raise failures[0]
+
     async def _use(self, config: IscsiConfig, iqn: str, user: str, portals: Sequence[Portal]) -> None:
-        """Through all of the portals that answer; without any, through the first server of the configuration."""
+        """By portals that answer: all, or without multipathing one; if none does, by the first server that does."""
         there = await self._marked(config, iqn, user)
-        if await self._use_each(config, iqn, portals) or there:
+        if there and not config.multipathing:
             return  # If it is lost at the moment, the daemon logs in again by itself.
+        if await self._use_each(config, iqn, portals) or there:
+            return
         error: SrBackendFailure | None = None
         for host in config.hosts:
             try:
-                await self._login(iqn, await _address(host, config.port), config)
+                if not await _answers(portal := await _address(host, config.port)):
+                    raise backend_failure(LOGIN, f"{portal} does not answer")
+                await self._login(iqn, portal, config)
             except SrBackendFailure as failure:
                 error = failure
             else:
@@ -196,7 +216,10 @@ class Initiator:
 
     async def _portals(self, config: IscsiConfig, user: str) -> tuple[Target, ...]:
         """What all servers that answer name, of what the configuration means."""
-        every = await asyncio.gather(*(self._named_by(host, config) for host in config.hosts))
+        if config.targets:
+            every: list[tuple[Target, ...] | None] = [config.targets]
+        else:
+            every = await asyncio.gather(*(self._named_by(host, config) for host in config.hosts))
         named = dict.fromkeys(target for targets in every for target in targets or ())
         found = tuple(target for target in named if config.iqn in (ANY, target.iqn))
         self._known[user] = None if None in every else found
@@ -208,13 +231,14 @@ class Initiator:
         try:
             if await _answers(portal := await _address(host, config.port)):
                 async with self._locked():
-                    return await self._discover(portal, config)
+                    found = await self._discover(portal, config)
+                return tuple(each for each in found if config.multihomed or each.portal.host == portal.host)
         except SrBackendFailure as error:
             self._context.log.warning("iscsi.no_discovery", server=host, error=str(error))
         return None
 
     async def _use_each(self, config: IscsiConfig, iqn: str, portals: Sequence[Portal]) -> int:
-        """A session by each portal that has none and answers; how many were begun."""
+        """A session by each portal that has none and answers, without multipathing by one; how many were begun."""
         missing = [each.portal for each in await self._missing([Target(portal, iqn) for portal in portals])]
         begun = 0
         for portal, answers in zip(missing, await _answering(missing), strict=True):
@@ -223,6 +247,8 @@ class Initiator:
                     raise backend_failure(LOGIN, f"{portal} does not answer")
                 await self._login(iqn, portal, config)
                 begun += 1
+                if not config.multipathing:
+                    break
             except SrBackendFailure as error:
                 self._left_out(iqn, portal, error)
         return begun
@@ -336,7 +362,13 @@ class Initiator:
 
 
 async def _answering(portals: Sequence[Portal]) -> list[bool]:
-    return await asyncio.gather(*map(_answers, portals))
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def asked(portal: Portal) -> bool:
+        async with limit:
+            return await _answers(portal)
+
+    return await asyncio.gather(*map(asked, portals))
 
 
 async def _answers(portal: Portal) -> bool:

@@ -12,6 +12,7 @@ from textwrap import dedent
 import pytest
 
 from contract.storage_host import StorageHost
+from xenhost.core.storage_errors import SrBackendFailure
 from xenhost.sm.context import SmContext
 from xenhost.sm.iscsi import initiator
 from xenhost.sm.iscsi.config import IscsiConfig, parse
@@ -148,6 +149,49 @@ async def test_a_target_that_appears_is_used_by_who_uses_all_and_by_nobody_else(
     assert not portals.asked("--logout")
     await Initiator(sm, portals.sys).release("all")  # by the next agent: this one was killed
     assert {line.split()[3] for line in portals.asked("--logout")} == {IQN, f"{IQN}2"}
+
+
+async def test_portals_at_other_addresses_are_left_out_if_a_target_is_not_multihomed(
+    sm: SmContext, portals: Portals
+) -> None:
+    portals.up(1)
+    host, config = Initiator(sm, portals.sys), ways(portals, target=SERVERS[0], multihomed="false")
+    await host.use(config, "one")
+    assert await host.seen(config, "one") == 1
+    assert [line.split()[5] for line in portals.asked("--login")] == [f"{SERVERS[0]}:{portals.port}"]
+
+
+async def test_a_multihomed_target_without_multipathing_is_used_by_one_portal_that_answers(
+    sm: SmContext, portals: Portals
+) -> None:
+    host, config = Initiator(sm, portals.sys), ways(portals, target=SERVERS[0], multihomed="true", multipathing="")
+    portals.name({IQN: (SERVERS[1], SERVERS[0])})
+    await host.use(config, "one")
+    portals.up(1)
+    await host.use(config, "two")
+    assert [line.split()[5] for line in portals.asked("--login")] == [f"{SERVERS[0]}:{portals.port}"]
+    await host.release("one")
+    assert not portals.asked("--logout")
+
+
+async def test_portals_that_are_written_down_are_used_unasked_and_those_of_a_target_that_is_down_later(
+    sm: SmContext, portals: Portals
+) -> None:
+    text = "|".join(f"{server},{portals.port},{iqn}" for server, iqn in zip(SERVERS, (IQN, f"{IQN}2"), strict=True))
+    host, config = Initiator(sm, portals.sys), ways(portals, target=SERVERS[1], targetIQN="*", multiSession=text)
+    assert await host.use(config, "one") == (IQN, f"{IQN}2")
+    assert await host.seen(config, "one") == 1
+    portals.up(1)
+    assert await host.seen(config, "one") == 2
+    assert not portals.asked("sendtargets")
+
+
+async def test_without_any_portal_that_answers_nothing_is_used(sm: SmContext, portals: Portals) -> None:
+    text = f"{SERVERS[1]},{portals.port},{IQN}"
+    host, config = Initiator(sm, portals.sys), ways(portals, target=SERVERS[1], multiSession=text)
+    with pytest.raises(SrBackendFailure, match="does not answer") as caught:
+        await host.use(config, "one")
+    assert (caught.value.number, await host.held("one")) == (68, ())
 
 
 async def test_a_look_that_is_cancelled_ends_the_login_that_it_began(sm: SmContext, portals: Portals) -> None:
