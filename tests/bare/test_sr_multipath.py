@@ -126,11 +126,50 @@ async def test_an_sr_goes_on_when_one_way_is_cut_and_counts_what_is_left(ground:
     await ground.holds(sr, vdi, {0: block("before")})
 
 
-async def test_a_portal_that_is_silent_at_the_start_is_left_out(ground: StorageGround) -> None:
+async def test_a_portal_that_is_silent_at_the_start_is_used_from_when_it_answers(ground: StorageGround) -> None:
     run("nft", CUT.format("daddr 127.0.0.2 tcp dport 3260"))
     spec, sr = await ground.made()
     assert await paths_are(sr, lambda paths: paths.maximum == 1) == LunPaths(spec.device_config["SCSIid"], 1, 1)
     assert (await sr.stat()).iscsi_sessions == 1
+    run("nft", "delete", "table", "ip", "cut")
+    await paths_are(sr, whole, 120)
+    stat = await sr.stat()
+    assert (stat.iscsi_sessions, stat.problem) == (2, "")
+    vdi = await ground.vdi(sr)
+    backends = await ground.begin(sr, vdi)
+    run("nft", CUT.format(f"saddr {PORTALS[0]} tcp sport 3260"))
+    await asyncio.wait_for(ground.put(backends, {0: block("by the other")}), 60)
+    run("nft", "delete", "table", "ip", "cut")
+    await paths_are(sr, whole, 120)
+    await ground.end(sr, vdi)
+    await ground.detached(sr)
+    nothing_is_left(spec.device_config["targetIQN"], spec.device_config["SCSIid"])
+
+
+async def test_only_the_portals_that_the_configuration_means_are_used(targets: Targets, tmp_path: Path) -> None:
+    one, two, _ = (targets.new(SMALL) for _ in range(3))
+    text = f"{PORTALS[0]},3260,{one}|{PORTALS[1]},3260,{two}|"
+    async with grounded(tmp_path, RawIscsiDriver, lambda: config_of("*", multiSession=text)) as ground:
+
+        def used() -> set[tuple[str, ...]]:
+            rows = (line.split() for line in run("iscsiadm", "-m", "session", check=False).splitlines())
+            return {(row[2].split(":")[0], row[3]) for row in rows if row[:1] == ["tcp:"]}
+
+        _, sr = await ground.made()
+        assert used() == {(PORTALS[0], one), (PORTALS[1], two)}
+        assert ((await sr.stat()).iscsi_sessions, len((await sr.scan()).ignored)) == (2, 2)
+        await ground.detached(sr)
+        both = {(portal, one) for portal in PORTALS}
+        for more, allowed, count in (
+            ({"target": PORTALS[1], "multihomed": "false"}, {(PORTALS[1], one)}, 1),
+            ({"multihomed": "true", "multipathing": "false"}, both, 1),
+            ({"multipathhandle": "null"}, both, 1),
+            ({"multihomed": "false"}, both, 2),
+        ):
+            sr = await ground.attached(SrSpec(new_sr(), "iscsi", config_of(one, **more)))
+            assert (used() <= allowed, len(used())) == (True, count), more
+            await ground.detached(sr)
+            assert used() == set()
 
 
 async def test_a_lun_that_is_a_vdi_has_a_map_and_the_others_have_none(targets: Targets, tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 from component.harness.agent import Agent as HostAgent
 from component.pool.conftest import Master, reporting
 from component.pool.test_vms import RECORD, sr, vbd_record, vdi_record
+from xenhost.api.host.v1 import storage_pb2
 from xenhost.api.host.v1.sr_service_pb2 import GetSrRequest
 from xenhost.core.storage import OnBoot
 from xenhost.pool.call import NULL_REF, FrozenMap, Ref, Value
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.told.book import Book
+from xenhost.pool.hosts.told.drivers import put_drivers
 from xenhost.pool.hosts.told.storage import drop_sr, drop_vdi, put_sr
 
 
@@ -330,6 +332,30 @@ async def test_a_host_is_set_to_multipathing_by_its_field_or_its_other_config(
     assert (await master.call("host.get_other_config", host))["multipathing"] == "false"
     await master.call("host.remove_from_other_config", host, "multipathing")
     assert await master.call("host.get_multipathing", host) is False
+
+
+async def test_a_way_of_multipathing_that_there_is_not_is_refused_to_types_that_have_several(
+    master: Master, agent: HostAgent, tmp_path: Path
+) -> None:
+    await sr(master, tmp_path / "sr")
+    host, plug = master.only("host").ref, master.only("PBD").ref
+    await master.call("PBD.unplug", plug)
+
+    async def plugged(handle: str) -> None:
+        await master.call("host.set_other_config", host, {"multipathing": "true", "multipathhandle": handle})
+        await master.call("PBD.plug", plug)
+        await master.call("PBD.unplug", plug)
+
+    await plugged("rdac")
+    driver = storage_pb2.SmDriver(type="file", configuration=[storage_pb2.ConfigKey(name="multipathing")])
+    await master.database.change(lambda t: put_drivers(Book(t, host), [driver]))
+    for handle in ("dmp", "null"):
+        await plugged(handle)
+    await master.call("host.set_other_config", host, {"multipathing": "true", "multipathhandle": "rdac"})
+    error = await master.refused("SR_BACKEND_FAILURE_431", "PBD.plug", plug)
+    assert "rdac" in error[2]
+    other = {"location": str(tmp_path / "other")}
+    await master.refused("SR_BACKEND_FAILURE_431", "SR.create", host, other, 0, "o", "", "file", "user", False, {})
 
 
 async def test_a_crash_dump_goes_with_the_disk_it_is_in(master: Master, agent: HostAgent, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from xenhost.core.clock import Clock
+from xenhost.core.storage_errors import backend_failure
 from xenhost.pool.call import Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Change, Operation, Record
@@ -16,6 +17,9 @@ from xenhost.pool.records.messages import Messages
 
 KEY: Final = "multipathing"
 """Of a host's other_config, as storage plugins read it, and of device_config."""
+HANDLE: Final = "multipathhandle"
+"""Beside it: `dmp` (multipathd), or `null` for nothing."""
+FAILED: Final = 431
 ALERT: Final = "MULTIPATH_PERIODIC_ALERT"
 PRIORITY: Final = 3
 PERIOD: Final = 60
@@ -37,17 +41,24 @@ def setting(other_config: Mapping[str, str]) -> bool | None:
     return {"true": True, "false": False}.get(other_config.get(KEY, ""))
 
 
-def is_on(database: Database, host: Ref) -> bool | None:
-    """Do SRs that are attached from now on use all ways to their LUNs? None: as their device_config says."""
-    return setting(_other_config(database.get("host", host)))
+def is_on(database: Database, host: Ref, type: str) -> bool | None:
+    """Do SRs that are attached from now on use all ways to their LUNs? None: as their device_config says.
+
+    Raises SrBackendFailure 431 if by something else than multipathd, for types that can.
+    """
+    other = _other_config(database.get("host", host))
+    wanted, handle = setting(other), other.get(HANDLE, "dmp")
+    if not wanted or handle == "dmp":
+        return wanted
+    if handle != "null" and _takes(database, type):
+        raise backend_failure(FAILED, f"the host's other_config:{HANDLE} is dmp or null, not {handle!r:.80}")
+    return False
 
 
 def device_config(database: Database, host: Ref, type: str, given: Mapping[str, str]) -> dict[str, str]:
     """That of an SR to be made: with the key, if its type takes it and the host has a setting."""
-    wanted = is_on(database, host)
-    drivers = (each["configuration"] for each in database.rows("SM").values() if each["type"] == type)
-    takes = any(isinstance(keys, dict) and KEY in keys for keys in drivers)
-    return {**given, KEY: str(wanted).lower()} if takes and wanted is not None else dict(given)
+    wanted = is_on(database, host, type)
+    return {**given, KEY: str(wanted).lower()} if wanted is not None and _takes(database, type) else dict(given)
 
 
 def paths_of(other_config: Mapping[str, str]) -> dict[str, Paths]:
@@ -108,6 +119,11 @@ class Multipathing:
             f" scsi_id={paths.key.removeprefix(PREFIX)}; current={paths.current}; max={paths.maximum}"
             for paths in found
         ]
+
+
+def _takes(database: Database, type: str) -> bool:
+    drivers = (each["configuration"] for each in database.rows("SM").values() if each["type"] == type)
+    return any(isinstance(keys, dict) and KEY in keys for keys in drivers)
 
 
 def _news_of(change: Change) -> list[Paths]:

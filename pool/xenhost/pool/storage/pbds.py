@@ -75,11 +75,12 @@ class Pbds:
             await self._work.forget(agent, pbd, uuid)
 
     async def plug(self, context: Context, pbd: Ref) -> None:
-        """Attach the SR to the PBD's host. No-op if it is."""
+        """Attach the SR to the PBD's host. No-op if it is. Raises XenhostError: what its driver says."""
         record, agent, uuid = self._reach(pbd)
         if not record["currently_attached"]:
             request = sr_service_pb2.AttachSrRequest(id=uuid)
-            if (multipathing := is_on(self._database, record.one("host"))) is not None:
+            type = str(self._database.get("SR", record.one("SR"))["type"])
+            if (multipathing := is_on(self._database, record.one("host"), type)) is not None:
                 request.multipathing = multipathing
             await self._work.made(context, agent, agent.srs.AttachSr, request)
 

@@ -10,7 +10,6 @@ from xenhost.sm.context import SmContext
 from xenhost.sm.iscsi.config import TARGET_KEYS, IscsiConfig, parse
 from xenhost.sm.iscsi.disks import IQN_MISSING, luns, staged
 from xenhost.sm.iscsi.initiator import Initiator
-from xenhost.sm.scsi import multipath
 from xenhost.sm.scsi.lunsr import LunSr
 from xenhost.sm.scsi.multipath import Multipath
 from xenhost.sm.scsi.sysfs import Disk
@@ -78,16 +77,18 @@ class RawIscsiDriver:
             await self._initiator.release(user)
 
     async def attach(self, sr: SrSpec) -> Sr:
-        iqns = await self._initiator.use(_complete(sr), sr.id)
+        config = _complete(sr)
+        await self._initiator.use(config, sr.id)
 
         async def look(anew: bool) -> tuple[Disk, ...]:
+            iqns = await self._initiator.held(sr.id)
             return await (self._initiator.disks(iqns) if anew else self._initiator.known_disks(iqns))
 
         async def let_go() -> None:
             await self._initiator.release(sr.id)
 
-        maps = self._maps if multipath.is_on(sr.device_config) else None
-        attached = LunSr(self._context, sr, look, let_go, maps, lambda: self._initiator.sessions(iqns))
+        maps = self._maps if config.multipathing else None
+        attached = LunSr(self._context, sr, look, let_go, maps, lambda: self._initiator.seen(config, sr.id))
         try:
             await attached.recover()
             await look(True)

@@ -50,11 +50,11 @@ class IscsiDisks:
         await self._initiator.release(spec.id)
 
     async def seen(self, spec: SrSpec, stat: SrStat) -> SrStat:
-        """With multipathing, the ways to the LUN, and the sessions."""
+        """With multipathing, the ways to the LUN, and the sessions; portals that are back are logged in to."""
         config = complete(spec.device_config)
         if not config.multipathing:
             return stat
-        sessions = await self._initiator.sessions(await self._initiator.held(spec.id))
+        sessions = await self._initiator.seen(config, spec.id)
         return replace(await self._maps.seen(stat, (config.scsi_id,)), iscsi_sessions=sessions)
 
     @contextlib.asynccontextmanager

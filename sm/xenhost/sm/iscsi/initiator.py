@@ -32,6 +32,11 @@ _CONNECT: Final = 5.0
 _LOGIN_TIMEOUT: Final = 45.0
 _DEVICE_TIMEOUT: Final = 20.0
 _POLL: Final = 0.05
+_AGAIN: Final = 45.0
+"""Seconds after which portals that are missing are tried again."""
+_REGAIN: Final = 30.0
+_AT_ONCE: Final = 64
+"""Connections: how many portals there are, a server says."""
 _EXISTS: Final = 15
 _NOTHING: Final = 21
 _NO_DAEMON: Final = (18, 20)
@@ -46,6 +51,10 @@ class Initiator:
         self._context = context
         self._sys = sys
         self._users = Users(context.run_dir / "iscsi")
+        self._known: dict[str, tuple[Target, ...] | None] = {}
+        """By user: what its servers name; None: some did not answer."""
+        self._tried: dict[str, float] = {}
+        """By user: when portals were tried last."""
 
     async def discover(self, config: IscsiConfig) -> tuple[Target, ...]:
         """The targets of the first server that answers. Raises SrBackendFailure 71, 83, 140, 141."""
@@ -69,13 +78,13 @@ class Initiator:
 
         Raises SrBackendFailure 68, 71, 140; then there is no session more than before.
         """
-        found = await self._portals(config) if config.multipathing else ()
+        several = config.multipathing or config.multihomed or config.targets
+        found = await self._portals(config, user) if several else ()
         iqns = tuple(dict.fromkeys(each.iqn for each in found)) if found and config.iqn == ANY else ()
         iqns = iqns or await self.targets(config)
         async with self._locked():
             try:
-                for iqn in iqns:
-                    await self._use(config, iqn, user, [each.portal for each in found if each.iqn == iqn])
+                await self._use_some(config, iqns, user, found)
             except BaseException:
                 await settled(self._release(user))
                 raise
@@ -85,8 +94,15 @@ class Initiator:
         """The targets that `user` has sessions to."""
         return await asyncio.to_thread(self._users.held, user)
 
-    async def sessions(self, iqns: tuple[str, ...]) -> int:
-        """How many there are to some targets, logged in."""
+    async def seen(self, config: IscsiConfig, user: str) -> int:
+        """How many sessions `user` has, logged in, after a try at portals that were down: what fails is logged.
+
+        Takes half a minute and one login at most. Cancelled: a login that has begun comes to its end first.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REGAIN):
+                await self._regain(config, user)
+        iqns = await self.held(user)
         return sum(1 for each in await self._sessions() if each.iqn in iqns and each.logged_in)
 
     async def release(self, user: str) -> None:
@@ -127,52 +143,118 @@ class Initiator:
         every = await asyncio.to_thread(sysfs.disks, self._sys)
         return tuple(disk for disk in every if disk.target in iqns)
 
+    async def _use_some(self, config: IscsiConfig, iqns: Sequence[str], user: str, found: Sequence[Target]) -> None:
+        """All targets; where the configuration means several ways, one at least."""
+        failures = []
+        for iqn in iqns:
+            try:
+                await self._use(config, iqn, user, [each.portal for each in found if each.iqn == iqn])
+            except SrBackendFailure as error:
+                if not found:
+                    raise
+                self._context.log.warning("iscsi.target_left_out", target=iqn, error=str(error))
+                failures.append(error)
+        if failures and len(failures) == len(iqns):
+            raise failures[0]
+
     async def _use(self, config: IscsiConfig, iqn: str, user: str, portals: Sequence[Portal]) -> None:
-        """Through all of the portals that answer; without any, through the first server of the configuration."""
-        there = [session for session in await self._sessions() if session.iqn == iqn]
-        await asyncio.to_thread(self._users.add, iqn, user, bool(there))
-        if there and config.local_iqn and config.local_iqn not in [session.initiator for session in there]:
-            name = there[0].initiator
-            raise backend_failure(LOGIN, f"target {iqn} is in use by this host as {name}, not {config.local_iqn}")
-        if await self._use_each(config, iqn, portals) or there:
+        """By portals that answer: all, or without multipathing one; if none does, by the first server that does."""
+        there = await self._marked(config, iqn, user)
+        if there and not config.multipathing:
             return  # If it is lost at the moment, the daemon logs in again by itself.
+        if await self._use_each(config, iqn, portals) or there:
+            return
         error: SrBackendFailure | None = None
         for host in config.hosts:
             try:
-                await self._login(iqn, await _address(host, config.port), config)
+                if not await _answers(portal := await _address(host, config.port)):
+                    raise backend_failure(LOGIN, f"{portal} does not answer")
+                await self._login(iqn, portal, config)
             except SrBackendFailure as failure:
                 error = failure
             else:
                 return
         raise error or backend_failure(LOGIN, f"there is no server for target {iqn}")
 
-    async def _portals(self, config: IscsiConfig) -> tuple[Target, ...]:
-        """What all servers name, of those that answer."""
-        found: dict[Target, None] = {}
-        for host in config.hosts:
+    async def _marked(self, config: IscsiConfig, iqn: str, user: str) -> list[Session]:
+        """That `user` uses the target; the sessions to it that there are. Raises SrBackendFailure 68."""
+        there = [session for session in await self._sessions() if session.iqn == iqn]
+        await asyncio.to_thread(self._users.add, iqn, user, bool(there))
+        if there and config.local_iqn and config.local_iqn not in [session.initiator for session in there]:
+            name = there[0].initiator
+            raise backend_failure(LOGIN, f"target {iqn} is in use by this host as {name}, not {config.local_iqn}")
+        return there
+
+    async def _regain(self, config: IscsiConfig, user: str) -> None:
+        """Log in by the portals that gave no session until now, and answer."""
+        if self._context.clock.monotonic() < self._tried.get(user, 0.0) + _AGAIN:
+            return
+        known = self._known.get(user)
+        if known is not None and not await self._missing(known):
+            return
+        missing = await self._missing(await self._portals(config, user))
+        for target, answers in zip(missing, await _answering([each.portal for each in missing]), strict=True):
+            if answers:
+                await settled(self._regain_one(config, target, user))
+
+    async def _regain_one(self, config: IscsiConfig, target: Target, user: str) -> None:
+        async with self._locked():
+            if not await self.held(user):
+                return  # It was released meanwhile.
             try:
-                if await _answers(portal := await _address(host, config.port)):
-                    async with self._locked():
-                        found |= dict.fromkeys(await self._discover(portal, config))
+                await self._marked(config, target.iqn, user)
             except SrBackendFailure as error:
-                self._context.log.warning("iscsi.no_discovery", server=host, error=str(error))
-        return tuple(found)
+                self._left_out(target.iqn, target.portal, error)
+                return
+            if await self._use_each(config, target.iqn, [target.portal]):
+                self._context.log.info("iscsi.portal_regained", target=target.iqn, portal=str(target.portal))
+
+    async def _missing(self, targets: Sequence[Target]) -> list[Target]:
+        """Those of them that there is no session by."""
+        there = {(session.iqn, session.host, session.port) for session in await self._sessions()}
+        return [each for each in targets if (each.iqn, each.portal.host, each.portal.port) not in there]
+
+    async def _portals(self, config: IscsiConfig, user: str) -> tuple[Target, ...]:
+        """What all servers that answer name, of what the configuration means."""
+        if config.targets:
+            every: list[tuple[Target, ...] | None] = [config.targets]
+        else:
+            every = await asyncio.gather(*(self._named_by(host, config) for host in config.hosts))
+        named = dict.fromkeys(target for targets in every for target in targets or ())
+        found = tuple(target for target in named if config.iqn in (ANY, target.iqn))
+        self._known[user] = None if None in every else found
+        self._tried[user] = self._context.clock.monotonic()
+        return found
+
+    async def _named_by(self, host: str, config: IscsiConfig) -> tuple[Target, ...] | None:
+        """What one server names; None: it does not answer."""
+        try:
+            if await _answers(portal := await _address(host, config.port)):
+                async with self._locked():
+                    found = await self._discover(portal, config)
+                return tuple(each for each in found if config.multihomed or each.portal.host == portal.host)
+        except SrBackendFailure as error:
+            self._context.log.warning("iscsi.no_discovery", server=host, error=str(error))
+        return None
 
     async def _use_each(self, config: IscsiConfig, iqn: str, portals: Sequence[Portal]) -> int:
-        """A session by each portal that has none and answers; how many were begun."""
-        there = {(session.host, session.port) for session in await self._sessions() if session.iqn == iqn}
+        """A session by each portal that has none and answers, without multipathing by one; how many were begun."""
+        missing = [each.portal for each in await self._missing([Target(portal, iqn) for portal in portals])]
         begun = 0
-        for portal in portals:
-            if (portal.host, portal.port) in there:
-                continue
+        for portal, answers in zip(missing, await _answering(missing), strict=True):
             try:
-                if not await _answers(portal):
+                if not answers:
                     raise backend_failure(LOGIN, f"{portal} does not answer")
                 await self._login(iqn, portal, config)
                 begun += 1
+                if not config.multipathing:
+                    break
             except SrBackendFailure as error:
-                self._context.log.warning("iscsi.portal_left_out", target=iqn, portal=str(portal), error=str(error))
+                self._left_out(iqn, portal, error)
         return begun
+
+    def _left_out(self, iqn: str, portal: Portal, error: SrBackendFailure) -> None:
+        self._context.log.warning("iscsi.portal_left_out", target=iqn, portal=str(portal), error=str(error))
 
     async def _login(self, iqn: str, portal: Portal, config: IscsiConfig) -> None:
         node = ("-m", "node", "-T", iqn, "-p", str(portal), *await self._named(config))
@@ -204,6 +286,8 @@ class Initiator:
         raise backend_failure(LOGIN, f"target {iqn} at {portal} cannot be logged in to: {result.complaint()}")
 
     async def _release(self, user: str) -> None:
+        self._known.pop(user, None)
+        self._tried.pop(user, None)
         for iqn in await asyncio.to_thread(self._users.remove, user):
             await self._adm("-m", "node", "-T", iqn, "--logout", check=False, timeout=_LOGIN_TIMEOUT)
             await self._adm("-m", "node", "-T", iqn, "-o", "delete", check=False)
@@ -251,7 +335,7 @@ class Initiator:
 
     @contextlib.asynccontextmanager
     async def _locked(self) -> AsyncIterator[None]:
-        while (lock := await asyncio.to_thread(self._users.try_lock)) is None:
+        while (lock := self._users.try_lock()) is None:  # in no thread: one that is cancelled would keep the lock
             await self._context.clock.sleep(_POLL)
         try:
             yield
@@ -275,6 +359,16 @@ class Initiator:
         if result.status in _NO_DAEMON:
             raise backend_failure(DAEMON, "the iSCSI daemon does not run: start iscsid (systemctl start iscsid)")
         return result
+
+
+async def _answering(portals: Sequence[Portal]) -> list[bool]:
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def asked(portal: Portal) -> bool:
+        async with limit:
+            return await _answers(portal)
+
+    return await asyncio.gather(*map(asked, portals))
 
 
 async def _answers(portal: Portal) -> bool:

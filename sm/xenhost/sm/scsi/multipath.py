@@ -31,6 +31,8 @@ NOT_APPEARED: Final = 433
 NO_SCSI_ID: Final = 434
 
 KEY: Final = ConfigKey("multipathing", "true: use all ways to a LUN at once; the pool sets it as the host is set")
+HANDLE: Final = "multipathhandle"
+"""By what: `dmp` (device-mapper), or `null` for nothing."""
 SOCKETS: Final = ("/run/multipathd.socket", "\0/org/kernel/linux/storage/multipathd")
 """That of newer ones, and the abstract one."""
 _ANSWER: Final = 15.0
@@ -58,8 +60,13 @@ class Map:
 
 
 def is_on(device_config: Mapping[str, str]) -> bool:
-    """Are all ways to a LUN to be used?"""
-    return device_config.get(KEY.name, "").strip().lower() == "true"
+    """Are all ways to a LUN to be used? Raises SrBackendFailure 431 if by something else than device-mapper."""
+    if device_config.get(KEY.name, "").strip().lower() != "true":
+        return False
+    handle = device_config.get(HANDLE, "").strip() or "dmp"
+    if handle not in ("dmp", "null"):
+        raise backend_failure(FAILED, f"device-config:{HANDLE} is dmp or null, not {handle!r:.80}: there is no other")
+    return handle == "dmp"
 
 
 def maps(sys: Path = sysfs.SYS) -> dict[str, Map]:

@@ -65,6 +65,27 @@ def test_with_multipathing_a_lost_session_is_given_up_sooner_unless_it_is_said_w
     assert (parse({"target": "h"}).multipathing, parse({"target": "h"}).replacement_timeout) == (False, 60)
 
 
+def test_all_portals_are_used_as_multipathing_says_or_multihomed() -> None:
+    config = {"target": "10.0.0.1"}
+    assert [
+        parse({**config, **more}).multihomed
+        for more in (
+            {},
+            {"multihomed": "true"},
+            {"multipathing": "true"},
+            {"multipathing": "true", "multihomed": "false"},
+        )
+    ] == [False, True, True, False]
+
+
+def test_portals_that_xenserver_wrote_down_are_read() -> None:
+    text = f"10.0.0.1,3260,{IQN}|fe80::1,3261,{IQN}2|[fe80::1],3261,{IQN}2|"
+    assert parse({"target": "h", "targetIQN": "*", "multiSession": text}).targets == (
+        Target(Portal("10.0.0.1", 3260), IQN),
+        Target(Portal("fe80::1", 3261), f"{IQN}2"),
+    )
+
+
 @pytest.mark.parametrize(
     ("config", "number"),
     [
@@ -76,6 +97,13 @@ def test_with_multipathing_a_lost_session_is_given_up_sooner_unless_it_is_said_w
         ({"target": "h", "localIQN": "me"}, 70),
         ({"target": "h", "port": "0"}, 142),
         ({"target": "h", "port": "70000"}, 142),
+        ({"target": "h", "multihomed": "perhaps"}, 143),
+        ({"target": "h", "multiSession": "10.0.0.1,3260|"}, 106),
+        ({"target": "h", "multiSession": f"10.0.0.1,0,{IQN}"}, 106),
+        ({"target": "h", "multiSession": f"--help,3260,{IQN}"}, 106),
+        ({"target": "h", "multiSession": f"10.0.0.1,3260,{IQN},{IQN}"}, 106),
+        ({"target": "h", "targetIQN": f"{IQN}2", "multiSession": f"10.0.0.1,3260,{IQN}"}, 106),
+        ({"target": "h", "multipathing": "true", "multipathhandle": "rdac"}, 431),
         ({"target": "h"}, 96),
         ({"target": "h", "targetIQN": IQN}, 107),
     ],

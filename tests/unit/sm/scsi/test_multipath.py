@@ -87,6 +87,15 @@ def test_each_lun_counts_once_and_as_its_map_if_it_has_one() -> None:
     assert [disk.path for disk in mapped] == ["/dev/dm-4", "/dev/sdc", "/dev/sdd", "/dev/sde"]
 
 
+def test_only_device_mapper_is_taken_for_it() -> None:
+    assert is_on({"multipathing": "true", "multipathhandle": "dmp"})
+    assert not is_on({"multipathing": "true", "multipathhandle": "null"})
+    assert not is_on({"multipathing": "false", "multipathhandle": "rdac"})
+    with pytest.raises(SrBackendFailure, match="rdac") as caught:
+        is_on({"multipathing": "true", "multipathhandle": "rdac"})
+    assert caught.value.number == 431
+
+
 def test_only_true_is_on() -> None:
     assert is_on({"multipathing": "True"})
     assert not any(is_on({"multipathing": text}) for text in ("", "false", "1"))
