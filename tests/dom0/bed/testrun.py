@@ -176,8 +176,9 @@ def new_directory(build: Path, progress: Progress) -> Path:
             number += 1
     latest = parent / "latest"
     if latest.is_symlink() or not latest.exists():
-        latest.unlink(missing_ok=True)
-        latest.symlink_to(stamp)
+        made = parent / f"latest-{stamp}"
+        made.symlink_to(stamp)
+        made.replace(latest)  # another run may begin at this moment
     _forget_old(parent, progress)
     return parent / stamp
 
