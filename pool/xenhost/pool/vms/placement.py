@@ -68,6 +68,8 @@ def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiErr
             return ApiError("VM_REQUIRES_NETWORK", vm.ref, network)
     if vusbs := vm.refs("VUSBs"):  # no host lends any out
         return ApiError("VM_REQUIRES_VUSB", vm.ref, database.get("VUSB", vusbs[0]).one("USB_group"))
+    if vgpus := vm.refs("VGPUs"):  # nor a GPU
+        return ApiError("VM_REQUIRES_GPU", vm.ref, database.get("VGPU", vgpus[0]).one("GPU_group"))
     if error := capacity_error(database, vm, host):
         return error
     needed, free = size_of(vm), free_memory(database, host)

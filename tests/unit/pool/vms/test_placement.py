@@ -107,3 +107,16 @@ async def test_a_vm_goes_where_most_virtual_functions_are_free_and_nowhere_witho
         with pytest.raises(ApiError) as caught:
             choose(database, agents, vm)
         assert caught.value.as_xenapi() == ["NETWORK_SRIOV_INSUFFICIENT_CAPACITY", network]
+
+
+async def test_a_vm_with_a_vgpu_runs_nowhere(tmp_path: Path) -> None:
+    clock = FakeClock(auto=False)
+    async with heart(tmp_path, clock) as found:
+        hosts = Hosts(found.database, clock, 15.0)
+        refs, agents = await registered(hosts, found.database), Agents(hosts)
+        vm, group = await found.make("VM", memory_dynamic_max=MIB), await found.make("GPU_group")
+        assert choose(found.database, agents, vm) in refs
+        await found.make("VGPU", VM=vm, GPU_group=group)
+        with pytest.raises(ApiError) as caught:
+            choose(found.database, agents, vm, refs[0])
+        assert caught.value.as_xenapi() == ["VM_REQUIRES_GPU", vm, group]
