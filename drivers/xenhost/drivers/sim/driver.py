@@ -23,6 +23,7 @@ from xenhost.core.ids import DevId, DomId
 from xenhost.core.memory import plan_memory
 from xenhost.core.ports.hypervisor import Console, DomainEvent, DomainEventKind
 from xenhost.core.vm import Domain, ShutdownReason, VmSpec, VmType
+from xenhost.drivers.network.vif_port import check_memory_for_functions
 from xenhost.drivers.sim.checks import check_kernel
 from xenhost.drivers.sim.console import SimConsole
 from xenhost.drivers.sim.devices import SimDevices
@@ -117,6 +118,8 @@ class SimHypervisor:
                 return domain.domid
             if not domain.managed or not domain.dying:
                 raise exists(domain)
+        if functions:
+            check_memory_for_functions(vm)
         footprint = plan_memory(vm).footprint
         free = self._world.memory_free
         if footprint > free:

@@ -180,9 +180,10 @@ class XenHypervisor:
             return
         with translated(vm.id):
             await self._domains.owned(domid)
-            await self._emulators.start(domid, vm, await self._devices.media(domid))
+            media, functions = await asyncio.gather(self._devices.media(domid), self._devices.functions_of(domid))
+            await self._emulators.start(domid, vm, media, functions)
             try:
-                await self._devices.join_emulated(domid, vm.vifs)
+                await self._devices.join_emulated(domid, [vif for vif in vm.vifs if vif.devid not in functions])
             except BaseException:
                 await asyncio.shield(self._emulators.stop(domid))
                 raise
@@ -235,8 +236,10 @@ class XenHypervisor:
     async def _end(self, domid: DomId, record: Record) -> None:
         """Everything at once but for virtual functions, waiting for no guest. What fails keeps the record, so that the
         next call goes on."""
-        if await self._devices.has_functions(domid):  # they must not write to memory that others have by then
+        if await self._devices.functions_of(domid):  # nobody may have his hands on them when dom0 has them back
             await self._domains.still(domid)
+            if record.type is VmType.HVM:
+                await self._emulators.stop(domid)
             await self._devices.disconnect_functions(domid)
         parts = [self._domains.kill(domid), self._devices.teardown(domid)]
         if record.type is VmType.HVM:

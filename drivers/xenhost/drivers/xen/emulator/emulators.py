@@ -50,18 +50,24 @@ class Emulators:
         self._on_lost = on_lost
         self._running: dict[DomId, _Running] = {}
 
-    async def start(self, domid: DomId, vm: VmSpec, media: Mapping[DevId, Source]) -> None:
+    async def start(
+        self, domid: DomId, vm: VmSpec, media: Mapping[DevId, Source], functions: Mapping[DevId, str]
+    ) -> None:
         """Start the emulator of a built domain and wait until it serves it. No-op if it runs.
 
-        `media`: what is in each VBD. Raises EmulatorFailed with the end of QEMU's log. Cancelled or failed: not
-        running, nothing left.
+        `media`: what is in each VBD; `functions`: PCI addresses of VIFs that are virtual functions. Raises
+        EmulatorFailed with the end of QEMU's log. Cancelled or failed: not running, nothing left.
         """
         if await self.adopt(domid):
             return
         process = LongLivedProcess(self._folder(domid))
         log = self._config.log_dir / f"qemu-{vm.id}.log"
+
+        def command(places: EmulatorPlaces) -> list[str]:
+            return emulator_command(self._config.binary, domid, vm, places, media, functions)
+
         try:
-            await self._spawn(process, domid, vm, media, log)
+            await self._spawn(process, domid, command, log)
             async with asyncio.timeout(READY_TIMEOUT):
                 qmp = await Qmp.connect(str(self._qmp(domid)), READY_TIMEOUT)
                 await qmp.run("cont")  # -S: it emulates nothing before this
@@ -165,7 +171,7 @@ class Emulators:
         return str(self._folder(domid) / "vnc") if domid in self._running else ""
 
     async def _spawn(
-        self, process: LongLivedProcess, domid: DomId, vm: VmSpec, media: Mapping[DevId, Source], log: Path
+        self, process: LongLivedProcess, domid: DomId, command: Callable[[EmulatorPlaces], list[str]], log: Path
     ) -> None:
         folder = self._folder(domid)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -175,9 +181,9 @@ class Emulators:
             os.chmod(self._qmp(domid), 0o600)
             listener.listen(1)
             places = EmulatorPlaces(listener.fileno(), str(folder / "vnc"), str(process.pidfile))
-            command = emulator_command(self._config.binary, domid, vm, places, media)
-            logger.debug("starting the emulator", domid=domid, vm=vm.id, command=command)
-            starting = asyncio.ensure_future(asyncio.to_thread(process.start, command, log, [listener.fileno()]))
+            words = command(places)
+            logger.debug("starting the emulator", domid=domid, command=words)
+            starting = asyncio.ensure_future(asyncio.to_thread(process.start, words, log, [listener.fileno()]))
             try:
                 await asyncio.shield(starting)
             except asyncio.CancelledError:
