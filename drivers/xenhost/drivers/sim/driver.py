@@ -13,7 +13,6 @@ from xenhost.core.errors import (
     HostNotEnoughFreeMemory,
     InternalError,
     InvalidValue,
-    NotImplementedHere,
     OperationNotAllowed,
     ShutdownNotAcknowledged,
 )
@@ -269,8 +268,6 @@ class SimHypervisor:
         """A line of JSON."""
         await self._life.reach("save_domain", When.BEFORE)
         domain = self._life.managed(domid)
-        if domain.type is VmType.HVM:
-            raise _no_emulator_state("save_domain")
         if domain.shutdown is not ShutdownReason.SUSPEND:
             message = f"the guest of domain {domid} has not suspended"
             raise InternalError(message, message=message)
@@ -283,8 +280,6 @@ class SimHypervisor:
     async def restore_domain(self, domid: DomId, vm: VmSpec, fd: int, progress: Callable[[int], None]) -> None:
         """The guest is told from one that was built by what it remembers."""
         await self._life.reach("restore_domain", When.BEFORE)
-        if vm.type is VmType.HVM:
-            raise _no_emulator_state("restore_domain")
         domain = self._life.managed(domid)
         if domain.built:
             return
@@ -447,7 +442,3 @@ def _spoil(domain: SimDomain, vm: VmSpec, function: str) -> None:
         message = "an earlier build of this domain was cut short; destroy it"
         raise DomainBuildFailed(message, vm=vm.id, function=function, msg=message)
     domain.spoiled = True
-
-
-def _no_emulator_state(function: str) -> NotImplementedHere:
-    return NotImplementedHere("the state of an HVM guest's device model cannot be saved", function=function)

@@ -24,6 +24,8 @@ class EmulatorPlaces:
 
     qmp_fd: int
     """A listening unix socket, inherited: we can connect to it before QEMU runs, and need not poll for it."""
+    state_fd: int | None
+    """An open file with the state it is to go on from, inherited; None: it begins."""
     vnc: str
     """Absolute path of the RFB socket."""
     pidfile: str
@@ -59,6 +61,8 @@ def emulator_command(
     words += _nics(domid, [vif for vif in vm.vifs if vif.devid not in functions])
     for devid, address in functions.items():
         words += ["-device", f"xen-pci-passthrough,id=nic{devid},hostaddr={address}"]
+    if places.state_fd is not None:
+        words += ["-incoming", f"fd:{places.state_fd}"]
     return words
 
 
