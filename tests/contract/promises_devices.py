@@ -11,13 +11,15 @@ from xenhost.core.errors import (
     DeviceAttachFailed,
     DeviceDetachRejected,
     DeviceDetachTimeout,
+    DomainBuildFailed,
     DomainGone,
     InvalidValue,
     XenhostError,
 )
 from xenhost.core.ids import DevId, DomId
 from xenhost.core.ports.hypervisor import DomainEventKind
-from xenhost.core.vm import VmType
+from xenhost.core.units import MIB
+from xenhost.core.vm import FirmwareBoot, Memory, VmType
 
 VBD, VIF = DeviceClass.VBD, DeviceClass.VIF
 
@@ -279,13 +281,21 @@ async def devices_of_a_foreign_domain_are_left_alone(g: Ground) -> None:
         assert list(await g.hypervisor.devices(foreign)) == []
 
 
-async def a_guest_that_is_not_pv_is_given_no_virtual_function(g: Ground) -> None:
+async def a_pvh_guest_is_given_no_virtual_function(g: Ground) -> None:
     domid = await g.hypervisor.create_domain(replace(g.idle_spec(), type=VmType.PVH), functions=True)
-    with pytest.raises(DeviceAttachFailed, match="a PVH guest cannot be given a PCI device"):
+    with pytest.raises(DeviceAttachFailed, match="no PCI device to a PVH guest"):
         await g.hypervisor.plug_vif(domid, replace(g.nic(), function="0000:03:10.2"))
     assert list(await g.hypervisor.devices(domid)) == []
     assert list(await g.hypervisor.functions()) == []
     await g.hypervisor.destroy_domain(domid)
+
+
+async def an_hvm_guest_that_starts_ballooned_is_not_made_for_virtual_functions(g: Ground) -> None:
+    memory = Memory(64 * MIB, 32 * MIB, 32 * MIB)
+    vm = replace(g.idle_spec(), type=VmType.HVM, boot=FirmwareBoot("c"), memory=memory)
+    with pytest.raises(DomainBuildFailed, match="set dynamic-max to static-max"):
+        await g.hypervisor.create_domain(vm, functions=True)
+    assert not [domain for domain in await g.hypervisor.domains() if domain.vm == vm.id]
 
 
 async def _cancelled(task: asyncio.Task[None], steps: int) -> bool:
@@ -325,5 +335,6 @@ PROMISES = (
     a_medium_that_does_not_exist_leaves_the_drive_empty,
     many_devices_are_plugged_at_once,
     devices_of_a_foreign_domain_are_left_alone,
-    a_guest_that_is_not_pv_is_given_no_virtual_function,
+    a_pvh_guest_is_given_no_virtual_function,
+    an_hvm_guest_that_starts_ballooned_is_not_made_for_virtual_functions,
 )

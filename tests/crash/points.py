@@ -50,6 +50,7 @@ POINTS: Final[Mapping[str, Points]] = {
     "suspend-vdis": Points(13, 13, 7, 8),
     "checkpoint": Points(17, 12, 3, 7),
     "resume": Points(21, 10, 6, 7),
+    "resume-hvm": Points(21, 10, 5, 7),
     "resume-paused": Points(15, 7, 4, 4),
     "resume-vdis": Points(27, 16, 12, 13),
     "forget-suspended": Points(3, 0, 0, 0),

@@ -214,6 +214,7 @@ SCENARIOS: Final = {
         Scenario("suspend-vdis", VDIS, SuspendVm(VM, IMAGE), running, suspended, ON),
         Scenario("checkpoint", VDIS, CHECKPOINT, running, running, ON),
         Scenario("resume", FULL, ResumeVm(VM), suspended, running, OFF, keeps_running=True),
+        Scenario("resume-hvm", HVM, ResumeVm(VM), suspended, running, OFF, keeps_running=True),
         Scenario("resume-paused", SMALL, ResumeVm(VM, paused=True), suspended, paused, OFF),
         Scenario(
             "resume-vdis", VDIS, ResumeVm(VM), suspended, running, (*ON, SuspendVm(VM, IMAGE)), keeps_running=True

@@ -11,6 +11,7 @@ import pytest
 
 from xen.xen_host import made, opened_alone, read_until, run, tty_of
 from xenhost.core.devices import Source, SourceKind, Vbd, VbdMode, Vif
+from xenhost.core.errors import InternalError
 from xenhost.core.ids import DevId, DomId, VmId, parse_device
 from xenhost.core.ports.hypervisor import Hypervisor
 from xenhost.core.suspend import image_size
@@ -36,11 +37,33 @@ def disk(tmp_path: Path) -> Path:
     return path
 
 
+def counter(guests: Path, kind: VmType, disk: Path) -> VmSpec:
+    """Linux; an HVM guest has its disk and card twice: until its PV drivers are there, those that are emulated."""
+    words = "quiet ip4=10.0.0.7 wait=eth0,xvda"
+    words += " console=hvc0" if kind is not VmType.HVM else " console=ttyS0"
+    words += "" if kind is VmType.PV else " tsc_early_khz=2596000"
+    kernel = guests / ("vmlinuz" if kind is VmType.HVM else "vmlinux")
+    size = (128 if kind is VmType.PV else 192) * MIB
+    boot = DirectBoot(str(kernel), str(guests / "initrd.gz"), words)
+    vbd = Vbd(parse_device("xvda")[0], Source(SourceKind.FILE, str(disk)), VbdMode.RW)
+    vif = Vif(DevId(0), "00:16:3e:5e:00:01", "xenbr0")
+    memory = Memory(size, size, size)
+    return VmSpec(VmId(str(uuid4())), "counter", kind, boot, memory, vbds=(vbd,), vifs=(vif,))
+
+
+KINDS = pytest.mark.parametrize(
+    "kind",
+    [
+        VmType.PV,
+        pytest.param(VmType.PVH, marks=pytest.mark.xen_pvh),
+        pytest.param(VmType.HVM, marks=[pytest.mark.xen_hvm, pytest.mark.timeout(900)]),
+    ],
+)
+
+
 @pytest.fixture
-def vm(guests: Path) -> VmSpec:
-    words = "console=hvc0 quiet ip4=10.0.0.7 wait=eth0,xvda"
-    boot = DirectBoot(str(guests / "vmlinux"), str(guests / "initrd.gz"), words)
-    return VmSpec(VmId(str(uuid4())), "counter", VmType.PV, boot, Memory(128 * MIB, 128 * MIB, 128 * MIB))
+def vm(guests: Path, kind: VmType, disk: Path) -> VmSpec:
+    return counter(guests, kind, disk)
 
 
 def type_in(tty: str, line: str) -> None:
@@ -51,16 +74,18 @@ def type_in(tty: str, line: str) -> None:
         os.close(console)
 
 
-async def plug(hv: Hypervisor, domid: DomId, disk: Path) -> None:
-    await hv.plug_vbd(domid, Vbd(parse_device("xvda")[0], Source(SourceKind.FILE, str(disk)), VbdMode.RW))
-    await hv.plug_vif(domid, Vif(DevId(0), "00:16:3e:5e:00:01", "xenbr0"))
+async def run_on(hv: Hypervisor, domid: DomId, vm: VmSpec) -> None:
+    """Plug its devices and let it run."""
+    await hv.plug_vbd(domid, vm.vbds[0])
+    await hv.plug_vif(domid, vm.vifs[0])
+    await hv.start_device_model(domid, vm)
+    await hv.unpause_domain(domid)
 
 
-async def counting(hv: Hypervisor, vm: VmSpec, disk: Path) -> tuple[DomId, int]:
+async def counting(hv: Hypervisor, vm: VmSpec) -> tuple[DomId, int]:
     """A guest that counts at its console, and how far it is."""
     domid = await made(hv, vm)
-    await plug(hv, domid, disk)
-    await hv.unpause_domain(domid)
+    await run_on(hv, domid, vm)
     tty = await tty_of(hv, domid)
     await read_until(tty, b"GUESTUP", PATIENCE)
     await asyncio.sleep(1)  # its shell opens the terminal, and discards what was typed before
@@ -85,10 +110,11 @@ async def check_devices(tty: str, disk: Path, words: str) -> None:
     await run("ping", "-c", "3", "-i", "0.3", "-W", "20", "10.0.0.7")
 
 
+@KINDS
 async def test_a_counting_guest_goes_on_where_it_was_with_its_disk_and_card(
     hv: Hypervisor, vm: VmSpec, disk: Path, tmp_path: Path
 ) -> None:
-    domid, counted = await counting(hv, vm, disk)
+    domid, counted = await counting(hv, vm)
     await suspend(hv, domid)
     told: list[int] = []
     with (tmp_path / "image").open("w+b") as image:
@@ -101,8 +127,7 @@ async def test_a_counting_guest_goes_on_where_it_was_with_its_disk_and_card(
         image.seek(0)
         await hv.restore_domain(other, vm, image.fileno(), told.append)
     assert other != domid
-    await plug(hv, other, disk)
-    await hv.unpause_domain(other)
+    await run_on(hv, other, vm)
     tty = await tty_of(hv, other)
     goes_on = await read_until(tty, f"COUNT-{counted + 6}\r".encode(), PATIENCE)
     found = numbers(goes_on)
@@ -114,16 +139,21 @@ async def test_a_counting_guest_goes_on_where_it_was_with_its_disk_and_card(
     assert await asyncio.wait_for(hv.wait_stopped(other), PATIENCE) is ShutdownReason.POWEROFF
 
 
+@KINDS
 async def test_a_guest_that_could_not_be_saved_goes_on_in_its_domain_as_often_as_it_takes(
     hv: Hypervisor, vm: VmSpec, disk: Path
 ) -> None:
-    domid, counted = await counting(hv, vm, disk)
+    domid, counted = await counting(hv, vm)
     tty = await tty_of(hv, domid)
+    full = os.open("/dev/full", os.O_WRONLY)
     for _ in range(2):
         await suspend(hv, domid)
+        with pytest.raises(InternalError, match="could not be saved"):
+            await hv.save_domain(domid, full, lambda percent: None)
         await hv.resume_domain(domid)
         counted += 4
         await read_until(tty, f"COUNT-{counted}\r".encode(), PATIENCE)
+    os.close(full)
     await check_devices(tty, disk, "never slept")
     await hv.request_shutdown(domid, ShutdownReason.POWEROFF, PATIENCE)
     assert await asyncio.wait_for(hv.wait_stopped(domid), PATIENCE) is ShutdownReason.POWEROFF

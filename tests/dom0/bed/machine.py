@@ -111,6 +111,7 @@ class Machine:
         spec = self.spec
         return [
             *("-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", CPU),
+            *([] if spec.bare else ["-device", "intel-iommu,intremap=on"]),  # before whatever is behind it
             *("-smp", str(spec.cpus), "-m", str(spec.memory // MIB)),
             *("-display", "none", "-vga", "none", "-nic", "none", "-no-reboot", "-nodefaults"),
             *("-serial", f"file:{self.serial_log}"),
@@ -125,7 +126,8 @@ class Machine:
         dom0 = spec.dom0_memory // MIB
         xen = [
             *("console=com1", "com1=115200,8n1", "loglvl=warning", "guest_loglvl=warning"),
-            *(f"dom0_mem={dom0}M,max:{dom0}M", f"dom0_max_vcpus={spec.cpus}"),
+            # VT-d cannot read the page tables of guests on a processor that is AMD's
+            *(f"dom0_mem={dom0}M,max:{dom0}M", f"dom0_max_vcpus={spec.cpus}", "iommu=no-sharept"),
         ]
         linux = "console=hvc0 quiet net.ifnames=0"
         if spec.xenstored is not Xenstored.C:

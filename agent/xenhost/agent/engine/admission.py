@@ -14,7 +14,6 @@ from xenhost.core.errors import (
     VbdIsEmpty,
     VbdNotEmpty,
     VbdNotRemovableMedia,
-    VmNonSuspendable,
     XenhostError,
 )
 from xenhost.core.ids import MAX_DISKS, MAX_VIFS, DevId, device_name
@@ -35,7 +34,7 @@ from xenhost.core.requests import (
     checked_timeout,
 )
 from xenhost.core.states import Life
-from xenhost.core.vm import VmSpec, VmType, checked
+from xenhost.core.vm import VmSpec, checked
 
 MAX_REQUEST_ID: Final = 128
 
@@ -100,9 +99,6 @@ def normal(request: Request) -> Request:
 def _check_device(request: Request, now: Situation) -> None:
     spec = now.spec
     match request:
-        case SuspendVm() | CheckpointVm() if spec.type is VmType.HVM:
-            reason = "the state of its device model cannot be saved"
-            raise VmNonSuspendable(f"VM {spec.id} is HVM: {reason}", vm=spec.id, reason_text=reason)
         case PlugVbd(vbd=vbd):
             plugged = _plugged(now, DeviceClass.VBD, vbd.devid)
             _check_place(vbd.device, spec.vbd(vbd.devid), vbd, plugged)

@@ -2,10 +2,10 @@
 
 VDI ... ------+
               v
-          +-> VBD ... +-> device model (HVM) -+
-create ---+-> build --+                       +-> unpause
-          +-> VIF ... ------------------------+
-          +-> (build) -> scheduling ----------+
+          +-> VBD ... -+
+create ---+-> build ---+-> device model (HVM) -+-> unpause
+          +-> VIF ... -+                       |
+          +-> (build) -> scheduling -----------+
 
 A boot loader in dom0 reads the first disk: then the build waits for its VDI too.
 """
@@ -43,11 +43,11 @@ def start_stage(spec: VmSpec, paused: bool, on_recovery: OnRecovery, image: Sour
         built = add(Planned(BuildDomain(), (*ready(boot_disk(spec)), made), made))
     else:
         built = add(Planned(RestoreDomain(spec.memory.static_max), (*connected, made), made))
-    vbds = [add(Planned(PlugVbd(vbd), (*ready(vbd), made), made)) for vbd in spec.vbds]
-    last = [built, *vbds]
+    last = [built]
+    last += [add(Planned(PlugVbd(vbd), (*ready(vbd), made), made)) for vbd in spec.vbds]
     last += [add(Planned(PlugVif(vif), (made,), made)) for vif in spec.vifs]
     if spec.type is VmType.HVM:
-        last.append(add(Planned(StartDeviceModel(), (built, *vbds), made)))
+        last.append(add(Planned(StartDeviceModel(), tuple(last), made)))
     default = Vcpus()
     if (spec.vcpus.affinity, spec.vcpus.weight, spec.vcpus.cap) != (default.affinity, default.weight, default.cap):
         last.append(add(Planned(SetScheduling(), (built,), made)))

@@ -19,10 +19,10 @@ from xenhost.agent.steps.vif import has_functions
 from xenhost.core.devices import IoLimits, SourceKind
 from xenhost.core.errors import (
     DomainGone,
-    OperationNotAllowed,
     ShutdownNotAcknowledged,
     SuspendNotAcknowledged,
     SuspendTimeout,
+    VmNonSuspendable,
     XenhostError,
 )
 from xenhost.core.ids import DomId, VmId
@@ -103,8 +103,8 @@ class SuspendGuest(BaseStep):
     async def apply(self, work: Work) -> None:
         """Raises SuspendNotAcknowledged, SuspendTimeout, DomainGone: also if it stopped for another reason."""
         if has_functions(work):
-            message = f"VM {self.vm} has a VIF on an SR-IOV network, and the state of such a card cannot be saved"
-            raise OperationNotAllowed(message, reason_text=message)
+            why = "it has a VIF on an SR-IOV network, and the state of such a card cannot be saved"
+            raise VmNonSuspendable(f"VM {self.vm}: {why}", vm=self.vm, reason_text=why)
         until, ack = work.clock.monotonic() + self.timeout, min(ACK_SECONDS, self.timeout)
         try:
             await work.hypervisor.request_shutdown(self.domid, ShutdownReason.SUSPEND, ack)

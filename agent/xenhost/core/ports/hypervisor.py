@@ -86,7 +86,8 @@ class Hypervisor(Protocol):
     async def create_domain(self, vm: VmSpec, functions: bool = False) -> DomId:
         """Make an empty paused domain with handle `vm.id`, its xenstore home and our private record.
 
-        `functions`: VIFs of it will be virtual functions.
+        `functions`: VIFs of it will be virtual functions. Raises DomainBuildFailed for an HVM guest that would start
+        with less than its maximum of memory then.
 
         If a managed, unbuilt and not dying domain of that VM exists it is returned. Raises DomainExists (a built or
         foreign domain has that handle), HostNotEnoughFreeMemory. Cancelled: no domain, or one that `domains()` shows
@@ -208,7 +209,8 @@ class Hypervisor(Protocol):
         """Connect a VIF to its bridge. Same contract as plug_vbd; DeviceAttachFailed if there is no such bridge.
 
         A VIF with a `function` is that PCI device instead, taken from dom0 until the VIF is unplugged or the domain is
-        destroyed. Only for PV domains that have not run; else, or without an IOMMU, DeviceAttachFailed.
+        destroyed. Only for PV and HVM domains that have not run, before start_device_model; else, or without an IOMMU,
+        DeviceAttachFailed.
         """
         ...
 

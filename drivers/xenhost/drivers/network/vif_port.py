@@ -3,9 +3,9 @@
 from ipaddress import IPv4Network, IPv6Network
 
 from xenhost.core.devices import Vif, VifLocking
-from xenhost.core.errors import DeviceAttachFailed, InvalidValue
+from xenhost.core.errors import DeviceAttachFailed, DomainBuildFailed, InvalidValue
 from xenhost.core.network import LockingMode, VifPort
-from xenhost.core.vm import VmType
+from xenhost.core.vm import VmSpec, VmType
 
 _LOCKING = {
     VifLocking.NETWORK_DEFAULT: LockingMode.UNLOCKED,  # of a bridge that is not ours
@@ -46,12 +46,25 @@ def check_same_mac(mac: str, vif: Vif) -> None:
 
 def check_can_have_function(vif: Vif, guest: VmType) -> None:
     """Raises DeviceAttachFailed if a guest of that kind cannot be given PCI devices."""
-    if guest is not VmType.PV:
-        problem = (
-            f"its network is SR-IOV, and a {guest.upper()} guest cannot be given a PCI device here; use a PV guest"
-        )
+    if guest is VmType.PVH:
+        problem = "its network is SR-IOV, and Xen gives no PCI device to a PVH guest; use a PV or HVM guest"
         raise DeviceAttachFailed(
             f"VIF {vif.devid} cannot be attached: {problem}, or a network with a bridge",
             device=str(vif.devid),
+            msg=problem,
+        )
+
+
+def check_memory_for_functions(vm: VmSpec) -> None:
+    """Raises DomainBuildFailed if functions could reach memory that the guest has not got yet.
+
+    An HVM guest that starts ballooned is given pages when it touches them (populate on demand), a function cannot wait.
+    """
+    if vm.type is VmType.HVM and vm.memory.dynamic_max < vm.memory.static_max:
+        problem = "an HVM guest with a PCI device has all its memory from the start: set dynamic-max to static-max"
+        raise DomainBuildFailed(
+            f"VM {vm.id} cannot start with VIFs on SR-IOV networks: {problem}",
+            vm=vm.id,
+            function="create_domain",
             msg=problem,
         )

@@ -13,7 +13,6 @@ from xenhost.core.errors import (
     HostNotEnoughFreeMemory,
     InternalError,
     InvalidValue,
-    NotImplementedHere,
     OperationNotAllowed,
     ShutdownNotAcknowledged,
 )
@@ -23,6 +22,7 @@ from xenhost.core.ids import DevId, DomId
 from xenhost.core.memory import plan_memory
 from xenhost.core.ports.hypervisor import Console, DomainEvent, DomainEventKind
 from xenhost.core.vm import Domain, ShutdownReason, VmSpec, VmType
+from xenhost.drivers.network.vif_port import check_memory_for_functions
 from xenhost.drivers.sim.checks import check_kernel
 from xenhost.drivers.sim.console import SimConsole
 from xenhost.drivers.sim.devices import SimDevices
@@ -117,6 +117,8 @@ class SimHypervisor:
                 return domain.domid
             if not domain.managed or not domain.dying:
                 raise exists(domain)
+        if functions:
+            check_memory_for_functions(vm)
         footprint = plan_memory(vm).footprint
         free = self._world.memory_free
         if footprint > free:
@@ -266,8 +268,6 @@ class SimHypervisor:
         """A line of JSON."""
         await self._life.reach("save_domain", When.BEFORE)
         domain = self._life.managed(domid)
-        if domain.type is VmType.HVM:
-            raise _no_emulator_state("save_domain")
         if domain.shutdown is not ShutdownReason.SUSPEND:
             message = f"the guest of domain {domid} has not suspended"
             raise InternalError(message, message=message)
@@ -280,8 +280,6 @@ class SimHypervisor:
     async def restore_domain(self, domid: DomId, vm: VmSpec, fd: int, progress: Callable[[int], None]) -> None:
         """The guest is told from one that was built by what it remembers."""
         await self._life.reach("restore_domain", When.BEFORE)
-        if vm.type is VmType.HVM:
-            raise _no_emulator_state("restore_domain")
         domain = self._life.managed(domid)
         if domain.built:
             return
@@ -444,7 +442,3 @@ def _spoil(domain: SimDomain, vm: VmSpec, function: str) -> None:
         message = "an earlier build of this domain was cut short; destroy it"
         raise DomainBuildFailed(message, vm=vm.id, function=function, msg=message)
     domain.spoiled = True
-
-
-def _no_emulator_state(function: str) -> NotImplementedHere:
-    return NotImplementedHere("the state of an HVM guest's device model cannot be saved", function=function)

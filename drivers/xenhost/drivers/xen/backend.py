@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from xenhost.core.devices import DeviceStatus, Vbd, Vif
-from xenhost.core.errors import BootloaderFailed, HypervisorUnavailable, NotImplementedHere, XenhostError
+from xenhost.core.errors import BootloaderFailed, HypervisorUnavailable, XenhostError
 from xenhost.core.guest_metrics import GuestData
 from xenhost.core.host import HostInfo
 from xenhost.core.ids import DevId, DomId, VmId
@@ -15,6 +15,7 @@ from xenhost.core.ports.hypervisor import Console, DomainEvent, DomainEventKind
 from xenhost.core.vm import BootloaderBoot, DirectBoot, Domain, ShutdownReason, VmSpec, VmType, boot_disk
 from xenhost.drivers.xen import control
 from xenhost.drivers.xen.bootloader import BootloaderConfig, Loaded, remove_stale, run_bootloader
+from xenhost.drivers.xen.build import build_failed, save_failed
 from xenhost.drivers.xen.console import Consoles
 from xenhost.drivers.xen.devices.plugs import Devices
 from xenhost.drivers.xen.domain import Domains
@@ -29,7 +30,9 @@ from xenhost.drivers.xen.observed import handle, shutdown_reason
 from xenhost.drivers.xen.record import Record, read_record
 from xenhost.drivers.xen.shutdown import Shutdowns
 from xenhost.drivers.xen.watch import Watcher
+from xenhost.native.domain_helper import HelperFailure
 from xenhost.native.errors import NativeError, NativeUnavailable
+from xenhost.native.xen_types import DomainInfo
 from xenhost.native.xenstore import Xenstore
 
 _log = structlog.get_logger()
@@ -180,9 +183,10 @@ class XenHypervisor:
             return
         with translated(vm.id):
             await self._domains.owned(domid)
-            await self._emulators.start(domid, vm, await self._devices.media(domid))
+            media, functions = await asyncio.gather(self._devices.media(domid), self._devices.functions_of(domid))
+            await self._emulators.start(domid, vm, media, functions)
             try:
-                await self._devices.join_emulated(domid, vm.vifs)
+                await self._devices.join_emulated(domid, [vif for vif in vm.vifs if vif.devid not in functions])
             except BaseException:
                 await asyncio.shield(self._emulators.stop(domid))
                 raise
@@ -235,8 +239,10 @@ class XenHypervisor:
     async def _end(self, domid: DomId, record: Record) -> None:
         """Everything at once but for virtual functions, waiting for no guest. What fails keeps the record, so that the
         next call goes on."""
-        if await self._devices.has_functions(domid):  # they must not write to memory that others have by then
+        if await self._devices.functions_of(domid):  # nobody may have his hands on them when dom0 has them back
             await self._domains.still(domid)
+            if record.type is VmType.HVM:
+                await self._emulators.stop(domid)
             await self._devices.disconnect_functions(domid)
         parts = [self._domains.kill(domid), self._devices.teardown(domid)]
         if record.type is VmType.HVM:
@@ -258,21 +264,34 @@ class XenHypervisor:
         with translated():
             info, record = await self._domains.owned(domid)
             if record.type is VmType.HVM:
-                raise _no_emulator_state("save_domain")
+                await self._save_emulator(info, fd)
             await self._domains.save(info, fd, progress)
 
     async def restore_domain(self, domid: DomId, vm: VmSpec, fd: int, progress: Callable[[int], None]) -> None:
         """See the port."""
-        if vm.type is VmType.HVM:
-            raise _no_emulator_state("restore_domain")
         with translated(vm.id):
             _, record = await self._domains.owned(domid)
+            if vm.type is VmType.HVM and not record.built:
+                try:
+                    await self._emulators.restore(domid, fd)
+                except OSError as error:
+                    raise build_failed(vm, HelperFailure("failed", 0, "emulator:state", str(error))) from error
             await self._domains.restore(vm, record, fd, progress)
+
+    async def _save_emulator(self, info: DomainInfo, fd: int) -> None:
+        if shutdown_reason(info) is not ShutdownReason.SUSPEND:
+            raise save_failed(info.uuid, "it has not suspended")
+        try:
+            await self._emulators.save(DomId(info.domid), fd)
+        except OSError as error:
+            raise save_failed(info.uuid, f"the state of its emulator: {error.strerror or error}") from error
 
     async def resume_domain(self, domid: DomId) -> None:
         """See the port."""
         with translated():
-            info, _ = await self._domains.owned(domid)
+            info, record = await self._domains.owned(domid)
+            if record.type is VmType.HVM:
+                await self._emulators.resume(domid)
             await self._domains.resume(info)
         self._watcher.resumed(domid)
 
@@ -362,7 +381,3 @@ class XenHypervisor:
         for domid, vm in self._lost.items():
             subscription.put(DomainEvent(DomainEventKind.EMULATOR_LOST, domid, vm))
         return subscription
-
-
-def _no_emulator_state(function: str) -> NotImplementedHere:
-    return NotImplementedHere("the state of an HVM guest's device model cannot be saved", function=function)

@@ -30,6 +30,7 @@ from xenhost.core.ids import DomId, VmId
 from xenhost.core.memory import plan_memory
 from xenhost.core.suspend import stream_seconds
 from xenhost.core.vm import DirectBoot, Domain, ShutdownReason, VmSpec, VmType
+from xenhost.drivers.network.vif_port import check_memory_for_functions
 from xenhost.drivers.xen import paths, tree
 from xenhost.drivers.xen.build import (
     Firmware,
@@ -143,6 +144,8 @@ class Domains:
             if existing.stage is Stage.MAKING:
                 await self._xs.apply(tree.new_home(existing.domid, vm))
             return existing.domid, False
+        if functions:
+            check_memory_for_functions(vm)
         needed, free = plan_memory(vm).footprint, available(physical)
         if free < needed:
             raise not_enough_memory(vm, needed, free)

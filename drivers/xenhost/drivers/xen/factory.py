@@ -36,8 +36,6 @@ class XenOptions:
     """Processes that build domains, so many at once; 0: one for each CPU of dom0, at most 4."""
     xenstore: str = ""
     """Address of xenstored; empty: where libxenstore would go."""
-    pci_without_iommu: bool = False
-    """Give guests PCI devices also where no IOMMU keeps these to the guest's memory: for tests."""
 
 
 def parse_options(options: Mapping[str, object]) -> XenOptions:
@@ -46,19 +44,17 @@ def parse_options(options: Mapping[str, object]) -> XenOptions:
         right = {
             "helpers": isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_HELPERS,
             "xenstore": isinstance(value, str),
-            "pci_without_iommu": isinstance(value, bool),
         }.get(key)
         if right is None:
-            known = "there are helpers, xenstore, pci_without_iommu"
+            known = "there are helpers and xenstore"
             raise InvalidValue(f"xen.{key} is not an option; {known}", field="xen", value=key[:40])
         if not right:
-            others = {"helpers": f"a number from 0 to {_MAX_HELPERS}", "xenstore": "a path"}
-            wanted = others.get(key, "true or false")
+            wanted = f"a number from 0 to {_MAX_HELPERS}" if key == "helpers" else "a path"
             raise InvalidValue(f"xen.{key} must be {wanted}", field=f"xen.{key}", value=f"{value!s:.40}")
     helpers, xenstore = options.get("helpers", 0), options.get("xenstore", "")
     assert isinstance(helpers, int)
     assert isinstance(xenstore, str)
-    return XenOptions(helpers, xenstore, options.get("pci_without_iommu") is True)
+    return XenOptions(helpers, xenstore)
 
 
 def make_hypervisor(settings: DriverSettings) -> Hypervisor:
@@ -84,13 +80,7 @@ def make_hypervisor(settings: DriverSettings) -> Hypervisor:
         watcher=watcher,
         guest_data=GuestDataReader(xs, settings.clock),
         domains=Domains(xs, xen, helpers, places.firmware(), settings.clock),
-        devices=Devices(
-            xs,
-            settings.switch or PlainBridges(),
-            emulators=emulators,
-            xen=xen,
-            pci_without_iommu=options.pci_without_iommu,
-        ),
+        devices=Devices(xs, settings.switch or PlainBridges(), emulators=emulators, xen=xen),
         emulators=emulators,
         shutdowns=Shutdowns(xs, xen, fanout),
         bootloader=places.bootloader(settings.run_dir / "bootloader"),

@@ -19,7 +19,6 @@ from xenhost.core.errors import (
     SuspendNotAcknowledged,
     SuspendTimeout,
     VmBadPowerState,
-    VmNonSuspendable,
 )
 from xenhost.core.ids import DomId
 from xenhost.core.requests import CheckpointVm, DiskSnapshot, ResumeVm, ShutdownVm, StartVm, SuspendVm
@@ -159,12 +158,14 @@ async def test_what_a_suspended_vm_is_not_asked(host: SimHost, agent: Agent) -> 
     assert not image(host).exists()
 
 
-async def test_hvm_guests_are_not_suspended(host: SimHost, agent: Agent) -> None:
+async def test_hvm_guests_are_suspended_and_have_an_emulator_again(host: SimHost, agent: Agent) -> None:
     await agent.engine.create_vm(spec(kind=VmType.HVM, vbds=(disk(),)))
     await agent.succeed(StartVm(VM))
-    assert "suspend" not in agent.engine.vm(VM).status.allowed_operations
-    with pytest.raises(VmNonSuspendable):
-        await agent.engine.submit(SuspendVm(VM))
+    await agent.succeed(SuspendVm(VM))
+    assert power(agent) is PowerState.SUSPENDED
+    await agent.succeed(ResumeVm(VM))
+    domid = running(agent)
+    assert host.world.domains[domid].emulator
 
 
 async def test_a_guest_that_does_not_answer_runs_on(host: SimHost, agent: Agent) -> None:

@@ -131,7 +131,7 @@ GOLDEN: list[tuple[str, VmSpec, Request, list[str]]] = [
         StartVm(VM),
         [
             "unwind/unwind: domain.create domain.build<-0 vbd.plug<-0 vbd.plug<-0 vif.plug<-0"
-            " domain.device_model<-1,2,3 domain.unpause<-1,2,3,4,5"
+            " domain.device_model<-1,2,3,4 domain.unpause<-1,2,3,4,5"
         ],
     ),
     (

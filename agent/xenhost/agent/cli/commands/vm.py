@@ -162,7 +162,7 @@ def unpause(session: Session, vm: str, no_wait: bool, request_id: str) -> None:
 @operation_options
 @pass_session
 def suspend(session: Session, vm: str, vdi: str, timeout: int | None, no_wait: bool, request_id: str) -> None:
-    """Bring the memory of a VM into an image, and end its domain. PV and PVH."""
+    """Bring the memory of a VM into an image, and end its domain."""
     from xenhost.api.host.v1.vm_service_pb2 import SuspendVmRequest
 
     request = SuspendVmRequest(id=vm, image_vdi_id=vdi, timeout_seconds=timeout or 0, request_id=request_id)

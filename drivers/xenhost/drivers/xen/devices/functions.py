@@ -1,7 +1,8 @@
-"""VIFs that are virtual functions (SR-IOV): PCI devices that a PV guest drives through xen-pciback.
+"""VIFs that are virtual functions (SR-IOV): PCI devices that guests drive.
 
-A guest has one PCI bus, and all its functions are on it. What a VIF has is in our record before the function is taken
-from dom0, and the record goes when dom0 has it back.
+Xen-pciback keeps them from dom0 meanwhile. A PV guest reaches them through it, on one PCI bus with all its functions;
+an HVM guest through its emulator, which is started with them. What a VIF has is in our record before the function is
+taken from dom0, and the record goes when dom0 has it back.
 
 Sources: xen/include/public/io/pciif.h; linux drivers/xen/xen-pciback/xenbus.c; libxl_pci.c for what is asked of Xen.
 """
@@ -17,6 +18,7 @@ from xenhost.core.devices import DeviceClass, Vif, checked_vif
 from xenhost.core.errors import DeviceAlreadyAttached, DeviceAttachFailed
 from xenhost.core.ids import DomId
 from xenhost.core.units import MIB
+from xenhost.core.vm import VmType
 from xenhost.drivers.network.vif_port import check_can_have_function
 from xenhost.drivers.xen import paths
 from xenhost.drivers.xen.devices import nodes
@@ -38,11 +40,10 @@ _NOT_THERE: Final = frozenset({errno.ESRCH, errno.ENODEV, errno.EINVAL, errno.EN
 class Functions:
     """Gives functions to domains, and takes them back."""
 
-    def __init__(self, wiring: Wiring, xen: Hypercalls, bus: PciBus, without_iommu: bool) -> None:
+    def __init__(self, wiring: Wiring, xen: Hypercalls, bus: PciBus) -> None:
         self._wiring: Final = wiring
         self._xen: Final = xen
         self._bus: Final = bus
-        self._without_iommu: Final = without_iommu
         self._writing: Final = asyncio.Lock()
 
     async def plug(self, domid: DomId, vif: Vif) -> None:
@@ -60,8 +61,7 @@ class Functions:
             if seen.record.vif == vif:
                 return
             raise DeviceAlreadyAttached(f"VIF {vif.devid} is plugged already", device=str(vif.devid))
-        iommu = (await self._xen.run(Xenctrl.physinfo)).directio
-        if not iommu and not self._without_iommu:
+        if not (await self._xen.run(Xenctrl.physinfo)).directio:
             raise _failed(vif, "this host has no IOMMU, without which a guest with a PCI device could reach all memory")
         if isinstance(seen.record, VifRecord):  # an earlier try was cut short
             await completed(self.remove([seen.record]))
@@ -74,18 +74,22 @@ class Functions:
                 resources = await asyncio.to_thread(self._bus.resources, vif.function)
             except (OSError, ValueError) as error:
                 raise _failed(vif, f"{vif.function} cannot be taken from dom0: {error}") from error
-            await self._check_memory(domid, vif, resources)
-            await self._xen.run(_permit, domid, resources, True)
-            if iommu:
+            if seen.guest is VmType.PV:
+                await self._check_memory(domid, vif, resources)
+            try:
+                await self._xen.run(_permit, domid, resources, True)
                 await self._xen.run(Xenctrl.assign_device, domid, number)
-            await self._export(domid, vif)
+            except XenctrlError as error:
+                raise _failed(vif, f"Xen does not give {vif.function} to domain {domid}: {error}") from error
+            if seen.guest is VmType.PV:
+                await self._export(domid, vif)
             await self._wiring.xs.apply(nodes.record_batch(replace(record, given=True)))
 
     async def disconnect(self, records: Sequence[VifRecord]) -> None:
         """Take the PCI bus of a domain away, whatever its guest thinks of it. Raises DeviceDetachTimeout.
 
-        Of all its functions: a domain that loses one is about to go. Xen-pciback resets them and ends their access to
-        memory. So it comes before that of the domain is freed: without an IOMMU nothing else would.
+        Of all its functions: a domain that loses one is about to go. Xen-pciback resets them. An HVM guest has no such
+        bus, and no emulator any more.
         """
         for domid in {record.domid for record in records}:
             batch = Batch()

@@ -36,14 +36,13 @@ class Devices:
         kernel: Settling | None = None,
         patience: Patience | None = None,
         xen: Hypercalls | None = None,
-        pci_without_iommu: bool = False,
     ) -> None:
         self._xs: Final = xs
         self._kernel: Final = kernel or KernelEvents(xs)
         self._wiring: Final = Wiring(xs, self._kernel, switch, patience or Patience())
         self._vbds: Final = Vbds(self._wiring, emulators)
         self._vifs: Final = Vifs(self._wiring)
-        self._functions: Final = Functions(self._wiring, xen or Hypercalls(), PciBus(), pci_without_iommu)
+        self._functions: Final = Functions(self._wiring, xen or Hypercalls(), PciBus())
 
     async def open(self) -> None:
         """Connect to dom0's kernel. Raises ConnectionLost. The xenstore client is connected already."""
@@ -100,9 +99,9 @@ class Devices:
         await self._functions.remove(functions)
         await self._xs.rm_many([paths.backends(domid, cls) for cls in DeviceClass])
 
-    async def has_functions(self, domid: DomId) -> bool:
-        """Does a domain have virtual functions?"""
-        return bool(_parted(await self._records(domid))[0])
+    async def functions_of(self, domid: DomId) -> Mapping[DevId, str]:
+        """PCI addresses of a domain's virtual functions."""
+        return {record.devid: record.vif.function for record in _parted(await self._records(domid))[0]}
 
     async def disconnect_functions(self, domid: DomId) -> None:
         """Stop its virtual functions, before the end of a domain that runs no more. Raises DeviceDetachTimeout."""

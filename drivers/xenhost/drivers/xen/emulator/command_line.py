@@ -24,15 +24,25 @@ class EmulatorPlaces:
 
     qmp_fd: int
     """A listening unix socket, inherited: we can connect to it before QEMU runs, and need not poll for it."""
+    state_fd: int | None
+    """An open file with the state it is to go on from, inherited; None: it begins."""
     vnc: str
     """Absolute path of the RFB socket."""
     pidfile: str
 
 
 def emulator_command(
-    binary: str, domid: DomId, vm: VmSpec, places: EmulatorPlaces, media: Mapping[DevId, Source]
+    binary: str,
+    domid: DomId,
+    vm: VmSpec,
+    places: EmulatorPlaces,
+    media: Mapping[DevId, Source],
+    functions: Mapping[DevId, str],
 ) -> list[str]:
-    """The words to execute. `media` has what is in each VBD, by its path in dom0; an empty drive has none."""
+    """The words to execute. `media` has what is in each VBD, by its path in dom0; an empty drive has none.
+
+    `functions`: PCI addresses of the VIFs that are virtual functions.
+    """
     words = [binary, "-xen-domid", str(domid), "-no-shutdown", "-nodefaults", "-no-user-config", "-S"]
     words += ["-name", f"guest={_quote(vm.name)}"]
     words += ["-pidfile", places.pidfile]
@@ -48,7 +58,11 @@ def emulator_command(
         if vm.platform.get("usb_tablet", "0") == "1":
             words += ["-device", "usb-tablet"]
     words += _disks(vm, media)
-    words += _nics(domid, vm.vifs)
+    words += _nics(domid, [vif for vif in vm.vifs if vif.devid not in functions])
+    for devid, address in functions.items():
+        words += ["-device", f"xen-pci-passthrough,id=nic{devid},hostaddr={address}"]
+    if places.state_fd is not None:
+        words += ["-incoming", f"fd:{places.state_fd}"]
     return words
 
 

@@ -16,12 +16,15 @@ from xenhost.core.errors import DeviceAttachFailed, EmulatorFailed
 from xenhost.core.ids import DevId, DomId, device_name
 from xenhost.core.vm import VmSpec
 from xenhost.drivers.xen.emulator.command_line import EmulatorPlaces, cd_device, emulator_command
+from xenhost.drivers.xen.emulator.state import read_state, write_state
 from xenhost.system.process import LongLivedProcess
 from xenhost.system.qmp import Qmp, QmpError
 
 READY_TIMEOUT: Final = 60.0
 """Seconds until QMP must answer; xl's device-model start time-out."""
 LOG_TAIL: Final = 2000
+_READING_PAUSE: Final = 0.02
+"""Seconds between two looks whether it has read its state."""
 
 logger = structlog.get_logger()
 
@@ -50,21 +53,27 @@ class Emulators:
         self._on_lost = on_lost
         self._running: dict[DomId, _Running] = {}
 
-    async def start(self, domid: DomId, vm: VmSpec, media: Mapping[DevId, Source]) -> None:
+    async def start(
+        self, domid: DomId, vm: VmSpec, media: Mapping[DevId, Source], functions: Mapping[DevId, str]
+    ) -> None:
         """Start the emulator of a built domain and wait until it serves it. No-op if it runs.
 
-        `media`: what is in each VBD. Raises EmulatorFailed with the end of QEMU's log. Cancelled or failed: not
-        running, nothing left.
+        `media`: what is in each VBD; `functions`: PCI addresses of VIFs that are virtual functions. Raises
+        EmulatorFailed with the end of QEMU's log. Cancelled or failed: not running, nothing left.
         """
         if await self.adopt(domid):
             return
         process = LongLivedProcess(self._folder(domid))
         log = self._config.log_dir / f"qemu-{vm.id}.log"
+
+        def command(places: EmulatorPlaces) -> list[str]:
+            return emulator_command(self._config.binary, domid, vm, places, media, functions)
+
         try:
-            await self._spawn(process, domid, vm, media, log)
+            await self._spawn(process, domid, command, log)
             async with asyncio.timeout(READY_TIMEOUT):
                 qmp = await Qmp.connect(str(self._qmp(domid)), READY_TIMEOUT)
-                await qmp.run("cont")  # -S: it emulates nothing before this
+                await _begin(qmp)
         except (OSError, QmpError, TimeoutError) as error:
             await process.stop()
             said = await asyncio.to_thread(_tail, log)
@@ -78,6 +87,7 @@ class Emulators:
         except BaseException:
             await asyncio.shield(process.stop())
             raise
+        self._state(domid).unlink(missing_ok=True)
         self._supervise(domid, process, qmp)
 
     async def adopt(self, domid: DomId) -> bool:
@@ -117,6 +127,38 @@ class Emulators:
             await process.stop()
         except TimeoutError as error:
             raise EmulatorFailed(str(error), vm="", name="qemu", msg=str(error)) from error
+
+    async def save(self, domid: DomId, fd: int) -> None:
+        """Stop emulating and write the state to a descriptor, for `restore`. Until `resume`, or the end.
+
+        Raises EmulatorFailed, OSError.
+        """
+        state = self._folder(domid) / "saving"
+        await self._tell(domid, "stop")
+        try:
+            # not live: nobody else opens the disks while it can go on with them
+            await self._tell(domid, "xen-save-devices-state", {"filename": str(state), "live": False})
+            await asyncio.to_thread(write_state, fd, state)
+        finally:
+            state.unlink(missing_ok=True)
+
+    async def resume(self, domid: DomId) -> None:
+        """Go on emulating. No-op if it does. Raises EmulatorFailed."""
+        await self._tell(domid, "cont")
+
+    async def restore(self, domid: DomId, fd: int) -> None:
+        """Have the next `start` go on from the state that `save` wrote. Raises OSError. `stop` forgets it."""
+        await asyncio.to_thread(read_state, fd, self._state(domid))
+
+    async def _tell(self, domid: DomId, command: str, arguments: Mapping[str, object] | None = None) -> None:
+        running = self._running.get(domid)
+        try:
+            if running is None:
+                raise QmpError("it does not run")
+            await running.qmp.run(command, arguments)
+        except QmpError as error:
+            message = f"the emulator of domain {domid}: {error}"
+            raise EmulatorFailed(message, vm="", name="qemu", msg=str(error)) from error
 
     async def close(self) -> None:
         """Let go of every emulator; they run on."""
@@ -165,19 +207,21 @@ class Emulators:
         return str(self._folder(domid) / "vnc") if domid in self._running else ""
 
     async def _spawn(
-        self, process: LongLivedProcess, domid: DomId, vm: VmSpec, media: Mapping[DevId, Source], log: Path
+        self, process: LongLivedProcess, domid: DomId, command: Callable[[EmulatorPlaces], list[str]], log: Path
     ) -> None:
         folder = self._folder(domid)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with socket.socket(socket.AF_UNIX) as listener:
+        with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as files:
+            state = files.enter_context(self._state(domid).open("rb")) if self._state(domid).exists() else None
+            inherited = [listener.fileno(), *([] if state is None else [state.fileno()])]
             self._qmp(domid).unlink(missing_ok=True)
             listener.bind(str(self._qmp(domid)))
             os.chmod(self._qmp(domid), 0o600)
             listener.listen(1)
-            places = EmulatorPlaces(listener.fileno(), str(folder / "vnc"), str(process.pidfile))
-            command = emulator_command(self._config.binary, domid, vm, places, media)
-            logger.debug("starting the emulator", domid=domid, vm=vm.id, command=command)
-            starting = asyncio.ensure_future(asyncio.to_thread(process.start, command, log, [listener.fileno()]))
+            state_fd = None if state is None else state.fileno()
+            words = command(EmulatorPlaces(listener.fileno(), state_fd, str(folder / "vnc"), str(process.pidfile)))
+            logger.debug("starting the emulator", domid=domid, command=words)
+            starting = asyncio.ensure_future(asyncio.to_thread(process.start, words, log, inherited))
             try:
                 await asyncio.shield(starting)
             except asyncio.CancelledError:
@@ -204,6 +248,20 @@ class Emulators:
 
     def _qmp(self, domid: DomId) -> Path:
         return self._folder(domid) / "qmp"
+
+    def _state(self, domid: DomId) -> Path:
+        return self._folder(domid) / "state"
+
+
+async def _begin(qmp: Qmp) -> None:
+    """Let it emulate, which it does not (-S) before this, and wait until it has read the state it goes on from."""
+    await qmp.run("cont")
+    while True:
+        match await qmp.run("query-status"):
+            case {"status": "inmigrate"}:
+                await asyncio.sleep(_READING_PAUSE)
+            case _:
+                return
 
 
 def _tail(log: Path) -> str:

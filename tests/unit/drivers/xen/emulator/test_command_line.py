@@ -1,5 +1,6 @@
 """The command line of QEMU is an interface to the guest: these are golden."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from xenhost.core.devices import Source, SourceKind, Vbd, VbdMode, VbdType, Vif
@@ -8,7 +9,7 @@ from xenhost.core.units import MIB
 from xenhost.core.vm import DirectBoot, FirmwareBoot, Memory, VmSpec, VmType
 from xenhost.drivers.xen.emulator.command_line import EmulatorPlaces, emulator_command, ide_position, tap_name
 
-PLACES = EmulatorPlaces(9, "/run/x/vnc", "/run/x/pid")
+PLACES = EmulatorPlaces(9, None, "/run/x/vnc", "/run/x/pid")
 DISK = Vbd(parse_device("xvda")[0], Source(SourceKind.BLOCK, "/dev/vg/disk,one"))
 DRIVE = Vbd(parse_device("xvdd")[0], Source(SourceKind.EMPTY), VbdMode.RO, VbdType.CD)
 VM = VmSpec(
@@ -22,9 +23,9 @@ VM = VmSpec(
 )
 
 
-def words(vm: VmSpec) -> str:
+def words(vm: VmSpec, functions: Mapping[DevId, str] | None = None) -> str:
     media = {DISK.devid: next(vbd.source for vbd in (*vm.vbds, DISK) if vbd.devid == DISK.devid)}
-    return " ".join(emulator_command("qemu", DomId(7), vm, PLACES, media))
+    return " ".join(emulator_command("qemu", DomId(7), vm, PLACES, media, functions or {}))
 
 
 def test_the_machine_of_a_vm_with_firmware() -> None:
@@ -66,3 +67,14 @@ def test_only_the_first_four_disks_are_emulated() -> None:
 
 def test_the_tap_of_the_longest_name_fits_a_network_device_name() -> None:
     assert len(tap_name(DomId(32751), DevId(15))) <= 15
+
+
+def test_an_emulator_goes_on_from_a_state() -> None:
+    places = replace(PLACES, state_fd=11)
+    assert emulator_command("qemu", DomId(7), replace(VM, vbds=()), places, {}, {})[-2:] == ["-incoming", "fd:11"]
+
+
+def test_a_vif_that_is_a_virtual_function_has_no_emulated_card() -> None:
+    vm = replace(VM, vifs=(*VM.vifs, Vif(DevId(3), "00:16:3e:00:00:03", "fast")))
+    said = words(vm, {DevId(3): "0000:03:10.2"})
+    assert said == words(VM) + " -device xen-pci-passthrough,id=nic3,hostaddr=0000:03:10.2"
