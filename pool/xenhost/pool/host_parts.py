@@ -30,6 +30,7 @@ from xenhost.pool.vms.busy import Busy
 from xenhost.pool.vms.checkpoints import Checkpoints
 from xenhost.pool.vms.copies import VmCopies
 from xenhost.pool.vms.devices import VmDevices
+from xenhost.pool.vms.evacuating import Evacuation
 from xenhost.pool.vms.guest import GuestRequests
 from xenhost.pool.vms.live import Live
 from xenhost.pool.vms.making import VmMaking
@@ -38,6 +39,7 @@ from xenhost.pool.vms.migrating import VmMigration
 from xenhost.pool.vms.power import VmPower
 from xenhost.pool.vms.recovery import Recovery
 from xenhost.pool.vms.scheduler import Scheduler
+from xenhost.pool.vms.sending import VmSending
 from xenhost.pool.vms.sizes import VmSizes
 from xenhost.pool.vms.suspend_images import SuspendImages
 from xenhost.pool.vms.suspended import SuspendedMemory
@@ -87,6 +89,7 @@ def register_host_parts(
     copies = VmCopies(database, making, vdis, busy, images, power, clock)
     suspending = VmSuspending(database, agents, busy, power, images)
     migration = VmMigration(database, agents, busy, suspending, images, clock)
+    moves = VdiMoves(database, agents, vdi_work, vdis)
     unfinished = Unfinished(database, agents, Networks(database, agents), busy, clock)
     for part in (
         making,
@@ -97,6 +100,7 @@ def register_host_parts(
         power,
         suspending,
         migration,
+        Evacuation(database, tasks, migration),
         Appliances(database, tasks, power),
         Recovery(database, database),
         live,
@@ -106,7 +110,8 @@ def register_host_parts(
         Vusbs(database),
         SuspendedMemory(database, streams),
         advice,
-        VdiMoves(database, agents, vdi_work, vdis),
+        moves,
+        VmSending(database, agents, busy, migration, moves),
         tracking,
         Probes(database, agents),
         pbds,

@@ -139,7 +139,7 @@ async def test_a_disabled_host_starts_nothing_and_a_lost_one_can_be_forgotten(
     await master.call("host.evacuate", host)
     await master.call("VM.start", vm, False, False)
     assert list(await master.call("host.get_vms_which_prevent_evacuation", host)) == [vm]
-    await master.refused("CANNOT_EVACUATE_HOST", "host.evacuate", host)
+    await master.refused("NO_HOSTS_AVAILABLE", "host.evacuate", host)
     await master.refused("HOST_IS_LIVE", "host.destroy", host)
     await master.refused("HOST_IS_LIVE", "host.declare_dead", host)
     await master.refused("OPERATION_NOT_ALLOWED", "VM.power_state_reset", vm)

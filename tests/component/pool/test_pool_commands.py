@@ -13,6 +13,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from component.harness.trial import free_port, running_below, trial
+from component.pool.test_killed import wire
+from component.pool.test_vms import RECORD
+from xenhost.agent.cli.pool_api import PoolApi
 
 pytestmark = pytest.mark.timeout(240)
 SYSTEMCTL = """\
@@ -74,6 +77,20 @@ def test_a_host_is_disabled_and_enabled_by_name_or_uuid(api: str) -> None:
     assert only(api)["state"] == "enabled"
     missing = xenhost("pool", "--api", api, "enable", "nobody")
     assert (missing.returncode, "no host is called nobody" in missing.stderr) == (4, True)
+
+
+def test_a_host_is_evacuated_or_it_says_why_not(api: str) -> None:
+    name = str(only(api)["name"])
+    done = xenhost("pool", "--api", api, "evacuate", name)
+    assert (done.returncode, done.stdout) == (0, f"{name} runs no VMs\n"), done.stderr
+    client = PoolApi(api)
+    vm = client("VM.create", wire(RECORD))
+    client("VM.start", vm, False, False)
+    refused = xenhost("pool", "--api", api, "evacuate", name)
+    assert (refused.returncode, f"evacuating {name}: NO_HOSTS_AVAILABLE" in refused.stderr) == (1, True), refused.stderr
+    client("VM.hard_shutdown", vm)
+    client("VM.destroy", vm)
+    client.close()
 
 
 def test_the_master_is_not_ejected(api: str) -> None:

@@ -98,13 +98,16 @@ def _wait(session: Session, client: Client, operation: Any) -> tuple[Any, bool]:
     name, short = operation.name, operation.name.removeprefix("operations/")
     interrupted = asked = False
     lost_since: float | None = None
-    with _view(session) as view:
+    with progress_view(session) as view:
         while True:
             try:
                 if interrupted and not asked:
                     client.cancel(name)
                     asked = True
-                view.show(operation)
+                if not operation.done:
+                    metadata = _metadata(operation)
+                    what = f"{metadata.kind} {metadata.target_name or metadata.target}"
+                    view.show(what, metadata.step, metadata.progress)
                 if operation.done:
                     return operation, interrupted
                 operation = client.wait(name, LOOK_SECONDS)
@@ -124,7 +127,7 @@ def _wait(session: Session, client: Client, operation: Any) -> tuple[Any, bool]:
                 time.sleep(LOOK_SECONDS)
 
 
-class _View(Protocol):
+class View(Protocol):
     """How progress is shown."""
 
     def __enter__(self) -> Self: ...
@@ -133,8 +136,8 @@ class _View(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, operation: Any) -> None:
-        """The operation as it stands."""
+    def show(self, what: str, step: str, fraction: float) -> None:
+        """What is done, at what it is (empty: at nothing yet), how far."""
         ...
 
     def remark(self, text: str) -> None:
@@ -157,10 +160,9 @@ class _Lines:
     ) -> None:
         pass
 
-    def show(self, operation: Any) -> None:
+    def show(self, what: str, step: str, fraction: float) -> None:
         """A line if the step is another one."""
-        step = _metadata(operation).step
-        if step and step != self._last and not self._quiet and not operation.done:
+        if step and step != self._last and not self._quiet:
             self._last = step
             click.echo(f"... {step}", err=True)
 
@@ -189,18 +191,17 @@ class _Bar:
     ) -> None:
         self._progress.stop()
 
-    def show(self, operation: Any) -> None:
+    def show(self, what: str, step: str, fraction: float) -> None:
         """Move the bar."""
-        metadata = _metadata(operation)
-        text = f"{metadata.kind} {metadata.target_name or metadata.target}: {metadata.step or 'waiting'}"
-        self._progress.update(self._task, completed=metadata.progress, description=text)
+        self._progress.update(self._task, completed=fraction, description=f"{what}: {step or 'waiting'}")
 
     def remark(self, text: str) -> None:
         """A line above the bar."""
         self._progress.console.print(text, markup=False)
 
 
-def _view(session: Session) -> _View:
+def progress_view(session: Session) -> View:
+    """A bar on a terminal, else lines."""
     return _Bar() if sys.stderr.isatty() else _Lines(quiet=session.as_json)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementation, Ref
+from xenhost.pool.call import NULL_REF, ApiError, Context, Implementation, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agents
@@ -12,9 +12,6 @@ from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.drivers import put_drivers
 from xenhost.pool.hosts.told.reports import DROPS, of_host
 from xenhost.pool.hosts.told.vm import halt
-
-NO_MIGRATION: Final = "VM_LACKS_FEATURE"
-"""Why a VM cannot leave its host: there is no live migration yet."""
 
 
 class HostAnswers:
@@ -32,9 +29,6 @@ class HostAnswers:
             "host.destroy": self.destroy,
             "pool.eject": self.eject,
             "host.declare_dead": self.declare_dead,
-            "host.assert_can_evacuate": self.evacuate,
-            "host.evacuate": self.evacuate,
-            "host.get_vms_which_prevent_evacuation": self.staying,
             "host.compute_free_memory": self.free_memory,
         }
 
@@ -86,16 +80,6 @@ class HostAnswers:
                 halt(transaction, vm)
 
         await self._database.change(halt_all)
-
-    async def evacuate(self, context: Context, host: Ref, *_: object) -> None:
-        """No-op for a host without VMs. Raises ApiError CANNOT_EVACUATE_HOST: VMs cannot move while they run, yet."""
-        residents = self._residents(host)
-        if residents:
-            raise ApiError("CANNOT_EVACUATE_HOST", "|".join(f"{NO_MIGRATION},{vm}" for vm in residents))
-
-    async def staying(self, context: Context, host: Ref) -> FrozenMap:
-        """VMs that run on it, and why they cannot move."""
-        return FrozenMap({vm: (NO_MIGRATION, vm) for vm in self._residents(host)})
 
     async def free_memory(self, context: Context, host: Ref) -> int:
         """Bytes, as the host last said."""

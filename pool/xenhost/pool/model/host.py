@@ -141,7 +141,7 @@ HOST: Final[Class] = declare(
     get_uncooperative_resident_VMs(self ref host) -> set ref VM
         db read-only @5.6 deprecated: Always empty.
     evacuate(host ref host, network? ref network, evacuate_batch_size? int)
-        pool via pool-operator @4.1: Move all its VMs elsewhere.
+        pool via pool-operator @4.1: Move all its VMs elsewhere; each guest stands still meanwhile.
     syslog_reconfigure(host ref host)
         host pool-operator @4.1: Apply its setting of where the log goes.
     management_reconfigure(pif ref PIF)
@@ -200,7 +200,7 @@ HOST: Final[Class] = declare(
     disable_local_storage_caching(host ref host)
         host pool-operator @5.6fp1 sync: Let it cache disks no more.
     migrate_receive(host ref host, network ref network, options map string string) -> map string string
-        pool vm-power-admin @6.1: Get ready to take a VM of another pool.
+        pool vm-power-admin @6.1: What VM.migrate_send needs to move a VM of the pool here.
     declare_dead(host ref host)
         pool pool-operator @6.2: Say that it is off: its VMs count as halted.
     enable_display(host ref host) -> host_display

@@ -230,11 +230,11 @@ VM: Final[Class] = declare(
     migrate_send(vm ref VM, dest map string string, live bool, vdi_map map ref VDI ref SR, vif_map map ref VIF
         ref network, options map string string, vgpu_map? map ref VGPU ref GPU_group, vdi_format_map? map ref
         VDI string) -> ref VM
-        host vm-power-admin @6.1: Move it to a host of another pool.
+        host vm-power-admin @6.1: Move it to a host of its pool, its disks to other SRs if it is halted.
         ! VM_BAD_POWER_STATE LICENCE_RESTRICTION
     assert_can_migrate(vm ref VM, dest map string string, live bool, vdi_map map ref VDI ref SR, vif_map map ref
         VIF ref network, options map string string, vgpu_map? map ref VGPU ref GPU_group)
-        pool vm-power-admin @6.1: Look whether it could be moved there.
+        pool vm-power-admin @6.1: Look whether migrate_send would move it.
         ! LICENCE_RESTRICTION
     get_boot_record(self ref VM) -> record VM
         db read-only sync deprecated: Its record when it last booted.

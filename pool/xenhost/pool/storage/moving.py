@@ -145,7 +145,10 @@ def _check_halted(transaction: Transaction, vdi: Ref) -> None:
     for vbd in transaction.get("VDI", vdi).refs("VBDs"):
         record = transaction.get("VBD", vbd)
         vm = transaction.get("VM", record.one("VM"))
-        if record["currently_attached"] or vm["power_state"] != "Halted" or vm["current_operations"]:
+        words = vm["current_operations"]
+        assert isinstance(words, dict)
+        others = set(words.values()) - {"migrate_send"}  # which moves its disks
+        if record["currently_attached"] or vm["power_state"] != "Halted" or others:
             raise ApiError(
                 "OPERATION_NOT_ALLOWED",
                 f"VM {vm['name_label']} uses the disk, and no disk moves under a running VM yet; shut it down first",

@@ -1,14 +1,20 @@
 """Which hosts reach an SR, and which of them a VDI."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from xenhost.api.host.v1 import sr_service_pb2, vdi_service_pb2
-from xenhost.core.errors import HandleInvalid
+from xenhost.core.errors import HandleInvalid, OtherOperationInProgress
 from xenhost.pool.call import ApiError, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.hosts.agent import Agent, Agents
 from xenhost.pool.hosts.told.storage import hosts_with_open
+
+BUSY_SECONDS: Final = 60.0
+"""For which a host that does something else with an SR is waited for, before it looks what is in it."""
+_PAUSE: Final = 0.1
 
 
 def pbds_of(database: Database, sr: Ref) -> list[Record]:
@@ -64,7 +70,21 @@ async def make_known(database: Database, agent: Agent, vdis: Iterable[Ref]) -> N
         record = database.get("VDI", vdi)
         sr = database.get("SR", record.one("SR"))
         if len(sr.refs("PBDs")) > 1:
-            try:
-                await agent.call(agent.vdis.GetVdi, vdi_service_pb2.GetVdiRequest(id=str(record["uuid"])))
-            except HandleInvalid:
-                await agent.carry_out(agent.srs.ScanSr, sr_service_pb2.ScanSrRequest(id=str(sr["uuid"])))
+            await _find(agent, str(sr["uuid"]), str(record["uuid"]))
+
+
+async def _find(agent: Agent, sr: str, vdi: str) -> None:
+    until = asyncio.get_running_loop().time() + BUSY_SECONDS
+    while True:
+        try:
+            await agent.call(agent.vdis.GetVdi, vdi_service_pb2.GetVdiRequest(id=vdi))
+            return
+        except HandleInvalid:
+            pass
+        try:
+            await agent.carry_out(agent.srs.ScanSr, sr_service_pb2.ScanSrRequest(id=sr))
+            return
+        except OtherOperationInProgress:  # such as somebody else's look at the SR, which may find it
+            if asyncio.get_running_loop().time() > until:
+                raise
+        await asyncio.sleep(_PAUSE)

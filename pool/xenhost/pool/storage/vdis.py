@@ -206,6 +206,7 @@ class Vdis:
                 sm_config=sm_config,
             )
             with self._work.doing(context, vdi, "copy"):
+                await make_known(self._database, agent, [vdi])
                 return await self._work.carried_out(context, agent, agent.vdis.CopyVdi, request)
         async with self._streams.reading(context, vdi) as image:
             wanted = storage_pb2.Vdi(

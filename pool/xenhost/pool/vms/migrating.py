@@ -18,13 +18,19 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.vms.busy import Busy
-from xenhost.pool.vms.placement import attached, placed, srs_of, why_not
+from xenhost.pool.vms.placement import attached, choose, placed, srs_of, why_not
 from xenhost.pool.vms.plugging import start_error
 from xenhost.pool.vms.suspend_images import SuspendImages
 from xenhost.pool.vms.suspending import VmSuspending
 from xenhost.pool.vms.unfinished import RETRY_SECONDS, is_settled
 
 _NOT_LIVE: Final = "a VM cannot move while its guest runs; live=false moves it through an image of its memory"
+
+
+def check_not_live(vm: Record, host: Ref, live: bool) -> None:
+    """Raises ApiError VM_MIGRATE_FAILED."""
+    if live:
+        raise ApiError("VM_MIGRATE_FAILED", vm.ref, vm.one("resident_on"), host, _NOT_LIVE)
 
 
 class VmMigration:
@@ -63,8 +69,7 @@ class VmMigration:
         with self._busy.doing(context, vm, "pool_migrate"):
             record = self._database.get("VM", vm)
             source = record.one("resident_on")
-            if options.get("live", "false").lower() == "true":
-                raise ApiError("VM_MIGRATE_FAILED", vm, source, host, _NOT_LIVE)
+            check_not_live(record, host, options.get("live", "false").lower() == "true")
             if error := start_error(self._database, record):  # what is not plugged comes along, too
                 raise error
             with nullcontext() if host == source else placed(self._database, self._agents, vm, host):
@@ -80,6 +85,20 @@ class VmMigration:
                         raise ApiError("VM_MIGRATE_FAILED", vm, source, host, str(error)) from error
                     raise
                 await self._arrived(vm)
+
+    def goal(self, vm: Ref, source: Ref, taken: Mapping[Ref, int]) -> Ref:
+        """The host that it could move to now: where it would be started, were `source` not there.
+
+        `taken`: bytes of memory of each host that others need. Raises ApiError: why there is none.
+        """
+        self._busy.check(vm, "pool_migrate")
+        record = self._database.get("VM", vm)
+        if error := start_error(self._database, record):
+            raise error
+        others = [host for host in self._database.rows("host") if host != source]
+        goal = choose(self._database, self._agents, vm, others, taken)
+        self._sr(record, source, goal)
+        return goal
 
     async def run(self) -> None:
         """Let those go on that an earlier life has stopped, and that could not go back since. Never returns."""

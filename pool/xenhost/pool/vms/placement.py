@@ -1,7 +1,8 @@
 """Where a VM can run: hosts that are alive and enabled, have the memory, and reach its SRs and networks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Final
 
 from xenhost.core.units import MIB
@@ -13,6 +14,7 @@ from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.told.host import coming
 from xenhost.pool.vms.functions import capacity_error, roominess
 
+NOTHING_TAKEN: Final[Mapping[Ref, int]] = MappingProxyType({})
 OVERHEAD: Final = 16 * MIB
 """Bytes that a domain needs beside its memory, about; the host itself knows exactly, and has the last word."""
 
@@ -20,7 +22,7 @@ OVERHEAD: Final = 16 * MIB
 @contextmanager
 def placed(database: Database, agents: Agents, vm: Ref, only: Ref | None = None) -> Iterator[Ref]:
     """The host that `choose` finds, where memory is held for the VM until it has come, or has not. Raises ApiError."""
-    host, came = choose(database, agents, vm, only), False
+    host, came = choose(database, agents, vm, None if only is None else [only]), False
     database.note(lambda t: t.set("VM", vm, {"scheduled_to_be_resident_on": host}))
     try:
         yield host
@@ -29,8 +31,16 @@ def placed(database: Database, agents: Agents, vm: Ref, only: Ref | None = None)
         database.note(lambda t: _settle(t, vm, host, came))
 
 
-def choose(database: Database, agents: Agents, vm: Ref, only: Ref | None = None) -> Ref:
-    """The host for it: its affinity if that can run it, else the one with the most free memory.
+def choose(
+    database: Database,
+    agents: Agents,
+    vm: Ref,
+    candidates: Sequence[Ref] | None = None,
+    taken: Mapping[Ref, int] = NOTHING_TAKEN,
+) -> Ref:
+    """The host for it, of all or of those: its affinity if that can run it, else the one with the most free memory.
+
+    `taken`: bytes of memory of a host that are not free either.
 
     VMs of a group that keeps apart are spread: hosts with the fewest of them come first. Of those, hosts with the most
     virtual functions (SR-IOV), if it needs any.
@@ -38,8 +48,8 @@ def choose(database: Database, agents: Agents, vm: Ref, only: Ref | None = None)
     Raises ApiError: why the only candidate cannot, NETWORK_SRIOV_INSUFFICIENT_CAPACITY, or NO_HOSTS_AVAILABLE.
     """
     record = database.get("VM", vm)
-    candidates = [only] if only is not None else list(database.rows("host"))
-    reasons = {host: why_not(database, agents, record, host) for host in candidates}
+    hosts = database.rows("host") if candidates is None else candidates
+    reasons = {host: why_not(database, agents, record, host, taken.get(host, 0)) for host in hosts}
     able = [host for host, reason in reasons.items() if reason is None]
     if not able:
         found = [reason for reason in reasons.values() if reason is not None]
@@ -49,11 +59,15 @@ def choose(database: Database, agents: Agents, vm: Ref, only: Ref | None = None)
         return record.one("affinity")
     crowds = {host: _crowd(database, record, host) for host in able}
     able = [host for host in able if crowds[host] == min(crowds.values())]
-    return max(able, key=lambda host: (roominess(database, record, host), free_memory(database, host)))
+
+    def room(host: Ref) -> tuple[int, int]:
+        return roominess(database, record, host), free_memory(database, host) - taken.get(host, 0)
+
+    return max(able, key=room)
 
 
-def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiError | None:
-    """Why the VM cannot run there; None: it can, as far as the pool knows."""
+def why_not(database: Database, agents: Agents, vm: Record, host: Ref, taken: int = 0) -> ApiError | None:
+    """Why the VM cannot run there; None: it can, as far as the pool knows. `taken`: bytes that are not free."""
     record = database.get("host", host)
     if not agents.alive(host):
         return ApiError("HOST_OFFLINE", host)
@@ -72,7 +86,7 @@ def why_not(database: Database, agents: Agents, vm: Record, host: Ref) -> ApiErr
         return ApiError("VM_REQUIRES_GPU", vm.ref, database.get("VGPU", vgpus[0]).one("GPU_group"))
     if error := capacity_error(database, vm, host):
         return error
-    needed, free = size_of(vm), free_memory(database, host)
+    needed, free = size_of(vm), free_memory(database, host) - taken
     if needed > free:
         return ApiError("HOST_NOT_ENOUGH_FREE_MEMORY", str(needed), str(free))
     return None

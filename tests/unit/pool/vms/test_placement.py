@@ -44,7 +44,7 @@ async def test_vms_that_keep_apart_are_spread(tmp_path: Path) -> None:
         assert database.get("VM_group", group)["VMs"] == (here, vm)
         vusb = await found.make("VUSB", VM=vm, USB_group=(usbs := await found.make("USB_group")))
         with pytest.raises(ApiError) as caught:
-            choose(database, agents, vm, only=refs[0])
+            choose(database, agents, vm, [refs[0]])
         assert caught.value.as_xenapi() == ["VM_REQUIRES_VUSB", vm, usbs]
         assert database.get("VM", vm)["VUSBs"] == (vusb,)
 
@@ -118,5 +118,5 @@ async def test_a_vm_with_a_vgpu_runs_nowhere(tmp_path: Path) -> None:
         assert choose(found.database, agents, vm) in refs
         await found.make("VGPU", VM=vm, GPU_group=group)
         with pytest.raises(ApiError) as caught:
-            choose(found.database, agents, vm, refs[0])
+            choose(found.database, agents, vm, [refs[0]])
         assert caught.value.as_xenapi() == ["VM_REQUIRES_GPU", vm, group]

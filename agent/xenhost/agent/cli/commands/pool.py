@@ -19,6 +19,7 @@ from xenhost.agent.cli.failure import ExitCode, Failure
 from xenhost.agent.cli.output import write_out
 from xenhost.agent.cli.pool_api import DEFAULT_SOCKET, PoolApi
 from xenhost.agent.cli.session import Session, json_option
+from xenhost.agent.cli.waiting import LOOK_SECONDS, progress_view
 from xenhost.core.units import human_size
 from xenhost.system.whole_file import replace_file
 
@@ -186,8 +187,17 @@ def disable(session: Session, host: str) -> None:
 @json_option
 @pass_session
 def evacuate(session: Session, host: str) -> None:
-    """Have all VMs leave a host, as far as they can."""
-    _done(session, f"{host} runs no VMs", "host.evacuate", host=host)
+    """Move all VMs of a host to others.
+
+    Each guest stands still while its memory is written and read. If one cannot move, nothing does; disable the host
+    first, or VMs may start on it meanwhile. Ctrl-C: those under way go on where they were.
+    """
+    api = connected()
+    _followed(session, api, api.asked("Async.host.evacuate", _named(api, host)), f"evacuating {host}")
+    api.close()
+    if session.as_json:
+        session.line({"done": "host.evacuate"})
+    session.say(f"{host} runs no VMs")
 
 
 @pool.command()
@@ -264,6 +274,30 @@ def _done(session: Session, text: str, method: str, *params: str, host: str = ""
     if session.as_json:
         session.line({"done": method})
     session.say(text)
+
+
+def _followed(session: Session, api: PoolApi, task: str, what: str) -> None:
+    """Wait for a task. Raises Failure if it failed, or was cancelled, as by Ctrl-C."""
+    interrupted = False
+    with progress_view(session) as view:
+        while True:
+            try:
+                record = api.asked("task.get_record", task)
+                if record["status"] not in ("pending", "cancelling"):
+                    break
+                of = len(record["subtasks"])
+                view.show(what, f"{of} VMs so far" if of else "", float(record["progress"]))
+                time.sleep(LOOK_SECONDS)
+            except KeyboardInterrupt:
+                if interrupted:
+                    raise
+                interrupted = True
+                view.remark("cancelling; press Ctrl-C again to leave it running")
+                with suppress(Failure):  # it has just ended
+                    api.asked("task.cancel", task)
+    api.asked("task.destroy", task)
+    if record["status"] != "success":
+        raise Failure(f"{what}: {' '.join(record['error_info'])}", ExitCode.FAILED)
 
 
 def _named(api: PoolApi, words: str) -> str:
