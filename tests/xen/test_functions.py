@@ -123,6 +123,8 @@ async def start(hv: Hypervisor, vm: VmSpec, function: str) -> DomId:
 async def test_a_pv_guest_drives_a_card_of_dom0_and_dom0_has_it_back_when_the_guest_is_gone(
     agents: Agents, hv: Hypervisor, guests: Path, function: str
 ) -> None:
+    told = {device.address: device for device in await hv.pci_devices()}
+    assert (told[function].class_id, told[function].driver) == ("0200", DRIVER)
     domid = await start(hv, spec(guests), function)
     assert driver_of(function) == "pciback"
     assert await hv.devices(domid) == [DeviceStatus(DeviceClass.VIF, DevId(0), DeviceState.ATTACHED, function=function)]

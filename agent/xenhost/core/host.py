@@ -4,6 +4,28 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class PciDevice:
+    """One PCI device of dom0, as sysfs tells; names as in pci.ids, empty if nobody knows them."""
+
+    address: str
+    """`0000:03:00.0`"""
+    class_id: str
+    """Four hexadecimal digits, such as 0300; so are the other numbers, but that of a subsystem that is not there."""
+    class_name: str
+    vendor_id: str
+    vendor_name: str
+    device_id: str
+    device_name: str
+    subsystem_vendor_id: str = ""
+    subsystem_vendor_name: str = ""
+    subsystem_device_id: str = ""
+    driver: str = ""
+    """Dom0's, empty if it has none."""
+    boot_display: bool = False
+    """Dom0's own screen is on it."""
+
+
+@dataclass(frozen=True, slots=True)
 class HostInfo:
     """One look at the host. Memory in bytes."""
 

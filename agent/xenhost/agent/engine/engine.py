@@ -42,7 +42,7 @@ from xenhost.core.errors import (
     TooBusy,
     VmBadPowerState,
 )
-from xenhost.core.host import HostInfo
+from xenhost.core.host import HostInfo, PciDevice
 from xenhost.core.ids import DomId, OperationId, VmId
 from xenhost.core.memory import plan_memory
 from xenhost.core.ports.hypervisor import Console, Hypervisor
@@ -300,6 +300,10 @@ class Engine:
     async def host(self) -> HostInfo:
         """The host now."""
         return await self._services.hypervisor.host()
+
+    async def pci_devices(self) -> Sequence[PciDevice]:
+        """See Hypervisor."""
+        return await self._services.hypervisor.pci_devices()
 
     async def domains(self) -> Sequence[Domain]:
         """Every domain, those of others too."""

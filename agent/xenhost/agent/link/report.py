@@ -64,7 +64,8 @@ class Reporter:
 
     async def host(self) -> host_service_pb2.Host:
         """This host."""
-        return host_to_proto(await self._engine.host(), self._engine.host_id, self._engine.instance_id)
+        info, devices = await self._engine.host(), await self._engine.pci_devices()
+        return host_to_proto(info, devices, self._engine.host_id, self._engine.instance_id)
 
     async def snapshots(self, token: str) -> AsyncIterator[link_service_pb2.Snapshot]:
         """Everything there is; `token` was taken before, so that what changes meanwhile is reported again."""

@@ -38,7 +38,8 @@ class HostServicer(host_service_pb2_grpc.HostServiceServicer):
 
     async def GetHost(self, request: host_service_pb2.GetHostRequest, context: Context) -> host_service_pb2.Host:
         """The host now."""
-        return host_to_proto(await self._engine.host(), self._engine.host_id, self._engine.instance_id)
+        info, devices = await self._engine.host(), await self._engine.pci_devices()
+        return host_to_proto(info, devices, self._engine.host_id, self._engine.instance_id)
 
     async def ListDomains(
         self, request: host_service_pb2.ListDomainsRequest, context: Context

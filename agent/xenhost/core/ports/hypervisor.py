@@ -13,7 +13,7 @@ from typing import Protocol
 
 from xenhost.core.devices import DeviceStatus, Vbd, Vif
 from xenhost.core.guest_metrics import GuestData
-from xenhost.core.host import HostInfo
+from xenhost.core.host import HostInfo, PciDevice
 from xenhost.core.ids import DevId, DomId, VmId
 from xenhost.core.vm import Domain, ShutdownReason, VmSpec
 
@@ -71,6 +71,10 @@ class Hypervisor(Protocol):
 
     async def host(self) -> HostInfo:
         """The host now."""
+        ...
+
+    async def pci_devices(self) -> Sequence[PciDevice]:
+        """Its devices that VMs, or their disks and networks, may use: storage, network, display, accelerators."""
         ...
 
     # Domains

@@ -17,7 +17,7 @@ from xenhost.core.errors import (
     ShutdownNotAcknowledged,
 )
 from xenhost.core.guest_metrics import GuestData
-from xenhost.core.host import HostInfo
+from xenhost.core.host import HostInfo, PciDevice
 from xenhost.core.ids import DevId, DomId
 from xenhost.core.memory import plan_memory
 from xenhost.core.ports.hypervisor import Console, DomainEvent, DomainEventKind
@@ -31,6 +31,7 @@ from xenhost.drivers.sim.faults import Killed, When
 from xenhost.drivers.sim.guest_data import guest_data
 from xenhost.drivers.sim.images import read_image, restore_image, write_image
 from xenhost.drivers.sim.life import Life, exists
+from xenhost.drivers.sim.pci_devices import pci_devices
 from xenhost.drivers.sim.screens import SimScreens
 from xenhost.drivers.sim.subscriptions import Subscriptions
 from xenhost.drivers.sim.world import World
@@ -93,6 +94,11 @@ class SimHypervisor:
             memory_free=self._world.memory_free,
             kernel=os.uname().release,
         )
+
+    async def pci_devices(self) -> Sequence[PciDevice]:
+        """A screen, a disk controller, and the simulated network cards."""
+        await self._life.reach("pci_devices", When.BEFORE)
+        return pci_devices(self._world.config.cards)
 
     # Domains
 

@@ -9,7 +9,7 @@ import structlog
 from xenhost.core.devices import DeviceStatus, Vbd, Vif
 from xenhost.core.errors import BootloaderFailed, HypervisorUnavailable, XenhostError
 from xenhost.core.guest_metrics import GuestData
-from xenhost.core.host import HostInfo
+from xenhost.core.host import HostInfo, PciDevice
 from xenhost.core.ids import DevId, DomId, VmId
 from xenhost.core.ports.hypervisor import Console, DomainEvent, DomainEventKind
 from xenhost.core.vm import BootloaderBoot, DirectBoot, Domain, ShutdownReason, VmSpec, VmType, boot_disk
@@ -27,6 +27,7 @@ from xenhost.drivers.xen.helper import HelperLost, Helpers
 from xenhost.drivers.xen.host import look_at_host
 from xenhost.drivers.xen.hypercalls import Hypercalls
 from xenhost.drivers.xen.observed import handle, shutdown_reason
+from xenhost.drivers.xen.pci_devices import PciDevices
 from xenhost.drivers.xen.record import Record, read_record
 from xenhost.drivers.xen.shutdown import Shutdowns
 from xenhost.drivers.xen.watch import Watcher
@@ -68,6 +69,8 @@ class XenHypervisor:
         self._bootloader: Final = bootloader
         self._consoles: Final = Consoles(xs, emulators)
         self._guest_data: Final = guest_data
+        self._pci: Final = PciDevices()
+        self._looking: Final = asyncio.Lock()
         self._lost: Final[dict[DomId, VmId]] = {}
         """Domains whose emulator ended while there was no agent; who listens is told."""
 
@@ -124,6 +127,11 @@ class XenHypervisor:
         """See the port."""
         with translated():
             return await self._xen.run(look_at_host)
+
+    async def pci_devices(self) -> Sequence[PciDevice]:
+        """See the port."""
+        async with self._looking:
+            return await asyncio.to_thread(self._pci.all)
 
     # Domains
 

@@ -8,6 +8,7 @@ from xenhost.pool.call import Implementation
 from xenhost.pool.database.database import Database
 from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.failover import Failover
+from xenhost.pool.hosts.gpus import Gpus
 from xenhost.pool.hosts.host_settings import HostSettings
 from xenhost.pool.hosts.machine import HostMachine
 from xenhost.pool.hosts.pcis import Pcis
@@ -29,14 +30,15 @@ class Part(Protocol):
 
 def administration(database: Database, agents: Agents, clock: Clock) -> Sequence[Part]:
     """All of them."""
-    settings = HostSettings(database, agents)
+    settings, pcis = HostSettings(database, agents), Pcis(database)
     return (
         settings,
         Failover(database, agents),
         HostMachine(database, agents),
         HostPlugins(database, agents),
         HostPower(database, agents, settings),
-        Pcis(database),
+        pcis,
+        Gpus(database, pcis),
         PoolServices(database, agents),
         PoolSettings(database, clock),
         PoolUpdates(database, agents),

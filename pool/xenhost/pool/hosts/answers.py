@@ -10,6 +10,7 @@ from xenhost.pool.hosts.agent import Agents
 from xenhost.pool.hosts.hosts import keep_out
 from xenhost.pool.hosts.told.book import Book
 from xenhost.pool.hosts.told.drivers import put_drivers
+from xenhost.pool.hosts.told.pcis import drop_pcis
 from xenhost.pool.hosts.told.reports import DROPS, of_host
 from xenhost.pool.hosts.told.vm import halt
 
@@ -100,6 +101,7 @@ def _destroy(transaction: Transaction, host: Ref) -> None:
     for cls, drop in DROPS.items():
         for uuid in of_host(book, cls):
             drop(book, uuid)
+    drop_pcis(transaction, host)
     for cpu in record.refs("host_CPUs"):
         transaction.delete("host_cpu", cpu)
     for dump in record.refs("crashdumps"):

@@ -9,6 +9,11 @@ from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.agent import Agents
 
 _WEEK: Final = 7
+_XENSERVER: Final = {
+    "pool_patch": ("apply", "pool_apply", "precheck", "clean", "pool_clean", "destroy", "clean_on_host"),
+    "pool_update": ("apply", "pool_apply", "precheck", "pool_clean", "destroy"),
+}
+"""Messages about updates of XenServer, of which there are none here."""
 
 
 class PoolUpdates:
@@ -29,7 +34,16 @@ class PoolUpdates:
             "pool.set_update_sync_enabled": self._set_sync,
             "host.apply_updates": self._apply,
             "host.rescan_drivers": self._rescan_drivers,
+            **{f"{cls}.{name}": self._of_xenserver(cls) for cls, names in _XENSERVER.items() for name in names},
         }
+
+    def _of_xenserver(self, cls: str) -> Implementation:
+        async def refuse(context: Context, ref: Ref, *_: Value) -> None:
+            """Raises ApiError HANDLE_INVALID: there is no way in for an update of XenServer."""
+            self._database.get(cls, ref)
+            raise ApiError("OPERATION_NOT_ALLOWED", "hosts are updated by their own distribution")
+
+        return refuse
 
     async def _set_repositories(self, context: Context, pool: Ref, value: Sequence[Ref]) -> None:
         await self._put(pool, tuple(dict.fromkeys(value)))

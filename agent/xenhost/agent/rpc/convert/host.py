@@ -1,11 +1,13 @@
 """The host and its domains."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Final, get_args
 
 from xenhost.agent.rpc.convert.vm import VM_TYPE
 from xenhost.agent.version import VERSION
 from xenhost.api.host.v1 import host_service_pb2
-from xenhost.core.host import HostInfo
+from xenhost.core.host import HostInfo, PciDevice
 from xenhost.core.network_requests import NetworkRequest
 from xenhost.core.requests import REQUESTS
 from xenhost.core.storage_requests import STORAGE_REQUESTS
@@ -21,7 +23,9 @@ CAPABILITIES: Final = (
 """What this agent can do, by name: the kinds of its operations, and what is not one."""
 
 
-def host_to_proto(info: HostInfo, host_id: str, instance_id: str) -> host_service_pb2.Host:
+def host_to_proto(
+    info: HostInfo, devices: Sequence[PciDevice], host_id: str, instance_id: str
+) -> host_service_pb2.Host:
     """The host now."""
     return host_service_pb2.Host(
         id=host_id,
@@ -40,6 +44,7 @@ def host_to_proto(info: HostInfo, host_id: str, instance_id: str) -> host_servic
         agent_version=VERSION,
         instance_id=instance_id,
         capabilities=CAPABILITIES,
+        pci_devices=[host_service_pb2.PciDevice(**asdict(device)) for device in devices],
     )
 
 

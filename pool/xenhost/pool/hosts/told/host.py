@@ -1,4 +1,4 @@
-"""A host: its facts, CPUs and memory."""
+"""A host: its facts, CPUs, memory and PCI devices."""
 
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.database.transaction import Transaction
 from xenhost.pool.hosts.told.book import Book
+from xenhost.pool.hosts.told.pcis import put_pcis
 
 API_VERSION = (2, 21)
 """Major and minor version of the Management API that is served."""
@@ -41,6 +42,7 @@ def put_host(book: Book, told: host_service_pb2.Host, address: str, now: datetim
     book.transaction.set("host", ref, {"address": managed[0] if managed else address})
     put_memory(book, ref, told.memory_total_bytes, told.memory_free_bytes, now)
     _put_cpus(book, ref, told, book.get("host", ref).refs("host_CPUs"))
+    put_pcis(book, ref, told.pci_devices)
     return ref
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from xenhost.api.host.v1 import network_pb2
 from xenhost.pool.call import NULL_REF, Ref, Value
 from xenhost.pool.hosts.told.book import Book, moment, text_map
+from xenhost.pool.hosts.told.pcis import pci_at
 
 NO_VLAN: Final = -1
 _IPV4_MODE: Final = {network_pb2.IPV4_MODE_DHCP: "DHCP", network_pb2.IPV4_MODE_STATIC: "Static"}
@@ -86,6 +87,8 @@ def put_pif(book: Book, told: network_pb2.Pif) -> Ref:
     _put_snooping(book, ref)
     if status.HasField("metrics"):
         book.put_part("PIF_metrics", book.get("PIF", ref), "metrics", _metrics(status.metrics))
+        if told.kind == network_pb2.PIF_KIND_PHYSICAL:
+            book.transaction.set("PIF", ref, {"PCI": pci_at(book, book.host, status.metrics.pci_bus_path)})
     return ref
 
 

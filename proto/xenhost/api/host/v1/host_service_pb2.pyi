@@ -163,7 +163,7 @@ class HasExtensionResponse(_message.Message):
     def __init__(self, found: bool = ...) -> None: ...
 
 class Host(_message.Message):
-    __slots__ = ["agent_version", "capabilities", "cores_per_socket", "cpu_khz", "cpus", "hypervisor", "hypervisor_capabilities", "hypervisor_version", "id", "instance_id", "kernel", "memory_free_bytes", "memory_total_bytes", "name", "numa_nodes", "threads_per_core"]
+    __slots__ = ["agent_version", "capabilities", "cores_per_socket", "cpu_khz", "cpus", "hypervisor", "hypervisor_capabilities", "hypervisor_version", "id", "instance_id", "kernel", "memory_free_bytes", "memory_total_bytes", "name", "numa_nodes", "pci_devices", "threads_per_core"]
     AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     CORES_PER_SOCKET_FIELD_NUMBER: _ClassVar[int]
@@ -179,6 +179,7 @@ class Host(_message.Message):
     MEMORY_TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     NUMA_NODES_FIELD_NUMBER: _ClassVar[int]
+    PCI_DEVICES_FIELD_NUMBER: _ClassVar[int]
     THREADS_PER_CORE_FIELD_NUMBER: _ClassVar[int]
     agent_version: str
     capabilities: _containers.RepeatedScalarFieldContainer[str]
@@ -195,8 +196,9 @@ class Host(_message.Message):
     memory_total_bytes: int
     name: str
     numa_nodes: int
+    pci_devices: _containers.RepeatedCompositeFieldContainer[PciDevice]
     threads_per_core: int
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., hypervisor: _Optional[str] = ..., hypervisor_version: _Optional[str] = ..., hypervisor_capabilities: _Optional[_Iterable[str]] = ..., cpus: _Optional[int] = ..., cpu_khz: _Optional[int] = ..., cores_per_socket: _Optional[int] = ..., threads_per_core: _Optional[int] = ..., numa_nodes: _Optional[int] = ..., memory_total_bytes: _Optional[int] = ..., memory_free_bytes: _Optional[int] = ..., kernel: _Optional[str] = ..., agent_version: _Optional[str] = ..., instance_id: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., hypervisor: _Optional[str] = ..., hypervisor_version: _Optional[str] = ..., hypervisor_capabilities: _Optional[_Iterable[str]] = ..., cpus: _Optional[int] = ..., cpu_khz: _Optional[int] = ..., cores_per_socket: _Optional[int] = ..., threads_per_core: _Optional[int] = ..., numa_nodes: _Optional[int] = ..., memory_total_bytes: _Optional[int] = ..., memory_free_bytes: _Optional[int] = ..., kernel: _Optional[str] = ..., agent_version: _Optional[str] = ..., instance_id: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., pci_devices: _Optional[_Iterable[_Union[PciDevice, _Mapping]]] = ...) -> None: ...
 
 class ListCrashDumpsRequest(_message.Message):
     __slots__ = []
@@ -266,6 +268,34 @@ class NtpSetting(_message.Message):
     mode: NtpMode
     servers: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, mode: _Optional[_Union[NtpMode, str]] = ..., servers: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PciDevice(_message.Message):
+    __slots__ = ["address", "boot_display", "class_id", "class_name", "device_id", "device_name", "driver", "subsystem_device_id", "subsystem_vendor_id", "subsystem_vendor_name", "vendor_id", "vendor_name"]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    BOOT_DISPLAY_FIELD_NUMBER: _ClassVar[int]
+    CLASS_ID_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_NAME_FIELD_NUMBER: _ClassVar[int]
+    DRIVER_FIELD_NUMBER: _ClassVar[int]
+    SUBSYSTEM_DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSYSTEM_VENDOR_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBSYSTEM_VENDOR_NAME_FIELD_NUMBER: _ClassVar[int]
+    VENDOR_ID_FIELD_NUMBER: _ClassVar[int]
+    VENDOR_NAME_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    boot_display: bool
+    class_id: str
+    class_name: str
+    device_id: str
+    device_name: str
+    driver: str
+    subsystem_device_id: str
+    subsystem_vendor_id: str
+    subsystem_vendor_name: str
+    vendor_id: str
+    vendor_name: str
+    def __init__(self, address: _Optional[str] = ..., class_id: _Optional[str] = ..., class_name: _Optional[str] = ..., vendor_id: _Optional[str] = ..., vendor_name: _Optional[str] = ..., device_id: _Optional[str] = ..., device_name: _Optional[str] = ..., subsystem_vendor_id: _Optional[str] = ..., subsystem_vendor_name: _Optional[str] = ..., subsystem_device_id: _Optional[str] = ..., driver: _Optional[str] = ..., boot_display: bool = ...) -> None: ...
 
 class ReadHostLogRequest(_message.Message):
     __slots__ = ["clear", "log"]
