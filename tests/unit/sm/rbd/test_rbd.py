@@ -22,8 +22,10 @@ from xenhost.core.units import MIB
 from xenhost.sm.drivers.rbd import RbdDriver
 
 RBD = """\
-    import json, pathlib, sys
+    import fcntl, json, pathlib, sys
     state = pathlib.Path(__file__).with_name("state.json")
+    one_at_a_time = open(__file__)
+    fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
     db = json.loads(state.read_text()) if state.exists() else {"images": {}, "mapped": {}, "busy": []}
     words = sys.argv[1:]
     assert words[:2] == ["--id", "storage"], words
