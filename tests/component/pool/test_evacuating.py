@@ -40,7 +40,8 @@ async def test_all_vms_of_a_host_go_to_another_with_their_memory(hosts: Two) -> 
     assert len(master.database.get("task", task).refs("subtasks")) == 3
     assert hosts.left() == ["user"] * 3
     await master.call("host.evacuate", hosts.first)
-    await master.refused("HOST_DISABLED", "host.evacuate", hosts.second)
+    _, vm = await master.refused("NO_HOSTS_AVAILABLE", "host.evacuate", hosts.second)
+    assert vm in vms
     assert there(master, hosts.second) == vms
 
 
@@ -68,8 +69,9 @@ async def test_memory_is_reckoned_for_all_of_them_together(hosts: Two) -> None:
     await has(3 * needed)
     await master.call("host.assert_can_evacuate", hosts.first)
     await has(3 * needed // 2)
-    (why,) = (await master.call("host.get_vms_which_prevent_evacuation", hosts.first)).values()
-    assert why[0] == "HOST_NOT_ENOUGH_FREE_MEMORY"
+    ((vm, why),) = (await master.call("host.get_vms_which_prevent_evacuation", hosts.first)).items()
+    assert why == ("HOST_NOT_ENOUGH_FREE_MEMORY", vm)
+    assert await master.refused("HOST_NOT_ENOUGH_FREE_MEMORY", "host.evacuate", hosts.first) == list(why)
     await has(64 * GIB)
 
 

@@ -44,14 +44,14 @@ class Pool:
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._session: Any = None
 
-    def start(self, module: str, *words: str, said: str = "") -> None:
+    def start(self, module: str, *words: str, said: str = "", root: Path | None = None) -> None:
         with (self._root / f"{module}.log").open("ab") as log:
-            command = [sys.executable, "-m", module, "--root", str(self._root), *words]
+            command = [sys.executable, "-m", module, "--root", str(root or self._root), *words]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
         assert process.stdin is not None
         process.stdin.write(f"{said}\n")
         process.stdin.close()
-        self._processes[module] = process
+        self._processes[module if root is None else f"{module} {root.name}"] = process
 
     def start_master(self) -> None:
         address = self.url.removeprefix("http://")
@@ -59,6 +59,16 @@ class Pool:
 
     def start_agent(self) -> None:
         self.start("xenhost.agent", "--hypervisor", "sim")
+
+    def start_another(self) -> Path:
+        """An agent of one more host, through the same socket of the master's. Its folder."""
+        root = self._root / "b"
+        own = f"{self._root}/run/xenhost/xenhostd.sock"
+        file = root / "etc/xenhost/xenhostd.toml"
+        file.parent.mkdir(parents=True)
+        file.write_text(CONFIGURATION.format(root=self._root).replace(own, f"{root}/run/xenhost/xenhostd.sock"))
+        self.start("xenhost.agent", "--hypervisor", "sim", root=root)
+        return root
 
     def kill(self, module: str) -> None:
         process = self._processes.pop(module)

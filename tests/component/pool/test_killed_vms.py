@@ -2,15 +2,20 @@
 
 import contextlib
 import time
+from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import XenAPI
 
 from component.pool.test_killed import Pool, pool, wire
 from component.pool.test_try import eventually
 from component.pool.test_vms import RECORD, vbd_record, vdi_record
+from xenhost.api.host.v1 import vm_pb2, vm_service_pb2, vm_service_pb2_grpc
+from xenhost.pool.call import NULL_REF
 
 __all__ = ["pool"]
 pytestmark = pytest.mark.timeout(240)
@@ -118,3 +123,52 @@ def test_a_vm_whose_move_was_cut_off_runs_on_with_its_disk_alone(pool: Pool) -> 
         eventually(partial(runs_alone, api, vm))
     api.VM.pool_migrate(vm, host, {})
     assert api.VM.get_power_state(vm) == "Running"
+
+
+def running(roots: Iterable[Path]) -> list[list[str]]:
+    """UUIDs of the VMs that run on the host of each agent, whatever the master believes."""
+    found = []
+    for root in roots:
+        with grpc.insecure_channel(f"unix:{root}/run/xenhost/xenhostd.sock") as channel:
+            make: Any = vm_service_pb2_grpc.VmServiceStub
+            vms = make(channel).ListVms(vm_service_pb2.ListVmsRequest()).vms
+            found.append(sorted(vm.id for vm in vms if vm.status.power_state == vm_pb2.POWER_STATE_RUNNING))
+    return found
+
+
+def test_vms_whose_evacuation_was_cut_off_run_once_each_and_the_rest_can_leave_then(pool: Pool) -> None:
+    roots = [pool._root, pool.start_another()]
+    api = pool.api()
+    eventually(lambda: sum(each["live"] for each in api.host_metrics.get_all_records().values()) == 2)
+    folder = pool._root / "sr"
+    folder.mkdir()
+    source = api.pool.get_all_records().popitem()[1]["master"]
+    sr = api.SR.create(source, {"location": str(folder)}, "0", "shared", "", "file", "user", True, {})
+    vms = [api.VM.create(wire(RECORD | {"name_label": f"vm {number}"})) for number in range(3)]
+    for vm in vms:
+        api.VBD.create(wire(vbd_record(vm, api.VDI.create(wire(vdi_record(sr))))))
+        api.VM.start_on(vm, source, False, False)
+    uuids = sorted(api.VM.get_uuid(vm) for vm in vms)
+
+    def states() -> list[str]:
+        return [api.VM.get_power_state(vm) for vm in vms]
+
+    def all_run_once() -> bool:
+        idle = all(record["current_operations"] == {} for record in api.VM.get_all_records().values())
+        once = sorted(uuid for each in running(roots) for uuid in each) == uuids
+        return idle and once and states() == ["Running"] * 3 and len(api.VDI.get_all()) == 3
+
+    for _ in range(3):
+        host = api.VM.get_resident_on(vms[0])
+        api.Async.host.evacuate(host, NULL_REF, "1")
+        eventually(lambda: "Suspended" in states())
+        pool.kill_master()
+        pool.start_master()
+        api = pool.api()
+        eventually(all_run_once)
+    eventually(lambda: sum(each["live"] for each in api.host_metrics.get_all_records().values()) == 2)
+    api.host.disable(source)
+    api.host.evacuate(source)
+    assert all_run_once()
+    assert source not in [api.VM.get_resident_on(vm) for vm in vms]
+    assert sorted(running(roots)) == [[], uuids]

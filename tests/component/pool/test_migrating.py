@@ -14,8 +14,10 @@ from component.pool.conftest import Master, listening, reporting
 from component.pool.test_members import member
 from component.pool.test_suspend import remembered, told
 from component.pool.test_vms import RECORD, vbd_record, vdi_record
+from xenhost.api.host.v1.vm_service_pb2 import CreateVmRequest
 from xenhost.pool.call import NULL_REF, ApiError, Ref
 from xenhost.pool.first import ensure_first
+from xenhost.pool.vms.spec import vm_spec
 from xenhost.pool.vms.unfinished import is_settled
 
 MEMORY = {"data/os_name": "counting"}
@@ -155,6 +157,22 @@ async def test_one_that_a_killed_master_had_not_stopped_runs_on(hosts: Two) -> N
     task.cancel()
     assert await hosts.where() == ("Running", hosts.first)
     assert hosts.left() == ["user"]
+
+
+async def test_the_host_that_one_had_left_as_the_master_was_killed_forgets_it(hosts: Two) -> None:
+    master, one = hosts.master, hosts.master.agents.agent(hosts.first)
+    await hosts.move()
+    image = await master.ref("VDI.create", {**vdi_record(hosts.sr), "type": "suspend"})
+    spec = vm_spec(master.database, hosts.vm)
+    spec.suspended.vdi_id = str(master.database.get("VDI", image)["uuid"])
+    await one.call(one.vms.CreateVm, CreateVmRequest(vm=spec))
+    assert len(hosts.one.engine.vms()) == 1
+    await master.database.change(lambda t: t.set("VM", hosts.vm, {"moving_to": hosts.second, "suspend_VDI": image}))
+    task = asyncio.create_task(master.parts.migration.run())
+    await master.until(lambda: master.database.get("VM", hosts.vm).one("moving_to") == NULL_REF)
+    task.cancel()
+    assert await hosts.where() == ("Running", hosts.second)
+    assert (hosts.one.engine.vms(), hosts.left()) == ([], ["user"])
 
 
 async def test_a_host_that_is_still_at_it_is_waited_for(hosts: Two) -> None:

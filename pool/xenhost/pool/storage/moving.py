@@ -42,7 +42,7 @@ class VdiMoves:
         whole, a failure or cancellation leaves everything as it was.
         """
         self._database.get("SR", sr)
-        self._check(vdi)
+        self.check(vdi)
         copy = await self._vdis.copy(context, vdi, sr)
         try:
             await self._complete(context, vdi, copy)
@@ -92,7 +92,8 @@ class VdiMoves:
             await self._vdis.set_sharable(context, vdi, True)
         return vdi
 
-    def _check(self, vdi: Ref) -> None:
+    def check(self, vdi: Ref) -> None:
+        """Could it move now? Raises ApiError."""
         record = self._database.get("VDI", vdi)
         if record["cbt_enabled"]:
             raise ApiError("VDI_CBT_ENABLED", vdi)

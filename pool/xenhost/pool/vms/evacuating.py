@@ -19,6 +19,8 @@ from xenhost.pool.vms.placement import size_of
 
 BATCH: Final = 10
 """VMs that move at once if nobody says how many; xapi's number."""
+_NOWHERE: Final = ("HOST_DISABLED", "HOST_OFFLINE", "NO_HOSTS_AVAILABLE")
+"""What a start is refused with if there is no other host at all."""
 
 
 class Evacuation:
@@ -95,7 +97,7 @@ class Evacuation:
                     goal = self._migration.goal(vm, host, Counter())
                     await self._migration.pool_migrate(context, vm, goal, {})
             except (ApiError, XenhostError) as error:
-                failure = error if isinstance(error, ApiError) else refusal(self._database, error)
+                failure = _naming(vm, error if isinstance(error, ApiError) else refusal(self._database, error))
                 failed(failure)
                 raise failure from error
 
@@ -108,10 +110,19 @@ class Evacuation:
             try:
                 taken[self._migration.goal(vm, host, taken)] += size_of(self._database.get("VM", vm))
             except ApiError as error:
-                errors[vm] = error
+                errors[vm] = _naming(vm, error)
         return errors
 
     def _residents(self, host: Ref) -> list[Ref]:
         """Its VMs, the largest first, as it is hardest to find room for them."""
         vms = [self._database.get("VM", vm) for vm in self._database.get("host", host).refs("resident_VMs")]
         return [vm.ref for vm in sorted(vms, key=size_of, reverse=True) if not vm["is_control_domain"]]
+
+
+def _naming(vm: Ref, error: ApiError) -> ApiError:
+    """As xapi says that no host has room: of which VM, in place of what a start would say."""
+    if error.code in _NOWHERE:
+        return ApiError("NO_HOSTS_AVAILABLE", vm)
+    if error.code == "HOST_NOT_ENOUGH_FREE_MEMORY":
+        return ApiError("HOST_NOT_ENOUGH_FREE_MEMORY", vm)
+    return error

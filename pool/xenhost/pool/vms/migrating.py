@@ -142,6 +142,7 @@ class VmMigration:
                         await self._suspending.load(Context(), vm, host, paused=False)
             elif record["power_state"] == "Running":
                 with self._busy.doing(Context(), vm, "pool_migrate"):
+                    await self._images.forget(vm, but=record.one("resident_on"))
                     await self._images.drop(Context(), vm)
         self._left.discard(vm)
         await self._arrived(vm)

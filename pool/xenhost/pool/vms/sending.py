@@ -17,7 +17,14 @@ from xenhost.pool.vms.migrating import VmMigration, check_not_live
 from xenhost.pool.vms.placement import attached, vdis_of
 
 _OTHER_POOL: Final = "no VM is sent to another pool; export it there (/export, /import), or its disks"
-_RUNS: Final = "disks of a VM that runs stay where they are; shut it down, or leave them out of vdi_map"
+_RUNS: Final = "disks of a VM that is not halted stay where they are; shut it down, or leave them out of vdi_map"
+_COPY: Final = "no copy is made within a pool by migrate_send, it would move the VM; VM.copy and VM.clone make one"
+
+
+def check_moves(options: Mapping[str, str]) -> None:
+    """Raises ApiError OPERATION_NOT_ALLOWED for copy=true, as the VM itself would go."""
+    if options.get("copy", "false").lower() == "true":
+        raise ApiError("OPERATION_NOT_ALLOWED", _COPY)
 
 
 class VmSending:
@@ -62,9 +69,11 @@ class VmSending:
         live: bool,
         vdi_map: Mapping[Ref, Ref],
         vif_map: Mapping[Ref, Ref],
+        options: Mapping[str, str],
         *_: object,
     ) -> None:
         """Raises ApiError: why it could not be sent now."""
+        check_moves(options)
         self._busy.check(vm, "migrate_send")
         self._check(vm, dest, live, vdi_map, vif_map)
 
@@ -76,12 +85,14 @@ class VmSending:
         live: bool,
         vdi_map: Mapping[Ref, Ref],
         vif_map: Mapping[Ref, Ref],
+        options: Mapping[str, str],
         *_: object,
     ) -> Ref:
         """It runs on that host if it runs, as after pool_migrate; if it is halted, its disks are in those SRs. The VM.
 
         Raises ApiError. If a disk cannot move, those before it have moved.
         """
+        check_moves(options)
         if self._database.get("VM", vm)["power_state"] == "Running":
             self._busy.check(vm, "migrate_send")
             host = self._check(vm, dest, live, vdi_map, vif_map)
@@ -118,8 +129,10 @@ class VmSending:
                 raise ApiError("INVALID_VALUE", "vdi_map", vdi)
         if record["power_state"] == "Running":
             check_not_live(record, host, live)
-            if any(self._moving(vdi_map)):
+        for vdi, _ in self._moving(vdi_map):  # all of them before the first moves
+            if record["power_state"] != "Halted":
                 raise ApiError("VM_MIGRATE_FAILED", vm, source, host, _RUNS)
+            self._moves.check(vdi)
         self._check_reach(record, host, vdi_map)
         return host
 
