@@ -6,7 +6,8 @@ may cancel, change and destroy it.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -142,6 +143,14 @@ class Tasks:
         """Until what was started has ended. Cancelling gives up the waiting alone."""
         if (job := self._jobs.get(ref)) is not None:
             await asyncio.wait([job])
+
+    async def stop(self, context: Context, refs: Collection[Ref]) -> None:
+        """Cancel them, and wait until they have ended."""
+        for ref in refs:
+            with suppress(ApiError):  # it has ended, or is being cancelled already
+                await self.cancel(context, ref)
+        for ref in refs:
+            await self.wait(ref)
 
     def progress(self, ref: Ref, fraction: float) -> None:
         """How far a running task is, between 0 and 1; of one that has ended or is gone, nothing happens."""

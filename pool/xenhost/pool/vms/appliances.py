@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Final
 
 from xenhost.core.errors import XenhostError
@@ -85,11 +84,7 @@ class Appliances:
             for part in parts:
                 await self._tasks.wait(part)
         except asyncio.CancelledError:
-            for part in parts:
-                with suppress(ApiError):  # it has ended, or is being cancelled already
-                    await self._tasks.cancel(context, part)
-            for part in parts:
-                await self._tasks.wait(part)
+            await self._tasks.stop(context, parts)
             raise
 
     def _state(self, vm: Ref) -> str:

@@ -6,7 +6,6 @@ Sources: xapi's xapi_host.ml (compute_evacuation_plan_no_wlb, evacuate), for wha
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Final
 
 from xenhost.core.errors import XenhostError
@@ -81,11 +80,7 @@ class Evacuation:
         try:
             await asyncio.gather(*(move_some() for _ in vms[:at_once]))
         except asyncio.CancelledError:
-            for part in parts:
-                with suppress(ApiError):  # it has ended, or is being cancelled already
-                    await self._tasks.cancel(context, part)
-            for part in parts:
-                await self._tasks.wait(part)
+            await self._tasks.stop(context, parts)
             raise
         if failed:
             raise failed[0]
