@@ -84,12 +84,12 @@ def tree(cache: Cache, progress: Progress) -> Path:
         options += ["--aptopt=APT::Install-Recommends false"]
         options += [f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("doc", "man", "locale")]
         run(["mmdebstrap", *options, SUITE, entry / "root", APT_SOURCES], timeout=1200)
-        _pack_clients(entry / "root", entry / "clients.tar")
+        pack_clients(entry / "root", entry / "clients.tar")
 
     return cache.get("ceph", key, make)
 
 
-def _pack_clients(root: Path, target: Path) -> None:
+def pack_clients(root: Path, target: Path) -> None:
     """What the packages CEPH_CLIENTS and all they depend on hold, for a machine of the same Debian."""
     wanted = ["dpkg-query", "-W", "-f", "${Package}\\t${Provides}\\t${Depends}, ${Pre-Depends}\\n"]
     needs: dict[str, list[str]] = {}
@@ -145,7 +145,7 @@ class Cluster:
     def __init__(self, root: Path, logs: Path) -> None:
         self._root = root
         self._logs = logs
-        self._daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         self._control: socket.socket | None = None
 
     def start(self) -> None:
@@ -197,23 +197,23 @@ class Cluster:
         """Start a daemon."""
         kind, _, number = name.partition(".")
         with (self._root / DATA / f"{name}.out").open("ab") as out:
-            self._daemons[name] = self._popen([f"ceph-{kind}", "-f", "-i", number], out)
+            self.daemons[name] = self._popen([f"ceph-{kind}", "-f", "-i", number], out)
 
     def end(self, name: str) -> None:
         """Kill a daemon."""
-        daemon = self._daemons[name]
+        daemon = self.daemons[name]
         daemon.kill()
         daemon.wait()
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """SIGSTOP and SIGCONT: it is there and does not answer."""
-        self._daemons[name].send_signal(number)
+        self.daemons[name].send_signal(number)
 
     def stop(self) -> None:
         """End it and keep its logs."""
         if self._control is not None:
             self._control.close()
-        for name in self._daemons:
+        for name in self.daemons:
             self.end(name)
         self._logs.mkdir(parents=True, exist_ok=True)
         for log in (*(self._root / DATA).glob("*.log"), *(self._root / DATA).glob("*.out")):
@@ -241,20 +241,20 @@ class Cluster:
             try:
                 with control.accept()[0] as peer:
                     peer.settimeout(10)
-                    peer.sendall(self._obey(peer.recv(100).decode().split()).encode())
+                    peer.sendall(self.obey(peer.recv(100).decode().split()).encode())
             except (OSError, UnicodeDecodeError):
                 if control.fileno() < 0:
                     return
 
-    def _obey(self, words: Sequence[str]) -> str:
+    def obey(self, words: Sequence[str]) -> str:
         match words:
-            case ["pause", name] if name in self._daemons:
+            case ["pause", name] if name in self.daemons:
                 self.signal(name, signal.SIGSTOP)
-            case ["resume", name] if name in self._daemons:
+            case ["resume", name] if name in self.daemons:
                 self.signal(name, signal.SIGCONT)
-            case ["kill", name] if name in self._daemons:
+            case ["kill", name] if name in self.daemons:
                 self.end(name)
-            case ["start", name] if name in self._daemons:
+            case ["start", name] if name in self.daemons:
                 self.begin(name)
             case _:
                 return f"unknown: {words}"

@@ -69,7 +69,7 @@ class Machine:
     def start(self, snapshot: str | None = None) -> None:
         """Start QEMU: from the named saved state, or cold."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        argv = [QEMU, *self._platform(), *self._boot(), *self._devices()]
+        argv = [QEMU, *self._platform(), *self._boot(), *self.devices()]
         if snapshot:
             argv += ["-loadvm", snapshot]
         self._stderr = (self.directory / "qemu.log").open("wb")
@@ -138,7 +138,8 @@ class Machine:
             *("-initrd", f"{self.kernel.vmlinux} {linux},{self.kernel.initrd}"),
         ]
 
-    def _devices(self) -> list[str]:
+    def devices(self) -> list[str]:
+        """QEMU's words for disks, the agent's port, the share and the network."""
         out: list[str] = []
         for disk in self.disks:
             out += ["-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe"]
