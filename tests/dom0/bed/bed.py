@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bed import host, stage
@@ -42,6 +42,10 @@ class Bed:
     cache: Cache
     project: Path
     progress: Progress
+    wires: Wires = field(default_factory=Wires)
+    """Of a machine without a peer."""
+    archives: tuple[Path, ...] = ()
+    """What such a machine gets besides the project."""
 
     def image(self) -> Image:
         """The dom0 image of the present checkout."""
@@ -82,8 +86,9 @@ class Bed:
         with self.work() as work:
             place = Place(work / "a", files, files / CONSOLE_LOG)
             with Dom0(self.cache, image, spec, place, self.progress) as dom0:
-                dom0.start()
-                dom0.install(archive)
+                dom0.start(self.wires)
+                for each in (*self.archives, archive):
+                    dom0.install(each)
                 yield dom0
 
     @contextlib.contextmanager

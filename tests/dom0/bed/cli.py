@@ -7,14 +7,16 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from bed import snapshot, terminal
+from bed import ceph, snapshot, terminal
 from bed.bed import CONSOLE_LOG, Bed, project_root
 from bed.cache import Cache, default_root
 from bed.dom0 import PYTHON, Dom0
 from bed.image import Image
+from bed.machine import Wires
 from bed.report import BedError, Progress
 from bed.spec import Spec, Xenstored, parse_disks, parse_size
 from bed.testrun import Limits, TestRun, new_directory
@@ -78,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     kinds = [str(kind) for kind in Xenstored]
     machine.add_argument("--xenstored", choices=kinds, default=kinds[0], help="xenstore daemon")
     machine.add_argument("--bare", action="store_true", help="the same Debian without Xen: three times as fast")
+    machine.add_argument("--ceph", action="store_true", help="a Ceph cluster beside a bare machine (test: its tests)")
     machine.add_argument("--limit", type=float, default=2400.0, help="seconds for everything")
     commands.add_parser("build", parents=[machine], help="make image and saved state; run nothing")
     run = commands.add_parser("run", parents=[machine], help="run a command: bed run -- CMD")
@@ -106,10 +109,15 @@ def _run(bed: Bed, options: argparse.Namespace, rest: list[str]) -> int:
     if options.command == "build":
         bed.progress.say(f"ready: {bed.cache.root}")
         return 0
+    with _beside(bed, options) as bed_of_all:
+        return _use(bed_of_all, image, spec, options, rest)
+
+
+def _use(bed: Bed, image: Image, spec: Spec, options: argparse.Namespace, rest: list[str]) -> int:
     if options.command == "test":
         files = new_directory(bed.project / "build", bed.progress)
         limits = Limits(options.limit, options.test_limit, options.retries)
-        code = TestRun(bed, image, spec, files, rest, limits, options.peer, _out, options.long).run()
+        code = TestRun(bed, image, spec, files, rest, limits, options.peer, _out, options.long, options.ceph).run()
         if options.junitxml is not None:
             options.junitxml.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(files / "junit.xml", options.junitxml)
@@ -125,6 +133,23 @@ def _run(bed: Bed, options: argparse.Namespace, rest: list[str]) -> int:
             with terminal.raw(stdin):
                 return dom0.channel.interact(SHELL, stdin, terminal.size, SHELL_SECONDS)
         return _command(dom0, peer, options, rest)
+
+
+@contextlib.contextmanager
+def _beside(bed: Bed, options: argparse.Namespace) -> Iterator[Bed]:
+    """The bed with what runs beside its machines."""
+    if not options.ceph:
+        yield bed
+        return
+    if options.peer:
+        raise BedError("--ceph and --peer do not go together")
+    made = ceph.tree(bed.cache, bed.progress)
+    ceph.alone()
+    with bed.work() as work, ceph.cluster(made, work, bed.project / "build" / "ceph") as cluster:
+        bed.progress.say("the Ceph cluster is up")
+        etc = work / "etc.tar"
+        cluster.pack(etc)
+        yield replace(bed, wires=Wires(user=True), archives=(made / "clients.tar", etc))
 
 
 def _command(dom0: Dom0, peer: Dom0 | None, options: argparse.Namespace, rest: list[str]) -> int:
@@ -163,14 +188,15 @@ def _wants_logs(options: argparse.Namespace) -> bool:
 
 
 def _spec(options: argparse.Namespace) -> Spec:
+    bare = options.bare or options.ceph
     return Spec(
         memory=parse_size(options.memory),
         dom0_memory=parse_size(options.dom0_memory),
-        cpus=options.cpus or (1 if options.bare else 2),
+        cpus=options.cpus or (1 if bare else 2),
         disks=parse_disks(options.disks) if options.disks else (),
-        nics=options.nics or (3 if options.bare else 1 if options.peer else 0),
+        nics=options.nics or (3 if bare else 1 if options.peer else 0),
         xenstored=Xenstored(options.xenstored),
-        bare=options.bare,
+        bare=bare,
     )
 
 

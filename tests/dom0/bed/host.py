@@ -14,6 +14,7 @@ PACKAGES = {  # Debian package: what shows that it is there
     "e2fsprogs": "mke2fs",
     "libxen-dev": "/usr/include/xenctrl.h",
     "gcc": "gcc",
+    "iproute2": "ip",
 }
 SEARCH = "/usr/sbin:/usr/bin:/sbin:/bin:" + os.environ.get("PATH", "")
 

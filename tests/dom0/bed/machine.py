@@ -39,6 +39,7 @@ class Wires:
     to_peer: bool = False
     ours: Path | None = None  # prefix of our datagram sockets, one a cable
     theirs: Path | None = None
+    user: bool = False  # the first hub has QEMU's user network: 10.0.2.2 is the way to what this tool reaches
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class Machine:
     def start(self, snapshot: str | None = None) -> None:
         """Start QEMU: from the named saved state, or cold."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        argv = [QEMU, *self._platform(), *self._boot(), *self._devices()]
+        argv = [QEMU, *self._platform(), *self._boot(), *self.devices()]
         if snapshot:
             argv += ["-loadvm", snapshot]
         self._stderr = (self.directory / "qemu.log").open("wb")
@@ -78,7 +79,7 @@ class Machine:
             stdin=subprocess.DEVNULL,
             stdout=self._stderr,
             stderr=self._stderr,
-            preexec_fn=_die_with(os.getpid()),
+            preexec_fn=die_with(os.getpid()),
             start_new_session=True,
         )
 
@@ -137,7 +138,8 @@ class Machine:
             *("-initrd", f"{self.kernel.vmlinux} {linux},{self.kernel.initrd}"),
         ]
 
-    def _devices(self) -> list[str]:
+    def devices(self) -> list[str]:
+        """QEMU's words for disks, the agent's port, the share and the network."""
         out: list[str] = []
         for disk in self.disks:
             out += ["-drive", f"file={disk},if=virtio,format=qcow2,cache=unsafe"]
@@ -160,13 +162,17 @@ class Machine:
                 ends = f"local.type=unix,local.path={ours},remote.type=unix,remote.path={theirs}"
                 out += ["-netdev", f"dgram,id=wire{number},{ends}"]
                 out += ["-netdev", f"hubport,id=plug{number},hubid={hub},netdev=wire{number}"]
+        if self.wires.user:
+            out += ["-netdev", "user,id=user,ipv6=off", "-netdev", "hubport,id=world,hubid=0,netdev=user"]
         for number in range(0 if self.spec.bare else CARDS):
             out += ["-netdev", f"hubport,id=card{number},hubid={CARD_HUB}"]
             out += ["-device", f"e1000e,romfile=,netdev=card{number},mac=52:54:00:00:01:{number:02x}"]
         return out
 
 
-def _die_with(parent: int) -> Callable[[], None]:
+def die_with(parent: int) -> Callable[[], None]:
+    """What a child calls before it runs its program, so that the kernel kills it when the process ``parent`` ends."""
+
     def request() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:  # it was gone before the request

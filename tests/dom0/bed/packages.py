@@ -62,6 +62,9 @@ NETWORK: Final = (
 )
 DEVICES: Final = ("swtpm", "swtpm-tools", "usbip")
 PEERS: Final = ("libvirt-daemon", "libvirt-daemon-driver-xen", "libvirt-clients", "rrdtool")  # for the benchmarks
+CEPH_CLIENTS: Final = ("ceph-common",)
+CEPH: Final = (*CEPH_CLIENTS, "ceph-mon", "ceph-mgr", "ceph-osd", "ceph-mds")
+"""Of a cluster that runs beside the machine; a tree of its own, made when a run asks for it."""
 
 DOM0: Final = (*XEN, *SYSTEM, *COMPILER, *STORAGE, *NETWORK, *DEVICES, *PEERS)
 HYPERVISOR: Final = "xen-hypervisor-4.17-amd64"

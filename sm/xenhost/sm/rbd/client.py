@@ -18,7 +18,11 @@ _NOT_FOUND: Final = 2
 _BUSY: Final = 16
 REQUEST_TIMEOUT: Final = 60
 """Seconds that reads and writes wait for a cluster that does not answer, before they fail; as with iSCSI and NFS."""
+_REFUSED: Final = 13
 _EXISTS: Final = 17
+_BAD_KEY: Final = "handle_auth_bad_method"
+"""In what Ceph's library logs when the monitor does not take the key; the programs then only say that they could not
+connect."""
 
 
 class ImageMissing(Exception):
@@ -47,7 +51,8 @@ class Rbd:
     def __init__(self, commands: Commands, device_config: Mapping[str, str]) -> None:
         self._commands = commands
         self.pool = _word(device_config, "pool", True)
-        self._options = ["--id", _word(device_config, "user", False) or "admin"]
+        self._user = _word(device_config, "user", False) or "admin"
+        self._options = ["--id", self._user]
         if servers := _word(device_config, "server", False):
             self._options += ["-m", servers]
         if keyfile := _word(device_config, "keyfile", False):
@@ -165,6 +170,9 @@ class Rbd:
         said = result.complaint()
         if "kernel module" in said:
             raise backend_failure(UNAVAILABLE, "this kernel has no RBD (modprobe rbd)", said)
+        if _BAD_KEY in said or result.status == _REFUSED:
+            text = f"the Ceph cluster refuses user {self._user}: the key is wrong, or the user may not do this"
+            raise backend_failure(UNAVAILABLE, text, said)
         for status, cls in ((_NOT_FOUND, ImageMissing), (_BUSY, ImageBusy), (_EXISTS, ImageExists)):
             if result.status == status and program == "rbd":
                 raise cls(said)

@@ -22,10 +22,8 @@ from xenhost.core.units import MIB
 from xenhost.sm.drivers.rbd import RbdDriver
 
 RBD = """\
-    import fcntl, json, pathlib, sys
+    import json, os, pathlib, sys
     state = pathlib.Path(__file__).with_name("state.json")
-    one_at_a_time = open(__file__)
-    fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
     db = json.loads(state.read_text()) if state.exists() else {"images": {}, "mapped": {}, "busy": []}
     words = sys.argv[1:]
     assert words[:2] == ["--id", "storage"], words
@@ -36,7 +34,12 @@ RBD = """\
     def fail(status, text):
         sys.stderr.write(text)
         sys.exit(status)
-    if words[0] == "df":
+    if name == "wrong":
+        fail(1, "-1 monclient(hunting): handle_auth_bad_method server allowed_methods [2] but i only support [2,1]\\n"
+            "rbd: couldn't connect to the cluster!")
+    elif name == "forbidden":
+        fail(13, "rbd: listing images failed: (13) Permission denied")
+    elif words[0] == "df":
         print(json.dumps({"pools": [{"name": "vms", "stats": {"stored": 5, "max_avail": 95}}]}))
     elif words[-1].split("/")[0] != "vms" and words[0] in ("ls", "create"):
         fail(2, "rbd: error opening pool: (2) No such file or directory")
@@ -73,7 +76,9 @@ RBD = """\
         del mapped[list(mapped)[int(words[1].removeprefix("/dev/rbd"))]]
     else:
         fail(1, f"unheard of: {words}")
-    state.write_text(json.dumps(db))
+    whole = state.with_name(f"state.{os.getpid()}")  # a scan runs several at once: none may read half of it
+    whole.write_text(json.dumps(db))
+    whole.replace(state)
 """
 
 
@@ -192,3 +197,10 @@ async def test_without_cephs_client_it_says_what_to_install(driver: RbdDriver, m
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(SrBackendFailure, match="install the Debian package ceph-common"):
         await driver.create(spec_of())
+
+
+@pytest.mark.parametrize("pool", ["wrong", "forbidden"])
+async def test_a_key_that_the_cluster_does_not_take_is_named_as_the_reason(pool: str, driver: RbdDriver) -> None:
+    with pytest.raises(SrBackendFailure, match="refuses user storage: the key is wrong") as refused:
+        await driver.probe({"pool": pool, "user": "storage"}, {})
+    assert refused.value.number == 47
