@@ -298,7 +298,7 @@ class XenHypervisor:
         """See the port."""
         with translated():
             info, record = await self._domains.owned(domid)
-            if record.type is VmType.HVM:
+            if record.type is VmType.HVM and shutdown_reason(info) is ShutdownReason.SUSPEND:
                 await self._emulators.resume(domid)
             await self._domains.resume(info)
         self._watcher.resumed(domid)

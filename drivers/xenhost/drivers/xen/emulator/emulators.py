@@ -15,6 +15,7 @@ from xenhost.core.devices import Source
 from xenhost.core.errors import DeviceAttachFailed, EmulatorFailed
 from xenhost.core.ids import DevId, DomId, device_name
 from xenhost.core.vm import VmSpec
+from xenhost.drivers.xen.devices.wiring import completed
 from xenhost.drivers.xen.emulator.command_line import EmulatorPlaces, cd_device, emulator_command
 from xenhost.drivers.xen.emulator.state import read_state, write_state
 from xenhost.system.process import LongLivedProcess
@@ -138,7 +139,7 @@ class Emulators:
         try:
             # not live: nobody else opens the disks while it can go on with them
             await self._tell(domid, "xen-save-devices-state", {"filename": str(state), "live": False})
-            await asyncio.to_thread(write_state, fd, state)
+            await completed(asyncio.to_thread(write_state, fd, state))  # the descriptor may be another's afterwards
         finally:
             state.unlink(missing_ok=True)
 
@@ -148,7 +149,7 @@ class Emulators:
 
     async def restore(self, domid: DomId, fd: int) -> None:
         """Have the next `start` go on from the state that `save` wrote. Raises OSError. `stop` forgets it."""
-        await asyncio.to_thread(read_state, fd, self._state(domid))
+        await completed(asyncio.to_thread(read_state, fd, self._state(domid)))
 
     async def _tell(self, domid: DomId, command: str, arguments: Mapping[str, object] | None = None) -> None:
         running = self._running.get(domid)
