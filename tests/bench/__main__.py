@@ -33,7 +33,11 @@ async def contest(options: argparse.Namespace) -> list[Row]:
     def chosen(jobs: Mapping[str, Job]) -> dict[str, Job]:
         return {name: job for name, job in jobs.items() if not options.only or any(w in name for w in options.only)}
 
-    with tempfile.TemporaryDirectory(prefix="bench") as folder, ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench") as folder,
+        tempfile.TemporaryDirectory(prefix="bench", dir="/var/tmp") as on_disk,  # /tmp is memory in the test bed
+        ExitStack() as stack,
+    ):
         work, rounds = Path(folder), options.rounds
         if is_xen():
             meter = Meter(partial(of_dom0, stack.enter_context(Xenctrl())))
@@ -68,21 +72,30 @@ async def contest(options: argparse.Namespace) -> list[Row]:
                 }
             )
         )
-        ring = Contest(work, meter, rounds)
+        ring = Contest(work, Path(on_disk), meter, rounds)
         domain_jobs = chosen(
             {
                 "start destroy pv": lambda: domains.start_and_destroy(ring, "pv"),
                 "start destroy pvh": lambda: domains.start_and_destroy(ring, "pvh"),
                 "plug unplug": lambda: devices.plug_and_unplug(ring),
                 "eight": lambda: domains.eight_at_once(ring),
-                "disk throughput": lambda: disks.throughput(ring),
-                "disk chain": lambda: disks.deep_chain(ring),
                 "memory": lambda: domains.resident_memory(ring),
             }
         )
-        if domain_jobs:
+        disk_jobs = chosen(
+            {
+                "disk qcow2": lambda: disks.throughput(ring, "qcow2"),
+                "disk thin": lambda: disks.throughput(ring, "thin"),
+                "disk chain": lambda: disks.deep_chain(ring),
+                "disk raw": lambda: disks.throughput(ring, "raw"),
+            }
+        )
+        ring.with_libvirt = bool(domain_jobs)
+        if domain_jobs or disk_jobs:
             async with ring:
                 await run(domain_jobs)
+                await run(disk_jobs)
+                await disks.end(ring)
     print("\n== all\n" + table(rows))
     for note in ring.notes:
         print("note:", note)
