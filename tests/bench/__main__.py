@@ -14,6 +14,7 @@ from bench import devices, disks, domains, many_networks, metrics, networks, poo
 from bench.contest import Contest, prepare
 from bench.meter import Meter, is_xen, of_dom0, of_machine, of_this
 from bench.stats import Row, as_json, table
+from bench.toolstack import CommandFailed
 from xenhost.native.xenctrl import Xenctrl
 
 Job = Callable[[], Awaitable[list[Row]]]
@@ -26,7 +27,14 @@ async def contest(options: argparse.Namespace) -> list[Row]:
     async def run(jobs: Mapping[str, Job]) -> None:
         for name, job in jobs.items():
             print(f"-- {name}", flush=True)
-            made = await job()
+            try:
+                made = await job()
+            except (CommandFailed, TimeoutError, AssertionError) as error:
+                if not name.startswith("disk "):
+                    raise
+                print(f"{name} failed: {error!r}", flush=True)
+                ring.notes.append(f"{name} failed: {error!r}")
+                continue
             rows.extend(made)
             print(table(made), flush=True)
 
