@@ -45,10 +45,14 @@ POLL = 0.03
 """Seconds between two looks at the console: under emulation looking costs, too."""
 
 
+def _places(mib: int, first: int) -> str:
+    """Where the work goes, in MiB: to an area of the disk, and again."""
+    return " ".join(str(first + at % AREA) for at in range(0, mib, SAMPLED))
+
+
 def _write(device: str, mib: int, first: int) -> str:
-    places = " ".join(str(first + at) for at in range(0, mib, SAMPLED))
     return (
-        f"(for at in {places}; do "
+        f"(for at in {_places(mib, first)}; do "
         f"dd if=/data of=/dev/{device} bs=1M count={SAMPLED} seek=$at oflag=direct || exit 1; done)"
     )
 
@@ -62,7 +66,10 @@ def _rewrite(device: str, mib: int, turn: int) -> str:
 
 
 def _read(device: str, mib: int, turn: int) -> str:
-    return f"dd if=/dev/{device} of=/dev/null bs=1M count={mib} iflag=direct"
+    return (
+        f"(for at in {_places(mib, 0)}; do "
+        f"dd if=/dev/{device} of=/dev/null bs=1M count={SAMPLED} skip=$at iflag=direct || exit 1; done)"
+    )
 
 
 def _small_reads(device: str, count: int, turn: int) -> str:
@@ -75,9 +82,9 @@ def _small_writes(device: str, count: int, turn: int) -> str:
 
 PIECES = (
     Piece("write {} MiB, new", _write_new, SAMPLED, AREA),
-    Piece("write {} MiB", _rewrite, SAMPLED, AREA),
-    Piece("read {} MiB", _read, SAMPLED, AREA),
-    Piece("{} reads of 4 KiB", _small_reads, 50, SAMPLED << 8),
+    Piece("write {} MiB", _rewrite, SAMPLED, 4 * AREA),
+    Piece("read {} MiB", _read, SAMPLED, 4 * AREA),
+    Piece("{} reads of 4 KiB", _small_reads, 50, AREA << 8),
     Piece("{} writes of 4 KiB", _small_writes, 50, SAMPLED << 8),
 )
 MOST_TURNS = (SIZE >> 20) // AREA - 2
