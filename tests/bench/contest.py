@@ -30,11 +30,13 @@ async def prepare(work: Path) -> None:
 class Contest:
     """Everything a job needs; ends what it started."""
 
-    def __init__(self, work: Path, meter: Meter, rounds: int) -> None:
-        self.work, self.meter, self.rounds = work, meter, rounds
+    def __init__(self, work: Path, on_disk: Path, meter: Meter, rounds: int) -> None:
+        self.work, self.on_disk, self.meter, self.rounds = work, on_disk, meter, rounds
         self.notes: list[str] = []
         self.stock, self.compiled = Xl(work), Xl(work, script="hp")
         self.libvirt: Libvirt | None = None
+        self.with_libvirt = True
+        self.disk_guests: dict[Toolstack, Guest] = {}
         self._root = work / "root"
         self.ours = Xenhost(f"unix:{self._root}/run/xenhost/xenhostd.sock")
         self._daemon: subprocess.Popen[bytes] | None = None
@@ -61,6 +63,8 @@ class Contest:
         except TimeoutError as error:
             await self.__aexit__(TimeoutError, error, None)
             raise
+        if not self.with_libvirt:
+            return self
         libvirt = Libvirt(self.work)
         try:
             await libvirt.ready()
@@ -90,6 +94,13 @@ class Contest:
         with image.open("wb") as file:
             os.truncate(file.fileno(), DISK_BYTES)
         self._disks.append((await run("losetup", "-f", "--show", str(image))).strip())
+        return self._disks[-1]
+
+    async def big_disk(self, image: Path, size: int) -> str:
+        """A new loop device of that size on a file of a disk, past the page cache."""
+        image.touch()
+        os.truncate(image, size)
+        self._disks.append((await run("losetup", "--direct-io=on", "-f", "--show", str(image))).strip())
         return self._disks[-1]
 
     async def guest(self, toolstack: Toolstack, number: int, type: str) -> Guest:

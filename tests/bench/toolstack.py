@@ -22,6 +22,8 @@ class Guest:
     """A block device."""
     mac: str
     cmdline: str = "console=hvc0 quiet"
+    qdisk: str = ""
+    """xl: also an image that QEMU serves, as xvdz."""
 
 
 class Toolstack(Protocol):

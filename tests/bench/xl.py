@@ -15,10 +15,11 @@ class Xl:
 
     async def start(self, guest: Guest) -> None:
         config = self._work / f"{guest.name}.cfg"
+        qdisk = f',"format=raw,vdev=xvdz,access=rw,backendtype=qdisk,target={guest.qdisk}"' if guest.qdisk else ""
         config.write_text(
             f'name="{guest.name}"\ntype="{guest.type}"\nmemory={MEMORY_MIB}\nvcpus=1\n'
             f'kernel="{GUESTS}/vmlinux"\nramdisk="{GUESTS}/initrd.gz"\nextra="{guest.cmdline}"\n'
-            f'disk=["format=raw,vdev=xvda,access=rw{self._script},target={guest.disk}"]\n'
+            f'disk=["format=raw,vdev=xvda,access=rw{self._script},target={guest.disk}"{qdisk}]\n'
             f'vif=["mac={guest.mac},bridge={BRIDGE}{self._script}"]\n'
         )
         await run("xl", "create", "-q", str(config))
