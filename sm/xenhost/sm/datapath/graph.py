@@ -111,6 +111,16 @@ class Node:
         return [self.file_options(mode), self.image_options(mode, backing, self.file)]
 
 
+def chain_options(nodes: Sequence[Node], mode: AttachMode) -> Options:
+    """What opens a whole chain, the base first: a node within another is what that stands on."""
+    options: Options = {}
+    for node in nodes:
+        below, options = options, node.open_options(mode if node is nodes[-1] else AttachMode.RO, None)
+        if below:
+            options["backing"] = below
+    return options
+
+
 def check_layers(layers: Sequence[Layer]) -> None:
     """Raises ValueError if they cannot be opened so."""
     if not layers:

@@ -61,12 +61,8 @@ class ImageServer:
         try:
             self._mode = mode
             await self.run("object-add", {"qom-type": "throttle-group", "id": LIMITS})
-            below: Node | None = None
-            for layer in reversed(layers):
-                leaf = layer is layers[0]
-                below = await self.open_node(layer, mode if leaf else AttachMode.RO, below)
-            assert below is not None  # check_layers wants one
-            top = {"driver": "throttle", "node-name": TOP, "throttle-group": LIMITS, "file": below.image}
+            leaf = await self._open_chain(layers, mode)
+            top = {"driver": "throttle", "node-name": TOP, "throttle-group": LIMITS, "file": leaf.image}
             await self.run("blockdev-add", top)
             await self._set_limits(limits)
             await self.serve()
@@ -232,6 +228,22 @@ class ImageServer:
         self.lost = True
         self._end_renewal()
         self._on_lost(self.vdi)
+
+    async def _open_chain(self, layers: Sequence[Layer], mode: AttachMode) -> Node:
+        """The leaf of a chain, which is opened at once; one by one if some image cannot be opened the best way."""
+        nodes = [Node(number, layer) for number, layer in enumerate(reversed(layers))]
+        self._nodes = {node.number: node for node in nodes}
+        await self._write_nodes()
+        try:
+            await self.run("blockdev-add", graph.chain_options(nodes, mode))
+        except StorageDaemonError:
+            self._nodes = {}
+            below: Node | None = None
+            for layer in reversed(layers):
+                below = await self.open_node(layer, mode if layer is layers[0] else AttachMode.RO, below)
+            assert below is not None  # check_layers wants one
+            return below
+        return nodes[-1]
 
     async def _add_node(self, node: Node, mode: AttachMode, backing: Node | None) -> None:
         self._nodes[node.number] = node

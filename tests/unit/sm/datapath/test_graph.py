@@ -7,6 +7,7 @@ from xenhost.sm.datapath.graph import (
     Access,
     Graph,
     Node,
+    chain_options,
     check_layers,
     decode_nodes,
     encode_nodes,
@@ -80,6 +81,17 @@ def test_backing_files_are_named_by_node_or_none() -> None:
     assert leaf.open_options(RW, None)["backing"] is None
     assert "backing" not in base.open_options(RO, None)
     assert Node(2, Layer("/dev/vg/lv", "raw")).file_options(RO)["driver"] == "host_device"
+
+
+def test_a_chain_is_opened_in_one_piece_and_only_its_leaf_to_be_written() -> None:
+    middle = Layer("/sr/middle.qcow2", "qcow2")
+    options = chain_options([Node(0, BASE), Node(1, middle), Node(2, LEAF)], RW)
+    found = []
+    while isinstance(options, dict):
+        found.append((options["node-name"], options["driver"], options["read-only"]))
+        options = options.get("backing")  # type: ignore[assignment]  # another of them, or none
+    assert found == [("i2", "qcow2", False), ("i1", "qcow2", True), ("i0", "vpc", True)]
+    assert chain_options([Node(0, LEAF)], RO) == Node(0, LEAF).open_options(RO, None)
 
 
 def test_the_next_best_way_to_a_file_follows_from_the_complaint() -> None:
