@@ -19,7 +19,7 @@ from xenhost.core.units import MIB
 from xenhost.core.vm import DirectBoot, Memory, ShutdownReason, VmSpec, VmType
 
 COUNT = "i=0; while sleep 1; do i=$((i+1)); echo COUNT''-$i; done"
-PATIENCE = 240.0
+PATIENCE = 400.0
 """Seconds for an emulated guest on a machine with other things to do."""
 
 
@@ -55,8 +55,8 @@ KINDS = pytest.mark.parametrize(
     "kind",
     [
         VmType.PV,
-        pytest.param(VmType.PVH, marks=pytest.mark.xen_pvh),
-        pytest.param(VmType.HVM, marks=[pytest.mark.xen_hvm, pytest.mark.timeout(900)]),
+        pytest.param(VmType.PVH, marks=[pytest.mark.xen_pvh, pytest.mark.timeout(900)]),
+        pytest.param(VmType.HVM, marks=[pytest.mark.xen_hvm, pytest.mark.timeout(1500)]),
     ],
 )
 
