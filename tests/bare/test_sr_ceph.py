@@ -52,7 +52,6 @@ async def files(tmp_path: Path, ceph: Cluster) -> AsyncIterator[StorageGround]:
         "a_destroyed_sr_is_gone_and_its_place_is_free",
         "what_was_written_is_read_after_all_was_let_go_of",
         "a_new_agent_finds_what_the_last_one_left_active",
-        "an_active_vdi_grows",
     ),
     ids=name_of,
 )

@@ -22,12 +22,8 @@ class RbdDriver:
 
     @property
     def info(self) -> DriverInfo:
-        more = (
-            Capability.SR_UPDATE,
-            Capability.VDI_RESIZE,
-            Capability.VDI_RESIZE_ONLINE,
-            Capability.THIN_PROVISIONING,
-        )
+        # not VDI_RESIZE_ONLINE: who maps an image with --exclusive lets nobody resize it, himself included
+        more = (Capability.SR_UPDATE, Capability.VDI_RESIZE, Capability.THIN_PROVISIONING)
         return DriverInfo(
             type="rbd",
             name="Ceph RBD",

@@ -166,8 +166,6 @@ class RbdSr(UntrackedSr):
         if wanted > image.size:
             with self._told(vdi, "resize"):
                 await self._rbd.resize(image.name, wanted)
-        if self._context.images.chain(vdi) is not None:
-            await self._context.images.resize(vdi, wanted)
         return await self._read(vdi, Image(image.name, wanted))
 
     async def snapshot_vdi(self, vdi: VdiId, new: NewSnapshot) -> Vdi:
