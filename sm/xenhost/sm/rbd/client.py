@@ -151,8 +151,10 @@ class Rbd:
         return await settled(self._run("rbd", *argv, timeout=timeout))
 
     async def _json(self, *argv: str, program: str = "rbd") -> object:
+        """None: it printed nothing, as of the texts of an image that has none."""
         try:
-            return json.loads(await self._run(program, *argv))
+            said = await self._run(program, *argv)
+            return json.loads(said) if said.strip() else None
         except (ValueError, RecursionError) as error:
             raise backend_failure(UNAVAILABLE, f"{program} printed what cannot be understood") from error
 

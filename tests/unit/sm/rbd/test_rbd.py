@@ -60,7 +60,7 @@ RBD = """\
     elif name not in images and words[0] != "unmap":
         fail(2, "rbd: error opening image: (2) No such file or directory")
     elif words[:2] == ["image-meta", "list"]:
-        print(json.dumps(images[name]["meta"]))
+        print(json.dumps(images[name]["meta"]) if images[name]["meta"] else "")
     elif words[0] == "rm":
         if name in mapped:
             fail(16, "rbd: error: image still has watchers")
