@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
+from bed import packed
 from bed.cache import Cache, key_of
 from bed.command import run
 from bed.machine import die_with
@@ -31,11 +32,11 @@ from bed.scratch import Scratch
 
 VERSION = "1"
 ADDRESS = "192.0.2.1"
+TESTS = "tests/bare/test_sr_ceph.py"
 CONTROL_PORT = 7
 POOL = "vms"
 DATA = Path("var/lib/ceph/bed")
 START_SECONDS = 120.0
-UNREAD = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/bash-completion/", "/usr/share/lintian/", "/etc/")
 NOT_CLIENTS = ("/usr/bin/radosgw-admin", "/usr/bin/rbd-replay", "/usr/bin/rbd-replay-many")
 CLONE_NEWNET = 0x40000000
 MEMORY = 2 << 30
@@ -84,50 +85,9 @@ def tree(cache: Cache, progress: Progress) -> Path:
         options += ["--aptopt=APT::Install-Recommends false"]
         options += [f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("doc", "man", "locale")]
         run(["mmdebstrap", *options, SUITE, entry / "root", APT_SOURCES], timeout=1200)
-        pack_clients(entry / "root", entry / "clients.tar")
+        packed.pack(entry / "root", CEPH_CLIENTS, entry / "clients.tar", NOT_CLIENTS)
 
     return cache.get("ceph", key, make)
-
-
-def pack_clients(root: Path, target: Path) -> None:
-    """What the packages CEPH_CLIENTS and all they depend on hold, for a machine of the same Debian."""
-    wanted = ["dpkg-query", "-W", "-f", "${Package}\\t${Provides}\\t${Depends}, ${Pre-Depends}\\n"]
-    needs: dict[str, list[str]] = {}
-    for line in run(["chroot", root, *wanted], timeout=60).splitlines():
-        name, provided, depends = line.split("\t")
-        words = [each.split("|")[0].split("(")[0].split(":")[0].strip() for each in depends.split(",")]
-        needs[name] = [each for each in words if each]
-        for each in provided.split(","):
-            needs.setdefault(each.split("(")[0].strip(), [name])
-    taken: set[str] = set()
-    todo = list(CEPH_CLIENTS)
-    while todo:
-        name = todo.pop()
-        if name not in taken:
-            taken.add(name)
-            todo += needs.get(name, [])
-    with tarfile.open(target, "w") as out:
-        for name in sorted(taken):
-            for listed in (root / "var/lib/dpkg/info").glob(f"{name}*.list"):
-                if listed.name.removesuffix(".list").split(":")[0] != name or _essential(name):
-                    continue
-                for line in listed.read_text().splitlines():
-                    file = root / line.lstrip("/")
-                    if (
-                        line not in NOT_CLIENTS
-                        and not line.startswith(UNREAD)
-                        and (file.is_symlink() or file.is_file())
-                    ):
-                        # by the folder's own name: a machine with merged /usr has links for /bin and /lib
-                        place = (file.parent.resolve() / file.name).relative_to(root.resolve())
-                        out.add(file, str(place), recursive=False)
-
-
-def _essential(name: str) -> bool:
-    """Every Debian has it, and uses it at the moment."""
-    return name.startswith(("libc6", "libc-bin", "libgcc", "gcc-", "python3", "libpython3", "dpkg", "passwd")) and not (
-        name.startswith("python3-")
-    )
 
 
 def alone() -> None:

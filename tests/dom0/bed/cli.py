@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from bed import ceph, snapshot, terminal
+from bed import ceph, snapshot, terminal, zfs
 from bed.bed import CONSOLE_LOG, Bed, project_root
 from bed.cache import Cache, default_root
 from bed.dom0 import PYTHON, Dom0
@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     machine.add_argument("--xenstored", choices=kinds, default=kinds[0], help="xenstore daemon")
     machine.add_argument("--bare", action="store_true", help="the same Debian without Xen: three times as fast")
     machine.add_argument("--ceph", action="store_true", help="a Ceph cluster beside a bare machine (test: its tests)")
+    machine.add_argument("--zfs", action="store_true", help="a bare machine with the ZFS module (test: its tests)")
     machine.add_argument("--limit", type=float, default=2400.0, help="seconds for everything")
     commands.add_parser("build", parents=[machine], help="make image and saved state; run nothing")
     run = commands.add_parser("run", parents=[machine], help="run a command: bed run -- CMD")
@@ -109,7 +110,7 @@ def _run(bed: Bed, options: argparse.Namespace, rest: list[str]) -> int:
     if options.command == "build":
         bed.progress.say(f"ready: {bed.cache.root}")
         return 0
-    with _beside(bed, options) as bed_of_all:
+    with _beside(bed, image, options) as bed_of_all:
         return _use(bed_of_all, image, spec, options, rest)
 
 
@@ -117,7 +118,10 @@ def _use(bed: Bed, image: Image, spec: Spec, options: argparse.Namespace, rest: 
     if options.command == "test":
         files = new_directory(bed.project / "build", bed.progress)
         limits = Limits(options.limit, options.test_limit, options.retries)
-        code = TestRun(bed, image, spec, files, rest, limits, options.peer, _out, options.long, options.ceph).run()
+        paths = [path for path, chosen in ((ceph.TESTS, options.ceph), (zfs.TESTS, options.zfs)) if chosen]
+        env = {"XENHOST_BED_CEPH": ceph.ADDRESS} if options.ceph else {}
+        env |= {"XENHOST_BED_ZFS": "1"} if options.zfs else {}
+        code = TestRun(bed, image, spec, files, rest, limits, options.peer, _out, options.long, paths, env).run()
         if options.junitxml is not None:
             options.junitxml.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(files / "junit.xml", options.junitxml)
@@ -136,20 +140,22 @@ def _use(bed: Bed, image: Image, spec: Spec, options: argparse.Namespace, rest: 
 
 
 @contextlib.contextmanager
-def _beside(bed: Bed, options: argparse.Namespace) -> Iterator[Bed]:
-    """The bed with what runs beside its machines."""
+def _beside(bed: Bed, image: Image, options: argparse.Namespace) -> Iterator[Bed]:
+    """The bed with what runs beside its machines, or goes into them besides the project."""
+    if options.peer and (options.ceph or options.zfs):
+        raise BedError("--peer goes together neither with --ceph nor with --zfs")
+    if options.zfs:
+        bed = replace(bed, archives=(*bed.archives, zfs.archive(bed.cache, image.kernel, bed.progress)))
     if not options.ceph:
         yield bed
         return
-    if options.peer:
-        raise BedError("--ceph and --peer do not go together")
     made = ceph.tree(bed.cache, bed.progress)
     ceph.alone()
     with bed.work() as work, ceph.cluster(made, work, bed.project / "build" / "ceph") as cluster:
         bed.progress.say("the Ceph cluster is up")
         etc = work / "etc.tar"
         cluster.pack(etc)
-        yield replace(bed, wires=Wires(user=True), archives=(made / "clients.tar", etc))
+        yield replace(bed, wires=Wires(user=True), archives=(*bed.archives, made / "clients.tar", etc))
 
 
 def _command(dom0: Dom0, peer: Dom0 | None, options: argparse.Namespace, rest: list[str]) -> int:
@@ -188,7 +194,7 @@ def _wants_logs(options: argparse.Namespace) -> bool:
 
 
 def _spec(options: argparse.Namespace) -> Spec:
-    bare = options.bare or options.ceph
+    bare = options.bare or options.ceph or options.zfs
     return Spec(
         memory=parse_size(options.memory),
         dom0_memory=parse_size(options.dom0_memory),

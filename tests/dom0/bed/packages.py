@@ -65,6 +65,9 @@ PEERS: Final = ("libvirt-daemon", "libvirt-daemon-driver-xen", "libvirt-clients"
 CEPH_CLIENTS: Final = ("ceph-common",)
 CEPH: Final = (*CEPH_CLIENTS, "ceph-mon", "ceph-mgr", "ceph-osd", "ceph-mds")
 """Of a cluster that runs beside the machine; a tree of its own, made when a run asks for it."""
+ZFS_TOOLS: Final = ("zfsutils-linux",)
+ZFS_SOURCE: Final = "zfs-dkms"
+"""Of Debian's contrib: its module comes as source, because its licence and the kernel's do not go together."""
 
 DOM0: Final = (*XEN, *SYSTEM, *COMPILER, *STORAGE, *NETWORK, *DEVICES, *PEERS)
 HYPERVISOR: Final = "xen-hypervisor-4.17-amd64"

@@ -3,11 +3,11 @@
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bed import ceph, flake, results
+from bed import flake, results
 from bed.bed import CONSOLE_LOG, Bed
 from bed.channel import Output
 from bed.dom0 import Dom0
@@ -18,7 +18,6 @@ from bed.spec import Spec
 
 DEFAULT_PATHS = ("tests/xen", "tests/bare", "tests/contract")
 BARE_PATHS = ("tests/bare",)
-CEPH_PATHS = ("tests/bare/test_sr_ceph.py",)
 NO_TESTS = 5  # pytest's exit status
 RESULTS = "results.jsonl"
 STUCK_SECONDS = 600.0
@@ -48,7 +47,8 @@ class TestRun:
     peer: bool
     output: Output
     long: bool = False  # also those marked xen_long or bare_long
-    ceph: bool = False  # there is a Ceph cluster
+    paths: Sequence[str] = ()  # what is tested, if not all
+    env: Mapping[str, str] = field(default_factory=dict)  # what else tests are told
 
     def run(self) -> int:
         """Run everything; the exit status for the tool."""
@@ -70,7 +70,7 @@ class TestRun:
     def _selection(self) -> list[str]:
         if any(word.split("::")[0].startswith("tests/") for word in self.arguments):
             return list(self.arguments)
-        paths = CEPH_PATHS if self.ceph else BARE_PATHS if self.spec.bare else DEFAULT_PATHS
+        paths = self.paths or (BARE_PATHS if self.spec.bare else DEFAULT_PATHS)
         return [*self.arguments, *(path for path in paths if (self.bed.project / path).exists())]
 
     def _marked(self) -> str:
@@ -120,8 +120,7 @@ class TestRun:
         }
         if self.peer:
             env["XENHOST_BED_PEER"] = "10.0.0.2"
-        if self.ceph:
-            env["XENHOST_BED_CEPH"] = ceph.ADDRESS
+        env |= self.env
         idle = max(2 * self.limits.test, STUCK_SECONDS)
         try:
             dom0.run([*argv, *arguments], timeout=left, output=self.output, env=env, warm=True, idle=idle)

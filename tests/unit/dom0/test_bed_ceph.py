@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bed.ceph import Cluster, pack_clients
+from bed.ceph import Cluster
 from bed.kernel import Kernel
 from bed.machine import Machine, Wires
 from bed.spec import Spec
@@ -61,31 +61,6 @@ def test_a_client_gets_the_keys_and_none_of_the_settings_of_daemons(tmp_path: Pa
         assert conf is not None
         assert conf.read() == b"[global]\nmon host = x\nkeyring = /etc/ceph/keyring\n"
         assert {"etc/ceph/secret", "etc/ceph/wrong.secret"} <= set(out.getnames())
-
-
-def test_clients_are_packed_with_what_they_need_in_the_folders_that_the_machine_has(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = tmp_path / "root"
-    lists = root / "var/lib/dpkg/info"
-    for folder in (lists, root / "usr/bin", root / "usr/lib", root / "usr/share/doc/a"):
-        folder.mkdir(parents=True)
-    (root / "lib").symlink_to("usr/lib")
-    for name, files in (
-        ("ceph-common", ["/usr/bin", "/usr/bin/rbd", "/usr/share/doc/a/b"]),
-        ("liba:amd64", ["/lib/liba.so"]),
-        ("libc6:amd64", ["/lib/libc.so"]),
-        ("other", ["/usr/bin/other"]),
-    ):
-        (lists / f"{name}.list").write_text("\n".join(files))
-        for file in files:
-            if not (root / file[1:]).is_dir():
-                (root / file[1:]).write_text(file)
-    said = "ceph-common\t\tvirtual-a (>= 1) | x, libc6\nliba\tvirtual-a (= 2)\tlibc6\nother\t\tliba\n"
-    monkeypatch.setattr("bed.ceph.run", lambda *argv, **more: said)
-    pack_clients(root, tmp_path / "out.tar")
-    with tarfile.open(tmp_path / "out.tar") as out:
-        assert sorted(out.getnames()) == ["usr/bin/rbd", "usr/lib/liba.so"]
 
 
 def test_only_a_machine_that_asks_has_the_user_network(tmp_path: Path) -> None:
