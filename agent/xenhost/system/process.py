@@ -30,17 +30,20 @@ class LongLivedProcess:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pidfile = folder / "pid"
+        self._forked = folder / "forked"
         self._lockfile = folder / "lock"
         self._pidfd = -1
         self._child: subprocess.Popen[bytes] | None = None
 
-    def start(self, command: Sequence[str], log: Path, inherit: Sequence[int]) -> None:
+    def start(self, command: Sequence[str], log: Path, inherit: Sequence[int], slow: bool = False) -> None:
         """Start it, in a session of its own, with the lock. Blocks for the length of a fork. Raises OSError.
 
-        The process must write its pid to `pidfile` by itself.
+        The process must write its pid to `pidfile` by itself. `slow`: that may take long; it can be stopped before,
+        also by the next agent. Then the process that is started must be the one that stays.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.pidfile.unlink(missing_ok=True)
+        self._forked.unlink(missing_ok=True)
         lock = os.open(self._lockfile, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -55,6 +58,8 @@ class LongLivedProcess:
                     start_new_session=True,
                 )
             self._pidfd = os.pidfd_open(self._child.pid)
+            if slow:
+                self._forked.write_text(str(self._child.pid))
         finally:
             os.close(lock)
 
@@ -64,13 +69,14 @@ class LongLivedProcess:
             return self.alive()
         deadline = asyncio.get_running_loop().time() + PID_WAIT
         while self._locked():
-            if (pid := await asyncio.to_thread(self._read_pid)) is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    pidfd = os.pidfd_open(pid)
-                    if self._locked():  # it held the lock before and after: the pid was not reused
-                        self._pidfd = pidfd
-                        return True
-                    os.close(pidfd)
+            for file in (self.pidfile, self._forked):
+                if (pid := await asyncio.to_thread(_read_pid, file)) is not None:
+                    with contextlib.suppress(ProcessLookupError):
+                        pidfd = os.pidfd_open(pid)
+                        if self._locked():  # it held the lock before and after: the pid was not reused
+                            self._pidfd = pidfd
+                            return True
+                        os.close(pidfd)
             if asyncio.get_running_loop().time() > deadline:
                 raise TimeoutError(f"{self._lockfile} is held, but {self.pidfile} names no process")
             await asyncio.sleep(0.02)  # it was started a moment ago and is about to write its pid
@@ -145,9 +151,10 @@ class LongLivedProcess:
             os.close(lock)
         return False
 
-    def _read_pid(self) -> int | None:
-        try:
-            untrusted_text = self.pidfile.read_text()[:32].strip()
-        except OSError:
-            return None
-        return int(untrusted_text) if untrusted_text.isdigit() else None
+
+def _read_pid(file: Path) -> int | None:
+    try:
+        untrusted_text = file.read_text()[:32].strip()
+    except OSError:
+        return None
+    return int(untrusted_text) if untrusted_text.isdigit() else None

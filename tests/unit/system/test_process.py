@@ -44,6 +44,16 @@ async def test_a_started_process_is_found_again_by_another_life_of_the_agent(tmp
     first.forget()
 
 
+async def test_one_that_is_not_ready_yet_is_found_and_ended(tmp_path: Path) -> None:
+    first = LongLivedProcess(tmp_path / "p")
+    first.start([sys.executable, "-S", "-c", "import time; time.sleep(60)"], tmp_path / "log", [], slow=True)
+    second = LongLivedProcess(tmp_path / "p")
+    assert await second.find()
+    await second.stop()
+    assert not first.alive()
+    first.forget()
+
+
 async def test_stop_is_a_no_op_without_a_process(tmp_path: Path) -> None:
     process = LongLivedProcess(tmp_path / "p")
     await process.stop()

@@ -89,4 +89,4 @@ def test_an_endless_message_is_refused() -> None:
 
 
 def test_a_command_is_one_line() -> None:
-    assert encode("eject", {"id": "a\nb"}, 7) == b'{"execute": "eject", "id": 7, "arguments": {"id": "a\\nb"}}\n'
+    assert encode("eject", {"id": "a\nb"}, 7) == b'{"execute":"eject","id":7,"arguments":{"id":"a\\nb"}}\n'

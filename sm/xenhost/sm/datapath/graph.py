@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum, auto
+from pathlib import Path
 from typing import Final
 
 from xenhost.core.storage import AttachMode, IoLimits
@@ -111,14 +112,28 @@ class Node:
         return [self.file_options(mode), self.image_options(mode, backing, self.file)]
 
 
-def chain_options(nodes: Sequence[Node], mode: AttachMode) -> Options:
-    """What opens a whole chain, the base first: a node within another is what that stands on."""
-    options: Options = {}
+def setup(nodes: Sequence[Node], mode: AttachMode, limits: IoLimits, socket: Path, export: Options) -> list[str]:
+    """The words that have a storage daemon open a chain, the base first, and serve it."""
+    group: Options = {"qom-type": "throttle-group", "id": LIMITS, LIMITS: throttle_options(limits)}
+    words = ["--object", _compact(group)]
+    below: Node | None = None
     for node in nodes:
-        below, options = options, node.open_options(mode if node is nodes[-1] else AttachMode.RO, None)
-        if below:
-            options["backing"] = below
-    return options
+        options = node.open_options(mode if node is nodes[-1] else AttachMode.RO, below)
+        words += ["--blockdev", _compact(options)]
+        below = node
+    assert below is not None  # check_layers wants one
+    words += ["--blockdev", _compact(top_options(below))]
+    words += ["--nbd-server", f"addr.type=unix,addr.path={str(socket).replace(',', ',,')}"]
+    return [*words, "--export", _compact(export)]
+
+
+def top_options(leaf: Node) -> Options:
+    """Options of the node `top`."""
+    return {"driver": "throttle", "node-name": TOP, "throttle-group": LIMITS, "file": leaf.image}
+
+
+def _compact(options: Options) -> str:
+    return json.dumps(options, separators=(",", ":"))
 
 
 def check_layers(layers: Sequence[Layer]) -> None:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from xenhost.core.storage import AttachMode, Backend, BackendKind, IoLimits, VdiId
 from xenhost.sm.datapath import graph
-from xenhost.sm.datapath.graph import LIMITS, TOP, Graph, Node
+from xenhost.sm.datapath.graph import LIMITS, TOP, Graph, Node, Options
 from xenhost.sm.datapath.nbd_client import NbdClient
 from xenhost.sm.datapath.port import Layer, OpenChain
 from xenhost.sm.datapath.storage_daemon import StorageDaemon, StorageDaemonError
@@ -57,19 +57,21 @@ class ImageServer:
         Blocks other openers of the images as QEMU's locks do.
         """
         graph.check_layers(layers)
-        await self._daemon.start()
-        try:
-            self._mode = mode
-            await self.run("object-add", {"qom-type": "throttle-group", "id": LIMITS})
-            leaf = await self._open_chain(layers, mode)
-            top = {"driver": "throttle", "node-name": TOP, "throttle-group": LIMITS, "file": leaf.image}
-            await self.run("blockdev-add", top)
-            await self._set_limits(limits)
-            await self.serve()
-            await self.refresh()
-        except BaseException:
-            await asyncio.shield(self._daemon.stop(grace=1.0))
-            raise
+        nodes = [Node(number, layer) for number, layer in enumerate(reversed(layers))]
+        while True:
+            self._mode, self._limits = mode, limits
+            self._nodes = {node.number: node for node in nodes}
+            setup = graph.setup(nodes, mode, limits, self._daemon.nbd_socket, self._export())
+            try:
+                await self._daemon.start(setup, {self._file.name: graph.encode_nodes(mode, self._nodes)})
+            except StorageDaemonError as error:
+                others = [node.after(str(error)) for node in nodes]  # they lie on the same file system
+                nodes = [other for other in others if other is not None]
+                if len(nodes) < len(others):
+                    raise
+            else:
+                self._numbers = tuple(node.number for node in reversed(nodes))
+                return
 
     async def adopt(self) -> bool:
         """Take up what an earlier agent started, and complete what that one left half done. False: it is no use."""
@@ -229,22 +231,6 @@ class ImageServer:
         self._end_renewal()
         self._on_lost(self.vdi)
 
-    async def _open_chain(self, layers: Sequence[Layer], mode: AttachMode) -> Node:
-        """The leaf of a chain, which is opened at once; one by one if some image cannot be opened the best way."""
-        nodes = [Node(number, layer) for number, layer in enumerate(reversed(layers))]
-        self._nodes = {node.number: node for node in nodes}
-        await self._write_nodes()
-        try:
-            await self.run("blockdev-add", graph.chain_options(nodes, mode))
-        except StorageDaemonError:
-            self._nodes = {}
-            below: Node | None = None
-            for layer in reversed(layers):
-                below = await self.open_node(layer, mode if layer is layers[0] else AttachMode.RO, below)
-            assert below is not None  # check_layers wants one
-            return below
-        return nodes[-1]
-
     async def _add_node(self, node: Node, mode: AttachMode, backing: Node | None) -> None:
         self._nodes[node.number] = node
         await self._write_nodes()
@@ -282,8 +268,11 @@ class ImageServer:
         address = {"type": "unix", "data": {"path": str(self._daemon.nbd_socket)}}
         with contextlib.suppress(StorageDaemonError):  # it runs; if it does not, the next command says so
             await self.run("nbd-server-start", {"addr": address})
-        export = {"type": "nbd", "id": EXPORT, "node-name": TOP, "name": self.vdi}
-        await self.run("block-export-add", {**export, "writable": self._mode is AttachMode.RW})
+        await self.run("block-export-add", self._export())
+
+    def _export(self) -> Options:
+        writable = self._mode is AttachMode.RW
+        return {"type": "nbd", "id": EXPORT, "node-name": TOP, "name": self.vdi, "writable": writable}
 
     async def end_export(self, id: str) -> None:
         """End an export and wait until its requests are done. No-op if there is none. Clients are cut off."""

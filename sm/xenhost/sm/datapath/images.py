@@ -115,6 +115,8 @@ class ImageServers:
                     if not await server.adopt():  # one that did not answer when it was looked for
                         await server.stop()  # what is left of one that died
                         await server.start(layers, mode, limits)
+                        self._servers[vdi] = server
+                        return server.backends()
                     self._servers[vdi] = server
                 if server.chain().layers != tuple(layers):
                     raise ValueError("it is open with other images; close it first")

@@ -2,22 +2,26 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from xenhost.system.process import LongLivedProcess
 from xenhost.system.qmp import Qmp, QmpError
 
 BINARY: Final = "qemu-storage-daemon"
+OPEN_TIMEOUT: Final = 30.0
+"""Seconds in which all that it is started with must be open."""
 START_TIMEOUT: Final = 30.0
-"""Seconds until QMP must answer; it takes 30 ms on an idle host."""
+"""Seconds until QMP must answer then; it takes 30 ms on an idle host."""
 MUTE_TIMEOUTS: Final = (2.0, 5.0)
 """The same for the first daemons: each is ended then, and another one is started."""
 ANSWER_TIMEOUT: Final = 10.0
 """Seconds one that is found may take to answer."""
 STOP_GRACE: Final = 30.0
 """Seconds it may take to write out what it holds, before it is killed."""
+NO_NOTES: Final[Mapping[str, bytes]] = MappingProxyType({})
 LONGEST_SOCKET: Final = 107
 """Bytes of a unix socket's path; the kernel's limit."""
 
@@ -33,8 +37,8 @@ class StorageDaemonError(Exception):
 class StorageDaemon:
     """A daemon in its folder. `start` or `find` it. `on_exit` is called once when it ends without having been told to.
 
-    It is started empty and everything is set up through QMP: so it can be found and ended even while it hangs in the
-    opening of an image on a server that does not answer.
+    What it opens first comes with its command line: QEMU reads QMP byte by byte, 10 us each, and a chain takes
+    thousands of them.
     """
 
     def __init__(self, folder: Path, log: Path, on_exit: Callable[[], None]) -> None:
@@ -46,34 +50,38 @@ class StorageDaemon:
         self._qmp: Qmp | None = None
         self._stopping = False
 
-    async def start(self) -> None:
-        """Start it. It has no images yet. Raises StorageDaemonError; then nothing is left. Cancelled: the same."""
+    async def start(self, setup: Sequence[str] = (), notes: Mapping[str, bytes] = NO_NOTES) -> None:
+        """Start it with these options, and files in its folder for whoever finds it.
+
+        Raises StorageDaemonError, also if the options cannot be carried out; then nothing is left. Cancelled: the same.
+        """
         if len(bytes(self.nbd_socket)) > LONGEST_SOCKET:
             raise StorageDaemonError(f"{self.nbd_socket} is too long for a socket; choose a shorter run directory")
         # A daemon whose socket is connected to in the very moment in which it hands that over from its main loop to its
         # monitor accepts twice, and waits for ever in the second one (QEMU 7.2; some in ten thousand on a busy host).
         for patience in MUTE_TIMEOUTS:
             try:
-                return await self._start(patience)
+                return await self._start(setup, notes, patience)
             except _Mute:
                 continue
         try:
-            await self._start(START_TIMEOUT)
+            await self._start(setup, notes, START_TIMEOUT)
         except _Mute as error:
             raise StorageDaemonError(f"{BINARY} did not start: no answer in time") from error
 
-    async def _start(self, patience: float) -> None:
+    async def _start(self, setup: Sequence[str], notes: Mapping[str, bytes], patience: float) -> None:
         self._stopping = False
         socket = self.folder / "qmp"
         command = [
-            *(BINARY, "--pidfile", str(self._process.pidfile)),
+            *(BINARY, "--pidfile", str(self._process.pidfile), *setup),
             *("--chardev", f"socket,id=qmp,path={str(socket).replace(',', ',,')},server=on,wait=off"),
             *("--monitor", "chardev=qmp"),
         ]
         try:
-            await asyncio.to_thread(self._clear_sockets)
-            await asyncio.to_thread(self._process.start, command, self._log, [])
+            await asyncio.to_thread(self._furnish, notes)
+            await asyncio.to_thread(self._process.start, command, self._log, [], slow=True)
             self._process.watch(self._ended)
+            await self._until_set_up()
             try:
                 async with asyncio.timeout(patience):
                     self._qmp = await self._connect(socket)
@@ -81,12 +89,23 @@ class StorageDaemon:
                 raise _Mute from error
             await asyncio.to_thread(self._protect)
         except (OSError, QmpError) as error:
-            said = await asyncio.to_thread(self._said)
+            said = await asyncio.to_thread(self._said, setup)
             await self.stop(grace=0.0)
             raise StorageDaemonError(f"{BINARY} did not start: {said or error}") from error
         except BaseException:
             await asyncio.shield(self.stop(grace=0.0))
             raise
+
+    async def _until_set_up(self) -> None:
+        """Until it has written its pid, which it does when it has carried out its options. Raises OSError."""
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT):
+                while not await asyncio.to_thread(self._process.pidfile.exists):
+                    if not self._process.alive():
+                        raise ChildProcessError("it ended at once")
+                    await asyncio.sleep(0.005)
+        except TimeoutError as error:
+            raise TimeoutError(f"its images are not open after {OPEN_TIMEOUT:.0f} s") from error
 
     async def find(self) -> bool:
         """Whether an earlier agent's runs; it is connected then. Raises StorageDaemonError if it does not answer."""
@@ -156,12 +175,19 @@ class StorageDaemon:
             pid = int(self._process.pidfile.read_text())
             Path(f"/proc/{pid}/oom_score_adj").write_text("-900")
 
-    def _clear_sockets(self) -> None:
+    def _furnish(self, notes: Mapping[str, bytes]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in ("qmp", "nbd"):
             (self.folder / name).unlink(missing_ok=True)
+        for name, data in notes.items():
+            (self.folder / name).write_bytes(data)
 
-    def _said(self) -> str:
+    def _said(self, setup: Sequence[str]) -> str:
+        """Why it ended, without the option that it could not carry out, which it repeats."""
         try:
-            return " ".join(self._log.read_text(errors="replace").split())[-500:]
+            said = self._log.read_text(errors="replace")
         except OSError:
             return ""
+        for option in setup:
+            said = said.rpartition(f" {option}: ")[2]
+        return " ".join(said.split())[-500:]

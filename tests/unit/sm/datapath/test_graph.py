@@ -1,5 +1,8 @@
 """What a storage daemon is told about nodes, and what its graph tells."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from xenhost.core.storage import AttachMode, IoLimits
@@ -7,12 +10,12 @@ from xenhost.sm.datapath.graph import (
     Access,
     Graph,
     Node,
-    chain_options,
     check_layers,
     decode_nodes,
     encode_nodes,
     read_graph,
     read_limits,
+    setup,
     throttle_options,
 )
 from xenhost.sm.datapath.port import Layer
@@ -83,15 +86,21 @@ def test_backing_files_are_named_by_node_or_none() -> None:
     assert Node(2, Layer("/dev/vg/lv", "raw")).file_options(RO)["driver"] == "host_device"
 
 
-def test_a_chain_is_opened_in_one_piece_and_only_its_leaf_to_be_written() -> None:
+def test_a_daemon_is_told_all_it_opens_base_first_and_only_the_leaf_to_be_written() -> None:
     middle = Layer("/sr/middle.qcow2", "qcow2")
-    options = chain_options([Node(0, BASE), Node(1, middle), Node(2, LEAF)], RW)
-    found = []
-    while isinstance(options, dict):
-        found.append((options["node-name"], options["driver"], options["read-only"]))
-        options = options.get("backing")  # type: ignore[assignment]  # another of them, or none
-    assert found == [("i2", "qcow2", False), ("i1", "qcow2", True), ("i0", "vpc", True)]
-    assert chain_options([Node(0, LEAF)], RO) == Node(0, LEAF).open_options(RO, None)
+    nodes = [Node(0, BASE), Node(1, middle), Node(2, LEAF)]
+    words = setup(nodes, RW, IoLimits(iops=7), Path("/run/a,b/nbd"), {"type": "nbd", "id": "vdi"})
+    told = list(zip(words[::2], words[1::2], strict=True))
+    assert [option for option, _ in told] == ["--object", *["--blockdev"] * 4, "--nbd-server", "--export"]
+    assert read_limits(json.loads(told[0][1])["limits"]) == IoLimits(iops=7)
+    blocks = [json.loads(value) for option, value in told if option == "--blockdev"]
+    found = [(block["node-name"], block["driver"], block.get("backing"), block.get("read-only")) for block in blocks]
+    assert found[:3] == [("i0", "vpc", None, True), ("i1", "qcow2", "i0", True), ("i2", "qcow2", "i1", False)]
+    assert blocks[3] == {"driver": "throttle", "node-name": "top", "throttle-group": "limits", "file": "i2"}
+    assert told[-2:] == [
+        ("--nbd-server", "addr.type=unix,addr.path=/run/a,,b/nbd"),
+        ("--export", '{"type":"nbd","id":"vdi"}'),
+    ]
 
 
 def test_the_next_best_way_to_a_file_follows_from_the_complaint() -> None:

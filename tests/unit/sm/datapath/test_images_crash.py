@@ -2,8 +2,9 @@
 
 import contextlib
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -42,6 +43,22 @@ class Death:
             else:
                 await end(daemon, grace)
 
+        begin = StorageDaemon.start
+
+        async def start(
+            daemon: StorageDaemon, setup: Sequence[str] = (), notes: Mapping[str, bytes] = MappingProxyType({})
+        ) -> None:
+            """Two moments: nothing was started yet, and it runs and nobody knows."""
+            self.count += 1
+            if self.at and self.count >= self.at:
+                raise StorageDaemonError("the agent is dead")
+            await begin(daemon, setup, notes)
+            self.count += 1
+            if self.at and self.count >= self.at:
+                await daemon.release()
+                raise StorageDaemonError("the agent is dead")
+
+        monkeypatch.setattr(StorageDaemon, "start", start)
         monkeypatch.setattr(StorageDaemon, "run", run)
         monkeypatch.setattr(StorageDaemon, "stop", stop)
 
