@@ -27,14 +27,27 @@ Options = dict[str, object]
 
 
 class Access(StrEnum):
-    """How a file is read and written, best first."""
+    """How a file is read and written."""
 
+    READ_CACHED = auto()
+    """Read through the page cache, written past it; with io_uring. What is only read is the base of many disks often.
+
+    QEMU cannot change the way of a node that is open, but whether it goes through the page cache.
+    """
     NATIVE = auto()
     """Past the page cache, with Linux AIO."""
     DIRECT = auto()
     """Past the page cache, with QEMU's threads: fs.aio-max-nr is used up."""
     CACHED = auto()
     """The file system knows no other way."""
+
+
+_AIO: Final = {
+    Access.READ_CACHED: "io_uring",
+    Access.NATIVE: "native",
+    Access.DIRECT: "threads",
+    Access.CACHED: "threads",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +79,8 @@ class Node:
             "filename": self.layer.path,
             "read-only": mode is AttachMode.RO,
             "discard": "unmap",
-            "cache": {"direct": self.access is not Access.CACHED},
-            "aio": "native" if self.access is Access.NATIVE else "threads",
+            "cache": {"direct": self._direct(mode)},
+            "aio": _AIO[self.access],
             **({} if self.layer.locks else {"locking": "off"}),
         }
 
@@ -89,6 +102,11 @@ class Node:
         """What opens it: both nodes."""
         return self.image_options(mode, backing, self.file_options(mode))
 
+    def _direct(self, mode: AttachMode) -> bool:
+        if self.access is Access.READ_CACHED:
+            return mode is AttachMode.RW
+        return self.access is not Access.CACHED
+
     def _nbd_options(self, mode: AttachMode) -> Options:
         export, _, socket = self.layer.path.removeprefix(NBD_PREFIX).partition("?socket=")
         return {
@@ -103,6 +121,8 @@ class Node:
         """The next best way, after this one was refused with that message; None: the reason is another."""
         if "O_DIRECT" in complaint and self.access is not Access.CACHED:
             return replace(self, access=Access.CACHED)
+        if "io_uring" in complaint and self.access is Access.READ_CACHED:
+            return replace(self, access=Access.NATIVE)
         if "native AIO" in complaint and self.access is Access.NATIVE:
             return replace(self, access=Access.DIRECT)
         return None
@@ -110,6 +130,11 @@ class Node:
     def reopen_options(self, mode: AttachMode, backing: "Node | None") -> list[Options]:
         """What opens both nodes again in another mode."""
         return [self.file_options(mode), self.image_options(mode, backing, self.file)]
+
+
+def below_leaf(node: Node) -> Node:
+    """How it is opened as a base."""
+    return replace(node, access=Access.READ_CACHED) if node.layer.read_caching else node
 
 
 def setup(nodes: Sequence[Node], mode: AttachMode, limits: IoLimits, socket: Path, export: Options) -> list[str]:

@@ -57,7 +57,8 @@ class ImageServer:
         Blocks other openers of the images as QEMU's locks do.
         """
         graph.check_layers(layers)
-        nodes = [Node(number, layer) for number, layer in enumerate(reversed(layers))]
+        *bases, leaf = [Node(number, layer) for number, layer in enumerate(reversed(layers))]
+        nodes = [*(graph.below_leaf(base) for base in bases), leaf]
         while True:
             self._mode, self._limits = mode, limits
             self._nodes = {node.number: node for node in nodes}
@@ -65,10 +66,10 @@ class ImageServer:
             try:
                 await self._daemon.start(setup, {self._file.name: graph.encode_nodes(mode, self._nodes)})
             except StorageDaemonError as error:
-                others = [node.after(str(error)) for node in nodes]  # they lie on the same file system
-                nodes = [other for other in others if other is not None]
-                if len(nodes) < len(others):
+                others = [node.after(str(error)) or node for node in nodes]  # they lie on the same file system
+                if others == nodes:
                     raise
+                nodes = others
             else:
                 self._numbers = tuple(node.number for node in reversed(nodes))
                 return

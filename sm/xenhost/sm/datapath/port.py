@@ -1,7 +1,7 @@
 """What SR drivers need of datapaths: image servers (QEMU storage daemons), and NBD exports as block devices."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from xenhost.core.devices import Source
@@ -18,6 +18,8 @@ class Layer:
     format: str
     locks: bool = True
     """Does QEMU lock it? Not where a lock keeps others from what is locked: on SMB that is the header."""
+    read_caching: bool = field(default=True, compare=False)
+    """May it be read through dom0's page cache when it lies below a leaf?"""
 
 
 @dataclass(frozen=True, slots=True)

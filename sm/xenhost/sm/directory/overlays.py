@@ -30,7 +30,7 @@ def layers(store: Store, chain: Sequence[Image], vdi: VdiId) -> list[Layer]:
 
 def layer(store: Store, image: Image) -> Layer:
     """One image as an image server takes it."""
-    return Layer(str(store.folder.path(image.name)), _QEMU[image.format], store.image_locks)
+    return Layer(str(store.folder.path(image.name)), _QEMU[image.format], store.image_locks, store.read_caching)
 
 
 def file_node(layer: Layer) -> dict[str, object]:

@@ -55,12 +55,13 @@ class DirectorySr:
         lane: Lane | None = None,
         folder: Folder | None = None,
         image_locks: bool = True,
+        read_caching: bool = True,
     ) -> None:
         """`release` undoes the attach, `wipe` what `create` made beyond the directory (after `release`).
 
-        `image_locks` as `Layer.locks`.
+        `image_locks` as `Layer.locks`, `read_caching` as there.
         """
-        store = Store(sr, folder or Folder(root), context, shared, lane, image_locks)
+        store = Store(sr, folder or Folder(root), context, shared, lane, image_locks, read_caching)
         self._store = store
         self._release = release
         self._wipe = wipe

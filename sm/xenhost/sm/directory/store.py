@@ -70,6 +70,7 @@ class Store:
         shared: bool,
         lane: Lane | None = None,
         image_locks: bool = True,
+        read_caching: bool = True,
     ) -> None:
         self.sr = sr
         self.folder = folder
@@ -77,6 +78,7 @@ class Store:
         self.images = context.images
         self.shared = shared
         self.image_locks = image_locks
+        self.read_caching = read_caching
         self.lane = lane or Lane(sr)
         self.catalog = Catalog(folder)
         self.tree = Tree()

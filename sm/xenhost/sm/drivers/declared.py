@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from xenhost.core.storage import Capability as C
-from xenhost.core.storage import ConfigKey, DriverInfo
+from xenhost.core.storage import ConfigKey, DriverInfo, SrSpec
 
 _SR: Final = (C.SR_CREATE, C.SR_DELETE, C.SR_ATTACH, C.SR_DETACH, C.SR_SCAN, C.SR_UPDATE)
 _VDI: Final = (
@@ -32,6 +32,11 @@ FORMATS: Final = ("qcow2", "raw", "vhd")
 def directory_capabilities(*more: C) -> Mapping[C, int]:
     """Of an SR whose VDIs are image files."""
     return {**dict.fromkeys((*_SR, *_VDI, *more), 1), C.VDI_RESET_ON_BOOT: 2}
+
+
+def read_caching(sr: SrSpec) -> bool:
+    """Are images below a disk's own read through dom0's page cache? As with XenServer: unless o_direct says no."""
+    return sr.other_config.get("o_direct", "").lower() != "true"
 
 
 def driver_info(

@@ -15,7 +15,7 @@ from xenhost.sm.command import CommandError, Commands, Result
 from xenhost.sm.context import SmContext
 from xenhost.sm.directory.create import aside, make_sr, sr_list
 from xenhost.sm.directory.sr import DirectorySr
-from xenhost.sm.drivers.declared import directory_capabilities, driver_info
+from xenhost.sm.drivers.declared import directory_capabilities, driver_info, read_caching
 from xenhost.sm.mount.mounts import Mounts, Recipe
 
 PREFIX: Final = "XSLocalEXT-"
@@ -111,7 +111,9 @@ class ExtDriver:
             for disk in disks:
                 await self._run(_DELETE, "pvremove", "--yes", disk)
 
-        attached = DirectorySr(sr.id, target, self._context, release=release, wipe=wipe)
+        attached = DirectorySr(
+            *(sr.id, target, self._context), release=release, wipe=wipe, read_caching=read_caching(sr)
+        )
         try:
             return await attached.open()
         except BaseException:

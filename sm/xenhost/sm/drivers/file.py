@@ -11,7 +11,7 @@ from xenhost.core.storage_errors import backend_failure
 from xenhost.sm.context import SmContext
 from xenhost.sm.directory.create import aside, make_sr, probe_directory, sr_list
 from xenhost.sm.directory.sr import DirectorySr
-from xenhost.sm.drivers.declared import directory_capabilities, driver_info
+from xenhost.sm.drivers.declared import directory_capabilities, driver_info, read_caching
 
 LOCATION: Final = "location"
 _MISSING: Final = 94
@@ -53,7 +53,8 @@ class FileDriver:
 
     async def attach(self, sr: SrSpec) -> Sr:
         """`SrDriver.attach`."""
-        return await DirectorySr(sr.id, location_of(sr.device_config), self._context).open()
+        location = location_of(sr.device_config)
+        return await DirectorySr(sr.id, location, self._context, read_caching=read_caching(sr)).open()
 
 
 def location_of(device_config: Mapping[str, str]) -> Path:

@@ -14,6 +14,7 @@ from xenhost.sm.context import SmContext
 from xenhost.sm.directory.create import aside, make_sr
 from xenhost.sm.directory.folder import MARKER
 from xenhost.sm.directory.sr import DirectorySr
+from xenhost.sm.drivers.declared import read_caching
 from xenhost.sm.mount.mounts import Mounts, Recipe
 
 NO_SUBDIR: Final = "nosubdir"
@@ -72,6 +73,7 @@ class RemoteDirectoryDriver(ABC):
             release=release,
             wipe=wipe,
             image_locks=self.image_locks,
+            read_caching=read_caching(sr),
         )
         try:
             return await attached.open()

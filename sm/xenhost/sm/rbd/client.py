@@ -1,5 +1,6 @@
 """Ceph's `rbd` and `ceph` commands for one pool. What they print comes from the cluster: untrusted."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from xenhost.sm.datapath.image_server import settled
 UNAVAILABLE: Final = 47
 MISSING: Final = 115
 _TIMEOUT: Final = 60.0
+_AT_ONCE: Final = 4
+"""Commands that run at the same time: each takes tens of MiB and much of a processor before it does anything."""
 _MAX_OUTPUT: Final = 64 << 20
 _NOT_FOUND: Final = 2
 _BUSY: Final = 16
@@ -50,6 +53,7 @@ class Rbd:
 
     def __init__(self, commands: Commands, device_config: Mapping[str, str]) -> None:
         self._commands = commands
+        self._turn = asyncio.Semaphore(_AT_ONCE)
         self.pool = _word(device_config, "pool", True)
         self._user = _word(device_config, "user", False) or "admin"
         self._options = ["--id", self._user]
@@ -160,9 +164,10 @@ class Rbd:
 
     async def _run(self, program: str, *argv: str, timeout: float = _TIMEOUT) -> str:
         try:
-            result = await self._commands.run(
-                *(program, *self._options, *argv), timeout=timeout, check=False, max_output=_MAX_OUTPUT
-            )
+            async with self._turn:
+                result = await self._commands.run(
+                    *(program, *self._options, *argv), timeout=timeout, check=False, max_output=_MAX_OUTPUT
+                )
         except CommandTimeout as error:
             raise backend_failure(UNAVAILABLE, f"the Ceph cluster did not answer within {timeout:g} s") from error
         except CommandError as error:

@@ -54,8 +54,6 @@ from xenhost.sm.untracked import UntrackedSr
 EXISTS: Final = 43
 KEY: Final = "xenhost"
 MAX_SIZE: Final = 64 * TIB
-_AT_ONCE: Final = 8
-"""Commands that read records at the same time."""
 UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -84,14 +82,11 @@ class RbdSr(UntrackedSr):
             await self._rbd.remove(marker(self._spec.id))
 
     async def scan(self) -> ScanReport:
-        at_once = asyncio.Semaphore(_AT_ONCE)
-
         async def read(vdi: VdiId, image: Image) -> Vdi | None:
-            async with at_once:
-                try:
-                    return await self._read(vdi, image)
-                except VdiMissing:
-                    return None  # removed meanwhile
+            try:
+                return await self._read(vdi, image)
+            except VdiMissing:
+                return None  # removed meanwhile
 
         tasks = [asyncio.create_task(read(vdi, image)) for vdi, image in (await self._images()).items()]
         try:

@@ -1,6 +1,7 @@
 """What a storage daemon is told about nodes, and what its graph tells."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from xenhost.sm.datapath.graph import (
     Access,
     Graph,
     Node,
+    below_leaf,
     check_layers,
     decode_nodes,
     encode_nodes,
@@ -117,6 +119,17 @@ def test_the_next_best_way_to_a_file_follows_from_the_complaint() -> None:
     assert cached.after(no_direct) is None
     assert direct.after(no_aio) is None
     assert node.after("No such file or directory") is None
+
+
+def test_a_base_is_read_through_the_page_cache_and_written_past_it() -> None:
+    base = below_leaf(Node(0, BASE))
+    assert base.file_options(RO)["cache"] == {"direct": False}
+    assert base.file_options(RW)["cache"] == {"direct": True}
+    assert base.file_options(RO)["aio"] == base.file_options(RW)["aio"] == "io_uring"
+    assert base.after("filesystem does not support O_DIRECT") == Node(0, BASE, Access.CACHED)
+    assert base.after("Unable to use io_uring: failed to init linux io_uring ring") == Node(0, BASE)
+    assert base.after("Unable to use native AIO: failed to create linux AIO context") is None
+    assert below_leaf(Node(0, replace(BASE, read_caching=False))) == Node(0, BASE)
 
 
 def test_limits_are_read_as_they_were_set() -> None:

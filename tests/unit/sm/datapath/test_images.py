@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,6 +176,35 @@ async def test_the_leaf_is_committed_and_its_base_becomes_the_leaf(life: Life, t
     (backend,) = await life.images.open(VDI, [middle, base], RO, FREE)
     await io(backend, "read -P 1 0 1M", "read -P 5 1M 1M", "read -P 6 8M 1M", read_only=True)
     check(middle.path)
+
+
+def past_the_page_cache(life: Life, layer: Layer) -> bool:
+    """As the kernel tells of the file that the server has open."""
+    folder = Path(f"/proc/{pid(life)}")
+    for fd in (folder / "fd").iterdir():
+        if fd.is_symlink() and str(fd.readlink()) == layer.path:
+            flags = (folder / "fdinfo" / fd.name).read_text().split("flags:")[1].split()[0]
+            return bool(int(flags, 8) & os.O_DIRECT)
+    raise AssertionError(f"{layer.path} is not open")
+
+
+async def test_only_what_is_read_only_goes_through_the_page_cache(life: Life, tmp_path: Path) -> None:
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))  # /tmp may be a file system that knows no other way
+    try:
+        leaf, middle, base = await three_layers(life, folder)
+        await life.images.open(VDI, [leaf, middle, base], RW, FREE)
+        assert [past_the_page_cache(life, layer) for layer in (leaf, middle, base)] == [True, False, False]
+        await life.images.commit(VDI, middle.path, base.path, 0, quiet)
+        assert [past_the_page_cache(life, layer) for layer in (leaf, base)] == [True, False]
+        await life.images.commit(VDI, leaf.path, base.path, 0, quiet)
+        assert past_the_page_cache(life, base)
+        await life.images.close(VDI)
+        plain = [replace(layer, read_caching=False) for layer in (leaf, base)]
+        await life.images.open(VDI, plain, RW, FREE)
+        assert past_the_page_cache(life, base)
+        await life.images.close(VDI)
+    finally:
+        shutil.rmtree(folder)
 
 
 async def test_a_commit_of_two_that_are_not_neighbours_is_refused(life: Life, tmp_path: Path) -> None:

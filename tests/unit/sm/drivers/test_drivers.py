@@ -1,6 +1,7 @@
 """Drivers of directories: their device-config, probes and errors, as far as they need no server."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from xenhost.core.storage import AttachMode, Capability, Health, IoLimits, SrSpe
 from xenhost.core.storage_errors import SrBackendFailure, SrOperationNotSupported, VdiMissing, VdiReadonly
 from xenhost.sm.context import SmContext
 from xenhost.sm.drivers.cephfs import CephfsDriver
+from xenhost.sm.drivers.declared import read_caching
 from xenhost.sm.drivers.ext import ExtDriver, check_empty, devices_of
 from xenhost.sm.drivers.file import FileDriver
 from xenhost.sm.drivers.iso import IsoDriver, recipe_of
@@ -74,6 +76,12 @@ async def test_a_zfs_sr_is_refused_where_there_is_no_zfs(context: SmContext, tmp
     with pytest.raises(SrBackendFailure, match="not on ZFS"):
         await ZfsDriver(context).create(SrSpec(new_sr(), "zfs", {"location": str(tmp_path / "sr")}))
     assert not (tmp_path / "sr").exists()
+
+
+def test_an_sr_is_read_through_the_page_cache_unless_told_otherwise() -> None:
+    spec = SrSpec(new_sr(), "file", {"location": "/sr"})
+    assert read_caching(spec)
+    assert not read_caching(replace(spec, other_config={"o_direct": "True"}))
 
 
 def test_nfs_waits_for_its_server_unless_told_otherwise() -> None:
