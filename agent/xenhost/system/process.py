@@ -12,8 +12,9 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 TERM_GRACE: Final = 5.0
@@ -35,11 +36,19 @@ class LongLivedProcess:
         self._pidfd = -1
         self._child: subprocess.Popen[bytes] | None = None
 
-    def start(self, command: Sequence[str], log: Path, inherit: Sequence[int], slow: bool = False) -> None:
+    def start(
+        self,
+        command: Sequence[str],
+        log: Path,
+        inherit: Sequence[int],
+        *,
+        slow: bool = False,
+        env: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Start it, in a session of its own, with the lock. Blocks for the length of a fork. Raises OSError.
 
         The process must write its pid to `pidfile` by itself. `slow`: that may take long; it can be stopped before,
-        also by the next agent. Then the process that is started must be the one that stays.
+        also by the next agent. Then the process that is started must be the one that stays. `env`: beside the agent's.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.pidfile.unlink(missing_ok=True)
@@ -56,6 +65,7 @@ class LongLivedProcess:
                     stderr=output,
                     pass_fds=[lock, *inherit],
                     start_new_session=True,
+                    env={**os.environ, **env},
                 )
             self._pidfd = os.pidfd_open(self._child.pid)
             if slow:

@@ -207,6 +207,18 @@ async def test_only_what_is_read_only_goes_through_the_page_cache(life: Life, tm
         shutil.rmtree(folder)
 
 
+async def test_a_server_keeps_the_memory_of_large_requests(life: Life, tmp_path: Path) -> None:
+    def pages() -> int:
+        """How many the kernel has given it."""
+        return int(Path(f"/proc/{pid(life)}/stat").read_text().rpartition(")")[2].split()[7])
+
+    (backend,) = await life.images.open(VDI, [make_image(tmp_path / "leaf.qcow2")], RW, FREE)
+    await io(backend, "write -P 1 0 1M")
+    before = pages()
+    await io(backend, *(f"write -P 1 {at}M 1M" for at in range(32)))
+    assert pages() - before < 32 * 256 / 2
+
+
 async def test_a_commit_of_two_that_are_not_neighbours_is_refused(life: Life, tmp_path: Path) -> None:
     leaf, middle, base = await three_layers(life, tmp_path)
     await life.images.open(VDI, [leaf, middle, base], RW, FREE)
