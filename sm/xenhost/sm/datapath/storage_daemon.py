@@ -85,8 +85,8 @@ class StorageDaemon:
         try:
             await asyncio.to_thread(self._furnish, notes)
             await asyncio.to_thread(self._process.start, command, self._log, [], slow=True, env=_ENVIRONMENT)
-            self._process.watch(self._ended)
             await self._until_set_up()
+            self._process.watch(self._ended)
             try:
                 async with asyncio.timeout(patience):
                     self._qmp = await self._connect(socket)

@@ -112,6 +112,7 @@ async def test_a_chain_that_cannot_be_opened_leaves_nothing(life: Life, layers: 
         await life.images.open(VDI, layers, RW, FREE)
     assert not (life.folder / "run/image" / VDI).exists()
     await life.images.close(VDI)
+    assert life.lost == [], "what was never served was not lost"
 
 
 async def test_a_snapshot_freezes_what_was_written_before(life: Life, tmp_path: Path) -> None:
@@ -360,6 +361,7 @@ async def test_the_hundredth_disk_is_opened_too_when_aio_is_used_up(life: Life, 
     leaf = make_image(tmp_path / "leaf.qcow2")
     (backend,) = await life.images.open(VDI, [leaf], RW, FREE)
     await io(backend, "write -P 1 0 1M", "read -P 1 0 1M")
+    assert life.lost == [], "it was opened another way at the second try"
     assert (await (await life.restart()).find())[VDI].layers == (leaf,)
 
 
