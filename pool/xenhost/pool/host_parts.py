@@ -81,7 +81,7 @@ def register_host_parts(
     live = Live(database, agents, busy, clock)
     vdi_busy = Busy(database, "VDI", busy)
     streams, vdi_work = VdiStreams(database, agents, tasks, vdi_busy, clock), VdiWork(database, agents, tasks, vdi_busy)
-    tracking, pbds = VdiTracking(database, vdi_work), Pbds(database, agents, tasks)
+    tracking, pbds = VdiTracking(database, agents, vdi_work), Pbds(database, agents, tasks)
     vdis, ssh = Vdis(database, agents, vdi_work, streams, tracking), HostSsh(database, agents, clock)
     images = SuspendImages(database, agents, vdis)
     making = VmMaking(database, agents, busy, images)

@@ -147,6 +147,7 @@ async def running(
             asyncio.create_task(scheduler.run(), name="schedules"),
             asyncio.create_task(parts.unfinished.run(), name="unfinished"),
             asyncio.create_task(parts.migration.run(), name="migration"),
+            asyncio.create_task(parts.tracking.hosts.run(), name="NBD"),
             asyncio.create_task(recovery.run(), name="recovery"),
         ]
         stack.push_async_callback(end, background)

@@ -93,7 +93,7 @@ async def listening(folder: Path, clock: Clock | None = None, tls: TlsFiles | No
         link = await listen(LinkServicer(master.hosts), master.address, ["127.0.0.1:0"] if tls else [], tls)
         stack.push_async_callback(link.close, None)
         master.ports = link.ports
-        for each in (master.hosts.watch(), master.parts.networks.run()):
+        for each in (master.hosts.watch(), master.parts.networks.run(), master.parts.tracking.hosts.run()):
             stack.callback(asyncio.create_task(each).cancel)
         yield master
 

@@ -3,15 +3,17 @@
 import asyncio
 import base64
 import shutil
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from component.harness.agent import Agent as HostAgent
-from component.pool.conftest import Master
+from component.pool.conftest import Master, listening, reporting
 from component.pool.test_moving import written
 from component.pool.test_streams import SIZE, content, disk
 from component.pool.test_vms import RECORD, sr, vbd_record
+from xenhost.core.storage import VdiId
 from xenhost.core.units import KIB, MIB
 from xenhost.pool.call import Ref, Value
 
@@ -112,3 +114,29 @@ async def test_what_holds_no_data_or_is_written_is_not_served(master: Master, ag
     await master.refused("VDI_IN_USE", "VDI.get_nbd_info", vdi)
     await master.call("VM.hard_shutdown", vm)
     assert await content(master, vdi) == bytes(SIZE)
+
+
+@pytest.mark.skipif(shutil.which("qemu-storage-daemon") is None, reason="needs qemu-storage-daemon")
+async def test_what_an_earlier_master_had_served_is_served_no_more(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        async with listening(tmp_path) as master:
+            agent = await stack.enter_async_context(reporting(tmp_path, master))
+            repository = await sr(master, tmp_path / "sr")
+            vdi, other = await disk(master, repository), await disk(master, repository)
+            await master.call("network.add_purpose", await network(master), "nbd")
+            await master.call("VDI.get_nbd_info", vdi)
+            host = next(iter(master.database.rows("host")))
+            assert master.database.get("host", host).refs("nbd_vdis") == [await master.call("VDI.get_uuid", vdi)]
+            by_hand = await agent.storage.export_nbd(VdiId(await master.call("VDI.get_uuid", other)))
+        assert len(agent.storage.exports()) == 2
+        async with listening(tmp_path) as again:
+            await again.until(lambda: not again.database.get("host", host).refs("nbd_vdis"))
+            assert agent.storage.exports() == [by_hand]
+            await network(again)
+            assert await again.call("VDI.get_nbd_info", vdi)
+            assert len(agent.storage.exports()) == 2
+            await agent.storage.unexport_nbd(by_hand.vdi)
+            again.parts.tracking.session_ended(again.root.session)
+            await again.until(lambda: not again.database.get("host", host).refs("nbd_vdis"))
+            assert not agent.storage.exports()
+            await stack.aclose()

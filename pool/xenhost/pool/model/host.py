@@ -44,6 +44,7 @@ HOST: Final[Class] = declare(
     run license_params map string string: What its licence says.
     run boot_free_mem int hidden: Bytes that were free when it booted.
     run destroyed_networks set string hidden: UUIDs of networks that were destroyed while it was away.
+    run nbd_vdis set string hidden: UUIDs of VDIs that it serves over NBD for sessions.
     run ha_statefiles set string @5.0: Disks by which it sees the others.
     run ha_network_peers set string @5.0: Hosts that it can reach.
     run blobs map string ref blob @5.0: Binary blobs that belong to it, by name.

@@ -1,6 +1,7 @@
 """Changed blocks, and VDIs served over NBD: what backup tools ask for."""
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -9,11 +10,13 @@ import structlog
 from cryptography import x509
 
 from xenhost.api.host.v1 import vdi_service_pb2
-from xenhost.core.errors import XenhostError
+from xenhost.core.errors import HandleInvalid, XenhostError
 from xenhost.pool.call import ApiError, Context, FrozenMap, Implementation, Ref, Value
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
-from xenhost.pool.hosts.agent import Agent
+from xenhost.pool.database.transaction import Transaction
+from xenhost.pool.hosts.agent import Agent, Agents
+from xenhost.pool.hosts.returned import ReturnedHosts
 from xenhost.pool.storage.secrets import check_content
 from xenhost.pool.storage.vdi_work import VdiWork
 
@@ -36,12 +39,15 @@ class VdiTracking:
     """Answers their messages.
 
     An agent serves a VDI from the moment that somebody asks for it until the last session that has asked has ended, or
-    the VDI, or its data, are destroyed. The master remembers this in memory only: what was served before it was started
-    again, its host serves on until the VDI is asked for and given up once more: agents do not tell what they serve.
+    the VDI, or its data, are destroyed. Sessions end with the master; what it has had served until then is written down
+    with the host, before that is asked, and given up when the host and a master meet again.
     """
 
-    def __init__(self, database: Database, work: VdiWork) -> None:
+    def __init__(self, database: Database, agents: Agents, work: VdiWork) -> None:
         self._database: Final = database
+        self.hosts: Final = ReturnedHosts(
+            agents, self._give_up_old, "VDIs of ended sessions may still be served over NBD"
+        )
         self._work: Final = work
         self._served: Final[dict[Ref, _Served]] = {}
         """By VDI."""
@@ -146,6 +152,7 @@ class VdiTracking:
         new = session not in known.sessions
         known.sessions.add(session)
         try:
+            await self._database.change(lambda t: _note(t, known, True))
             served = await agent.call(agent.vdis.ExportNbd, vdi_service_pb2.ExportNbdRequest(id=known.uuid))
         except BaseException:
             if new:
@@ -159,11 +166,24 @@ class VdiTracking:
 
     async def _unexport(self, vdi: Ref, served: _Served) -> None:
         try:
-            agent = self._work.agent_of(served.host)
-            request = vdi_service_pb2.UnexportNbdRequest(id=served.uuid)
-            await agent.call(agent.vdis.UnexportNbd, request)
+            await self._end(served)
         except (ApiError, XenhostError) as error:
             self._log.warning("a VDI is still served over NBD", vdi=vdi, error=str(error))
+
+    async def _give_up_old(self, host: Ref) -> None:
+        for uuid in self._database.get("host", host).refs("nbd_vdis"):
+            if not self._is_served(host, uuid):
+                await self._end(_Served(host, uuid))
+
+    async def _end(self, served: _Served) -> None:
+        agent = self._work.agent_of(served.host)
+        with contextlib.suppress(HandleInvalid):  # it is gone, with its SR or by itself
+            await agent.call(agent.vdis.UnexportNbd, vdi_service_pb2.UnexportNbdRequest(id=served.uuid))
+        if not self._is_served(served.host, served.uuid):
+            await self._database.change(lambda t: _note(t, served, False))
+
+    def _is_served(self, host: Ref, uuid: str) -> bool:
+        return any((each.host, each.uuid) == (host, uuid) for each in self._served.values())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._ending.add(task := asyncio.ensure_future(work))
@@ -181,6 +201,13 @@ class VdiTracking:
                 ipv6 = (address.partition("/")[0] for address in _texts(pif["IPv6"]))
                 found += [address for address in (str(pif["IP"]), *ipv6) if address]
         return found
+
+
+def _note(transaction: Transaction, served: _Served, is_served: bool) -> None:
+    """No-op if the host is gone, and what it served with it."""
+    if (host := transaction.find("host", served.host)) is not None:
+        others = [uuid for uuid in host.refs("nbd_vdis") if uuid != served.uuid]
+        transaction.set("host", served.host, {"nbd_vdis": (*others, *([served.uuid] if is_served else []))})
 
 
 def _texts(value: Value) -> list[str]:
