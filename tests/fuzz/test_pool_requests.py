@@ -57,5 +57,6 @@ def test_any_command_line_of_xe_is_one_or_a_clear_error(untrusted: bytes) -> Non
 @given(st.lists(VALUES, max_size=4))
 def test_any_parameters_are_shown_in_the_audit_log_and_have_a_permission(params: list[Value]) -> None:
     method = Method("VM.add_to_other_config", False, True, frozenset(Role), {"a*": frozenset()}, frozenset({0}))
-    assert len(shown(method, params)) == len(params)
+    found = shown(method, params)
+    assert len(found) == len(params) or found[-1] == f"… {len(params) - len(found) + 1} more"
     assert permission(method, params)[0].startswith("vm.add_to_other_config")

@@ -56,6 +56,10 @@ def from_xml(untrusted_data: bytes) -> Document:
         raise BadDocument(f"it is not XML: {error!s:.100}") from None
     except DefusedXmlException:
         raise BadDocument("it declares a document type or entities") from None
+    except BadDocument:
+        raise
+    except (LookupError, ValueError) as error:  # the encoding it declares
+        raise BadDocument(f"it is not XML: {error!s:.100}") from None
 
 
 def _head(document: Document, *, internal: bool) -> Iterator[bytes]:

@@ -151,6 +151,8 @@ BOMB = b'<?xml version="1.0"?><!DOCTYPE rrd [<!ENTITY a "aaaaaaaaaa"><!ENTITY b 
         b"<other/>",
         b"\xff\xfe",
         BOMB,
+        b'<?xml version="1.0" encoding="ATF-8"?><rrd/>',
+        b'<?xml version="1.0" encoding="utf-7"?><rrd/>',
         b"<rrd>" * 100_000,
         b"<rrd><ds>" + b"<v/>" * 400_000 + b"</ds></rrd>",
         gzip.compress(b"<rrd>" + b" " * (129 << 20)),
@@ -168,7 +170,7 @@ BOMB = b'<?xml version="1.0"?><!DOCTYPE rrd [<!ENTITY a "aaaaaaaaaa"><!ENTITY b 
         XENSERVERS.replace(b"1700006472.25", b"-1"),
         XENSERVERS.replace(b"<unknown_datapoints>2<", b"<unknown_datapoints>13<"),
     ],
-    ids=range(21),
+    ids=range(23),
 )
 def test_what_is_no_document_is_refused(data: bytes) -> None:
     with pytest.raises(BadDocument):

@@ -58,7 +58,9 @@ def read(model: Model, untrusted: bytes, most: int = MAX_ROWS) -> list[tuple[str
     parser.EntityDeclHandler = _refuse  # entities could grow without end
     try:
         parser.Parse(untrusted, True)
-    except expat.ExpatError as error:
+    except BadDump:
+        raise
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two: the encoding it declares
         raise BadDump(f"it is no XML: {error}") from error
     if not reader.complete:
         raise BadDump("it is no database")

@@ -117,7 +117,7 @@ class DumpReader:
             return
         try:
             self._parser.Parse(untrusted_data, False)
-        except (ExpatError, BadMapping, KeyError, ValueError) as error:
+        except (ExpatError, BadMapping, LookupError, ValueError) as error:
             self._problem = f"thin_dump printed what cannot be read: {error}"
 
     def mapping(self) -> Mapping:

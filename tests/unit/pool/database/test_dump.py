@@ -112,10 +112,22 @@ async def test_a_database_that_is_not_empty_is_not_overwritten(tmp_path: Path) -
         b"<other/>",
         b"<database><table name='VM'><row uuid='u'/></table></database>",
         b"<database><table name='VM'><row ref='r' memory_target='x'/></table></database>",
+        b'<?xml version="1.0" encoding="ATF-8"?><database/>',
+        b'<?xml version="1.0" encoding="utf-7"?><database/>',
         b"<!DOCTYPE d [<!ENTITY a 'b'>]><database>&a;</database>",
         b"<database>" + b"<a>" * 10 + b"</a>" * 10 + b"</database>",
     ],
-    ids=["nothing", "cut", "something else", "no reference", "wrong value", "entities", "too deep"],
+    ids=[
+        "nothing",
+        "cut",
+        "something else",
+        "no reference",
+        "wrong value",
+        "encoding",
+        "bytes",
+        "entities",
+        "too deep",
+    ],
 )
 def test_what_is_no_dump_is_refused(text: bytes) -> None:
     with pytest.raises(BadDump):
