@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from xen.xen_host import opened, opened_alone, read_until, run
+from xen.xen_host import emulators, opened, opened_alone, read_until, run
 from xenhost.core.devices import Source, SourceKind, Vbd, VbdMode, VbdType
 from xenhost.core.ids import DomId, VmId, parse_device
 from xenhost.core.ports.hypervisor import DomainEventKind, Hypervisor
@@ -44,19 +44,6 @@ async def started(hv: Hypervisor, vm: VmSpec) -> DomId:
     await hv.start_device_model(domid, vm)
     await hv.unpause_domain(domid)
     return domid
-
-
-async def emulators(domid: DomId) -> list[int]:
-    """Process ids of what emulates for the domain."""
-    needle = f"-xen-domid\0{domid}\0".encode()
-    found = []
-    for process in Path("/proc").iterdir():
-        try:
-            if process.name.isdigit() and needle in (process / "cmdline").read_bytes():
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found
 
 
 async def test_an_hvm_guest_boots_from_its_disk_and_leaves_no_emulator(hv: Hypervisor, disk: Vbd) -> None:

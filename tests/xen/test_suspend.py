@@ -3,17 +3,18 @@
 import asyncio
 import os
 import re
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from xen.xen_host import made, opened_alone, read_until, run, tty_of
+from xen.xen_host import emulators, made, opened_alone, read_until, run, tty_of
 from xenhost.core.devices import Source, SourceKind, Vbd, VbdMode, Vif
 from xenhost.core.errors import InternalError
 from xenhost.core.ids import DevId, DomId, VmId, parse_device
-from xenhost.core.ports.hypervisor import Hypervisor
+from xenhost.core.ports.hypervisor import DomainEventKind, Hypervisor
 from xenhost.core.suspend import image_size
 from xenhost.core.units import MIB
 from xenhost.core.vm import DirectBoot, Memory, ShutdownReason, VmSpec, VmType
@@ -157,3 +158,25 @@ async def test_a_guest_that_could_not_be_saved_goes_on_in_its_domain_as_often_as
     await check_devices(tty, disk, "never slept")
     await hv.request_shutdown(domid, ShutdownReason.POWEROFF, PATIENCE)
     assert await asyncio.wait_for(hv.wait_stopped(domid), PATIENCE) is ShutdownReason.POWEROFF
+
+
+@pytest.mark.xen_hvm
+@pytest.mark.timeout(1500)
+async def test_a_guest_whose_emulator_died_while_it_slept_is_let_go_on_and_its_death_is_told(
+    hv: Hypervisor, guests: Path, disk: Path
+) -> None:
+    domid, _ = await counting(hv, counter(guests, VmType.HVM, disk))
+    await suspend(hv, domid)
+    (pid,) = await emulators(domid)
+    os.kill(pid, signal.SIGKILL)
+    while await emulators(domid):
+        await asyncio.sleep(0.2)
+    events = hv.events()
+    await hv.resume_domain(domid)
+    async with asyncio.timeout(60):
+        async for event in events:
+            if event.kind is DomainEventKind.EMULATOR_LOST:
+                break
+    (domain,) = [each for each in await hv.domains() if each.domid == domid]
+    assert domain.shutdown is None
+    await hv.destroy_domain(domid)

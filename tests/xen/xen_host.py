@@ -75,3 +75,16 @@ async def read_until(tty: str, wanted: bytes, within: float = 90) -> bytes:
     finally:
         os.close(console)
     return heard
+
+
+async def emulators(domid: DomId) -> list[int]:
+    """Process ids of what emulates for the domain."""
+    needle = f"-xen-domid\0{domid}\0".encode()
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and needle in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found

@@ -22,7 +22,6 @@ _EXITS: Final = {
     "RBAC_PERMISSION_DENIED": ExitCode.UNREACHABLE,
 }
 _HINTS: Final = {
-    "CANNOT_EVACUATE_HOST": "VM.pool_migrate or a shutdown frees the host of its VMs",
     "HOST_HAS_RESIDENT_VMS": "shut its VMs down first",
     "HOST_IS_SLAVE": "this host is a member of a pool; ask its master",
     "NOT_IMPLEMENTED": "docs/reference/xenapi.md says what works",

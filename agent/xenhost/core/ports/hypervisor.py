@@ -150,7 +150,8 @@ class Hypervisor(Protocol):
 
         The domain stays as it is: fit to be destroyed, saved again or resumed. `progress` is told percents. Writes at
         most the guest's memory and some MiB (`core.suspend.image_size`). Raises InternalError (it did not suspend, the
-        descriptor takes no more, no end within minutes), DomainGone. Cancelled: what was written is of no use.
+        descriptor takes no more, no end within minutes), EmulatorFailed, DomainGone. Cancelled: what was written is of
+        no use. The state of an emulator, up to 64 MiB, is written to its end first: as long as the storage takes.
         """
         ...
 
@@ -162,7 +163,10 @@ class Hypervisor(Protocol):
         ...
 
     async def resume_domain(self, domid: DomId) -> None:
-        """Let a guest that has suspended go on in the same domain, as if it had not. No-op if it has not stopped so."""
+        """Let a guest that has suspended go on in the same domain, as if it had not. No-op if it has not stopped so.
+
+        If its emulator is gone, EMULATOR_LOST is told then. Raises EmulatorFailed if that does not answer.
+        """
         ...
 
     # Running adjustments

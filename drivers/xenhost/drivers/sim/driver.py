@@ -303,7 +303,8 @@ class SimHypervisor:
         domain = self._life.managed(domid)
         if domain.shutdown is ShutdownReason.SUSPEND:
             domain.shutdown = domain.stopping = None
-            self._world.changed(domain)
+            lost = domain.type is VmType.HVM and not domain.emulator
+            self._world.changed(domain, DomainEventKind.EMULATOR_LOST if lost else DomainEventKind.CHANGED)
             self._world.guest(domid).resume()
         await self._life.reach("resume_domain", When.AFTER)
 

@@ -298,10 +298,14 @@ class XenHypervisor:
         """See the port."""
         with translated():
             info, record = await self._domains.owned(domid)
-            if record.type is VmType.HVM and shutdown_reason(info) is ShutdownReason.SUSPEND:
+            emulated = record.type is VmType.HVM and shutdown_reason(info) is ShutdownReason.SUSPEND
+            lost = emulated and not await self._emulators.adopt(domid)
+            if emulated and not lost:
                 await self._emulators.resume(domid)
             await self._domains.resume(info)
         self._watcher.resumed(domid)
+        if lost:  # not before: of a guest that does not run, nobody would do anything about it
+            self._fanout.publish(DomainEvent(DomainEventKind.EMULATOR_LOST, domid, record.vm))
 
     # Running adjustments
 

@@ -46,7 +46,6 @@ class PciDevices:
         vendor, device, subsystem = (_digits(path / name) for name in ("vendor", "device", "subsystem_vendor"))
         told = self._udev(path) if self._real else {}
         vendor_name, device_name = self._names(vendor, device, told)
-        driver = path / "driver"
         return PciDevice(
             address=path.name,
             class_id=class_id,
@@ -58,7 +57,7 @@ class PciDevices:
             subsystem_vendor_id="" if subsystem in _NO_SUBSYSTEM else subsystem,
             subsystem_vendor_name="" if subsystem in _NO_SUBSYSTEM else self._looked_up(subsystem, "")[0],
             subsystem_device_id="" if subsystem in _NO_SUBSYSTEM else _digits(path / "subsystem_device"),
-            driver=driver.readlink().name if driver.is_symlink() else "",
+            driver=_driver(path / "driver"),
             boot_display=read(path / "boot_vga") == "1",
         )
 
@@ -93,6 +92,14 @@ class PciDevices:
             return dict(properties)
         except (pyudev.DeviceNotFoundError, OSError, ImportError, UnicodeError):  # ImportError: no libudev
             return {}
+
+
+def _driver(link: Path) -> str:
+    """Empty if there is none; it may go at any moment."""
+    try:
+        return link.readlink().name
+    except OSError:
+        return ""
 
 
 def _digits(file: Path) -> str:

@@ -79,7 +79,8 @@ class Evacuation:
 
         try:
             await asyncio.gather(*(move_some() for _ in vms[:at_once]))
-        except asyncio.CancelledError:
+        except BaseException:
+            waiting.clear()
             await self._tasks.stop(context, parts)
             raise
         if failed:

@@ -7,7 +7,7 @@ services that would take a VM of another pool (`SM`, `xenops`) are not in the an
 from collections.abc import Mapping
 from typing import Final
 
-from xenhost.pool.call import ApiError, Context, FrozenMap, Implementation, Ref
+from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementation, Ref
 from xenhost.pool.database.database import Database
 from xenhost.pool.database.record import Record
 from xenhost.pool.hosts.agent import Agents
@@ -46,7 +46,7 @@ class VmSending:
         }
 
     async def receive(self, context: Context, host: Ref, network: Ref, options: Mapping[str, str]) -> FrozenMap:
-        """What to pass to migrate_send for that host. The session is the caller's own.
+        """What to pass to migrate_send for that host. No session is in it: a task's result is not for it alone.
 
         Raises ApiError HOST_OFFLINE, HOST_DISABLED, HOST_CANNOT_ATTACH_NETWORK, INTERFACE_HAS_NO_IP.
         """
@@ -59,7 +59,7 @@ class VmSending:
             raise ApiError("INTERFACE_HAS_NO_IP", pif.ref)
         master = next(pool.one("master") for pool in self._database.rows("pool").values())
         address = str(self._database.get("host", master)["address"])
-        return FrozenMap({"host": host, "session_id": context.session, "master": f"http://{address}/"})
+        return FrozenMap({"host": host, "session_id": NULL_REF, "master": f"http://{address}/"})
 
     async def assert_can(
         self,

@@ -215,6 +215,32 @@ async def test_a_guest_that_cannot_be_saved_runs_on(host: SimHost, agent: Agent,
     assert not image(host).exists()
 
 
+async def test_a_guest_whose_emulator_dies_while_it_is_saved_has_crashed(host: SimHost, agent: Agent) -> None:
+    await agent.engine.create_vm(spec(kind=VmType.HVM, vbds=(disk(),)))
+    await agent.succeed(StartVm(VM))
+    domid = running(agent)
+    host.world.faults.hang("save_domain", when=When.DURING)
+    operation = await agent.engine.submit(SuspendVm(VM))
+    while host.world.domains[domid].shutdown is not ShutdownReason.SUSPEND:
+        await host.clock.sleep(0)
+    host.world.guest(domid).lose_emulator()
+    await agent.engine.cancel(operation.id)
+    await agent.ended(operation.id)
+    await agent.settled(VM)
+    assert power(agent) is PowerState.HALTED
+    assert host.world.leaks() == []
+
+
+async def test_a_guest_that_suspends_unasked_and_has_no_emulator_has_crashed(host: SimHost, agent: Agent) -> None:
+    await agent.engine.create_vm(spec(kind=VmType.HVM, vbds=(disk(),)))
+    await agent.succeed(StartVm(VM))
+    guest = host.world.guest(running(agent))
+    guest.stop(ShutdownReason.SUSPEND)
+    guest.lose_emulator()
+    await agent.settled(VM)
+    assert power(agent) is PowerState.HALTED
+
+
 async def test_storage_that_takes_no_image_keeps_no_guest_from_running(host: SimHost, agent: Agent) -> None:
     domid = await started(agent)
     image(host).parent.write_text("no folder")

@@ -189,8 +189,9 @@ def disable(session: Session, host: str) -> None:
 def evacuate(session: Session, host: str) -> None:
     """Move all VMs of a host to others.
 
-    Each guest stands still while its memory is written and read. If one cannot move, nothing does; disable the host
-    first, or VMs may start on it meanwhile. Ctrl-C: those under way go on where they were.
+    Each guest stands still while its memory is written and read. If it is seen before that one cannot move,
+    nothing does; after a failure those that have moved stay. Disable the host first, or VMs may start on it meanwhile.
+    Ctrl-C: those under way go on where they were.
     """
     api = connected()
     _followed(session, api, api.asked("Async.host.evacuate", _named(api, host)), f"evacuating {host}")
