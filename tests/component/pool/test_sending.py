@@ -101,6 +101,10 @@ async def test_what_is_not_done_is_refused_and_says_what_would_be_right(hosts: T
     await refused(hosts, "INVALID_VALUE", {}, False, {}, {}, {})
     error = await refused(hosts, "OPERATION_NOT_ALLOWED", dest, False, {}, {}, {"copy": "true"})
     assert "VM.copy" in error[1]
+    error = await master.refused(
+        "OPERATION_NOT_ALLOWED", "VM.migrate_send", vm, dest, False, {}, {}, {}, {}, {disk: "raw"}
+    )
+    assert "vdi_format_map" in error[1]
     await refused(hosts, "OPERATION_NOT_ALLOWED", dest, False, {}, {"OpaqueRef:vif": "OpaqueRef:network"}, {})
     await refused(hosts, "HANDLE_INVALID", dest, False, {disk: "OpaqueRef:no"}, {}, {})
     await refused(hosts, "HANDLE_INVALID", dest, False, {"OpaqueRef:no": hosts.sr}, {}, {})

@@ -302,10 +302,7 @@ class SimHypervisor:
         await self._life.reach("resume_domain", When.BEFORE)
         domain = self._life.managed(domid)
         if domain.shutdown is ShutdownReason.SUSPEND:
-            domain.shutdown = domain.stopping = None
-            lost = domain.type is VmType.HVM and not domain.emulator
-            self._world.changed(domain, DomainEventKind.EMULATOR_LOST if lost else DomainEventKind.CHANGED)
-            self._world.guest(domid).resume()
+            self._world.guest(domid).wake()
         await self._life.reach("resume_domain", When.AFTER)
 
     # Running adjustments

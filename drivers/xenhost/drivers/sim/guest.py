@@ -10,7 +10,7 @@ from xenhost.core.devices import DeviceClass, DeviceState
 from xenhost.core.ids import device_name
 from xenhost.core.ports.hypervisor import DomainEventKind
 from xenhost.core.units import MIB
-from xenhost.core.vm import ShutdownReason
+from xenhost.core.vm import ShutdownReason, VmType
 from xenhost.drivers.sim.console import SimConsole
 from xenhost.drivers.sim.domain import SimDevice, SimDomain
 
@@ -108,6 +108,14 @@ class Guest:
     def follow_targets(self) -> None:
         """Its balloon and its vCPUs follow what they were told."""
         self._world.later(self._world.config.delays.balloon, self._followed)
+
+    def wake(self) -> None:
+        """It had suspended, and goes on; that its device model has died meanwhile is told now."""
+        domain = self._domain
+        domain.shutdown = domain.stopping = None
+        lost = domain.type is VmType.HVM and not domain.emulator
+        self._world.changed(domain, DomainEventKind.EMULATOR_LOST if lost else DomainEventKind.CHANGED)
+        self.resume()
 
     def resume(self) -> None:
         """It runs (again): do what it was asked meanwhile."""

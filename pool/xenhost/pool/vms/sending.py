@@ -4,7 +4,7 @@ Sources: xapi's xapi_host.ml (migrate_receive) and xapi_vm_migrate.ml, for what 
 services that would take a VM of another pool (`SM`, `xenops`) are not in the answer: there are none here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from xenhost.pool.call import NULL_REF, ApiError, Context, FrozenMap, Implementation, Ref
@@ -19,12 +19,15 @@ from xenhost.pool.vms.placement import attached, vdis_of
 _OTHER_POOL: Final = "no VM is sent to another pool; export it there (/export, /import), or its disks"
 _RUNS: Final = "disks of a VM that is not halted stay where they are; shut it down, or leave them out of vdi_map"
 _COPY: Final = "no copy is made within a pool by migrate_send, it would move the VM; VM.copy and VM.clone make one"
+_OTHERS: Final = "vgpu_map and vdi_format_map must be empty: no VM has a GPU, and the SR says what format a disk has"
 
 
-def check_moves(options: Mapping[str, str]) -> None:
-    """Raises ApiError OPERATION_NOT_ALLOWED for copy=true, as the VM itself would go."""
+def check_moves(options: Mapping[str, str], others: Iterable[object] = ()) -> None:
+    """Raises ApiError OPERATION_NOT_ALLOWED: for copy=true, as the VM itself would go, and for GPUs and formats."""
     if options.get("copy", "false").lower() == "true":
         raise ApiError("OPERATION_NOT_ALLOWED", _COPY)
+    if any(others):
+        raise ApiError("OPERATION_NOT_ALLOWED", _OTHERS)
 
 
 class VmSending:
@@ -70,10 +73,10 @@ class VmSending:
         vdi_map: Mapping[Ref, Ref],
         vif_map: Mapping[Ref, Ref],
         options: Mapping[str, str],
-        *_: object,
+        *others: object,
     ) -> None:
         """Raises ApiError: why it could not be sent now."""
-        check_moves(options)
+        check_moves(options, others)
         self._busy.check(vm, "migrate_send")
         self._check(vm, dest, live, vdi_map, vif_map)
 
@@ -86,13 +89,13 @@ class VmSending:
         vdi_map: Mapping[Ref, Ref],
         vif_map: Mapping[Ref, Ref],
         options: Mapping[str, str],
-        *_: object,
+        *others: object,
     ) -> Ref:
         """It runs on that host if it runs, as after pool_migrate; if it is halted, its disks are in those SRs. The VM.
 
         Raises ApiError. If a disk cannot move, those before it have moved.
         """
-        check_moves(options)
+        check_moves(options, others)
         if self._database.get("VM", vm)["power_state"] == "Running":
             self._busy.check(vm, "migrate_send")
             host = self._check(vm, dest, live, vdi_map, vif_map)
