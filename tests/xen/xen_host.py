@@ -60,6 +60,10 @@ async def tty_of(hv: Hypervisor, domid: DomId) -> str:
     return tty
 
 
+class NotHeard(AssertionError):
+    """A guest did not say in time what was waited for."""
+
+
 async def read_until(tty: str, wanted: bytes, within: float = 90) -> bytes:
     """What the guest says, up to the wanted words."""
     heard, console = b"", os.open(tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
@@ -71,7 +75,7 @@ async def read_until(tty: str, wanted: bytes, within: float = 90) -> bytes:
                 except BlockingIOError:
                     await asyncio.sleep(0.05)
     except TimeoutError:
-        raise AssertionError(f"{wanted!r} did not come; the guest said {heard[-1000:]!r}") from None
+        raise NotHeard(f"{wanted!r} did not come; the guest said {heard[-1000:]!r}") from None
     finally:
         os.close(console)
     return heard
