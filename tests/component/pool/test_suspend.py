@@ -75,6 +75,25 @@ async def test_a_snapshot_of_a_suspended_vm_has_its_disks_and_not_its_memory(
     assert await state(master, vm) == "Running"
 
 
+async def test_a_guest_goes_on_on_the_platform_it_was_booted_on(master: Master, agent: HostAgent, vm: Ref) -> None:
+    (view,) = agent.engine.vms()
+    booted = dict(view.spec.platform)
+    await master.call("VM.add_to_platform", vm, "vga", "std")
+    checkpoint = await master.ref("VM.checkpoint", vm, "with that to come")
+    await master.call("VM.suspend", vm)
+    await master.call("VM.resume", vm, False, False)
+    (view,) = agent.engine.vms()
+    assert dict(view.spec.platform) == booted
+    await master.call("VM.hard_shutdown", vm)
+    await master.call("VM.start", vm, False, False)
+    (view,) = agent.engine.vms()
+    assert view.spec.platform["vga"] == "std"
+    await master.call("VM.revert", checkpoint)
+    await master.call("VM.resume", vm, False, False)
+    (view,) = agent.engine.vms()
+    assert dict(view.spec.platform) == booted
+
+
 def vdis(master: Master) -> list[str]:
     """Types of all that there are."""
     return sorted(str(vdi["type"]) for vdi in master.database.rows("VDI").values())

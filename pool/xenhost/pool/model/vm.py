@@ -107,6 +107,7 @@ VM: Final[Class] = declare(
     run groups set ref VM_group <> VM_group.VMs @24.19.1: Groups that say whom it runs beside.
     run unfinished map string string hidden: What an import or checkpoint that has not ended makes for it: UUIDs of
             disks, with their SRs.
+    run booted_platform string hidden: Its platform when its guest booted, as JSON; empty if nobody knows.
     run moving_to ref host hidden: Where it was to go when its guest was stopped for that.
     run secureboot_certificates_state vm_secureboot_certificates_state = ok @26.14.0: Whether it has the newest
             secure-boot certificates.

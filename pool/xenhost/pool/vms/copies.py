@@ -41,7 +41,7 @@ _REVERTED: Final = (
     *("name_description", "memory_static_min", "memory_dynamic_min", "memory_dynamic_max", "memory_static_max"),
     *("VCPUs_max", "VCPUs_at_startup", "VCPUs_params", "platform", "PV_bootloader", "PV_kernel", "PV_ramdisk"),
     *("PV_args", "PV_bootloader_args", "HVM_boot_policy", "HVM_boot_params", "domain_type", "actions_after_shutdown"),
-    *("actions_after_reboot", "actions_after_crash", "xenstore_data"),
+    *("actions_after_reboot", "actions_after_crash", "xenstore_data", "booted_platform"),
 )
 _CRASH_CONSISTENT: Final = "crash_consistent"
 CopyVdi = Callable[[Ref], Awaitable[Ref]]
@@ -156,7 +156,7 @@ class VmCopies:
                 if sleeps:
                     await asyncio.shield(self._images.drop(context, vm))
                 raise
-            fields = {name: record[name] for name in _REVERTED}
+            fields = {name: record.value(name) for name in _REVERTED}
             await self._database.change(lambda t: _reverted(t, vm, {**fields, "parent": snapshot}, record))
 
     async def provision(self, context: Context, vm: Ref) -> None:
@@ -239,6 +239,7 @@ class VmCopies:
     ) -> Ref:
         known = {field.name for field in self._database.model.classes["VM"].fields}
         copied = {name: value for name, value in old.items() if name in known - set(_NOT_COPIED.split())}
+        copied["booted_platform"] = old.value("booted_platform")  # a checkpoint has the guest's memory
         whole: dict[str, Value] = {**copied, "power_state": "Halted", **fields, "domid": NO_DOMAIN}
         whole["metrics"] = transaction.create("VM_metrics", {})
         if into == NULL_REF:

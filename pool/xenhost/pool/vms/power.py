@@ -1,5 +1,6 @@
 """Starting, stopping and pausing VMs: placement, the agent's operation, and what it changes in the pool."""
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -140,6 +141,8 @@ class VmPower:
         with self._busy.doing(context, vm, word), placed(self._database, self._agents, vm, only) as host:
             agent = self._agents.agent(host)
             spec = vm_spec(self._database, vm)
+            platform = json.dumps(dict(spec.platform))
+            self._database.note(lambda t: t.set("VM", vm, {"booted_platform": platform}))
             await self.introduce(vm, host, spec)
             request = vm_service_pb2.StartVmRequest(id=spec.id, paused=paused)
             await self.run(context, vm, agent, agent.vms.StartVm, request)

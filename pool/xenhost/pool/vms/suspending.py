@@ -1,6 +1,7 @@
 """Suspending VMs into a VDI, and letting them go on, on any host that has it."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Final
 
@@ -62,11 +63,17 @@ class VmSuspending:
             raise
 
     async def load(self, context: Context, vm: Ref, host: Ref, paused: bool) -> None:
-        """It goes on there; it may be done. Raises ApiError VM_HAS_NO_SUSPEND_VDI."""
+        """It goes on there; it may be done. Raises ApiError VM_HAS_NO_SUSPEND_VDI.
+
+        On the platform it was booted on: an emulator with other devices could not read the state of the one before.
+        """
         image = self._database.get("VM", vm).one("suspend_VDI")
         if image == NULL_REF or self._database.find("VDI", image) is None:
             raise ApiError("VM_HAS_NO_SUSPEND_VDI", vm)
         agent, spec = self._agents.agent(host), vm_spec(self._database, vm)
+        if booted := self._database.get("VM", vm).value("booted_platform"):
+            spec.platform.clear()
+            spec.platform.update(json.loads(str(booted)))
         spec.suspended.CopyFrom(vm_pb2.Source(vdi_id=self._uuid("VDI", image)))
         await self._power.introduce(vm, host, spec)
         request = vm_service_pb2.ResumeVmRequest(id=spec.id, paused=paused)
